@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tar reader and the tar writer share: an entry, and the numbers of the format. PRIVATE to the collection.
+
+Source: POSIX.1-2017 pax, "ustar Interchange Format"; tar(5).
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+BLOCK = 512  # bytes; headers and bodies are padded to it
+END = bytes(2 * BLOCK)  # two zero blocks end an archive
+
+# The typeflag byte of a header.
+REGULAR = b"0"
+HARDLINK = b"1"
+SYMLINK = b"2"
+CHAR = b"3"
+BLOCKDEV = b"4"
+DIRECTORY = b"5"
+FIFO = b"6"
+
+XATTR_PREFIX = b"SCHILY.xattr."  # PAX records that carry extended attributes (star, go-archive, GNU tar)
+
+NO_XATTRS: t.Mapping[bytes, bytes] = {}
+
+
+class Entry(t.NamedTuple):
+    """One archive member, without its body.
+
+    name, linkname: raw bytes as the archive has them, a directory's trailing slash included.
+    mode:           permission, setuid, setgid and sticky bits only.
+    size:           bytes of the body; 0 for everything but a regular file.
+    mtime_ns:       nanoseconds since the epoch, may be negative.
+    xattrs:         full name (``security.capability``) to value.
+    """
+
+    name: bytes
+    type: bytes
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+    linkname: bytes = b""
+    major: int = 0
+    minor: int = 0
+    xattrs: t.Mapping[bytes, bytes] = NO_XATTRS

@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Failures a user can act on. PRIVATE to the collection.
+
+Each kind owns a stable code that playbooks may test; docs/errors.md is made from these classes. Everything
+the kernel refuses stays an OSError until the engine reports it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+_INVALID_BYTE = re.compile("[\udc80-\udcff]")
+
+
+def printable(name: str | bytes) -> str:
+    """Return *name* as valid text: a byte that is not UTF-8 becomes ``\\xNN``, a backslash ``\\\\``.
+
+    The one form in which names reach results and messages, so that no result can break JSON and no two
+    names look the same.
+    """
+    text = os.fsdecode(name).replace("\\", "\\\\")
+    return _INVALID_BYTE.sub(lambda bad: f"\\x{ord(bad.group()) - 0xDC00:02x}", text)
+
+
+class Overlay2Error(Exception):
+    """Base of every failure a user can act on. Bugs are never wrapped in it.
+
+    message: names the subject and the cause.
+    hint:    what to do about it.
+    details: values for the result, JSON-safe only.
+    """
+
+    code = "overlay2_error"
+
+    def __init__(self, message: str, *, hint: str, **details: t.Any) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.details = details
+
+
+class InvalidInput(Overlay2Error):
+    """A parameter cannot be meant: a hostile id, a home that is no store, a forward parent, an unknown option."""
+
+    code = "invalid_input"
+
+
+class StoreNotFound(Overlay2Error):
+    """There is no store at home."""
+
+    code = "store_not_found"
+
+
+class LayerNotFound(Overlay2Error):
+    """A layer, or a parent, that is named does not exist."""
+
+    code = "layer_not_found"
+
+
+class NotPermitted(Overlay2Error):
+    """The task does not run as root."""
+
+    code = "not_permitted"
+
+
+class NotSupported(Overlay2Error):
+    """The kernel, the backing filesystem or a missing tool rules it out."""
+
+    code = "not_supported"
+
+
+class QuotaNotSupported(Overlay2Error):
+    """A limit is asked for where project quotas are off; the message says why."""
+
+    code = "quota_not_supported"
+
+
+class ParentMismatch(Overlay2Error):
+    """The layer exists, on another parent."""
+
+    code = "parent_mismatch"
+
+
+class LayerInUse(Overlay2Error):
+    """The layer is mounted, held, has children or is busy; the details name by whom."""
+
+    code = "layer_in_use"
+
+
+class DepthExceeded(Overlay2Error):
+    """The layer would have more than 128 lowers."""
+
+    code = "depth_exceeded"
+
+
+class StoreCorrupt(Overlay2Error):
+    """The store's files contradict each other, or are of a newer format."""
+
+    code = "store_corrupt"
+
+
+class StoreBusy(Overlay2Error):
+    """Another run held a lock for longer than lock_timeout."""
+
+    code = "store_busy"
+
+
+class StoreForeign(Overlay2Error):
+    """The store belongs to another engine, which would lose the change or be broken by it."""
+
+    code = "store_foreign"
+
+
+class ArchiveRejected(Overlay2Error):
+    """The archive is hostile, damaged or truncated; the message names the entry."""
+
+    code = "archive_rejected"
+
+
+class DigestMismatch(Overlay2Error):
+    """The archive does not have the expected digest."""
+
+    code = "digest_mismatch"
+
+
+class NoSpace(Overlay2Error):
+    """The filesystem, or the layer's limit, is full."""
+
+    code = "no_space"
