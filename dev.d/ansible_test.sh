@@ -1,0 +1,17 @@
+# shellcheck shell=sh
+# ansible-test wants to stand in .../ansible_collections/strata/overlay2, and that no symlink: a copy. Sourced.
+
+# copy_checkout NAME: copy what git has, or would take, and set COPY to where.
+copy_checkout() {
+    packages git
+    COPY=$CACHE/ansible-test/$1/ansible_collections/strata/overlay2
+    rm -rf "$COPY"
+    mkdir -p "$COPY"
+    # A deleted file may still be listed; the checkout may be another user's.
+    git -c safe.directory='*' ls-files -z --cached --others --exclude-standard |
+        tar --create --null --files-from=- --ignore-failed-read --warning=no-failed-read |
+        tar --extract --directory "$COPY"
+    git init --quiet "$COPY" # or ansible-test asks the checkout's git, which ignores the copy
+    # The configuration it makes itself is all that Ansible may see.
+    unset ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH
+}

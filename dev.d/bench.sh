@@ -1,0 +1,7 @@
+# shellcheck shell=sh
+# ./dev bench [ARG...]: what a task costs, as ratios within one run.
+. dev.d/isolate.sh
+
+ready run e2fsprogs mount util-linux
+scratch
+isolated python tests/bench/run.py "$@"

@@ -1,0 +1,42 @@
+# shellcheck shell=sh
+# ./dev integration [TARGET|OPTION...]: targets through Ansible, each in namespaces of its own. Options go to ansible-test.
+. dev.d/isolate.sh
+. dev.d/ansible_test.sh
+
+targets=
+options=
+for word; do
+    case $word in
+    -*) options="$options $word" ;;
+    *) targets="$targets $word" ;;
+    esac
+done
+if [ -z "$targets" ]; then
+    for directory in tests/integration/targets/*/tasks; do
+        target=$(basename "$(dirname "$directory")")
+        case $target in
+        setup_* | \*) ;; # what targets depend on; no target at all
+        *) targets="$targets $target" ;;
+        esac
+    done
+fi
+
+ready test e2fsprogs xfsprogs mount util-linux zstd
+scratch
+copy_checkout integration
+passed=0
+failed=
+cd "$COPY" || exit
+for target in $targets; do
+    # shellcheck disable=SC2086 # a list of options
+    if isolated ansible-test integration --python default --allow-root --allow-destructive $options "$target"; then
+        passed=$((passed + 1))
+    else
+        failed="$failed $target"
+    fi
+done
+# shellcheck disable=SC2086 # a list of names
+set -- $failed
+echo "$passed $# 0" >"$RESULTS/integration.count"
+[ $# -eq 0 ] || die "failed:$failed"
+say "dev: $passed targets passed"

@@ -1,0 +1,24 @@
+# shellcheck shell=sh
+# ./dev lint [TOOL...]: the static checks, those named or all.
+ready test shellcheck
+packages git
+
+# shellcheck disable=SC2048 # words without blanks
+for tool in ${*:-ruff shellcheck mypy changelog docs ansible-lint}; do
+    say "dev: $tool"
+    case $tool in
+    ruff)
+        ruff check
+        ruff format --check
+        ;;
+    shellcheck) shellcheck --exclude=SC1090,SC1091 dev dev.d/*.sh .ci/run ;;
+    mypy) mypy ;;
+    changelog) antsibull-changelog lint ;;
+    docs)
+        # Links out of the collection go to ansible-core alone, so nothing has to be installed to check them.
+        antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all --skip-rstcheck .
+        ;;
+    ansible-lint) ansible-lint --offline ;;
+    *) die "no such tool: $tool" ;;
+    esac
+done

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the stages of ./dev test, and count: python3 test.py RESULTS
+
+Each stage is a ./dev command of its own. It stops at the first that fails. The last line is the sum, alone:
+"N passed, N failed, N skipped". A stage that counts no tests of its own is one.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+import xml.etree.ElementTree
+from pathlib import Path
+
+LIMIT = 1800  # seconds for a stage: a hang is a failure, with a sum at the end
+
+
+class Stage(t.NamedTuple):
+    command: str
+    what: str
+    needs: str = "plugins"  # a path without which there is nothing to test yet
+
+
+STAGES = (
+    Stage("lint ruff", "Python: mistakes, imports, format"),
+    Stage("lint shellcheck", "shell scripts"),
+    Stage("lint changelog", "changelog fragments"),
+    Stage("lint mypy", "types, strict, for Python 3.9", "plugins/modules"),
+    Stage("unit 3.9", "unit tests on the lowest Python of a target", "tests/unit"),
+    Stage("unit 3.14", "unit tests on the newest Python of a target", "tests/unit"),
+    Stage("unit controller", "unit tests on this machine's Python, with Ansible", "tests/unit"),
+    Stage("lint docs", "module documentation", "plugins/modules"),
+    Stage("lint ansible-lint", "profile production, strict"),
+    Stage("sanity", "ansible-test sanity"),
+    Stage("conformance", "real overlayfs against its plain twin", "tests/conformance"),
+    Stage("integration", "the modules through Ansible on real mounts", "tests/integration/targets"),
+    Stage("crash --sample", "runs killed at some steps", "tests/crash"),
+)
+
+
+class Counts:
+    """Tests by outcome, and why the skipped ones were."""
+
+    def __init__(self) -> None:
+        self.passed = self.failed = self.skipped = 0
+        self.reasons: collections.Counter[str] = collections.Counter()
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+    def skip(self, reason: str) -> None:
+        self.skipped += 1
+        self.reasons[reason] += 1
+
+    def read(self, results: Path) -> None:
+        """Add what a stage left there: JUnit files, and files NAME.count with "PASSED FAILED SKIPPED"."""
+        for file in results.glob("*.count"):
+            passed, failed, skipped = map(int, file.read_text(encoding="utf-8").split())
+            self.passed, self.failed, self.skipped = self.passed + passed, self.failed + failed, self.skipped + skipped
+        for file in results.glob("*.xml"):
+            for case in xml.etree.ElementTree.parse(file).iter("testcase"):
+                skipped_as = case.find("skipped")
+                if case.find("failure") is not None or case.find("error") is not None:
+                    self.failed += 1
+                elif skipped_as is not None:
+                    self.skip(skipped_as.get("message", "no reason given"))
+                else:
+                    self.passed += 1
+
+    def add(self, other: Counts, stage: str) -> None:
+        self.passed, self.failed = self.passed + other.passed, self.failed + other.failed
+        self.skipped += other.skipped
+        for reason, count in other.reasons.items():
+            self.reasons[f"{stage}: {reason}"] += count
+
+
+def run(stage: Stage, results: Path) -> tuple[Counts, bool]:
+    counts = Counts()
+    if not Path(stage.needs).exists():
+        counts.skip(f"there is no {stage.needs}")
+        return counts, True
+    shutil.rmtree(results, ignore_errors=True)
+    results.mkdir(parents=True)
+    process = subprocess.Popen(
+        ["timeout", "--kill-after=30", str(LIMIT), "./dev", *stage.command.split()],
+        env={**os.environ, "RESULTS": str(results)},
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        # It is a process group of its own, which the terminal's Ctrl-C does not reach.
+        process.send_signal(signal.SIGTERM)
+        code = process.wait()
+    counts.read(results)
+    if code != 0 and not counts.failed:
+        counts.failed += 1
+    elif not counts.passed + counts.failed + counts.skipped:
+        counts.passed += 1
+    return counts, code == 0
+
+
+def main() -> int:
+    results = Path(sys.argv[1])
+    total, times, ok = Counts(), [], True
+    for number, stage in enumerate(STAGES, 1):
+        print(f"\n== {number}/{len(STAGES)} {stage.command}: {stage.what}", flush=True)
+        start = time.monotonic()
+        counts, ok = run(stage, results / stage.command.replace(" ", "-"))
+        line = f"{'ok' if ok else 'FAILED'} in {time.monotonic() - start:.1f} s: {counts}"
+        print(f"-- {stage.command}: {line}", flush=True)
+        times.append(f"   {stage.command:<18} {line}")
+        total.add(counts, stage.command)
+        if not ok:
+            left = [later.command for later in STAGES[number:]]
+            total.skipped += len(left)
+            total.reasons[f"stages not run, as {stage.command} failed: {', '.join(left)}"] = len(left)
+            break
+
+    print("\n== Stages", *times, sep="\n")
+    if total.reasons:
+        print("\n== Skipped", *(f"   {count} {reason}" for reason, count in total.reasons.items()), sep="\n")
+    print(f"\n{total}", flush=True)
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a layer changed, told from its upperdir alone. PRIVATE to the collection.
+
+moby mounts the layer and its parent and compares the two trees. All that can differ lies in the upperdir,
+so it is enough to walk that and to look its names up in the lowers as overlayfs would: the cost is the
+upperdir's size, not the image's. What counts as a change is moby's rule.
+Source: moby/go-archive ChangesDirs; Linux Documentation/filesystems/overlayfs.rst.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import typing as t
+
+from .walk import IS_DIRECTORY, IS_REGULAR, Trail, below, get_xattr, list_xattrs, lstat, walk
+from .whiteouts import check_self_contained, is_opaque, is_whiteout, opaque_xattr
+
+ADDED = "added"
+MODIFIED = "modified"
+DELETED = "deleted"
+
+_CAPABILITY = "security.capability"
+_OPEN_DIRECTORIES = 512  # at most, whatever the depth; a process may have 1024 open files
+
+
+class Change(t.NamedTuple):
+    """kind: ``added``, ``modified`` or ``deleted``; path: from the layer's root, ``b"/etc/passwd"``."""
+
+    kind: str
+    path: bytes
+
+
+def upper_changes(upper: str, lowers: t.Sequence[str], *, userxattr: bool = False) -> list[Change]:
+    """Return what the upperdir *upper* changes in the merged *lowers* (nearest first), sorted by the paths' bytes.
+
+    A directory is ``modified`` also when only something in it changed. Below a deleted directory nothing is listed.
+    raises: NotSupported for redirect, metacopy and whiteouts by xattr; LayerInUse when the upperdir changes
+            meanwhile; OSError.
+    """
+    keep = max(2, _OPEN_DIRECTORIES // (1 + len(lowers)))
+    with contextlib.ExitStack() as stack:
+        trail = stack.enter_context(Trail(upper, keep))
+        comparison = _Comparison(trail, [stack.enter_context(Trail(lower, keep)) for lower in lowers], userxattr)
+        for path, name, kind in walk(trail):
+            comparison.visit(path, name, kind)
+    comparison.changes.sort(key=lambda change: change.path)
+    return comparison.changes
+
+
+class _Level:
+    """A directory of the upperdir on the way to where the walk is.
+
+    lowers:   those that make up this directory without the upperdir, each trail being in it.
+    opaque:   it, or one it lies in, hides them.
+    recorded: it is in the list of changes.
+    """
+
+    def __init__(self, path: bytes, lowers: list[Trail], opaque: bool, recorded: bool) -> None:
+        self.path = path
+        self.lowers = lowers
+        self.opaque = opaque
+        self.recorded = recorded
+
+
+class _Found(t.NamedTuple):
+    """A name in the merged lowers: what it is there, and the lowers from the one that has it on."""
+
+    st: os.stat_result
+    lowers: list[Trail]
+
+
+class _Comparison:
+    def __init__(self, trail: Trail, lowers: list[Trail], userxattr: bool) -> None:
+        self.changes: list[Change] = []
+        self._trail = trail
+        self._userxattr = userxattr
+        self._opaque = opaque_xattr(userxattr)
+        self._levels = [_Level(b"", lowers, False, True)]  # the root itself is never a change, and cannot be opaque
+
+    def visit(self, path: bytes, name: bytes, kind: int) -> None:
+        """Compare what the walk has come to. Must be called for everything, in the walk's order."""
+        directory = kind == IS_DIRECTORY
+        fd = self._trail.fd
+        self._leave_to(self._trail.depth + (not directory))
+        st = os.fstat(fd) if directory else lstat(name, path, fd)
+        old = self._lookup(self._levels[-1].lowers, name, path)
+        if is_whiteout(st):
+            if old:
+                self._record(DELETED, path)
+            return
+        node = fd if directory else below(fd, name)
+        xattrs = list_xattrs(node) if directory or kind == IS_REGULAR else []
+        check_self_contained(xattrs, path, directory, self._userxattr)
+        changed = not old or _differs(old.st, st) or _capability(node) != _capability(below(old.lowers[0].fd, name))
+        if changed:
+            self._record(MODIFIED if old else ADDED, path)
+        if directory:
+            opaque = self._levels[-1].opaque or self._is_opaque(fd, xattrs, path)
+            self._levels.append(_Level(path, self._enter(old, name, path), opaque, changed))
+            if opaque:
+                self._record_hidden(path)
+
+    def _lookup(self, lowers: list[Trail], name: bytes, path: bytes) -> _Found | None:
+        """Find *name* as the merged lowers show it; None where none has it or the nearest has deleted it."""
+        for index, lower in enumerate(lowers):
+            try:
+                st = os.stat(name, dir_fd=lower.fd, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if is_whiteout(st):
+                return None
+            if st.st_size == 0 and stat.S_ISREG(st.st_mode):  # may be a whiteout by xattr
+                check_self_contained(list_xattrs(below(lower.fd, name)), path, False, self._userxattr)
+            return _Found(st, lowers[index:])
+        return None
+
+    def _enter(self, old: _Found | None, name: bytes, path: bytes) -> list[Trail]:
+        """Go into the directory *name* in every lower whose directory shows through; return these."""
+        merged: list[Trail] = []
+        for lower in old.lowers if old else []:
+            try:
+                lower.down(name)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                    break  # a whiteout or a file: it hides the directories further down
+                raise
+            merged.append(lower)
+            xattrs = list_xattrs(lower.fd)
+            check_self_contained(xattrs, path, True, self._userxattr)
+            if self._is_opaque(lower.fd, xattrs, path):
+                break
+        return merged
+
+    def _is_opaque(self, fd: int, xattrs: list[str], path: bytes) -> bool:
+        return self._opaque in xattrs and is_opaque(get_xattr(fd, self._opaque), path)
+
+    def _record_hidden(self, path: bytes) -> None:
+        """Record as deleted what an opaque directory, the last level, hides: all it has no own name for."""
+        lowers = self._levels[-1].lowers
+        names = {os.fsencode(name) for lower in lowers for name in os.listdir(lower.fd)}
+        names.difference_update(map(os.fsencode, os.listdir(self._trail.fd)))
+        for name in names:
+            hidden = path + b"/" + name
+            if self._lookup(lowers, name, hidden):
+                self._record(DELETED, hidden)
+
+    def _record(self, kind: str, path: bytes) -> None:
+        """Add a change; with it the directories it lies in have changed."""
+        self.changes.append(Change(kind, b"/" + path))
+        for level in reversed(self._levels):
+            if level.recorded:
+                break
+            level.recorded = True
+            self.changes.append(Change(MODIFIED, b"/" + level.path))
+
+    def _leave_to(self, count: int) -> None:
+        while len(self._levels) > count:
+            for lower in self._levels.pop().lowers:
+                lower.up()
+
+
+def _differs(old: os.stat_result, new: os.stat_result) -> bool:
+    """Tell by moby's rule whether two inodes differ; of a directory, size and time mean nothing."""
+    if (old.st_mode, old.st_uid, old.st_gid, old.st_rdev) != (new.st_mode, new.st_uid, new.st_gid, new.st_rdev):
+        return True
+    if stat.S_ISDIR(old.st_mode):
+        return False
+    return old.st_size != new.st_size or not _same_time(old.st_mtime_ns, new.st_mtime_ns)
+
+
+def _same_time(old: int, new: int) -> bool:
+    """Compare times in nanoseconds; one without a fraction may have lost it in a tar."""
+    if old == new:
+        return True
+    return old // 10**9 == new // 10**9 and (old % 10**9 == 0 or new % 10**9 == 0)
+
+
+def _capability(node: int | bytes) -> bytes:
+    try:
+        return get_xattr(node, _CAPABILITY)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return b""
+        raise

@@ -1,0 +1,246 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A layer's upperdir as a tar stream: the native diff, byte for byte moby's. PRIVATE to the collection.
+
+Where moby logs a failure and goes on with a tar that lacks something, this raises.
+Source: moby/go-archive TarWithOptions, OverlayWhiteoutFormat; moby pkg/directory Size.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+
+from .._errors import LayerInUse, Overlay2Error, printable
+from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, END, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry
+from .tar_writer import header
+from .walk import (
+    IS_DIRECTORY,
+    IS_REGULAR,
+    Trail,
+    below,
+    changed_meanwhile,
+    get_xattr,
+    list_xattrs,
+    lstat,
+    open_listed,
+    walk,
+)
+from .whiteouts import (
+    OPAQUE_MARKER,
+    WHITEOUT_PREFIX,
+    check_self_contained,
+    is_opaque,
+    is_whiteout,
+    opaque_xattr,
+    tar_name,
+)
+
+BUFFER = 256 * 1024  # bytes handed over at once; a multiple of BLOCK
+CAPABILITY = "security.capability"
+
+_TYPES = {
+    stat.S_IFREG: REGULAR,
+    stat.S_IFDIR: DIRECTORY,
+    stat.S_IFLNK: SYMLINK,
+    stat.S_IFCHR: CHAR,
+    stat.S_IFBLK: BLOCKDEV,
+    stat.S_IFIFO: FIFO,
+}
+
+Write = t.Callable[[t.Union[bytes, memoryview]], object]
+MapIds = t.Callable[[int, int], tuple[int, int]]
+
+
+def export_layer(upper: str | bytes, write: Write, *, map_ids: MapIds | None = None, userxattr: bool = False) -> None:
+    """Write the tar of what the upperdir *upper* holds: a layer's ``diff``, without the directory itself.
+
+    write:     takes the stream piece by piece; must be done with a memoryview when it returns.
+    map_ids:   (uid, gid) on disk to (uid, gid) in the tar; its Overlay2Error is raised again with the entry's name.
+    userxattr: the store's mounts keep their marks in ``user.overlay.*``.
+    raises:    LayerInUse when something changes the layer meanwhile, NotSupported for a layer that only makes sense
+               with its lowers (redirect, metacopy, whiteouts by xattr), OSError. The stream is then incomplete.
+    Sockets are left out, as tar has no form for them.
+    """
+    with Trail(upper) as trail:
+        exporter = _Exporter(trail, _Stream(write), map_ids, userxattr)
+        for path, name, kind in walk(trail):
+            if kind == IS_DIRECTORY:
+                exporter.directory(path)
+            elif kind == IS_REGULAR:
+                exporter.file(path, name)
+            else:
+                exporter.special(path, name)
+        exporter.stream.put(END)
+        exporter.stream.flush()
+
+
+class _Exporter:
+    def __init__(self, trail: Trail, stream: _Stream, map_ids: MapIds | None, userxattr: bool) -> None:
+        self.stream = stream
+        self._trail = trail
+        self._map_ids = map_ids
+        self._opaque = opaque_xattr(userxattr)
+        self._userxattr = userxattr
+        self._first_names: dict[tuple[int, int], bytes] = {}
+
+    def directory(self, path: bytes) -> None:
+        """Write the directory the trail is in, and the marker if it is opaque."""
+        fd = self._trail.fd
+        entry, names = self._entry(path, os.fstat(fd), fd)
+        self.stream.put(header(entry))
+        if self._opaque in names and is_opaque(os.getxattr(fd, self._opaque), path):
+            marker = Entry(entry.name + OPAQUE_MARKER, REGULAR, entry.mode & 0o777, entry.uid, entry.gid, 0, 0)
+            self.stream.put(header(marker))
+
+    def file(self, path: bytes, name: bytes) -> None:
+        """Write a regular file with its body, or as a link to the first of its names."""
+        fd = open_listed(name, path, self._trail.fd)
+        try:
+            st = os.fstat(fd)
+            if not stat.S_ISREG(st.st_mode):
+                raise changed_meanwhile(path, "was replaced")
+            entry = self._linked(self._entry(path, st, fd)[0], st)
+            self.stream.put(header(entry))
+            if entry.size:
+                self.stream.put_body(fd, entry.size, path)
+        finally:
+            os.close(fd)
+
+    def special(self, path: bytes, name: bytes) -> None:
+        """Write a whiteout, symlink, device or fifo."""
+        dir_fd = self._trail.fd
+        st = lstat(name, path, dir_fd)
+        if is_whiteout(st):  # before links are looked at: the kernel makes whiteouts as links of each other
+            self.stream.put(header(Entry(tar_name(path), REGULAR, 0o600, st.st_uid, st.st_gid, 0, st.st_mtime_ns)))
+        elif stat.S_IFMT(st.st_mode) in (stat.S_IFREG, stat.S_IFDIR):
+            raise changed_meanwhile(path, "was replaced")
+        elif not stat.S_ISSOCK(st.st_mode):
+            entry = self._entry(path, st, below(dir_fd, name))[0]
+            if entry.type == SYMLINK:
+                entry = entry._replace(linkname=os.readlink(name, dir_fd=dir_fd))
+            elif entry.type in (CHAR, BLOCKDEV):
+                entry = entry._replace(major=os.major(st.st_rdev), minor=os.minor(st.st_rdev))
+            self.stream.put(header(self._linked(entry, st)))
+
+    def _entry(self, path: bytes, st: os.stat_result, node: int | bytes) -> tuple[Entry, list[str]]:
+        """Return the entry as its inode tells it, and the names of the xattrs at *node*, an fd or a path."""
+        names = list_xattrs(node)
+        mode = st.st_mode
+        xattrs = NO_XATTRS
+        if names:
+            check_self_contained(names, path, stat.S_ISDIR(mode), self._userxattr)
+            if CAPABILITY in names:
+                xattrs = {os.fsencode(CAPABILITY): _rootless(get_xattr(node, CAPABILITY))}
+        uid, gid = self._owner(path, st)
+        kind = _TYPES[stat.S_IFMT(mode)]
+        tar_path = path + b"/" if kind == DIRECTORY else path
+        size = st.st_size if kind == REGULAR else 0
+        return Entry(tar_path, kind, stat.S_IMODE(mode), uid, gid, size, st.st_mtime_ns, xattrs=xattrs), names
+
+    def _owner(self, path: bytes, st: os.stat_result) -> tuple[int, int]:
+        if not self._map_ids or path.rpartition(b"/")[2].startswith(WHITEOUT_PREFIX):
+            return st.st_uid, st.st_gid
+        try:
+            return self._map_ids(st.st_uid, st.st_gid)
+        except Overlay2Error as error:
+            raise type(error)(f"{printable(path)}: {error}", hint=error.hint, **error.details) from error
+
+    def _linked(self, entry: Entry, st: os.stat_result) -> Entry:
+        """Return *entry* as a hard link if its inode came by under another name before."""
+        if st.st_nlink == 1:
+            return entry
+        first = self._first_names.setdefault((st.st_dev, st.st_ino), entry.name)
+        return entry if first == entry.name else entry._replace(type=HARDLINK, linkname=first, size=0)
+
+
+class _Stream:
+    """Gathers the stream in one buffer, so that small entries cost no write each."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._buffer = memoryview(bytearray(BUFFER))
+        self._used = 0
+
+    def put(self, blocks: bytes) -> None:
+        """Add header blocks."""
+        end = self._used + len(blocks)
+        if end > BUFFER:
+            self.flush()
+            end = len(blocks)
+            if end > BUFFER:  # one header beyond the buffer: a path of several hundred KiB
+                self._write(blocks)
+                return
+        self._buffer[self._used : end] = blocks
+        self._used = end
+
+    def put_body(self, fd: int, size: int, path: bytes) -> None:
+        """Add *size* bytes from *fd*, padded to blocks. Raises LayerInUse if the file does not end exactly there."""
+        if size >= BUFFER - self._used:
+            self.flush()  # so that one read gets all of a small file, and by coming back short proves its end
+        left = size
+        while True:
+            room = self._buffer[self._used :]
+            got = _read_into(room, fd, path)
+            left -= got
+            if left < 0:
+                raise changed_meanwhile(path, "grew")
+            if not got:
+                break
+            self._used += got
+            if got == len(room):
+                self.flush()
+            elif not left:
+                break
+        if left:
+            raise changed_meanwhile(path, "shrank")
+        padding = -size % BLOCK
+        self._buffer[self._used : self._used + padding] = bytes(padding)
+        self._used += padding
+
+    def flush(self) -> None:
+        """Hand over what was gathered."""
+        if self._used:
+            self._write(self._buffer[: self._used])
+            self._used = 0
+
+
+def tree_size(upper: str | bytes) -> int:
+    """Return Docker's DiffSize of the directory *upper*, in bytes.
+
+    The sum of the apparent sizes of all but directories, a symlink's being its target's length, each inode once.
+    A layer in use is no problem: what vanishes meanwhile does not count. Raises OSError.
+    """
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    with Trail(upper) as trail:
+        for path, name, kind in walk(trail, missing_ok=True):
+            if kind == IS_DIRECTORY:
+                continue
+            try:
+                st = lstat(name, path, trail.fd)
+            except LayerInUse:
+                continue
+            if st.st_nlink > 1:
+                if (st.st_dev, st.st_ino) in seen:
+                    continue
+                seen.add((st.st_dev, st.st_ino))
+            total += st.st_size
+    return total
+
+
+def _read_into(room: memoryview, fd: int, path: bytes) -> int:
+    try:
+        return os.readv(fd, [room])
+    except OSError as error:
+        error.filename = printable(path)
+        raise
+
+
+def _rootless(capability: bytes) -> bytes:
+    """Return a file capability as revision 2: revision 3's root id means nothing outside its user namespace."""
+    if capability[3:4] == b"\x03":
+        return capability[:3] + b"\x02" + capability[4:20]
+    return capability

@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Going through a directory tree by file descriptors alone. PRIVATE to the collection.
+
+So there is no path that could lead astray, and no limit on its length or depth.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import typing as t
+
+from .._errors import LayerInUse, printable
+
+IS_DIRECTORY = 0
+IS_REGULAR = 1
+IS_OTHER = 2
+
+_CHANGED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # what was listed is gone, or something else by now
+
+
+def changed_meanwhile(path: bytes, what: str) -> LayerInUse:
+    """Return the error for a tree that did not hold still while it was read."""
+    return LayerInUse(
+        f"{printable(path)} {what} while the layer was read",
+        hint="something writes to the layer: unmount it, or stop what uses it, and try again",
+        path=printable(path),
+    )
+
+
+def open_quietly(name: str | bytes, flags: int = 0, dir_fd: int | None = None) -> int:
+    """Open *name* for reading, without touching its access time. Raises OSError."""
+    flags |= os.O_RDONLY | os.O_CLOEXEC
+    try:
+        return os.open(name, flags | os.O_NOATIME, dir_fd=dir_fd)
+    except PermissionError:  # O_NOATIME is refused on files of owners our user namespace does not know
+        return os.open(name, flags, dir_fd=dir_fd)
+
+
+class Trail:
+    """The open directories from a root down to the current one.
+
+    Only the last *keep* stay open. One further up is opened again through ``..`` on the way back and must be
+    the same inode, so neither the depth of a tree nor a rename during the walk can lead anywhere else.
+    """
+
+    def __init__(self, root: str | bytes, keep: int = 64) -> None:
+        self.fd = open_quietly(root, os.O_DIRECTORY)
+        self._keep = keep
+        self._above: list[int | tuple[int, int]] = []  # nearest last; an open fd, or (device, inode) of a closed one
+
+    @property
+    def depth(self) -> int:
+        """How many directories below the root the current one is."""
+        return len(self._above)
+
+    def down(self, name: bytes) -> None:
+        """Go into the directory *name*. Raises OSError and stays where it is."""
+        fd = open_quietly(name, os.O_DIRECTORY | os.O_NOFOLLOW, self.fd)
+        self._above.append(self.fd)
+        self.fd = fd
+        if len(self._above) > self._keep:
+            self._give_up(len(self._above) - 1 - self._keep)
+
+    def up(self) -> None:
+        """Go back to the directory above. Raises LayerInUse where it is not above any more."""
+        above = self._above.pop()
+        fd = above if isinstance(above, int) else _reopened(above, self.fd)
+        os.close(self.fd)
+        self.fd = fd
+
+    def close(self) -> None:
+        """Close every directory."""
+        os.close(self.fd)
+        while self._above:
+            above = self._above.pop()
+            if isinstance(above, int):
+                os.close(above)
+
+    def __enter__(self) -> Trail:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def _give_up(self, index: int) -> None:
+        fd = self._above[index]
+        if isinstance(fd, int):
+            found = os.fstat(fd)
+            self._above[index] = (found.st_dev, found.st_ino)
+            os.close(fd)
+
+
+def _reopened(wanted: tuple[int, int], below: int) -> int:
+    fd = open_quietly(b"..", os.O_DIRECTORY, below)
+    found = os.fstat(fd)
+    if (found.st_dev, found.st_ino) != wanted:
+        os.close(fd)
+        raise LayerInUse(
+            "a directory was moved while the layer was read",
+            hint="something writes to the layer: unmount it, or stop what uses it, and try again",
+        )
+    return fd
+
+
+def children(fd: int) -> list[tuple[bytes, int]]:
+    """Return (name, kind) of all that lies in the directory *fd*, sorted by the names' bytes.
+
+    kind: IS_DIRECTORY, IS_REGULAR or IS_OTHER, as the listing says it.
+    """
+    with os.scandir(fd) as entries:
+        found = [(os.fsencode(entry.name), _kind(entry)) for entry in entries]
+    found.sort()
+    return found
+
+
+def _kind(entry: os.DirEntry[str]) -> int:
+    if entry.is_file(follow_symlinks=False):
+        return IS_REGULAR
+    return IS_DIRECTORY if entry.is_dir(follow_symlinks=False) else IS_OTHER
+
+
+def walk(trail: Trail, missing_ok: bool = False) -> t.Iterator[tuple[bytes, bytes, int]]:
+    """Yield (path, name, kind) of all below the root: children sorted by bytes, a directory before what is in it.
+
+    path:       relative to the root, without trailing slash.
+    missing_ok: pass over a directory that vanished since it was listed, instead of raising LayerInUse.
+    While a directory is yielded, *trail* is in it already; for anything else it is in the parent. Raises OSError.
+    """
+    levels = [(b"", iter(children(trail.fd)))]
+    while levels:
+        prefix, rest = levels[-1]
+        for name, kind in rest:
+            path = prefix + name
+            if kind != IS_DIRECTORY:
+                yield path, name, kind
+            elif _entered(trail, name, path, missing_ok):
+                yield path, name, kind
+                levels.append((path + b"/", iter(children(trail.fd))))
+                break
+        else:
+            levels.pop()
+            if levels:
+                trail.up()
+
+
+def _entered(trail: Trail, name: bytes, path: bytes, missing_ok: bool) -> bool:
+    try:
+        trail.down(name)
+    except OSError as error:
+        if missing_ok and error.errno in _CHANGED:
+            return False
+        raise _explained(error, path) from error
+    return True
+
+
+def open_listed(name: bytes, path: bytes, dir_fd: int) -> int:
+    """Open the regular file *name*, known from a listing. Raises LayerInUse where it is none any more."""
+    try:  # without O_NONBLOCK a fifo put in its place would hang us
+        return open_quietly(name, os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd)
+    except OSError as error:
+        raise _explained(error, path) from error
+
+
+def lstat(name: bytes, path: bytes, dir_fd: int) -> os.stat_result:
+    """Stat *name*, known from a listing. Raises LayerInUse where it is gone."""
+    try:
+        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    except OSError as error:
+        raise _explained(error, path) from error
+
+
+def below(fd: int, name: bytes) -> bytes:
+    """Return a path to *name* in the directory *fd*, for the xattr calls, which take no directory fd. Needs /proc."""
+    return b"/proc/self/fd/%d/%s" % (fd, name)
+
+
+def list_xattrs(node: int | bytes) -> list[str]:
+    """Return the names of the xattrs of an fd or a path, symlinks not followed; none where the filesystem has none."""
+    try:
+        return os.listxattr(node) if isinstance(node, int) else os.listxattr(node, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        return []
+
+
+def get_xattr(node: int | bytes, name: str) -> bytes:
+    """Return the xattr *name* of an fd or a path, symlinks not followed. Raises OSError."""
+    return os.getxattr(node, name) if isinstance(node, int) else os.getxattr(node, name, follow_symlinks=False)
+
+
+def _explained(error: OSError, path: bytes) -> Exception:
+    if error.errno in _CHANGED:
+        return changed_meanwhile(path, "vanished or was replaced")
+    error.filename = printable(path)  # it has the last component only
+    return error

@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""/proc/<pid>/mountinfo. PRIVATE to the collection.
+
+source: proc_pid_mountinfo(5). Paths are str as os.fsdecode makes them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+_OCTAL = re.compile(r"\\([0-7]{3})")
+_OPTION = re.compile(r'((?:fs|def|root)?context)="([^"]*)"|[^,]+')  # SELinux puts a label with commas in quotes
+
+
+class Mount(t.NamedTuple):
+    """One line.
+
+    dev:           "major:minor" of the superblock; st_dev of what it holds, except on btrfs.
+    root:          the directory within the filesystem that is seen at mount_point.
+    propagation:   "shared:N", "master:N", "propagate_from:N", "unbindable"; none on a private mount.
+    super_options: as they stand there, still escaped: a comma in a value is ``\\054``.
+    """
+
+    id: int
+    parent_id: int
+    dev: str
+    root: str
+    mount_point: str
+    options: str
+    propagation: tuple[str, ...]
+    fstype: str
+    source: str
+    super_options: str
+
+
+class OverlayOptions(t.NamedTuple):
+    """What an overlay was mounted with, as far as the kernel tells: index=off, for one, it does not.
+
+    lowers, upper, work: paths as they were given, un-escaped; relative to a directory nobody knows any more, or
+                         to another mount namespace, they may be. Nearest lower first, data-only ones last.
+    others:              every other option; "" for one without a value.
+    """
+
+    lowers: tuple[str, ...]
+    upper: str | None
+    work: str | None
+    volatile: bool
+    others: dict[str, str]
+
+
+def read(pid: int | str = "self") -> list[Mount]:
+    """Return the mounts that process *pid* sees. Raises OSError."""
+    with open(f"/proc/{pid}/mountinfo", "rb") as file:
+        return parse(file.read())
+
+
+def parse(data: bytes) -> list[Mount]:
+    """Return a Mount for each line of *data*."""
+    return [_parse_line(line) for line in os.fsdecode(data).split("\n") if line]
+
+
+def _parse_line(line: str) -> Mount:
+    own, _, filesystem = line.partition(" - ")  # no field holds a space
+    mount_id, parent_id, dev, root, mount_point, options, *propagation = own.split(" ")
+    fstype, source, super_options = filesystem.split(" ", 2)
+    return Mount(
+        int(mount_id),
+        int(parent_id),
+        dev,
+        _unescape(root),
+        _unescape(mount_point),
+        options,
+        tuple(propagation),
+        fstype,
+        _unescape(source),
+        super_options,
+    )
+
+
+def mount_of(path: str, mounts: t.Iterable[Mount]) -> Mount | None:
+    """Return the mount that the absolute, normalised *path* lies on, going by names alone.
+
+    The longest mount point wins, and the last of several on the same one.
+    """
+    found = None
+    for mount in mounts:
+        if (found is None or len(mount.mount_point) >= len(found.mount_point)) and is_below(path, mount.mount_point):
+            found = mount
+    return found
+
+
+def mount_of_fd(fd: int, mounts: t.Iterable[Mount]) -> Mount | None:
+    """Return the mount that *fd* was opened on, going by its mount id; None if it has been detached."""
+    with open(f"/proc/self/fdinfo/{fd}", "rb") as file:
+        for line in file:
+            if line.startswith(b"mnt_id:"):
+                mount_id = int(line.split()[1])
+                return next((mount for mount in mounts if mount.id == mount_id), None)
+    return None
+
+
+def is_below(path: str, directory: str) -> bool:
+    """Tell whether *path* is *directory* or lies in it, by components. Both absolute and normalised."""
+    return path == directory or directory == "/" or path.startswith(directory + "/")
+
+
+def overlay_options(mount: Mount) -> OverlayOptions:
+    """Return the options of the overlay *mount*.
+
+    Two escapes lie on each other: the kernel's octal one around the value, and in lowerdir, upperdir and workdir the
+    backslashes of the mount data, which it keeps as they were given. Values of lowerdir+ and datadir+ never had any.
+    """
+    lowers: list[str] = []
+    data_only: list[str] = []
+    others: dict[str, str] = {}
+    for option in _OPTION.finditer(mount.super_options):
+        if option.group(1):
+            others[option.group(1)] = _unescape(option.group(2))
+            continue
+        key, _, value = option.group().partition("=")
+        value = _unescape(value)
+        if key == "lowerdir":
+            lowers += _split_lowers(value)
+        elif key == "lowerdir+":
+            lowers.append(value)
+        elif key == "datadir+":
+            data_only.append(value)
+        else:
+            others[key] = value
+    upper, work = others.pop("upperdir", None), others.pop("workdir", None)
+    return OverlayOptions(
+        (*lowers, *data_only),
+        None if upper is None else _without_backslashes(upper),
+        None if work is None else _without_backslashes(work),
+        "volatile" in others or others.get("fsync") == "volatile",  # the second form: Linux 6.18
+        others,
+    )
+
+
+def _split_lowers(value: str) -> list[str]:
+    """Split at the colons that no backslash protects; "::" stands before data-only lowers."""
+    parts = re.findall(r"(?:[^\\:]|\\.?)+", value, re.DOTALL)
+    return [_without_backslashes(part) for part in parts]
+
+
+def _without_backslashes(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
+
+
+def _unescape(field: str) -> str:
+    return _OCTAL.sub(lambda code: chr(int(code.group(1), 8)), field) if "\\" in field else field

@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The unit tests run on targets' Pythons, which have no Ansible, and on the controller's, which has it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import hypothesis
+
+# Tests that import Ansible, through what they test.
+NEED_ANSIBLE = ["plugins/action", "plugins/modules", "plugins/module_utils/_module"]
+
+HAS_ANSIBLE = importlib.util.find_spec("ansible") is not None
+
+collect_ignore = [] if HAS_ANSIBLE else NEED_ANSIBLE
+
+# A slow machine is no failure, and CI gives the same answer twice.
+hypothesis.settings.register_profile("strata", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("strata")
+
+
+def pytest_report_header() -> list[str]:
+    return [] if HAS_ANSIBLE else [f"no Ansible on this Python, so not collected: {', '.join(NEED_ANSIBLE)}"]

@@ -1,0 +1,395 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a layer changed, told from its upperdir: case by case, and against a full comparison of real overlay mounts."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import random
+import resource
+import shutil
+import stat
+import subprocess
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.changes import upper_changes
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import NotSupported
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes whiteouts, trusted xattrs and mounts"),
+]
+
+NS = 10**9
+TIME = 1_600_000_000 * NS
+OPAQUE = "trusted.overlay.opaque"
+CAPABILITY = bytes.fromhex("0100000200200000" + "00" * 12)
+
+
+def tree(root, items):
+    """Make a tree from {path: what it is}: bytes are a file's content, None a directory, a function gets the path."""
+    root.mkdir()
+    for path, content in items.items():
+        full = root / path
+        full.parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            full.mkdir(exist_ok=True)
+        elif callable(content):
+            content(full)
+        else:
+            full.write_bytes(content)
+    for base, dirs, files in os.walk(root):
+        for name in dirs + files:
+            os.utime(os.path.join(base, name), ns=(TIME, TIME), follow_symlinks=False)
+    return str(root)
+
+
+def gone(path):
+    os.mknod(path, stat.S_IFCHR, 0)
+
+
+def opaque(path):
+    path.mkdir(exist_ok=True)
+    os.setxattr(path, OPAQUE, b"y")
+
+
+def with_xattr(name, value=b"x", directory=False):
+    def make(path):
+        path.mkdir() if directory else path.write_bytes(b"")
+        os.setxattr(path, name, value)
+
+    return make
+
+
+def with_mode(mode):
+    def make(path):
+        path.write_bytes(b"1")
+        path.chmod(mode)
+
+    return make
+
+
+def listed(changes):
+    return [f"{change.kind[0].upper()} {os.fsdecode(change.path)}" for change in changes]
+
+
+CASES = [
+    pytest.param({"d/f": b"1"}, [], ["A /d", "A /d/f"], id="a base layer adds everything"),
+    pytest.param({}, [{"d/f": b"1"}], [], id="an empty upperdir changes nothing"),
+    pytest.param({"f": b"1"}, [{"f": b"1"}], [], id="copied up but the same"),
+    pytest.param({"f": b"12"}, [{"f": b"1"}], ["M /f"], id="another size"),
+    pytest.param({"f": with_mode(0o600)}, [{"f": with_mode(0o644)}], ["M /f"], id="another mode"),
+    pytest.param({"f": b"2"}, [{"f": b"1"}], [], id="content alone is never compared"),
+    pytest.param({"d": None}, [{"d/f": b"1"}], [], id="a directory copied up but the same"),
+    pytest.param({"d/new": b"1"}, [{"d/f": b"1"}], ["M /d", "A /d/new"], id="a directory that got a file"),
+    pytest.param(
+        {"a/b/c/d": b"22"}, [{"a/b/c/d": b"1"}], ["M /a", "M /a/b", "M /a/b/c", "M /a/b/c/d"], id="all the way up"
+    ),
+    pytest.param({"a/b/same": b"1"}, [{"a/b/same": b"1"}], [], id="directories on the way to nothing"),
+    pytest.param({"f": gone}, [{"f": b"1"}], ["D /f"], id="a deleted file"),
+    pytest.param({"d": gone}, [{"d/e/f": b"1"}], ["D /d"], id="a deleted directory is one change"),
+    pytest.param({"d/f": gone}, [{"d/f": b"1"}], ["M /d", "D /d/f"], id="a file deleted in a directory"),
+    pytest.param({"f": gone}, [{"g": b"1"}], [], id="a whiteout of what nobody has"),
+    pytest.param({"f": gone}, [], [], id="a whiteout in a base layer"),
+    pytest.param({"f": gone}, [{"f": gone}, {"f": b"1"}], [], id="a whiteout of what is deleted already"),
+    pytest.param({"d/f": gone}, [{"x": b"1"}], ["A /d"], id="a whiteout in a new directory"),
+    pytest.param({"f": b"1"}, [{"f": gone}, {"f": b"1"}], ["A /f"], id="a file deleted below is added anew"),
+    pytest.param({"f": b"1"}, [{"f": b"1"}, {"f": b"123"}], [], id="the nearest lower counts"),
+    pytest.param({"f": b"1"}, [{"x": b"1"}, {"f": b"123"}], ["M /f"], id="the next one where that has nothing"),
+    pytest.param({"d": b"file"}, [{"d/e/f": b"1"}], ["M /d"], id="a file in place of a directory: no deletes"),
+    pytest.param({"d/new": b"1"}, [{"d": b"1"}], ["M /d", "A /d/new"], id="a directory in place of a file"),
+    pytest.param(
+        {"d": opaque, "d/same": b"1"},
+        [{"d/same": b"1", "d/old": b"1", "d/sub/f": b"1"}],
+        ["M /d", "D /d/old", "D /d/sub"],
+        id="an opaque directory hides the rest",
+    ),
+    pytest.param({"d": opaque, "d/same": b"1"}, [{"d/same": b"1"}], [], id="an opaque directory that hides nothing"),
+    pytest.param({"d": opaque, "d/f": b"1"}, [{"x": b"1"}], ["A /d", "A /d/f"], id="an opaque directory nobody had"),
+    pytest.param(
+        {"d": opaque, "d/f": gone}, [{"d/f": b"1"}], ["M /d", "D /d/f"], id="a whiteout in an opaque directory"
+    ),
+    pytest.param(
+        {"d": opaque},
+        [{"d/a": gone, "d/b": b"1"}, {"d/a": b"1", "d/c": b"1"}],
+        ["M /d", "D /d/b", "D /d/c"],
+        id="an opaque directory hides what the lowers show, not what they hide themselves",
+    ),
+    pytest.param(
+        {"d": opaque, "d/e/f": b"1"},
+        [{"d/e/f": b"1", "d/e/g": b"1"}],
+        ["M /d", "M /d/e", "D /d/e/g"],
+        id="what lies in an opaque directory is not merged either, but compared all the same",
+    ),
+    pytest.param(
+        {"d/f": b"1"}, [{"d": opaque}, {"d/f": b"1"}], ["M /d", "A /d/f"], id="an opaque directory of a lower hides too"
+    ),
+    pytest.param(
+        {"d/f": b"1"},
+        [{"d": None}, {"d": b"file"}, {"d/f": b"1"}],
+        ["M /d", "A /d/f"],
+        id="a file between two lower directories separates them",
+    ),
+    pytest.param(
+        {"d/f": b"1"},
+        [{"d": None}, {"d": gone}, {"d/f": b"1"}],
+        ["M /d", "A /d/f"],
+        id="so does a whiteout",
+    ),
+    pytest.param(
+        {"d/f": b"1"}, [{"d": None}, {"x": b"1"}, {"d/f": b"1"}], [], id="a lower without the directory does not"
+    ),
+    pytest.param(
+        {"f": with_xattr("security.capability", CAPABILITY)}, [{"f": b""}], ["M /f"], id="a capability was given"
+    ),
+    pytest.param({"f": b""}, [{"f": with_xattr("security.capability", CAPABILITY)}], ["M /f"], id="or taken"),
+    pytest.param({"f": with_xattr("user.x")}, [{"f": b""}], [], id="no other xattr counts"),
+    pytest.param(
+        {"a-b": b"1", "a/b": b"1", "a": None}, [], ["A /a", "A /a-b", "A /a/b"], id="sorted by the whole path"
+    ),
+    pytest.param({"d": with_xattr(OPAQUE, b"x", True)}, [{"d/f": b"1"}], [], id="opaque=x is not opaque"),
+    pytest.param({"\udcff": b"1"}, [], ["A /\udcff"], id="a name that is not UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("upper", "lowers", "expected"), CASES)
+def test_upper_changes(tmp_path, upper, lowers, expected):
+    below = [tree(tmp_path / f"lower{number}", lower) for number, lower in enumerate(lowers)]
+    assert listed(upper_changes(tree(tmp_path / "upper", upper), below)) == expected
+
+
+@pytest.mark.parametrize(("upper", "lowers", "expected"), CASES)
+def test_the_cases_are_what_the_kernel_says(tmp_path, upper, lowers, expected):
+    below = [tree(tmp_path / f"lower{number}", lower) for number, lower in enumerate(lowers)]
+    with contextlib.ExitStack() as mounts:
+        new = merged(mounts, [tree(tmp_path / "upper", upper), *below], tmp_path / "new")
+        old = merged(mounts, below, tmp_path / "old")
+        assert full_comparison(os.fsencode(old), os.fsencode(new)) == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        pytest.param(TIME + 5, TIME + 5, [], id="the same"),
+        pytest.param(TIME + 5, TIME + 6, ["M /f"], id="other nanoseconds"),
+        pytest.param(TIME, TIME + 6, [], id="a tar kept whole seconds only"),
+        pytest.param(TIME + 5, TIME, [], id="the other way round"),
+        pytest.param(TIME, TIME + NS, ["M /f"], id="other seconds"),
+        pytest.param(-1, 0, ["M /f"], id="seconds are floored"),
+    ],
+)
+def test_times(tmp_path, old, new, expected):
+    lower, upper = tree(tmp_path / "lower", {"f": b"1"}), tree(tmp_path / "upper", {"f": b"1"})
+    os.utime(tmp_path / "lower/f", ns=(0, old))
+    os.utime(tmp_path / "upper/f", ns=(0, new))
+    assert listed(upper_changes(upper, [lower])) == expected
+
+
+@pytest.mark.parametrize(
+    ("upper", "lowers", "path"),
+    [
+        pytest.param({"d": with_xattr("trusted.overlay.redirect", directory=True)}, [], "d", id="redirect"),
+        pytest.param({"d/f": with_xattr("trusted.overlay.metacopy")}, [], "d/f", id="metacopy"),
+        pytest.param({"d/f": with_xattr("trusted.overlay.whiteout")}, [], "d/f", id="a whiteout by xattr"),
+        pytest.param({"d": with_xattr(OPAQUE, b"z", True)}, [], "d", id="an unknown opaque value"),
+        pytest.param(
+            {"d/f": b"1"}, [{"d": with_xattr("trusted.overlay.redirect", directory=True)}], "d", id="a lower's redirect"
+        ),
+        pytest.param(
+            {"f": b"1"}, [{"f": with_xattr("trusted.overlay.whiteout")}], "f", id="a lower's whiteout by xattr"
+        ),
+    ],
+)
+def test_what_is_not_understood_is_named(tmp_path, upper, lowers, path):
+    below = [tree(tmp_path / f"lower{number}", lower) for number, lower in enumerate(lowers)]
+    with pytest.raises(NotSupported) as caught:
+        upper_changes(tree(tmp_path / "upper", upper), below)
+    assert caught.value.details["path"] == path
+
+
+def test_a_store_with_userxattr_has_its_own_marks(tmp_path):
+    lower = tree(tmp_path / "lower", {"d/f": b"1"})
+    upper = tree(tmp_path / "upper", {"d": with_xattr("user.overlay.opaque", b"y", True)})
+    assert listed(upper_changes(upper, [lower])) == []
+    assert listed(upper_changes(upper, [lower], userxattr=True)) == ["M /d", "D /d/f"]
+
+
+def test_128_lowers_and_a_deep_tree_fit_into_the_usual_number_of_open_files(tmp_path):
+    path = "/".join(["d"] * 100) + "/f"
+    lowers = [tree(tmp_path / f"lower{number}", {path: b"1"}) for number in range(128)]
+    upper = tree(tmp_path / "upper", {path: b"22", "z": b"1"})
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        changes = listed(upper_changes(upper, lowers))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(changes) == 102
+    assert changes[-2:] == [f"M /{path}", "A /z"]
+
+
+# --- against the kernel: layers made through real overlay mounts, compared in full by moby's rules
+
+
+def merged(mounts, layers, target):
+    """Mount *layers* (nearest first) read-only on *target* and return where to look: one layer needs no mount."""
+    target.mkdir()
+    if len(layers) < 2:
+        return layers[0] if layers else str(target)
+    mount(mounts, f"lowerdir={':'.join(layers)}", target, "ro")
+    return str(target)
+
+
+def mount(mounts, data, target, flag="rw"):
+    options = f"{flag},index=off,redirect_dir=off,metacopy=off,{data}"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, target], check=True)
+    mounts.callback(subprocess.run, ["umount", target], check=True)
+
+
+def full_comparison(old, new):
+    """List what differs between two directory trees by the rules moby has for it."""
+    found = []
+    compare(old, new, b"", found)
+    return [f"{kind} {os.fsdecode(path)}" for path, kind in sorted(found)]
+
+
+def compare(old, new, path, found):
+    """Add (path, kind) of all that differs below path; *old* is None where it has no such directory."""
+    gone_names = set(os.listdir(old)) if old else set()
+    for name in os.listdir(new):
+        below, st = path + b"/" + name, os.lstat(new + b"/" + name)
+        before = os.lstat(old + b"/" + name) if name in gone_names else None
+        gone_names.discard(name)
+        kind = "A" if before is None else "M" if differ(old, before, new, st, name) else None
+        inside = []
+        if stat.S_ISDIR(st.st_mode):
+            was_directory = before is not None and stat.S_ISDIR(before.st_mode)
+            compare(old + b"/" + name if was_directory else None, new + b"/" + name, below, inside)
+        if kind or inside:
+            found.append((below, kind or "M"))
+        found.extend(inside)
+    found.extend((path + b"/" + name, "D") for name in gone_names)
+
+
+def differ(old_dir, old, new_dir, new, name):
+    if any(getattr(old, key) != getattr(new, key) for key in ("st_mode", "st_uid", "st_gid", "st_rdev")):
+        return True
+    if not stat.S_ISDIR(old.st_mode):
+        (old_s, old_ns), (new_s, new_ns) = divmod(old.st_mtime_ns, NS), divmod(new.st_mtime_ns, NS)
+        if old.st_size != new.st_size or old_s != new_s or (old_ns != new_ns and 0 not in (old_ns, new_ns)):
+            return True
+    return capability(old_dir + b"/" + name) != capability(new_dir + b"/" + name)
+
+
+def capability(path):
+    try:
+        return os.getxattr(path, "security.capability", follow_symlinks=False)
+    except OSError as error:
+        assert error.errno in (errno.ENODATA, errno.ENOTSUP)
+        return None
+
+
+NAMES = [b"a", b"b", b"c", b"a-b", b"\xff", "\u00e9".encode()]
+
+
+class Vandal:
+    """Does random things to a directory tree, few names and shallow, so that most things meet something."""
+
+    def __init__(self, root, seed):
+        self.root = os.fsencode(root)
+        self.random = random.Random(seed)
+
+    def path(self):
+        return b"/".join([self.root, *self.random.choices(NAMES, k=self.random.choice([1, 1, 2, 2, 3, 4]))])
+
+    def go(self, steps):
+        for _ in range(steps):
+            act = self.random.choice(
+                [
+                    *[self.write, self.write, self.mkdir, self.mkdir, self.remove, self.rename, self.link],
+                    *[self.symlink, self.node, self.chmod, self.chown, self.times, self.touch, self.replace],
+                    self.capability,
+                ]
+            )
+            with contextlib.suppress(OSError):  # much of it cannot be done: that is part of the game
+                act(self.path())
+
+    def write(self, path):
+        with open(path, "wb") as file:
+            file.write(b"x" * self.random.randrange(3))
+        os.utime(path, ns=(TIME, TIME + self.random.choice([0, 0, 1, NS])))
+
+    def mkdir(self, path):
+        os.makedirs(path)
+
+    def remove(self, path):
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+
+    def replace(self, path):
+        self.remove(path)
+        self.random.choice([self.write, self.mkdir, self.symlink, self.node])(path)
+
+    def rename(self, path):
+        os.rename(path, self.path())
+
+    def link(self, path):
+        os.link(path, self.path(), follow_symlinks=False)
+
+    def symlink(self, path):
+        os.symlink(self.random.choice(NAMES), path)
+        os.utime(path, ns=(TIME, TIME), follow_symlinks=False)
+
+    def node(self, path):
+        kind = self.random.choice([stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK])
+        os.mknod(path, kind | 0o600, os.makedev(1, self.random.randrange(2, 4)))
+        os.utime(path, ns=(TIME, TIME))
+
+    def chmod(self, path):
+        os.chmod(path, self.random.choice([0o644, 0o600, 0o755]))
+
+    def chown(self, path):
+        os.chown(path, self.random.randrange(2), 0, follow_symlinks=False)
+
+    def times(self, path):
+        os.utime(path, ns=(TIME, TIME + self.random.choice([0, 1, NS])), follow_symlinks=False)
+
+    def touch(self, path):
+        """Copy up without a change."""
+        os.chmod(path, stat.S_IMODE(os.lstat(path).st_mode))
+
+    def capability(self, path):
+        os.setxattr(path, "security.capability", CAPABILITY)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_it_equals_a_full_comparison_of_what_the_kernel_merges(tmp_path, seed):
+    depth = 1 + seed % 4
+    layers = [str(tmp_path / "base")]
+    os.mkdir(layers[0])
+    Vandal(layers[0], seed).go(150)
+    for number in range(depth):
+        upper = change_through_a_mount(tmp_path / str(number), layers, seed * 100 + number)
+        with contextlib.ExitStack() as mounts:
+            new = merged(mounts, [upper, *layers], tmp_path / f"new{number}")
+            old = merged(mounts, layers, tmp_path / f"old{number}")
+            expected = full_comparison(os.fsencode(old), os.fsencode(new))
+        assert listed(upper_changes(upper, layers)) == expected
+        assert expected  # or the vandal did nothing
+        layers.insert(0, upper)
+
+
+def change_through_a_mount(place, lowers, seed):
+    """Let a vandal loose on a layer over *lowers*, mounted read-write; return its upperdir."""
+    for name in ("diff", "work", "merged"):
+        (place / name).mkdir(parents=True)
+    with contextlib.ExitStack() as mounts:
+        data = f"lowerdir={':'.join(lowers)},upperdir={place}/diff,workdir={place}/work"
+        mount(mounts, data, place / "merged")
+        Vandal(place / "merged", seed).go(80)
+    return str(place / "diff")

@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._linux import child, mount, mountinfo, namespace
+
+ROOT = b"27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard\n"
+# Captured on Linux 6.18; the directory is named a\:b,c d\
+ODD = (
+    rb"66 43 0:39 / /a\134:b,c\040d\134/m rw,relatime - overlay overlay rw,"
+    rb"lowerdir=/a\134\134\134:b\134\054c\040d\134\134/l1:/a\134\134\134:b\134\054c\040d\134\134/l2,"
+    rb"upperdir=/a\134\134\134:b\134\054c\040d\134\134/up,workdir=/a\134\134\134:b\134\054c\040d\134\134/wk,uuid=on"
+    b"\n"
+)
+
+
+def line(super_options: str) -> mountinfo.Mount:
+    (mount,) = mountinfo.parse(f"66 43 0:39 / /m ro - overlay overlay {super_options}\n".encode())
+    return mount
+
+
+def test_every_field_of_a_line_has_its_name():
+    assert mountinfo.parse(ROOT) == [
+        mountinfo.Mount(27, 1, "254:0", "/", "/", "rw,relatime", ("shared:1",), "ext4", "/dev/vda", "rw,discard")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "propagation"),
+    [
+        pytest.param(b"rw - ", (), id="private"),
+        pytest.param(b"rw shared:7 master:3 - ", ("shared:7", "master:3"), id="shared and slave"),
+        pytest.param(b"rw master:3 propagate_from:2 - ", ("master:3", "propagate_from:2"), id="a distant master"),
+    ],
+)
+def test_optional_fields_are_kept_in_order(fields, propagation):
+    (mount,) = mountinfo.parse(b"1 2 0:3 / /m " + fields + b"tmpfs none rw\n")
+    assert (mount.propagation, mount.fstype) == (propagation, "tmpfs")
+
+
+@pytest.mark.parametrize(
+    ("escaped", "path"),
+    [
+        pytest.param(rb"/a\040b", "/a b", id="space"),
+        pytest.param(rb"/a\011b", "/a\tb", id="tab"),
+        pytest.param(rb"/a\012b", "/a\nb", id="newline"),
+        pytest.param(rb"/a\134b", "/a\\b", id="backslash"),
+        pytest.param(rb"/a\134040b", "/a\\040b", id="an escaped escape is not one"),
+        pytest.param(b"/a\xffb", "/a\udcffb", id="not UTF-8"),
+        pytest.param("/a\u2028\x85\x0cb".encode(), "/a\u2028\x85\x0cb", id="what only Python takes for a line's end"),
+    ],
+)
+def test_paths_are_unescaped(escaped, path):
+    (mount,) = mountinfo.parse(b"1 2 0:3 " + escaped + b" " + escaped + b" rw - bind " + escaped + b" rw\n")
+    assert (mount.root, mount.mount_point, mount.source) == (path, path, path)
+
+
+def test_an_odd_directory_comes_back_from_both_escapes():
+    (mount,) = mountinfo.parse(ODD)
+    odd = "/a\\:b,c d\\"
+    assert mount.mount_point == odd + "/m"
+    assert mountinfo.overlay_options(mount) == mountinfo.OverlayOptions(
+        (odd + "/l1", odd + "/l2"), odd + "/up", odd + "/wk", False, {"rw": "", "uuid": "on"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "lowers"),
+    [
+        pytest.param("ro,lowerdir=l/AB:l/CD", ("l/AB", "l/CD"), id="relative"),
+        pytest.param(r"ro,lowerdir=/a\134:b:/c", ("/a:b", "/c"), id="an escaped colon splits nothing"),
+        pytest.param("ro,lowerdir=/a::/d1::/d2", ("/a", "/d1", "/d2"), id="data-only lowers"),
+        pytest.param("ro,datadir+=/d,lowerdir+=/a:b,lowerdir+=/c", ("/a:b", "/c", "/d"), id="one option each"),
+        pytest.param(r"ro,lowerdir+=/a\134:b", ("/a\\:b",), id="one option each is not escaped twice"),
+        pytest.param("ro", (), id="none"),
+    ],
+)
+def test_lowers_are_told_nearest_first(options, lowers):
+    assert mountinfo.overlay_options(line(options)).lowers == lowers
+
+
+@pytest.mark.parametrize(
+    ("options", "others"),
+    [
+        pytest.param("rw,index=on,xino=off", {"rw": "", "index": "on", "xino": "off"}, id="plain"),
+        pytest.param(
+            'rw,context="s:o:r:c1,c2",index=on', {"rw": "", "context": "s:o:r:c1,c2", "index": "on"}, id="MCS"
+        ),
+        pytest.param("rw,context=s:o:r,fscontext=x", {"rw": "", "context": "s:o:r", "fscontext": "x"}, id="no quotes"),
+        pytest.param('rw,key=a"b,c="', {"rw": "", "key": 'a"b', "c": '"'}, id="other quotes mean nothing"),
+    ],
+)
+def test_other_options_are_kept(options, others):
+    assert mountinfo.overlay_options(line(options)).others == others
+
+
+@pytest.mark.parametrize("options", ["rw,volatile", "rw,fsync=volatile"])
+def test_volatile_is_told_in_both_forms(options):
+    assert mountinfo.overlay_options(line(options)).volatile
+
+
+@pytest.mark.parametrize(
+    ("path", "mount_id"),
+    [
+        pytest.param("/a/b", 2, id="the mount point itself"),
+        pytest.param("/a/b/c", 2, id="below it"),
+        pytest.param("/a/bc", 1, id="only a common beginning"),
+        pytest.param("/x/y", 4, id="the last of two on one another"),
+        pytest.param("/", 1, id="root"),
+    ],
+)
+def test_mount_of_goes_by_components(path, mount_id):
+    mounts = mountinfo.parse(
+        b"1 0 0:1 / / rw - t t rw\n2 1 0:2 / /a/b rw - t t rw\n3 1 0:3 / /x rw - t t rw\n4 3 0:4 / /x rw - t t rw\n"
+    )
+    found = mountinfo.mount_of(path, mounts)
+    assert found is not None
+    assert found.id == mount_id
+
+
+def test_mount_of_without_any_mount():
+    assert mountinfo.mount_of("/a", []) is None
+
+
+def test_the_mount_of_an_open_file_is_found_by_its_id():
+    fd = os.open("/proc/self", os.O_RDONLY)
+    try:
+        found = mountinfo.mount_of_fd(fd, mountinfo.read())
+    finally:
+        os.close(fd)
+    assert found is not None
+    assert (found.mount_point, found.fstype) == ("/proc", "proc")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["plain", "a:b", "a,b", "a\\b", "a b", "a\\:b,c d\\", "tab\tnewline\nx", "\udcff"])
+def test_the_kernel_shows_what_we_read(tmp_path, name):
+    base = os.path.join(tmp_path, name)
+    for part in ("lower1", "lower2", "upper", "work", "merged"):
+        os.makedirs(os.path.join(base, part))
+    escaped = base.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+    data = f"lowerdir={escaped}/lower2:{escaped}/lower1,upperdir={escaped}/upper,workdir={escaped}/work"
+
+    def there() -> list[mountinfo.Mount]:
+        mount.mount("overlay", base + "/merged", "overlay", 0, data)
+        return mountinfo.read()
+
+    merged = namespace.in_private_mounts(there)[-1]
+    options = mountinfo.overlay_options(merged)
+    assert merged.mount_point == base + "/merged"
+    assert options[:3] == ((base + "/lower2", base + "/lower1"), base + "/upper", base + "/work")
+
+
+def test_read_of_a_process_that_is_gone():
+    gone = child.in_child(os.getpid)
+    with pytest.raises((FileNotFoundError, ProcessLookupError)):
+        mountinfo.read(gone)

@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._linux import child, mount, mountinfo, namespace
+
+
+def mount_tmpfs(path: str) -> list[mountinfo.Mount]:
+    mount.mount("tmpfs", path, "tmpfs")
+    return mountinfo.read()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("propagation", [mount.MS_SHARED, mount.MS_PRIVATE], ids=["shared", "private"])
+def test_a_mount_in_private_stays_there(tmp_path, propagation):
+    target = tmp_path / "target"
+    mount.mount("tmpfs", tmp_path, "tmpfs")
+    try:
+        mount.mount("none", tmp_path, "none", propagation)
+        target.mkdir()
+        before = mountinfo.read()
+        inside = namespace.in_private_mounts(lambda: mount_tmpfs(str(target)))
+        assert inside[-1].mount_point == str(target)
+        assert all(not one.propagation for one in inside)
+        assert mountinfo.read() == before
+    finally:
+        mount.umount(tmp_path)
+
+
+def test_without_the_right_it_is_not_permitted():
+    def as_nobody() -> None:
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        namespace.unshare(namespace.CLONE_NEWNS)
+
+    with pytest.raises(PermissionError):
+        child.in_child(as_nobody)
+
+
+def test_a_user_namespace_is_told():
+    code = (
+        "from ansible_collections.strata.overlay2.plugins.module_utils._linux import namespace as n\n"
+        "print(n.in_user_namespace())"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    run = subprocess.run(
+        ["unshare", "--user", "--map-root-user", sys.executable, "-c", code], capture_output=True, text=True, env=env
+    )
+    if run.returncode != 0 and "unshare" in run.stderr:
+        pytest.skip(f"no user namespace here: {run.stderr.strip()}")
+    assert run.stdout == "True\n"
+
+
+def test_proc_agrees_on_our_own_namespace():
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        whole = file.read().split() == ["0", "0", "4294967295"]
+    assert namespace.in_user_namespace() is not whole

@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real filesystems on loop devices."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+MAKERS: dict[str, tuple[list[str], int]] = {  # command and size in MiB; sparse
+    "ext4": (["mke2fs", "-q", "-F", "-t", "ext4"], 32),
+    "xfs": (["mkfs.xfs", "-q", "-f"], 320),
+    "btrfs": (["mkfs.btrfs", "-q", "-f"], 128),
+}
+
+
+@pytest.fixture
+def loop_filesystem(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Callable[..., Path]]:
+    """Give a function that makes a filesystem, mounts it and returns where; all is gone after the test.
+
+    loop_filesystem(kind, *arguments of its mkfs, options=mount options)
+    """
+    mounted: list[Path] = []
+
+    def make(kind: str, *arguments: str, options: str = "rw") -> Path:
+        command, size = MAKERS[kind]
+        if shutil.which(command[0]) is None:
+            pytest.skip(f"needs {command[0]}")
+        base = tmp_path_factory.mktemp(kind)
+        image, mount_point = base / "image", base / "mounted"
+        with open(image, "wb") as file:
+            file.truncate(size << 20)
+        mount_point.mkdir()
+        subprocess.run([*command, *arguments, image], check=True, capture_output=True)
+        mount = ["mount", "-t", kind, "-o", f"loop,{options}", image, mount_point]
+        run = subprocess.run(mount, capture_output=True, text=True)
+        if run.returncode != 0:
+            pytest.skip(f"cannot mount {kind} here: {run.stderr.strip()}")
+        mounted.append(mount_point)
+        return mount_point
+
+    yield make
+    for mount_point in reversed(mounted):
+        subprocess.run(["umount", "--recursive", mount_point], check=True)
+        (mount_point.parent / "image").unlink()

@@ -1,0 +1,259 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The floors of docs/architecture.md hold. Read from the source, so that lazy and typing-only imports count too:
+AnsiballZ ships them all the same.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COLLECTION = "ansible_collections.strata.overlay2"
+UTILS = "plugins.module_utils."
+
+# What each part of the collection may import of the others. Its own files are always allowed.
+MAY_IMPORT: dict[str, set[str]] = {
+    "_errors": set(),
+    "_linux": set(),
+    "_archive": {"_errors", "_linux"},
+    "_store": {"_errors", "_linux"},
+    "_driver": {"_errors", "_linux", "_store"},
+    "_module": {"_errors", "_linux", "_store", "_driver"},
+    "modules": {"_errors", "_driver", "_module"},
+    "action": {"_errors", "_driver", "_module"},
+    "doc_fragments": set(),
+}
+THE_ONE_USER_OF_ARCHIVE = "plugins.module_utils._driver.content"
+MODULES_THAT_MOVE_TARS = {"plugins.modules.overlay2_diff"}
+PARTS_ON_ANSIBLE = {"_module", "modules", "action"}
+ENGINE = "plugins.module_utils._module.engine"
+ENGINE_ONLY = {"check_mode", "exit_json", "fail_json"}
+FILE_LINES = 300
+FUNCTION_LINES = 60
+
+
+class Source(t.NamedTuple):
+    """One Python file. *name* is dotted, from the collection's root; a package is named as its directory."""
+
+    name: str
+    is_package: bool
+    text: str
+
+    @property
+    def part(self) -> str:
+        """The row of MAY_IMPORT it belongs to; "" for module_utils/__init__.py."""
+        return part_of(self.name)
+
+    def imports(self) -> t.Iterator[str]:
+        """Every module imported, ours as dotted names from the collection's root, and names imported from it."""
+        for node in ast.walk(ast.parse(self.text)):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield ours(alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                base = node.module or ""
+                if node.level:
+                    package = self.name.split(".") if self.is_package else self.name.split(".")[:-1]
+                    above = package[: len(package) - (node.level - 1)]
+                    base = ".".join([*above, node.module] if node.module else above)
+                yield ours(base)
+                yield from (f"{ours(base)}.{alias.name}" for alias in node.names)
+
+
+def ours(name: str) -> str:
+    return name[len(COLLECTION) + 1 :] if name.startswith(COLLECTION + ".") else name
+
+
+def part_of(name: str) -> str:
+    """The row of MAY_IMPORT a dotted name belongs to, or "" if it is none of ours."""
+    if name.startswith(UTILS):
+        return name[len(UTILS) :].split(".")[0]
+    return name.split(".")[1] if name.startswith("plugins.") and name != UTILS[:-1] else ""
+
+
+def sources(root: Path) -> dict[str, Source]:
+    found = {}
+    for path in sorted((root / "plugins").rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        is_package = parts[-1] == "__init__"
+        name = ".".join(parts[:-1] if is_package else parts)
+        found[name] = Source(name, is_package, path.read_text(encoding="utf-8"))
+    return found
+
+
+def wrong_floor(files: dict[str, Source]) -> t.Iterator[str]:
+    for file in files.values():
+        for name in file.imports():
+            part = part_of(name)
+            allowed = MAY_IMPORT.get(file.part, set()) | {file.part}
+            if file.name == THE_ONE_USER_OF_ARCHIVE:
+                allowed = allowed | {"_archive"}
+            if part and part not in allowed:
+                yield f"{file.name} imports {name}"
+
+
+def unknown_part(files: dict[str, Source]) -> t.Iterator[str]:
+    for file in files.values():
+        if file.part and file.part not in MAY_IMPORT:
+            yield f"{file.name} is on no floor"
+
+
+def foreign_import(files: dict[str, Source]) -> t.Iterator[str]:
+    for file in files.values():
+        for name in file.imports():
+            top = name.split(".")[0]
+            allowed = (
+                top == "plugins"
+                or top in sys.stdlib_module_names
+                or (top == "ansible" and file.part in PARTS_ON_ANSIBLE)
+            )
+            if not allowed:
+                yield f"{file.name} imports {name}"
+
+
+def second_engine(files: dict[str, Source]) -> t.Iterator[str]:
+    for file in files.values():
+        if not file.name.startswith(UTILS) or file.name == ENGINE:
+            continue
+        for node in ast.walk(ast.parse(file.text)):
+            # As an attribute, or as a string for getattr.
+            word = getattr(node, "attr", None) or getattr(node, "value", None)
+            if isinstance(word, str) and word in ENGINE_ONLY:
+                yield f"{file.name} uses {word}"
+
+
+def filled_init(files: dict[str, Source]) -> t.Iterator[str]:
+    for file in files.values():
+        if file.is_package and file.text:
+            yield f"{file.name}/__init__.py is not empty"
+
+
+def too_long(files: dict[str, Source]) -> t.Iterator[str]:
+    for file in files.values():
+        lines = len(file.text.splitlines())
+        if file.name.startswith(UTILS) and lines > FILE_LINES:
+            yield f"{file.name} has {lines} lines"
+        for node in ast.walk(ast.parse(file.text)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                if lines > FUNCTION_LINES:
+                    yield f"{file.name}.{node.name} has {lines} lines"
+
+
+def needless_archive(files: dict[str, Source]) -> t.Iterator[str]:
+    for file in files.values():
+        if file.part != "modules" or file.name in MODULES_THAT_MOVE_TARS:
+            continue
+        seen: set[str] = set()
+        todo = [file.name]
+        while todo:
+            name = todo.pop()
+            if name in files and name not in seen:
+                seen.add(name)
+                todo += files[name].imports()
+        for name in sorted(seen):
+            if part_of(name) == "_archive":
+                yield f"{file.name} ships {name}"
+
+
+STDLIB_NAMES = pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names came with Python 3.10")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        wrong_floor,
+        unknown_part,
+        pytest.param(foreign_import, marks=STDLIB_NAMES),
+        second_engine,
+        filled_init,
+        too_long,
+        needless_archive,
+    ],
+)
+def test_the_collection_keeps_the_rule(rule):
+    files = sources(ROOT)
+    assert "plugins.module_utils._errors" in files
+    assert list(rule(files)) == []
+
+
+LONG_FUNCTION = "def f():\n" + "    x = 1\n" * FUNCTION_LINES
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "text"),
+    [
+        pytest.param(wrong_floor, "module_utils/_linux/a.py", "from .._errors import E", id="_linux takes _errors"),
+        pytest.param(
+            wrong_floor, "module_utils/_store/a.py", "from .._archive.tar import T", id="_store takes _archive"
+        ),
+        pytest.param(wrong_floor, "module_utils/_archive/a.py", "from .. import _store", id="_archive takes _store"),
+        pytest.param(wrong_floor, "module_utils/_errors.py", "from ._linux import mount", id="_errors takes _linux"),
+        pytest.param(
+            wrong_floor,
+            "module_utils/_store/a.py",
+            f"def f():\n    import {COLLECTION}.plugins.module_utils._driver.layers",
+            id="lazily, by the full name",
+        ),
+        pytest.param(
+            wrong_floor, "module_utils/_driver/a.py", "from .._archive.tar import T", id="_driver takes _archive"
+        ),
+        pytest.param(
+            wrong_floor,
+            "modules/a.py",
+            "from ..module_utils._store.lock import L",
+            id="a module takes the store itself",
+        ),
+        pytest.param(unknown_part, "module_utils/_common/a.py", "", id="a part nobody planned"),
+        pytest.param(foreign_import, "module_utils/_store/a.py", "import yaml", marks=STDLIB_NAMES, id="third party"),
+        pytest.param(
+            foreign_import,
+            "module_utils/_driver/a.py",
+            "from ansible.module_utils.basic import AnsibleModule",
+            marks=STDLIB_NAMES,
+            id="ansible below _module",
+        ),
+        pytest.param(
+            second_engine, "module_utils/_driver/a.py", "def f(m):\n    m.fail_json()", id="fail_json elsewhere"
+        ),
+        pytest.param(second_engine, "module_utils/_module/a.py", "getattr(m, 'check_mode')", id="check_mode by name"),
+        pytest.param(filled_init, "module_utils/_store/__init__.py", "from .a import b\n", id="a re-export"),
+        pytest.param(too_long, "module_utils/_store/a.py", "\n" * (FILE_LINES + 1), id="a long file"),
+        pytest.param(too_long, "modules/a.py", LONG_FUNCTION, id="a long function"),
+        pytest.param(
+            needless_archive,
+            "modules/overlay2_layer.py",
+            "from ..module_utils._driver.content import D",
+            id="a stowaway",
+        ),
+    ],
+)
+def test_a_breach_is_found(rule, path, text, tmp_path):
+    content = tmp_path / "plugins/module_utils/_driver/content.py"
+    tar = tmp_path / "plugins/module_utils/_archive/tar.py"
+    for file, code in ((content, "from .._archive.tar import T\n"), (tar, "import struct\n")):
+        file.parent.mkdir(parents=True)
+        file.write_text(code, encoding="utf-8")
+    assert list(rule(sources(tmp_path))) == []
+
+    breach = tmp_path / "plugins" / path
+    breach.parent.mkdir(parents=True, exist_ok=True)
+    breach.write_text(text, encoding="utf-8")
+    assert list(rule(sources(tmp_path))) != []
+
+
+def below_ansible() -> list[str]:
+    return [file.name for file in sources(ROOT).values() if file.part not in PARTS_ON_ANSIBLE | {"", "doc_fragments"}]
+
+
+@pytest.mark.parametrize("name", below_ansible())
+def test_it_imports_on_this_python_without_ansible(name):
+    importlib.import_module(f"{COLLECTION}.{name}")
