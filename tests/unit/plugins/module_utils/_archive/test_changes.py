@@ -235,11 +235,13 @@ def test_128_lowers_and_a_deep_tree_fit_into_the_usual_number_of_open_files(tmp_
 
 
 def merged(mounts, layers, target):
-    """Mount *layers* (nearest first) read-only on *target* and return where to look: one layer needs no mount."""
+    """Mount *layers* (nearest first) read-only on *target* and return where to look.
+
+    The kernel wants two lowers at least: empty ones change nothing.
+    """
     target.mkdir()
-    if len(layers) < 2:
-        return layers[0] if layers else str(target)
-    mount(mounts, f"lowerdir={':'.join(layers)}", target, "ro")
+    nothing = [tree(target.with_name(f"{target.name}-nothing{number}"), {}) for number in range(2)]
+    mount(mounts, f"lowerdir={':'.join([*layers, *nothing])}", target, "ro")
     return str(target)
 
 
@@ -258,8 +260,8 @@ def full_comparison(old, new):
 
 def compare(old, new, path, found):
     """Add (path, kind) of all that differs below path; *old* is None where it has no such directory."""
-    gone_names = set(os.listdir(old)) if old else set()
-    for name in os.listdir(new):
+    gone_names = visible(old) if old else set()
+    for name in visible(new):
         below, st = path + b"/" + name, os.lstat(new + b"/" + name)
         before = os.lstat(old + b"/" + name) if name in gone_names else None
         gone_names.discard(name)
@@ -272,6 +274,11 @@ def compare(old, new, path, found):
             found.append((below, kind or "M"))
         found.extend(inside)
     found.extend((path + b"/" + name, "D") for name in gone_names)
+
+
+def visible(directory):
+    """Return the names that can be looked up: a listing shows whiteouts too where no lower has the directory."""
+    return {name for name in os.listdir(directory) if os.path.lexists(directory + b"/" + name)}
 
 
 def differ(old_dir, old, new_dir, new, name):
@@ -318,7 +325,9 @@ class Vandal:
                 act(self.path())
 
     def write(self, path):
-        with open(path, "wb") as file:
+        # O_NONBLOCK: it may be a fifo, which nobody reads.
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK, 0o666)
+        with open(fd, "wb") as file:
             file.write(b"x" * self.random.randrange(3))
         os.utime(path, ns=(TIME, TIME + self.random.choice([0, 0, 1, NS])))
 
