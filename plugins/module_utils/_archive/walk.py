@@ -13,6 +13,7 @@ import os
 import typing as t
 
 from .._errors import LayerInUse, printable
+from .._linux.quiet import open_quietly
 
 IS_DIRECTORY = 0
 IS_REGULAR = 1
@@ -28,15 +29,6 @@ def changed_meanwhile(path: bytes, what: str) -> LayerInUse:
         hint="something writes to the layer: unmount it, or stop what uses it, and try again",
         path=printable(path),
     )
-
-
-def open_quietly(name: str | bytes, flags: int = 0, dir_fd: int | None = None) -> int:
-    """Open *name* for reading, without touching its access time. Raises OSError."""
-    flags |= os.O_RDONLY | os.O_CLOEXEC
-    try:
-        return os.open(name, flags | os.O_NOATIME, dir_fd=dir_fd)
-    except PermissionError:  # O_NOATIME is refused on files of owners our user namespace does not know
-        return os.open(name, flags, dir_fd=dir_fd)
 
 
 class Trail:

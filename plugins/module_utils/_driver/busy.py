@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which processes and mounts use a layer: one pass over /proc for any number of layers. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from .._errors import printable
+from . import namespaces
+from .elsewhere import LayerMount, View
+
+SHOWN = 5  # users in a message
+COMMAND_SHOWN = 60  # characters of a command line in a message
+
+
+class User(t.NamedTuple):
+    """A process that uses a layer; one reason is enough, the first that was found.
+
+    how:  "root", "cwd", "open file", "mapped file" or "mount".
+    path: what it holds, by its name in our own mount namespace if it has one; for a mount always as the process
+          sees it.
+    """
+
+    pid: int
+    command: str
+    how: str
+    path: str
+
+
+_HOLDS = {
+    "root": "its root in",
+    "cwd": "its cwd in",
+    "open file": "an open file,",
+    "mapped file": "a mapped file,",
+    "mount": "a mount of it on",
+}
+
+
+def scan(home: str, ids: t.Collection[str] | None = None) -> dict[str, list[User]]:
+    """Return who uses the layers *ids* of the store at *home*, or any layer. Unused layers are left out.
+
+    Found in any mount namespace, by any name: below the layer's directory, in an overlay of it, and through bind mounts
+    of both. The overlay on <home>/<id>/merged is no user itself, nor are copies of it that go with it. Neither is our
+    own process. Raises OSError.
+    """
+    view = View(home, ids)
+    users: dict[str, dict[int, User]] = {}
+    for task in namespaces.tasks():
+        table = view.table(task)
+        if table is None or task.pid == os.getpid():
+            continue
+        for how, path in _held(task):
+            for id, name in view.layers_at(table, path):
+                found = users.setdefault(id, {})
+                if task.pid not in found:
+                    found[task.pid] = User(task.pid, namespaces.command_of(task.pid), how, name)
+    for id, mounts in view.elsewhere().items():
+        for mount in mounts:
+            if not mount.goes_with_ours:
+                user = User(mount.pid, mount.command, "mount", mount.mount_point)
+                users.setdefault(id, {}).setdefault(mount.pid, user)
+    return {id: sorted(found.values()) for id, found in users.items()}
+
+
+def mounts_elsewhere(home: str, ids: t.Collection[str] | None = None) -> dict[str, list[LayerMount]]:
+    """Return the mounts that show the layers *ids*, or any, besides those on <home>/<id>/merged in our own namespace.
+
+    Looks at the mounts alone, so costs less than scan(). Raises OSError.
+    """
+    view = View(home, ids)
+    for task in namespaces.tasks():
+        view.table(task)
+    return view.elsewhere()
+
+
+def independent_mounts(home: str, id: str) -> list[LayerMount]:
+    """Return the overlays of layer *id* that will still be there when ours is unmounted. Raises OSError."""
+    mounts = mounts_elsewhere(home, [id]).get(id, [])
+    return [mount for mount in mounts if mount.shows == "merged" and not mount.goes_with_ours]
+
+
+def describe_users(users: t.Sequence[User]) -> str:
+    """Return "held by pid 123 (sleep 100) with its cwd in /store/a/diff", for a message."""
+    each = [
+        f"pid {user.pid} ({printable(user.command[:COMMAND_SHOWN])}) with {_HOLDS[user.how]} {printable(user.path)}"
+        for user in users[:SHOWN]
+    ]
+    more = [f"{len(users) - SHOWN} more"] if len(users) > SHOWN else []
+    return "held by " + ", ".join(each + more)
+
+
+def _held(task: namespaces.Task) -> t.Iterator[tuple[str, str]]:
+    """Yield how and what a task holds; paths with the kernel's " (deleted)" where that is so."""
+    links = [("root", "root"), ("cwd", "cwd")]
+    if task.first:
+        links.append(("mapped file", "exe"))
+        with contextlib.suppress(*namespaces.UNSEEN):
+            links += [("open file", f"fd/{fd}") for fd in os.listdir(task.directory + "/fd")]
+    for how, link in links:
+        path = ""
+        with contextlib.suppress(*namespaces.UNSEEN):
+            path = os.readlink(f"{task.directory}/{link}")
+        if path.startswith("/"):  # otherwise a socket, a pipe and the like
+            yield how, path
+    if task.first:
+        for path in _mapped(task.directory):
+            yield "mapped file", path
+
+
+def _mapped(directory: str) -> set[str]:
+    """Return the paths of a process's mapped files."""
+    data = b""
+    with contextlib.suppress(*namespaces.UNSEEN), open(directory + "/maps", "rb") as file:
+        data = file.read()
+    found = {line[line.index(b"/") :] for line in data.split(b"\n") if b"/" in line}
+    return {os.fsdecode(path).replace("\\012", "\n") for path in found}

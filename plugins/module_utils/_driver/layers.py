@@ -1,0 +1,223 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Planning and making, sealing and removing layers. PRIVATE to the collection.
+
+Planners are pure; the action classes beside them do what the plan says.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import DepthExceeded, InvalidInput, LayerInUse, LayerNotFound, Overlay2Error, ParentMismatch
+from .._store import staging
+from .._store.layout import MAX_DEPTH, check_id
+from . import removal
+from .run import Run
+from .state import Action, LayerState, Plan, StoreState
+
+
+class Wanted(t.NamedTuple):
+    """A layer as it is asked for; None is omitted: leave as it is, or the default on a new layer.
+
+    parent: "" for none. size: bytes; inodes: files and directories; 0 for no limit.
+    """
+
+    id: str
+    parent: str | None = None
+    read_write: bool = False
+    size: int | None = None
+    inodes: int | None = None
+
+
+class MakeLayer(Action):
+    """Make a layer on *parent*, which is sealed by that."""
+
+    def __init__(self, layer: LayerState) -> None:
+        self.layer = layer
+
+    def describe(self) -> str:
+        on = f" on {self.layer.parent}" if self.layer.parent else ""
+        return f"make {'read-write ' if self.layer.read_write else ''}layer {self.layer.id}{on}"
+
+    def prepare(self, run: Run) -> None:
+        lowers = run.links_of(self.layer.parent)
+        new = staging.NewLayer(self.layer.id, staging.new_link(), lowers, bool(self.layer.read_write), *run.root)
+        staging.stage_layer(run.staging(), new)
+        run.made[new.id] = new
+
+    def commit(self, run: Run) -> None:
+        staging.publish_layer(run.home, run.staging(), run.made[self.layer.id])
+        if self.layer.parent:
+            staging.seal_layer(run.home, self.layer.parent)
+
+
+class SealLayer(Action):
+    """Mark a layer as committed."""
+
+    def __init__(self, layer_id: str) -> None:
+        self.layer_id = layer_id
+
+    def describe(self) -> str:
+        return f"seal layer {self.layer_id}"
+
+    def commit(self, run: Run) -> None:
+        staging.seal_layer(run.home, self.layer_id)
+        run.will_sync()
+
+
+def check_wanted(wanted: t.Sequence[Wanted]) -> None:
+    """Raise InvalidInput for what cannot be meant, before anything is looked at."""
+    places: dict[str, int] = {}
+    for place, want in enumerate(wanted):
+        check_id(want.id)
+        if want.id in places:
+            raise InvalidInput(f"layer {want.id} stands twice in the list", hint="name each layer once", id=want.id)
+        places[want.id] = place
+    for place, want in enumerate(wanted):
+        if want.parent:
+            check_id(want.parent, f"parent of layer {want.id}:")
+            if places.get(want.parent, -1) >= place:
+                raise InvalidInput(
+                    f"layer {want.id} stands in the list before its parent {want.parent}",
+                    hint="put the parent earlier in the list",
+                    id=want.id,
+                )
+        if not want.read_write and (want.size or want.inodes):
+            raise InvalidInput(
+                f"layer {want.id} is read-only, so it can have no size or inodes limit",
+                hint="set read_write: true, or leave the limits out",
+                id=want.id,
+            )
+
+
+def plan_present(wanted: t.Sequence[Wanted], have: StoreState, *, sealed: bool = False) -> Plan:
+    """Plan that each layer of *wanted* is there, as asked for; sealed: committed, too. Pure.
+
+    raises: LayerNotFound, ParentMismatch, LayerInUse, DepthExceeded, InvalidInput, QuotaNotSupported, and have.refusal.
+    """
+    planner = _Planner(have, sealed)
+    for want in wanted:
+        planner.add(want)
+    after = have._replace(layers=planner.layers, children=planner.children)
+    touched = {have.layers[id].id for id in planner.sealed if id in have.layers}
+    return Plan(tuple(planner.actions), after, touches=tuple(sorted(touched)))
+
+
+class _Planner:
+    """Goes through a list, each layer seeing what those before it will have made."""
+
+    def __init__(self, have: StoreState, sealed: bool) -> None:
+        self.layers = dict(have.layers)
+        self.children = dict(have.children)
+        self.actions: list[Action] = []
+        self.sealed: set[str] = set()
+        self._have = have
+        self._seal = sealed
+
+    def add(self, want: Wanted) -> None:
+        found = self.layers.get(want.id)
+        if found is None:
+            self._make(want)
+        else:
+            self._check(want, found)
+        if self._seal:
+            self._seal_layer(want.id)
+
+    def _make(self, want: Wanted) -> None:
+        if self._have.refusal:
+            raise self._have.refusal
+        self._check_limits(want)
+        lowers: tuple[str, ...] = ()
+        if want.parent:
+            parent = self.layers.get(want.parent)
+            if parent is None:
+                raise _no_parent(want)
+            lowers = (parent.id, *parent.lowers)
+        if len(lowers) > MAX_DEPTH:
+            raise DepthExceeded(
+                f"layer {want.id} would have {len(lowers)} lowers; overlay2 knows {MAX_DEPTH} at most",
+                hint="build it on a layer further down, or make one layer of several",
+                id=want.id,
+                depth=len(lowers),
+            )
+        layer = LayerState(want.id, None, lowers, read_write=want.read_write)
+        self.layers[want.id] = layer
+        self.actions.append(MakeLayer(layer))
+        if want.parent:
+            self.children[want.parent] = tuple(sorted({*self.children.get(want.parent, ()), want.id}))
+            self._seal_layer(want.parent)
+
+    def _check(self, want: Wanted, found: LayerState) -> None:
+        if want.parent is not None and want.parent != found.parent:
+            raise ParentMismatch(
+                f"layer {want.id} is {_on(found.parent)}, not {_on(want.parent)}",
+                hint="use a new id, or remove the layer first; it is never made anew behind your back",
+                id=want.id,
+                parent=found.parent,
+            )
+        if want.read_write and found.read_write is False:
+            raise InvalidInput(
+                f"layer {want.id} exists and is no read-write layer",
+                hint="use a new id, or leave read_write out",
+                id=want.id,
+            )
+        self._check_limits(want)
+
+    def _check_limits(self, want: Wanted) -> None:
+        if (want.size or want.inodes) and self._have.quota:
+            raise self._have.quota
+
+    def _seal_layer(self, layer_id: str) -> None:
+        layer = self.layers[layer_id]
+        if layer.committed:
+            return
+        if layer.writable:
+            raise LayerInUse(
+                f"layer {layer_id} is mounted read-write, so it cannot be sealed or built on",
+                hint="unmount it first",
+                id=layer_id,
+                holders=list(layer.holders),
+            )
+        self.layers[layer_id] = layer._replace(committed=True)
+        self.sealed.add(layer_id)
+        if layer.link is not None or self._seal:  # what is made in this run and built on needs no word of its own
+            self.actions.append(SealLayer(layer_id))
+
+
+def plan_absent(ids: t.Sequence[str], have: StoreState, *, recursive: bool = False, force: bool = False) -> Plan:
+    """Plan that none of *ids* is there; recursive: nor what is built on them. Pure.
+
+    force: unmount, and drop holders, first. Raises LayerInUse.
+    """
+    going = {layer_id for layer_id in ids if layer_id in have.layers}
+    todo = sorted(going) if recursive else []
+    while todo:
+        above = have.children.get(todo.pop(), ())
+        todo += [child for child in above if child not in going]
+        going.update(above)
+    order = sorted(going, key=lambda layer_id: (-len(have.layers[layer_id].lowers), layer_id))
+    actions: list[Action] = []
+    for layer_id in order:
+        actions += removal.plan_removal(have.layers[layer_id], have, going, force)
+    layers = {layer_id: layer for layer_id, layer in have.layers.items() if layer_id not in going}
+    children = {
+        layer_id: tuple(child for child in above if child not in going)
+        for layer_id, above in have.children.items()
+        if layer_id not in going
+    }
+    after = have._replace(layers=layers, children=children, users={})
+    return Plan(tuple(actions), after, touches=tuple(sorted(going)))
+
+
+def _no_parent(want: Wanted) -> Overlay2Error:
+    return LayerNotFound(
+        f"there is no layer {want.parent}, the parent of {want.id}",
+        hint="make the parent first, or earlier in the same list",
+        id=want.parent,
+    )
+
+
+def _on(parent: str) -> str:
+    return f"on {parent}" if parent else "without parent"

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking at the part of a store that a plan is about. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import Overlay2Error, printable
+from .._store.layout import is_store, require_store
+from . import probe
+from .observe import Observer
+from .settings import read_settings
+from .state import LayerState, StoreState
+
+
+def look(
+    home: str, ids: t.Iterable[str], *, above: bool = False, users: bool = False, creating: bool = False
+) -> StoreState:
+    """Return the state of the layers *ids*, of those right on them, and of what the plan needs beside.
+
+    above:    also of all that is built on them.
+    users:    look for processes that have them busy; costs a scan of /proc.
+    creating: layers may be made or mounted: tell what the filesystem and the kernel have against it.
+    raises:   InvalidInput for a home that is no store, StoreCorrupt, OSError.
+    """
+    exists = is_store(home)
+    layers: dict[str, LayerState] = {}
+    children: dict[str, tuple[str, ...]] = {}
+    if exists:
+        observer = Observer(home)
+        todo = list(dict.fromkeys(ids))
+        for layer_id in todo:
+            layer = observer.layer(layer_id)
+            if layer is None or layer_id in layers:
+                continue
+            layers[layer_id] = layer
+            if above or users:
+                children[layer_id] = observer.children(layer_id)
+            if above:
+                todo += children[layer_id]
+    refusal, quota = _refusals(home) if creating else (None, None)
+    settings = read_settings(home) if exists else None
+    return StoreState(
+        home=home,
+        exists=exists,
+        layers=layers,
+        children=children,
+        users=_users(home, layers) if users and layers else {},
+        refusal=refusal,
+        quota=quota,
+        root=settings.root if settings else (0, 0),
+    )
+
+
+def require(have: StoreState, predicting: bool) -> tuple[str, ...]:
+    """Raise StoreNotFound if there is no store; return warnings instead where the run is only predicted."""
+    if have.exists:
+        return ()
+    if not predicting:
+        require_store(have.home)
+    return (f"there is no store at {printable(have.home)} yet: this is what would be after a default overlay2_init",)
+
+
+def _refusals(home: str) -> tuple[Overlay2Error | None, Overlay2Error | None]:
+    features = probe.probe(home)
+    return probe.refusal(features), probe.quota_refusal(features)
+
+
+def _users(home: str, layers: t.Mapping[str, LayerState]) -> dict[str, str]:
+    from . import busy  # not needed by most runs, and each import is compiled on every host
+
+    return {id: busy.describe_users(users) for id, users in busy.scan(home, layers).items()}

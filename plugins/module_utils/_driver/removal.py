@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Planning and removing one layer, and ending its mount. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from .._errors import LayerInUse, printable
+from .._linux import mount
+from .._store import staging
+from .._store.layout import MERGED
+from . import holders
+from .run import Run
+from .state import Action, LayerState, StoreState
+
+
+class DropHolders(Action):
+    """Forget who needs a layer mounted."""
+
+    def __init__(self, layer: LayerState) -> None:
+        self.layer = layer
+
+    def describe(self) -> str:
+        return f"drop the holders of layer {self.layer.id}: {', '.join(self.layer.holders)}"
+
+    def commit(self, run: Run) -> None:
+        holders.write(run.home, self.layer.id, ())
+
+
+class DetachMount(Action):
+    """Take a layer's mount out of sight at once; it ends when its last user is gone."""
+
+    def __init__(self, layer_id: str) -> None:
+        self.layer_id = layer_id
+
+    def describe(self) -> str:
+        return f"detach the mount of layer {self.layer_id}"
+
+    def commit(self, run: Run) -> None:
+        merged = os.path.join(run.home, self.layer_id, MERGED)
+        mount.umount(merged, mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(merged)  # ends its copies in other mount namespaces
+
+
+class RemoveLayer(Action):
+    """Remove a layer."""
+
+    def __init__(self, layer: LayerState) -> None:
+        self.layer = layer
+
+    def describe(self) -> str:
+        return f"remove layer {self.layer.id}"
+
+    def prepare(self, run: Run) -> None:
+        run.staging()
+
+    def commit(self, run: Run) -> None:
+        staging.retire_layer(run.home, run.staging(), self.layer.id, self.layer.link or "")
+
+
+def plan_removal(layer: LayerState, have: StoreState, going: t.Collection[str], force: bool) -> list[Action]:
+    """Plan that *layer* goes. Pure.
+
+    going: ids of all layers that go in this run. force: unmount, and drop holders, first.
+    raises: LayerInUse, naming children, holders, mounts, processes.
+    """
+    staying = [child for child in have.children.get(layer.id, ()) if child not in going]
+    if staying:
+        raise LayerInUse(
+            f"layer {layer.id} has children: {', '.join(staying)}",
+            hint="remove them first, or with recursive: true",
+            id=layer.id,
+            children=staying,
+        )
+    if not force:
+        check_unused(layer, have, "remove")
+    actions: list[Action] = []
+    if layer.holders:
+        actions.append(DropHolders(layer))
+    if layer.mounted:
+        actions.append(DetachMount(layer.id))
+    return [*actions, RemoveLayer(layer)]
+
+
+def check_unused(layer: LayerState, have: StoreState, what: str) -> None:
+    """Raise LayerInUse if *layer* is mounted, held or busy; what: the deed that this forbids."""
+    why = []
+    if layer.mounted:
+        why.append(f"is mounted on {printable(have.home)}/{layer.id}/{MERGED}")
+    if layer.holders:
+        why.append(f"is held by {', '.join(layer.holders)}")
+    if layer.id in have.users:
+        why.append(f"is in use: {have.users[layer.id]}")
+    if why:
+        raise LayerInUse(
+            f"cannot {what} layer {layer.id}: it {' and '.join(why)}",
+            hint="unmount it with strata.overlay2.overlay2_mount and end what uses it, or set force: true",
+            id=layer.id,
+            mounted=layer.mounted,
+            holders=list(layer.holders),
+            users=have.users.get(layer.id, ""),
+        )

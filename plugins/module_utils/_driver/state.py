@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What users ask for and what we report, and the plan that leads from one to the other. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import Overlay2Error
+from .._store.layout import DIFF, MERGED, WORK
+
+if t.TYPE_CHECKING:
+    from .run import Run
+
+
+class LayerState(t.NamedTuple):
+    """A layer as it is, or as a plan says it will be.
+
+    link:            name in l/; None for one that is only planned.
+    lowers:          ids, nearest first.
+    committed:       marked, or with children.
+    read_write:      a container's layer; None where we have no record (dockerd's).
+    mounted:         there is an overlay on its merged; writable: that has an upperdir.
+    size_limit:      bytes; inodes_limit: files and directories; 0 means none.
+    project_id:      None if it has none.
+    diff_id, digest: of the tar last applied as its whole content; chain_id: of it with all below, if all are known.
+    """
+
+    id: str
+    link: str | None
+    lowers: tuple[str, ...]
+    committed: bool = False
+    read_write: bool | None = None
+    mounted: bool = False
+    writable: bool = False
+    holders: tuple[str, ...] = ()
+    size_limit: int = 0
+    inodes_limit: int = 0
+    project_id: int | None = None
+    diff_id: str | None = None
+    digest: str | None = None
+    chain_id: str | None = None
+
+    @property
+    def parent(self) -> str:
+        """The id of the layer right below; "" if there is none."""
+        return self.lowers[0] if self.lowers else ""
+
+
+class StoreState(t.NamedTuple):
+    """The part of a store that a plan is about.
+
+    exists:   there is a store at home.
+    layers:   by id: those asked about, and all that lie below (for a removal: above) them; a missing one has no key.
+    children: ids right above, by id; known for those asked about.
+    users:    who has a layer busy, in words, by id; looked for only where a plan may need it.
+    refusal:  why no layer can be made or mounted here; None if it can.
+    quota:    why there can be no limits here; None if there can.
+    root:     uid and gid of the remapped root.
+    """
+
+    home: str
+    exists: bool
+    layers: t.Mapping[str, LayerState]
+    children: t.Mapping[str, tuple[str, ...]]
+    users: t.Mapping[str, str]
+    refusal: Overlay2Error | None = None
+    quota: Overlay2Error | None = None
+    root: tuple[int, int] = (0, 0)
+
+
+class Action:
+    """One step of a plan. All steps are prepared before the first is committed, so that what can fail fails early."""
+
+    def describe(self) -> str:
+        """Return what it does, in words that hold only what can be predicted."""
+        return type(self).__name__
+
+    def prepare(self, run: Run) -> None:
+        """Do what takes long or may fail, out of sight: interrupted, it leaves litter at most."""
+
+    def commit(self, run: Run) -> None:
+        """Make it so."""
+
+
+class Plan(t.NamedTuple):
+    """Steps from the state that was observed to *after*.
+
+    after:    the state once they are done; what observing then tells.
+    touches:  ids of layers that another run must not be working on meanwhile.
+    long:     preparing takes long: the store's lock is given back before (the layer's own is held).
+    """
+
+    actions: tuple[Action, ...]
+    after: t.Any
+    warnings: tuple[str, ...] = ()
+    touches: tuple[str, ...] = ()
+    long: bool = False
+
+
+def reported(home: str, layer: LayerState) -> dict[str, t.Any]:
+    """Return a layer as results show it; paths always, as Docker's GetMetadata does."""
+    path = f"{home}/{layer.id}"
+    return {
+        "id": layer.id,
+        "parent": layer.parent,
+        "depth": len(layer.lowers),
+        "link": layer.link,
+        "lower_dirs": [f"{home}/{lower}/{DIFF}" for lower in layer.lowers],
+        "upper_dir": f"{path}/{DIFF}",
+        "work_dir": f"{path}/{WORK}",
+        "merged_dir": f"{path}/{MERGED}",
+        "committed": layer.committed,
+        "read_write": layer.read_write,
+        "mounted": layer.mounted,
+        "holders": list(layer.holders),
+        "size_limit": layer.size_limit,
+        "inodes_limit": layer.inodes_limit,
+        "project_id": layer.project_id,
+        "diff_id": layer.diff_id,
+        "digest": layer.digest,
+        "chain_id": layer.chain_id,
+    }
+
+
+def predictable(layer: LayerState | None) -> dict[str, t.Any] | None:
+    """Return the part of a layer's state that a diff may show: neither link nor project id."""
+    if layer is None:
+        return None
+    return {
+        "parent": layer.parent,
+        "committed": layer.committed,
+        "read_write": layer.read_write,
+        "mounted": layer.mounted,
+        "holders": list(layer.holders),
+        "size_limit": layer.size_limit,
+        "inodes_limit": layer.inodes_limit,
+        "diff_id": layer.diff_id,
+    }

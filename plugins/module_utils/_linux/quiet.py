@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading without leaving a trace. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+
+
+def open_quietly(name: str | bytes, flags: int = 0, dir_fd: int | None = None) -> int:
+    """Open *name* for reading, without touching its access time. Raises OSError."""
+    flags |= os.O_RDONLY | os.O_CLOEXEC
+    try:
+        return os.open(name, flags | os.O_NOATIME, dir_fd=dir_fd)
+    except PermissionError:  # O_NOATIME is refused on files of owners our user namespace does not know
+        return os.open(name, flags, dir_fd=dir_fd)
+
+
+def read_quietly(name: str | bytes, limit: int = 1 << 20) -> bytes:
+    """Return what the file *name* holds, at most *limit* bytes, without touching its access time. Raises OSError."""
+    fd = open_quietly(name, os.O_NOFOLLOW | os.O_NONBLOCK)  # a fifo in its place would hang us
+    try:
+        return os.read(fd, limit)
+    finally:
+        os.close(fd)

@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What XFS tells of its own layout. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import fcntl
+import struct
+
+# fs/xfs/libxfs/xfs_fs.h; the direction bits differ on MIPS, PowerPC and SPARC
+XFS_IOC_FSGEOMETRY_V1 = 0x80705864
+XFS_FSOP_GEOM_FLAGS_FTYPE = 1 << 16
+
+_GEOMETRY_SIZE = 112  # struct xfs_fsop_geom_v1
+_FLAGS = struct.Struct("=92xI")
+
+
+def has_ftype(fd: int) -> bool:
+    """Tell whether the XFS that holds *fd* keeps types in its directories. Raises OSError; ENOTTY if it is no XFS.
+
+    "." and ".." tell nothing here: in a small directory XFS makes them up, with a type.
+    """
+    geometry = fcntl.ioctl(fd, XFS_IOC_FSGEOMETRY_V1, bytes(_GEOMETRY_SIZE))
+    flags: int = _FLAGS.unpack_from(geometry)[0]
+    return bool(flags & XFS_FSOP_GEOM_FLAGS_FTYPE)

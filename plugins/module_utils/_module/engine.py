@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lock, observe, plan, apply, report: how every module runs. PRIVATE to the collection.
+
+The only place that knows check mode, and the only one that ends a module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._driver.run import Run
+from .._driver.state import Plan
+from .._errors import NoSpace, NotPermitted, Overlay2Error, printable
+from .._store.lock import Deadline, is_free, layer_locked, locked
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Task(t.Protocol):
+    """What a module hands over: parameters made a wanted state, and how to look, plan and report.
+
+    home:   the store, without symlinks.
+    layers: ids whose own locks are held from before the first look to the end; missing layers are no error here.
+    """
+
+    home: str
+    layers: t.Sequence[str]
+
+    def observe(self) -> t.Any:
+        """Read what is there. Raises Overlay2Error, OSError."""
+
+    def plan(self, have: t.Any, predicting: bool) -> Plan:
+        """Compare what is wanted with what observe() told; predicting: nothing will be done. Raises Overlay2Error."""
+
+    def root(self, have: t.Any) -> tuple[int, int]:
+        """Return uid and gid of the remapped root."""
+
+    def difference(self, before: t.Any, after: t.Any) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+        """Return both sides of the diff: what changes, and of that only what can be predicted."""
+
+    def report(self, have: t.Any, after: t.Any, predicting: bool) -> dict[str, t.Any]:
+        """Return the module's own results; *after* is as observed, or as the plan says where it is predicted."""
+
+
+def run_module(make_task: t.Callable[[dict[str, t.Any]], Task], **arguments: t.Any) -> None:
+    """Run a module: *make_task* turns its parameters into a Task, and may raise; *arguments* as AnsibleModule takes."""
+    module = AnsibleModule(supports_check_mode=True, **arguments)
+    done: list[str] = []
+    try:
+        if os.geteuid() != 0:
+            raise NotPermitted("a store belongs to root", hint="run the task with become: true")
+        task = make_task(module.params)
+        result = _converge(module, task, Deadline(module.params["lock_timeout"]), done)
+    except Overlay2Error as error:
+        _fail(module, error, done)
+    except OSError as error:
+        _fail_os(module, error, done)
+    else:
+        module.exit_json(**result)
+
+
+def run_query(query: t.Callable[[dict[str, t.Any]], dict[str, t.Any]], **arguments: t.Any) -> None:
+    """Run a module that only reads: *query* turns its parameters into the result."""
+    module = AnsibleModule(supports_check_mode=True, **arguments)
+    try:
+        result = query(module.params)
+    except Overlay2Error as error:
+        _fail(module, error, [])
+    except OSError as error:
+        _fail_os(module, error, [])
+    else:
+        module.exit_json(changed=False, **result)
+
+
+def _converge(module: AnsibleModule, task: Task, deadline: Deadline, done: list[str]) -> dict[str, t.Any]:
+    predicting: bool = module.check_mode
+    with contextlib.ExitStack() as layer_locks:
+        for layer_id in sorted(task.layers):
+            if os.path.isdir(os.path.join(task.home, layer_id)):
+                layer_locks.enter_context(layer_locked(task.home, layer_id, deadline, shared=predicting))
+        while True:
+            with contextlib.ExitStack() as store_lock:
+                if os.path.isdir(task.home):
+                    store_lock.enter_context(locked(task.home, deadline, shared=predicting))
+                have = task.observe()
+                plan = task.plan(have, predicting)
+                waiting = next((id for id in plan.touches if id not in task.layers and _is_taken(task, id)), None)
+                if waiting is None:
+                    after = plan.after
+                    if plan.actions and not predicting:
+                        after = _apply(module, task, have, plan, store_lock, done)
+                    return _result(module, task, have, plan, after)
+            with layer_locked(task.home, waiting, deadline):
+                pass  # another run has finished with it; look again
+
+
+def _is_taken(task: Task, layer_id: str) -> bool:
+    return not is_free(os.path.join(task.home, layer_id))
+
+
+def _apply(
+    module: AnsibleModule, task: Task, have: t.Any, plan: Plan, store_lock: contextlib.ExitStack, done: list[str]
+) -> t.Any:
+    """Do what the plan says and return what is then there. *done* gets what has been done, whatever happens."""
+    run = Run(task.home, task.root(have))
+    try:
+        if plan.long:
+            store_lock.close()
+        for action in plan.actions:
+            action.prepare(run)
+        run.sync()
+        for action in plan.actions:
+            action.commit(run)
+            done.append(action.describe())
+        run.sync()
+        return task.observe()
+    finally:
+        store_lock.close()
+        for warning in run.close():
+            module.warn(warning)
+
+
+def _result(module: AnsibleModule, task: Task, have: t.Any, plan: Plan, after: t.Any) -> dict[str, t.Any]:
+    for warning in plan.warnings:
+        module.warn(warning)
+    before_side, after_side = task.difference(have, plan.after)
+    return {
+        "changed": bool(plan.actions),
+        "actions": [action.describe() for action in plan.actions],
+        "diff": {"before": before_side, "after": after_side},
+        **task.report(have, after, module.check_mode),
+    }
+
+
+def _fail(module: AnsibleModule, error: Overlay2Error, done: list[str]) -> None:
+    module.fail_json(
+        msg=str(error), error=error.code, hint=error.hint, changed=bool(done), actions=done, **error.details
+    )
+
+
+def _fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
+    path = printable(os.fspath(error.filename)) if isinstance(error.filename, (str, bytes)) else None
+    if error.errno in FULL:
+        where = path or printable(str(module.params["home"]))
+        hint = "free some, or give the filesystem more; nothing was changed but what actions tells"
+        return _fail(module, NoSpace(f"no space left at {where}: {error.strerror}", hint=hint, path=where), done)
+    module.fail_json(
+        msg=printable(f"{error.strerror}: {path}" if path else str(error)),
+        error="os_error",
+        errno=error.errno,
+        path=path,
+        hint="see the kernel's log; the store is as it was but for what actions tells",
+        changed=bool(done),
+        actions=done,
+    )

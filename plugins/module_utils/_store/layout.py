@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where things lie in a store, and whether a directory is one. PRIVATE to the collection.
+
+    <home>/                      0710, group: the remapped root
+    <home>/l/<link>              symlink to ../<id>/diff; the directory 0700
+    <home>/<id>/                 0710, group: the remapped root
+    <home>/<id>/diff             the layer's own files: upperdir while writable, lowerdir for its children
+    <home>/<id>/link             its 26-character name in l/
+    <home>/<id>/lower            "l/<link>:l/<link>...", nearest first; no file on a layer without parent
+    <home>/<id>/work, merged     overlayfs' own; where it is mounted, while it is
+    <home>/<id>/committed        empty: sealed, so mounted read-only
+
+Docker's, all of it. Ours, beside these:
+
+    <home>/.strata.json          the store's format and defaults (store_file.py)
+    <home>/.staging/<random>/    layers being made or removed (staging.py)
+    <home>/<id>/.strata.json     what we know of the layer and Docker has no file for (layer.py)
+    <home>/<id>/.staging/        content being unpacked, and content being replaced
+    <home>/<id>/.strata-holders  who needs the layer mounted (holders.py)
+
+Source: moby daemon/graphdriver/overlay2/overlay.go.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import typing as t
+
+from .._errors import InvalidInput, StoreNotFound, printable
+from .._linux.quiet import open_quietly
+
+DEFAULT_HOME = "/var/lib/overlay2"
+
+LINKS = "l"
+DIFF = "diff"
+LINK = "link"
+LOWER = "lower"
+WORK = "work"
+MERGED = "merged"
+COMMITTED = "committed"
+
+OWN_FILE = ".strata.json"
+STAGING = ".staging"
+HOLDERS = ".strata-holders"
+
+HOME_MODE = LAYER_MODE = 0o710  # CVE-2021-41091: with 0701 every user could run what lies in a layer
+LINKS_MODE = WORK_MODE = MERGED_MODE = 0o700
+DIFF_MODE = 0o755
+
+MAX_DEPTH = 128  # lowers: moby's limit, so that dockerd can mount whatever we make
+
+LINK_NAME = re.compile(r"[A-Z2-7]{26}")
+_LAYER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+_RESERVED_IDS = (LINKS, "backingFsBlockDev")  # the second: moby's device node for quotas
+_NOT_OURS = ("lost+found",)
+_TRIALS = (
+    "check-overlayfs-support",
+    "opaque-bug-check",
+    "metacopy-check",
+    "userxattr-check",
+)  # moby's, while it starts
+
+
+def check_id(layer_id: str, what: str = "layer id") -> str:
+    """Return *layer_id*. Raises InvalidInput where it could not safely be a name in the store; *what* names it."""
+    if not _LAYER_ID.fullmatch(layer_id) or layer_id in _RESERVED_IDS:
+        raise InvalidInput(
+            f"invalid {what} {printable(layer_id)!r}",
+            hint="an id starts with a letter or digit, goes on with letters, digits, '_', '.' and '-', has at most"
+            f" 255 characters and is none of {', '.join(_RESERVED_IDS)}",
+            id=printable(layer_id),
+        )
+    return layer_id
+
+
+def check_home(home: str) -> str:
+    """Return *home* without symlinks and dots. Raises InvalidInput if it is not absolute or is ``/``."""
+    if not os.path.isabs(home):
+        raise InvalidInput(f"home {printable(home)!r} is not an absolute path", hint="give the whole path of the store")
+    real = os.path.realpath(home)
+    if real == "/":
+        raise InvalidInput("home is the root directory", hint="a store needs a directory of its own")
+    return real
+
+
+class Name(t.NamedTuple):
+    """What a directory lists; a symlink is no directory."""
+
+    name: str
+    is_directory: bool
+    is_symlink: bool
+
+
+def names_in(directory: str) -> list[Name]:
+    """Return what lies in *directory*, whose access time stays. Raises OSError."""
+    fd = open_quietly(directory, os.O_DIRECTORY)
+    try:
+        with os.scandir(fd) as entries:
+            return [Name(entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink()) for entry in entries]
+    finally:
+        os.close(fd)
+
+
+def is_store(home: str) -> bool:
+    """Tell whether *home* is a store: False where it could become one, being missing or empty.
+
+    raises: InvalidInput if it is anything else: a file, a directory with other content; OSError.
+    """
+    try:
+        entries = names_in(home)
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError:
+        raise _no_store(home, "it is no directory") from None
+    if not any(entry.name == LINKS for entry in entries):
+        found = sorted(entry.name for entry in entries if entry.name not in _NOT_OURS)
+        if found:
+            raise _no_store(home, f"it holds {printable(found[0])!r} and no {LINKS}/ directory")
+        return False
+    try:
+        links = names_in(os.path.join(home, LINKS))
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+            raise
+        raise _no_store(home, f"its {LINKS} is no directory") from None
+    for entry in links:
+        if not entry.is_symlink or not LINK_NAME.fullmatch(entry.name):
+            raise _no_store(home, f"{LINKS}/{printable(entry.name)} is no link of a layer")
+    return True
+
+
+def require_store(home: str) -> None:
+    """Raise StoreNotFound if there is no store at *home*, InvalidInput if it holds something else; OSError."""
+    if not is_store(home):
+        raise StoreNotFound(
+            f"there is no store at {printable(home)}",
+            hint="make one with strata.overlay2.overlay2_init, or check home",
+            home=printable(home),
+        )
+
+
+def layer_ids(home: str) -> t.Iterator[str]:
+    """Yield the id of each layer directory, in no order. Raises OSError."""
+    for entry in names_in(home):
+        name = entry.name
+        if not entry.is_directory or name in _RESERVED_IDS or name.startswith(_TRIALS):
+            continue
+        if _LAYER_ID.fullmatch(name):
+            yield name
+
+
+def _no_store(home: str, why: str) -> InvalidInput:
+    return InvalidInput(
+        f"{printable(home)} is no overlay2 store: {why}",
+        hint="give the directory of a store, or an empty or new one",
+        home=printable(home),
+    )

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our own small JSON files in a store: written whole or not at all, and read with care. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import typing as t
+
+from .._errors import StoreCorrupt, printable
+from .._linux.quiet import open_quietly, read_quietly
+
+FORMAT = 1  # of the store's file and the layers'; a higher one is refused
+_NEW = ".new"  # while it is written; whoever writes holds the lock, so one name is enough
+
+
+def read_file(path: str) -> dict[str, t.Any] | None:
+    """Return what the file at *path* holds, None if there is none.
+
+    raises: StoreCorrupt when it is no JSON object, or of a newer format; OSError.
+    """
+    try:
+        data = read_quietly(path)
+    except FileNotFoundError:
+        return None
+    try:
+        content = json.loads(data)
+        number = content["format"]
+        newer = number > FORMAT
+    except (ValueError, KeyError, TypeError):
+        raise StoreCorrupt(
+            f"{printable(path)} is not as this collection writes it",
+            hint="it was damaged or edited: restore it, or remove it to go on without what it says",
+            path=printable(path),
+        ) from None
+    if newer:
+        raise StoreCorrupt(
+            f"{printable(path)} has format {number}; this version knows {FORMAT} at most",
+            hint="use the newer version of strata.overlay2 that wrote it",
+            path=printable(path),
+        )
+    return t.cast("dict[str, t.Any]", content)
+
+
+def stage_file(path: str, content: t.Mapping[str, t.Any]) -> None:
+    """Write *content* to a new file in a directory nobody sees yet: whoever publishes that syncs it. Raises OSError."""
+    with open(path, "xb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(_encoded(content))
+
+
+def replace_file(path: str, content: t.Mapping[str, t.Any]) -> None:
+    """Write *content* to *path*, durably: after a crash it has the old content or the new. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path + _NEW)  # a killed run's
+    stage_file(path + _NEW, content)
+    fd = open_quietly(path + _NEW)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(path + _NEW, path)
+    sync_directory(os.path.dirname(path))
+
+
+def remove_file(path: str) -> None:
+    """Remove our file at *path*, and one that was being written, if there is any. Raises OSError."""
+    for name in (path + _NEW, path):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def sync_directory(directory: str) -> None:
+    """Make what was renamed, made or removed in *directory* durable. Raises OSError."""
+    fd = open_quietly(directory, os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _encoded(content: t.Mapping[str, t.Any]) -> bytes:
+    return json.dumps({"format": FORMAT, **content}, sort_keys=True).encode() + b"\n"

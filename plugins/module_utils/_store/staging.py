@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making and removing layers so that nothing is ever half there: the only code that renames or deletes them. PRIVATE.
+
+Made in a staging directory, synced, linked in l/, renamed to its place: the rename is the commit point. Removed the
+other way round. So after a kill at any moment a dangling name in l/ is litter, and what lies in a staging directory
+that nobody has locked is too.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import errno
+import os
+import stat
+import typing as t
+
+from .._linux.quiet import open_quietly
+from .._linux.rename import rename_noreplace
+from .layer import link_target
+from .layout import (
+    COMMITTED,
+    DIFF,
+    DIFF_MODE,
+    LAYER_MODE,
+    LINK,
+    LINK_NAME,
+    LINKS,
+    LOWER,
+    OWN_FILE,
+    STAGING,
+    WORK,
+    WORK_MODE,
+    names_in,
+)
+from .lock import is_free, try_lock
+from .own_file import stage_file
+
+
+class NewLayer(t.NamedTuple):
+    """A layer to be made.
+
+    link, lowers: names in l/, the lowers nearest first. uid, gid: the remapped root, 0 and 0 without remapping.
+    """
+
+    id: str
+    link: str
+    lowers: tuple[str, ...]
+    read_write: bool
+    uid: int = 0
+    gid: int = 0
+
+
+class Staging:
+    """A directory ``<parent>/.staging/<random>`` of our own, locked until it is gone. parent: home, or a layer's."""
+
+    def __init__(self, parent: str) -> None:
+        self._all = os.path.join(parent, STAGING)
+        self.path = os.path.join(self._all, os.urandom(8).hex())
+        self._fd = self._make()
+
+    def close(self) -> None:
+        """Delete the directory with all that is in it. Raises OSError; what is left the next run sweeps."""
+        try:
+            delete_tree(self.path)
+            with contextlib.suppress(OSError):  # others are still at work in there
+                os.rmdir(self._all)
+        finally:
+            os.close(self._fd)
+
+    def _make(self) -> int:
+        while True:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(self._all, 0o700)
+            try:
+                os.mkdir(self.path, 0o700)
+                fd = open_quietly(self.path, os.O_DIRECTORY)
+            except FileNotFoundError:  # another run has just removed the empty directory, or swept ours
+                continue
+            if try_lock(fd) and os.path.lexists(self.path):
+                return fd
+            os.close(fd)  # a sweep came between
+
+
+def new_link() -> str:
+    """Return a new name for l/: 26 characters of base32, 130 random bits, as moby's GenerateID."""
+    return base64.b32encode(os.urandom(17))[:26].decode()
+
+
+def stage_layer(staging: str, layer: NewLayer) -> None:
+    """Make the whole directory of *layer* in *staging*. Raises OSError."""
+    path = os.path.join(staging, layer.id)
+    _make_directory(path, LAYER_MODE, 0, layer.gid)
+    _make_directory(os.path.join(path, DIFF), DIFF_MODE, layer.uid, layer.gid)
+    _write(os.path.join(path, LINK), layer.link)
+    if layer.lowers:
+        _write(os.path.join(path, LOWER), ":".join(f"{LINKS}/{link}" for link in layer.lowers))
+        _make_directory(os.path.join(path, WORK), WORK_MODE, layer.uid, layer.gid)
+    stage_file(os.path.join(path, OWN_FILE), {"read_write": layer.read_write})
+
+
+def publish_layer(home: str, staging: str, layer: NewLayer) -> None:
+    """Give a staged layer its name in l/ and its place. Raises OSError; FileExistsError if the id is taken."""
+    link = os.path.join(home, LINKS, layer.link)
+    os.symlink(f"../{layer.id}/{DIFF}", link)
+    try:
+        rename_noreplace(os.path.join(staging, layer.id), os.path.join(home, layer.id))
+    except OSError:
+        os.unlink(link)
+        raise
+
+
+def seal_layer(home: str, layer_id: str) -> None:
+    """Mark a layer as committed; marked twice is marked once. Raises OSError."""
+    os.close(os.open(os.path.join(home, layer_id, COMMITTED), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def retire_layer(home: str, staging: str, layer_id: str, link: str) -> None:
+    """Take a layer out of sight, into *staging*, and its name out of l/. Raises OSError.
+
+    link: "" for a layer whose own is lost.
+    """
+    rename_noreplace(os.path.join(home, layer_id), os.path.join(staging, layer_id))
+    _unlink_dangling(home, link, layer_id)
+
+
+def leftovers(parent: str) -> list[str]:
+    """Return the staging directories in *parent* that nobody works in any more, sorted. Raises OSError."""
+    try:
+        entries = names_in(os.path.join(parent, STAGING))
+    except FileNotFoundError:
+        return []
+    return sorted(path for path in (os.path.join(parent, STAGING, entry.name) for entry in entries) if is_free(path))
+
+
+def unlink_leftovers(home: str) -> None:
+    """Remove the names in l/ that killed runs left: those of layers that lie in staging directories. Raises OSError.
+
+    The store's lock must be held.
+    """
+    for path in leftovers(home):
+        for entry in names_in(path):
+            with contextlib.suppress(OSError), open(os.path.join(path, entry.name, LINK), encoding="ascii") as file:
+                _unlink_dangling(home, file.read(64), entry.name)
+
+
+def sweep(parent: str) -> None:
+    """Delete the staging directories in *parent* that killed runs left. Raises OSError. Needs no lock but theirs."""
+    for path in leftovers(parent):
+        with contextlib.suppress(FileNotFoundError):
+            fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                if try_lock(fd):
+                    delete_tree(path)
+            finally:
+                os.close(fd)
+    with contextlib.suppress(OSError):
+        os.rmdir(os.path.join(parent, STAGING))
+
+
+def delete_tree(path: str) -> None:
+    """Delete the directory *path* and all below it, by directory fds, never following a symlink or entering a mount.
+
+    Raises OSError (EBUSY for a mount point); what was deleted is gone then. A missing *path* is fine.
+    """
+    try:
+        top = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    try:
+        device = os.fstat(top).st_dev
+        while True:
+            moved = _empty(top, top, device, 0)
+            if not moved:
+                break
+    finally:
+        os.close(top)
+    os.rmdir(path)
+
+
+_DEPTH = 64  # open directories at most; what lies deeper is moved up first
+
+
+def _empty(fd: int, top: int, device: int, depth: int) -> bool:
+    """Delete all in *fd*; tell whether something too deep was moved up to *top*, so that it has to be seen to again."""
+    moved = False
+    for name in os.listdir(fd):
+        try:
+            os.unlink(name, dir_fd=fd)
+            continue
+        except OSError as error:
+            if error.errno not in (errno.EISDIR, errno.EPERM):  # EPERM: POSIX's word for a directory
+                raise
+            if error.errno == errno.EPERM and not stat.S_ISDIR(os.lstat(name, dir_fd=fd).st_mode):
+                raise
+        if depth == _DEPTH:
+            os.rename(name, os.urandom(8).hex(), src_dir_fd=fd, dst_dir_fd=top)
+            moved = True
+            continue
+        below = open_quietly(name, os.O_DIRECTORY | os.O_NOFOLLOW, fd)
+        try:
+            if os.fstat(below).st_dev != device:
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), name)
+            moved |= _empty(below, top, device, depth + 1)
+        finally:
+            os.close(below)
+        os.rmdir(name, dir_fd=fd)
+    return moved
+
+
+def _make_directory(path: str, mode: int, uid: int, gid: int) -> None:
+    os.mkdir(path, mode)
+    os.chmod(path, mode)  # whatever the umask
+    if uid or gid:
+        os.chown(path, uid, gid)
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        os.fchmod(fd, 0o644)
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def _unlink_dangling(home: str, link: str, layer_id: str) -> None:
+    """Remove l/*link* if it is this layer's, and the layer is not there."""
+    if not LINK_NAME.fullmatch(link) or link_target(home, link) != layer_id:
+        return
+    if not os.path.lexists(os.path.join(home, layer_id)):
+        os.unlink(os.path.join(home, LINKS, link))
