@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, StoreNotFound
+from ansible_collections.strata.overlay2.plugins.module_utils._store import layout
+
+LINK = "ABCDEFGHIJKLMNOPQRSTUVWX23"
+
+
+@pytest.mark.parametrize("good", ["a", "0", "sha256_ab", "A.b-c_d", "x" * 255, "l2"])
+def test_an_id_is_taken(good):
+    assert layout.check_id(good) == good
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "l", ".", "..", "a/b", ".staging", "-a", "a\n", "é", "x" * 256, "backingFsBlockDev", "a b", "\udcff"]
+)
+def test_a_hostile_id_is_refused_in_valid_text(bad):
+    with pytest.raises(InvalidInput, match="invalid layer id") as error:
+        layout.check_id(bad)
+    str(error.value).encode("utf-8")
+
+
+def test_home_is_absolute_and_not_the_root(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert layout.check_home(str(tmp_path / "link" / "home")) == str(tmp_path / "home")
+    for bad in ("store", "/", "/../"):
+        with pytest.raises(InvalidInput):
+            layout.check_home(bad)
+
+
+def test_missing_and_empty_directories_can_become_stores(tmp_path):
+    assert not layout.is_store(str(tmp_path / "missing"))
+    (tmp_path / "lost+found").mkdir()
+    assert not layout.is_store(str(tmp_path))
+    with pytest.raises(StoreNotFound, match="there is no store"):
+        layout.require_store(str(tmp_path))
+
+
+def test_a_directory_with_links_is_a_store(tmp_path):
+    (tmp_path / "l").mkdir()
+    (tmp_path / "l" / LINK).symlink_to("../gone/diff")
+    (tmp_path / "base").mkdir()
+    assert layout.is_store(str(tmp_path))
+    layout.require_store(str(tmp_path))
+
+
+def put_file(home):
+    home.write_text("")
+
+
+def put_other_content(home):
+    (home / "etc").mkdir(parents=True)
+
+
+def put_file_as_links(home):
+    home.mkdir()
+    (home / "l").write_text("")
+
+
+def put_file_in_links(home):
+    (home / "l").mkdir(parents=True)
+    (home / "l" / LINK).write_text("")
+
+
+def put_strange_link(home):
+    (home / "l").mkdir(parents=True)
+    (home / "l" / "short").symlink_to("../a/diff")
+
+
+def put_symlinked_links(home):
+    home.mkdir()
+    (home / "l").symlink_to("/etc")
+
+
+@pytest.mark.parametrize(
+    "put",
+    [put_file, put_other_content, put_file_as_links, put_file_in_links, put_strange_link, put_symlinked_links],
+)
+def test_anything_else_is_refused(tmp_path, put):
+    put(tmp_path / "home")
+    with pytest.raises(InvalidInput, match="is no overlay2 store"):
+        layout.is_store(str(tmp_path / "home"))
+
+
+def test_only_layer_directories_are_layers(tmp_path):
+    for name in ("base", "l", ".staging", "lost+found", "opaque-bug-check123", "backingFsBlockDev"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").write_text("")
+    assert list(layout.layer_ids(str(tmp_path))) == ["base"]

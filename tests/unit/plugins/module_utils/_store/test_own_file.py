@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
+from ansible_collections.strata.overlay2.plugins.module_utils._store import own_file
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    path = str(tmp_path / "file")
+    assert own_file.read_file(path) is None
+    own_file.stage_file(path, {"a": 1})
+    assert own_file.read_file(path) == {"a": 1, "format": own_file.FORMAT}
+    own_file.replace_file(path, {"b": 2})
+    assert own_file.read_file(path) == {"b": 2, "format": own_file.FORMAT}
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_a_killed_run_left_is_no_obstacle(tmp_path):
+    path = str(tmp_path / "file")
+    (tmp_path / "file.new").write_text("{")
+    own_file.replace_file(path, {"b": 2})
+    assert os.listdir(tmp_path) == ["file"]
+    (tmp_path / "file.new").write_text("{")
+    own_file.remove_file(path)
+    own_file.remove_file(path)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"format": "1"}', "\xff"])
+def test_a_damaged_file_is_named(tmp_path, text):
+    (tmp_path / "file").write_text(text, encoding="latin-1")
+    with pytest.raises(StoreCorrupt, match="is not as this collection writes it"):
+        own_file.read_file(str(tmp_path / "file"))
+
+
+def test_a_newer_format_is_refused(tmp_path):
+    (tmp_path / "file").write_text(json.dumps({"format": own_file.FORMAT + 1}))
+    with pytest.raises(StoreCorrupt, match="has format 2; this version knows 1"):
+        own_file.read_file(str(tmp_path / "file"))

@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import re
+import stat
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
+from ansible_collections.strata.overlay2.plugins.module_utils._store.lock import Deadline, locked
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def home(tmp_path):
+    (tmp_path / "l").mkdir()
+    return tmp_path
+
+
+def make(home, layer_id="app", lowers=(), **more):
+    new = staging.NewLayer(layer_id, staging.new_link(), lowers, False, **more)
+    room = staging.Staging(str(home))
+    staging.stage_layer(room.path, new)
+    staging.publish_layer(str(home), room.path, new)
+    room.close()
+    return new
+
+
+def test_a_link_is_26_characters_of_base32():
+    assert re.fullmatch("[A-Z2-7]{26}", staging.new_link())
+    assert staging.new_link() != staging.new_link()
+
+
+def test_a_layer_is_made_as_docker_makes_it(home):
+    old = os.umask(0o077)
+    try:
+        new = make(home, lowers=("B" * 26, "C" * 26), uid=1000, gid=2000)
+    finally:
+        os.umask(old)
+    found = {path.name: path.lstat() for path in (home / "app").iterdir()}
+    assert {name: (stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid) for name, st in found.items()} == {
+        "diff": (0o755, 1000, 2000),
+        "link": (0o644, 0, 0),
+        "lower": (0o644, 0, 0),
+        "work": (0o700, 1000, 2000),
+        ".strata.json": (0o600, 0, 0),
+    }
+    app = (home / "app").lstat()
+    assert (stat.S_IMODE(app.st_mode), app.st_uid, app.st_gid) == (0o710, 0, 2000)
+    assert (home / "app" / "link").read_text() == new.link
+    assert (home / "app" / "lower").read_text() == f"l/{'B' * 26}:l/{'C' * 26}"
+    assert os.readlink(home / "l" / new.link) == "../app/diff"
+    assert sorted(os.listdir(home)) == ["app", "l"]
+
+
+def test_a_taken_id_is_not_touched(home):
+    (home / "app").mkdir()
+    with pytest.raises(FileExistsError):
+        make(home)
+    assert os.listdir(home / "app") == []
+    assert os.listdir(home / "l") == []
+
+
+def test_a_layer_is_taken_away_with_its_link(home):
+    new = make(home)
+    other = make(home, "other")
+    room = staging.Staging(str(home))
+    staging.retire_layer(str(home), room.path, "app", new.link)
+    assert os.listdir(home / "l") == [other.link]
+    assert not (home / "app").exists()
+    room.close()
+    assert sorted(os.listdir(home)) == ["l", "other"]
+
+
+def test_another_layers_link_is_never_removed(home):
+    make(home)
+    other = make(home, "other")
+    room = staging.Staging(str(home))
+    staging.retire_layer(str(home), room.path, "app", other.link)
+    assert other.link in os.listdir(home / "l")
+    room.close()
+
+
+def test_what_killed_runs_left_is_swept_and_what_others_do_is_not(home):
+    new = make(home)
+    killed = staging.Staging(str(home))
+    os.rename(home / "app", os.path.join(killed.path, "app"))  # killed between the rename and the unlink
+    os.close(killed._fd)
+    at_work = staging.Staging(str(home))
+
+    assert staging.leftovers(str(home)) == [killed.path]
+    staging.unlink_leftovers(str(home))
+    assert new.link not in os.listdir(home / "l")
+    staging.sweep(str(home))
+    assert os.listdir(home / ".staging") == [os.path.basename(at_work.path)]
+    at_work.close()
+    assert os.listdir(home) == ["l"]
+
+
+def test_a_staging_directory_is_locked(home):
+    room = staging.Staging(str(home))
+    with pytest.raises(Exception, match="another run"), locked(room.path, Deadline(0)):
+        pass
+    room.close()
+
+
+def test_deep_and_strange_trees_are_deleted_without_following_symlinks(home, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "kept").write_text("")
+    top = home / "tree"
+    deep = top
+    for _ in range(300):
+        deep = deep / "d"
+    deep.mkdir(parents=True)
+    (deep / "file").write_text("")
+    (top / "link").symlink_to(outside)
+    os.mkfifo(top / "fifo")
+    (top / "\udcff").mkdir(0)
+    staging.delete_tree(str(top))
+    staging.delete_tree(str(top))
+    assert not top.exists()
+    assert os.listdir(outside) == ["kept"]
+
+
+def test_a_mount_is_not_entered(home, run_mount):
+    (home / "tree" / "mounted").mkdir(parents=True)
+    run_mount(home / "tree" / "mounted")
+    (home / "tree" / "mounted" / "kept").write_text("")
+    with pytest.raises(OSError, match="busy"):
+        staging.delete_tree(str(home / "tree"))
+    assert (home / "tree" / "mounted" / "kept").exists()
+
+
+@pytest.fixture
+def run_mount():
+    import subprocess
+
+    mounted = []
+
+    def mount(target):
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", target], check=True)
+        mounted.append(target)
+
+    yield mount
+    for target in mounted:
+        subprocess.run(["umount", target], check=True)
