@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is written about the collection is true."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_page_of_errors_is_made_from_the_classes():
+    spec = importlib.util.spec_from_file_location("errors_page", ROOT / "dev.d/errors.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs/errors.md").read_text(encoding="utf-8") == module.page()
+    codes = re.findall(r"^\| `(\w+)`", module.page(), re.MULTILINE)
+    assert len(codes) == len(set(codes)) > 10
+
+
+def test_the_readme_names_every_module():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
+    assert set(re.findall(r"`strata\.overlay2\.(\w+)`", readme)) == modules
+
+
+def test_the_action_group_names_every_module():
+    text = (ROOT / "meta/runtime.yml").read_text(encoding="utf-8")
+    modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
+    assert set(re.findall(r"^ +- (\w+)$", text, re.MULTILINE)) == modules
