@@ -8,6 +8,6 @@ if [ "${1:-}" = --sample ]; then
     STRATA_CRASH=sample
     shift
 fi
-ready test e2fsprogs xfsprogs mount util-linux zstd
+ready test mount util-linux
 scratch
 isolated_pytest crash tests/crash "$@"
