@@ -2,6 +2,6 @@
 # ./dev bench [ARG...]: what a task costs, as ratios within one run.
 . dev.d/isolate.sh
 
-ready run e2fsprogs mount util-linux
+ready run xfsprogs mount util-linux
 scratch
 isolated python tests/bench/run.py "$@"
