@@ -17,6 +17,7 @@ class LayersTask:
     """Each layer of *wanted* is ``present``, ``committed`` or ``absent``."""
 
     layers: t.Sequence[str] = ()
+    lengthy = False
 
     def __init__(
         self,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import typing as t
 
@@ -41,10 +41,24 @@ class DetachMount(Action):
         return f"detach the mount of layer {self.layer_id}"
 
     def commit(self, run: Run) -> None:
-        merged = os.path.join(run.home, self.layer_id, MERGED)
-        mount.umount(merged, mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
-        with contextlib.suppress(FileNotFoundError):
-            os.rmdir(merged)  # ends its copies in other mount namespaces
+        end_mount(run.home, self.layer_id, mount.MNT_DETACH)
+
+
+def end_mount(home: str, layer_id: str, flags: int = 0) -> None:
+    """Unmount what is on a layer's merged, all of it if one lies on another, and remove that directory.
+
+    flags: of umount2(2). Raises OSError with filename=merged; what is on merged then is still there.
+    """
+    merged = os.path.join(home, layer_id, MERGED)
+    while True:
+        mount.umount(merged, flags | mount.UMOUNT_NOFOLLOW)
+        try:
+            return os.rmdir(merged)  # ends its copies in other mount namespaces
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTEMPTY):  # the second: somebody wrote there before the mount
+                return
+            if error.errno != errno.EBUSY:  # still a mount point
+                raise
 
 
 class RemoveLayer(Action):

@@ -28,10 +28,12 @@ class Task(t.Protocol):
 
     home:   the store, without symlinks.
     layers: ids whose own locks are held from before the first look to the end; missing layers are no error here.
+    lengthy: planning itself takes long, so it is done without the store's lock.
     """
 
     home: str
     layers: t.Sequence[str]
+    lengthy: bool
 
     def observe(self) -> t.Any:
         """Read what is there. Raises Overlay2Error, OSError."""
@@ -90,6 +92,8 @@ def _converge(module: AnsibleModule, task: Task, deadline: Deadline, done: list[
                 if os.path.isdir(task.home):
                     store_lock.enter_context(locked(task.home, deadline, shared=predicting))
                 have = task.observe()
+                if task.lengthy:
+                    store_lock.close()
                 plan = task.plan(have, predicting)
                 waiting = next((id for id in plan.touches if id not in task.layers and _is_taken(task, id)), None)
                 if waiting is None:

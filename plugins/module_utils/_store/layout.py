@@ -47,6 +47,8 @@ OWN_FILE = ".strata.json"
 STAGING = ".staging"
 HOLDERS = ".strata-holders"
 
+QUOTA_DEVICE = "backingFsBlockDev"  # moby's device node, through which it sets quotas
+
 HOME_MODE = LAYER_MODE = 0o710  # CVE-2021-41091: with 0701 every user could run what lies in a layer
 LINKS_MODE = WORK_MODE = MERGED_MODE = 0o700
 DIFF_MODE = 0o755
@@ -55,8 +57,8 @@ MAX_DEPTH = 128  # lowers: moby's limit, so that dockerd can mount whatever we m
 
 LINK_NAME = re.compile(r"[A-Z2-7]{26}")
 _LAYER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
-_RESERVED_IDS = (LINKS, "backingFsBlockDev")  # the second: moby's device node for quotas
-_NOT_OURS = ("lost+found",)
+_RESERVED_IDS = (LINKS, QUOTA_DEVICE)
+LOST_AND_FOUND = "lost+found"  # in the root directory of an ext4
 _TRIALS = (
     "check-overlayfs-support",
     "opaque-bug-check",
@@ -117,7 +119,7 @@ def is_store(home: str) -> bool:
     except NotADirectoryError:
         raise _no_store(home, "it is no directory") from None
     if not any(entry.name == LINKS for entry in entries):
-        found = sorted(entry.name for entry in entries if entry.name not in _NOT_OURS)
+        found = sorted(entry.name for entry in entries if entry.name != LOST_AND_FOUND)
         if found:
             raise _no_store(home, f"it holds {printable(found[0])!r} and no {LINKS}/ directory")
         return False

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sends the layer tar of overlay2_diff from the controller, if it is needed on the target."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import typing as t
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+
+CHUNK = 1 << 20  # bytes
+
+
+class ActionModule(ActionBase):
+    """Asks the module in check mode, by the file's digest, whether anything would change; only then is the file sent."""
+
+    TRANSFERS_FILES = True
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Run the task."""
+        super().run(tmp, task_vars)
+        args = dict(self._task.args)
+        if args.get("state") != "applied" or not args.get("src") or boolean(args.get("remote_src", False)):
+            return self._module(args, task_vars)
+        try:
+            path = self._loader.get_real_file(self._find_needle("files", args["src"]), decrypt=True)
+        except AnsibleError as error:
+            raise AnsibleActionFail(f"cannot send src {args['src']}: {error}") from error
+        try:
+            return self._apply(path, args, task_vars)
+        finally:
+            self._loader.cleanup_tmp_file(path)
+
+    def _apply(self, path: str, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        found = file_digest(path)
+        if args.get("digest") not in (None, found):
+            message = f"{args['src']} has the digest {found}, not {args['digest']}"
+            hint = "get the archive again, or correct what is expected"
+            return {"failed": True, "error": "digest_mismatch", "msg": message, "hint": hint, "changed": False}
+        args["digest"] = found
+        args["remote_src"] = True
+        predicting = self._task.check_mode
+        self._task.check_mode = True
+        try:
+            predicted: dict[str, t.Any] = self._execute_module(module_args=args, task_vars=task_vars)
+        finally:
+            self._task.check_mode = predicting
+        if predicting or predicted.get("failed") or not predicted.get("changed"):
+            return predicted
+        if not self._connection._shell.tmpdir:
+            self._make_tmp_path()
+        there = self._connection._shell.join_path(self._connection._shell.tmpdir, "layer.tar")
+        self._transfer_file(path, there)
+        self._fixup_perms2((self._connection._shell.tmpdir, there))
+        return self._module({**args, "src": there}, task_vars)
+
+    def _module(self, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = self._execute_module(
+            module_args=args, task_vars=task_vars, wrap_async=self._task.async_val
+        )
+        return result
+
+
+def file_digest(path: str) -> str:
+    """Return the digest of the file at *path*. Raises OSError."""
+    digest = hashlib.sha256()
+    with open(os.path.expanduser(path), "rb") as file:
+        for piece in iter(lambda: file.read(CHUNK), b""):
+            digest.update(piece)
+    return f"sha256:{digest.hexdigest()}"

@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A layer tar into an upperdir: the native apply. PRIVATE to the collection.
+
+Source: moby/go-archive Unpack, UnpackLayer, OverlayWhiteoutFormat; OCI image layer specification, "Whiteouts".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import typing as t
+
+from .._errors import printable
+from .._linux.quiet import open_quietly
+from .apply_nodes import MapIds, Nodes, clean
+from .apply_root import Directory, Root
+from .tar import Entry
+from .tar_reader import Read, TarReader, rejected
+from .walk import IS_DIRECTORY, children
+from .whiteouts import HIDES, METADATA_PREFIX, OPAQUE, WHITEOUT_PREFIX, is_whiteout, opaque_xattr, parse_marker
+
+# What the kernel answers to a name that no honest archive has; all else is the host's doing.
+_ARCHIVES_FAULT = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)
+
+
+class Applied(t.NamedTuple):
+    """entries: how many the archive has; size: bytes of their bodies together."""
+
+    entries: int
+    size: int
+
+
+def apply_layer(
+    read: Read,
+    root: str,
+    *,
+    lowers: t.Sequence[str] = (),
+    map_ids: MapIds | None = None,
+    userxattr: bool = False,
+    max_size: int | None = None,
+) -> Applied:
+    """Unpack a layer tar over what the directory *root*, an upperdir not mounted yet, holds.
+
+    read:      returns up to that many bytes of the uncompressed tar, none at its end. What lies behind the archive's
+               end mark is not read.
+    lowers:    the layer's, nearest first: overlayfs lets no root be opaque, so an opaque marker at the tar's root
+               becomes a whiteout for each of their names.
+    map_ids:   (uid, gid) in the tar to (uid, gid) on disk; its Overlay2Error is raised again with the entry's name.
+    userxattr: the store's mounts keep their marks in ``user.overlay.*``.
+    max_size:  bytes; more is refused before it is written.
+    raises:    ArchiveRejected, NotSupported for an xattr the filesystem cannot hold, OSError with the entry's name.
+               *root* then holds what was unpacked so far.
+    """
+    reader = TarReader(read)
+    applier = _Applier(reader, root, map_ids, opaque_xattr(userxattr))
+    entries = size = 0
+    umask = os.umask(0)  # the mode given to open(2), mkdir(2) and mknod(2) is the mode made
+    try:
+        for entry in reader:
+            entries += 1
+            size += entry.size
+            if max_size is not None and size > max_size:
+                raise rejected(entry.name, f"with it the layer has more than the {max_size} bytes allowed")
+            try:
+                applier.apply(entry)
+            except OSError as error:
+                raise _explained(error, entry) from error
+        applier.finish(lowers)
+    finally:
+        os.umask(umask)
+    return Applied(entries, size)
+
+
+class _Applier:
+    def __init__(self, reader: TarReader, root: str, map_ids: MapIds | None, opaque: str) -> None:
+        self._root = Root(root, map_ids(0, 0) if map_ids else (0, 0), opaque)
+        self._nodes = Nodes(reader, self._root, map_ids)
+        # The paths this archive brought and those they lie in; None where nothing else was there to tell them from.
+        self._brought: set[bytes] | None = {b""} if os.listdir(self._root.top.fd) else None
+        self._root_marker: Entry | None = None
+
+    def apply(self, entry: Entry) -> None:
+        """Do what *entry* says."""
+        parent, _, name = entry.name.rpartition(b"/")
+        if name in (b"", b".", b".."):  # of a directory, or strange
+            parent, _, name = clean(entry.name, entry).rpartition(b"/")
+            if not name:
+                return  # owner and mode of the root are the store's affair, as in moby
+        place = self._root.known(parent) or self._place(parent, entry)
+        if not place:
+            return
+        if name.startswith(WHITEOUT_PREFIX):
+            self._marker(entry, place, name)
+            return
+        self._nodes.make(entry, place, name)
+        if self._brought is not None:
+            self._note(place.child(name))
+
+    def finish(self, lowers: t.Sequence[str]) -> None:
+        """Do what has to wait until all is there."""
+        if self._root_marker:
+            try:
+                self._hide_lowers(lowers, self._root_marker)
+            except OSError as error:
+                raise _explained(error, self._root_marker) from error
+        self._root.set_times()
+
+    def _place(self, parent: bytes, entry: Entry) -> Directory | None:
+        """Return the directory *parent* of an entry's name; None if the entry is AUFS bookkeeping."""
+        path = clean(parent, entry)
+        if not path:
+            return self._root.top
+        if WHITEOUT_PREFIX in path:
+            for part in path.split(b"/"):
+                if part.startswith(METADATA_PREFIX):
+                    return None
+                if part.startswith(WHITEOUT_PREFIX):
+                    raise rejected(entry.name, "it lies in a whiteout, which can hold nothing")
+        return self._root.remember(parent, self._root.directory(path))
+
+    def _marker(self, entry: Entry, place: Directory, name: bytes) -> None:
+        marker = parse_marker(name, entry.name)
+        if marker.kind == HIDES:
+            self._nodes.make_whiteout(entry, place, marker.name)
+            self._note(place.child(marker.name))
+        elif marker.kind == OPAQUE:
+            if place is self._root.top:
+                self._root_marker = entry
+            else:
+                self._root.make_opaque(place)
+                self._note(place.path)
+            self._remove_older(place)
+
+    def _note(self, path: bytes) -> None:
+        """Note what this archive brought."""
+        if self._brought is not None:
+            while path not in self._brought:
+                self._brought.add(path)
+                path = path.rpartition(b"/")[0]
+
+    def _remove_older(self, top: Directory) -> None:
+        """Remove from *top*, and from the directories below that stay, what this archive did not bring."""
+        if self._brought is None:
+            return
+        todo = [top.path]
+        while todo:
+            place = self._root.directory(todo.pop())
+            for name, kind in children(place.fd):
+                path = place.child(name)
+                if path not in self._brought:
+                    self._root.remove(place, name)
+                elif kind == IS_DIRECTORY:
+                    todo.append(path)
+
+    def _hide_lowers(self, lowers: t.Sequence[str], marker: Entry) -> None:
+        """Let nothing of the lowers show through, as if the root were opaque."""
+        top = self._root.top
+        own = dict(children(top.fd))
+        for name in _visible_names(lowers):
+            if name not in own:
+                self._nodes.make_whiteout(marker, top, name)
+            elif own[name] == IS_DIRECTORY:
+                self._root.make_opaque(self._root.directory(name))
+
+
+def _visible_names(lowers: t.Sequence[str]) -> list[bytes]:
+    """Return the names in the root of the merged *lowers* (nearest first), sorted. Raises OSError."""
+    visible: dict[bytes, bool] = {}
+    for lower in lowers:
+        fd = open_quietly(lower, os.O_DIRECTORY)
+        try:
+            for name, _ in children(fd):
+                if name not in visible:
+                    visible[name] = not is_whiteout(os.stat(name, dir_fd=fd, follow_symlinks=False))
+        finally:
+            os.close(fd)
+    return sorted(name for name in visible if visible[name])
+
+
+def _explained(error: OSError, entry: Entry) -> Exception:
+    """Return *error* with the entry's name, as what the user can act on if it is the archive's fault."""
+    if error.errno in _ARCHIVES_FAULT:
+        return rejected(entry.name, f"it cannot be made: {os.strerror(error.errno)}")
+    error.filename = printable(entry.name)  # it has the last component at most
+    return error

@@ -1,0 +1,214 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making what the entries of a layer tar are about: files, directories, links, devices. PRIVATE to the collection.
+
+Nothing but a directory is ever changed: the rest is made anew, and what had its name is removed before. So a name that
+is a hard link into another tree does no harm there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import typing as t
+
+from .._errors import NotSupported, Overlay2Error, printable
+from .apply_root import Directory, Root, shed_acls
+from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SYMLINK, Entry
+from .tar_reader import TarReader, rejected
+from .walk import below
+from .whiteouts import OVERLAY_XATTR_PREFIXES, is_whiteout
+
+MapIds = t.Callable[[int, int], tuple[int, int]]
+Owner = tuple[int, int]
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FORMATS = {CHAR: stat.S_IFCHR, BLOCKDEV: stat.S_IFBLK, FIFO: stat.S_IFIFO}
+_BEYOND_MKDIR = 0o7000  # mode bits that mkdir(2) and writing do not keep
+
+
+class Nodes:
+    """Makes nodes below *root*; the bodies of files come from *reader*. The umask must be 0.
+
+    map_ids: (uid, gid) in the tar to (uid, gid) on disk.
+    """
+
+    def __init__(self, reader: TarReader, root: Root, map_ids: MapIds | None) -> None:
+        self._reader = reader
+        self._root = root
+        self._map_ids = map_ids
+        self._owners: dict[Owner, Owner] = {}
+        self._makers: dict[bytes, t.Callable[[Entry, Directory, bytes], None]] = {
+            REGULAR: self._file,
+            DIRECTORY: self._directory,
+            HARDLINK: self._link,
+            SYMLINK: self._symlink,
+            CHAR: self._special,
+            BLOCKDEV: self._special,
+            FIFO: self._special,
+        }
+
+    def make(self, entry: Entry, place: Directory, name: bytes) -> None:
+        """Make what *entry* is about, as *name* in *place*. Raises ArchiveRejected, NotSupported, OSError."""
+        self._makers[entry.type](entry, place, name)
+
+    def make_whiteout(self, entry: Entry, place: Directory, name: bytes) -> None:
+        """Put a whiteout in the place of *name*. Its owner is not mapped, as export does not map it back."""
+        self._anew(place, name, lambda: os.mknod(name, stat.S_IFCHR, 0, dir_fd=place.fd))
+        self._settle_node(entry._replace(type=CHAR, mode=0, xattrs={}), (entry.uid, entry.gid), place, name)
+
+    def _file(self, entry: Entry, place: Directory, name: bytes) -> None:
+        try:
+            fd = os.open(name, _NEW_FILE, entry.mode & 0o777, dir_fd=place.fd)
+        except FileExistsError:
+            self._root.remove(place, name)
+            fd = os.open(name, _NEW_FILE, entry.mode & 0o777, dir_fd=place.fd)
+        try:
+            left = entry.size
+            while left:
+                piece = self._reader.piece()
+                left -= len(piece)
+                written = os.write(fd, piece)
+                if written < len(piece):
+                    _write_rest(fd, memoryview(piece)[written:])
+            if not place.plain:
+                shed_acls(fd)
+            self._settle(fd, entry, place.plain)
+            os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+        finally:
+            os.close(fd)
+
+    def _directory(self, entry: Entry, place: Directory, name: bytes) -> None:
+        directory, is_new = self._root.make_directory(place, name, entry.mode)
+        plain = is_new and place.plain
+        self._settle(directory.fd, entry, plain)
+        if not plain or entry.xattrs or entry.mode & stat.S_ISGID or self._owner(entry) != self._root.ours:
+            directory.plain = self._root.is_plain(directory.fd)
+        self._root.remember(entry.name.rstrip(b"/"), directory)
+        self._root.set_time(directory, entry.mtime_ns)
+
+    def _settle(self, fd: int, entry: Entry, plain: bool) -> None:
+        """Give a file or directory what it did not get when it was made: with *plain*, its owner and mode.
+
+        After a file was written, which takes its capabilities away. The owner first, as chown(2) takes setuid and
+        capabilities away; the mode last, as an ACL changes it.
+        """
+        owner = self._owner(entry) if self._map_ids else (entry.uid, entry.gid)
+        if owner != self._root.ours or not plain:
+            os.fchown(fd, *owner)
+        if entry.xattrs:
+            _set_xattrs(fd, entry)
+        if not plain or entry.xattrs or entry.mode & _BEYOND_MKDIR:
+            os.fchmod(fd, entry.mode)
+
+    def _symlink(self, entry: Entry, place: Directory, name: bytes) -> None:
+        if not entry.linkname:
+            raise rejected(entry.name, "it is a symlink to nothing")
+        self._anew(place, name, lambda: os.symlink(entry.linkname, name, dir_fd=place.fd))
+        self._settle_node(entry, self._owner(entry), place, name)
+
+    def _special(self, entry: Entry, place: Directory, name: bytes) -> None:
+        """Make a device or fifo. A character device 0:0 is a whiteout, as moby has it."""
+        device = os.makedev(entry.major, entry.minor)
+        mode = _FORMATS[entry.type] | entry.mode
+        self._anew(place, name, lambda: os.mknod(name, mode, device, dir_fd=place.fd))
+        self._settle_node(entry, self._owner(entry), place, name)
+
+    def _settle_node(self, entry: Entry, owner: Owner, place: Directory, name: bytes) -> None:
+        """As `_settle`, for what cannot be opened; and give it its time."""
+        if owner != self._root.ours or not place.plain:
+            os.chown(name, *owner, dir_fd=place.fd, follow_symlinks=False)
+        if entry.type != SYMLINK:
+            path = below(place.fd, name)
+            if not place.plain:
+                shed_acls(path)
+            if entry.xattrs:
+                _set_xattrs(path, entry)
+            if not place.plain or entry.xattrs or entry.mode & _BEYOND_MKDIR:
+                os.chmod(path, entry.mode)  # follows symlinks, but this is none: we made it
+        elif entry.xattrs:
+            _set_xattrs(below(place.fd, name), entry)
+        os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=place.fd, follow_symlinks=False)
+
+    def _link(self, entry: Entry, place: Directory, name: bytes) -> None:
+        """Make a hard link. Owner, mode and time are its inode's, which came with the first of its names."""
+        parent, _, target = clean(entry.linkname, entry).rpartition(b"/")
+        shown = printable(entry.linkname)
+        try:
+            source = self._root.directory(parent, make=False)
+            found = os.stat(target or b".", dir_fd=source.fd, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            raise rejected(entry.name, f"it is a hard link to {shown}, which the layer does not have") from None
+        if stat.S_ISDIR(found.st_mode) or is_whiteout(found):
+            raise rejected(entry.name, f"it is a hard link to {shown}, which is a directory or a whiteout")
+        if source.child(target) == place.child(name):
+            raise rejected(entry.name, "it is a hard link to itself")
+        self._anew(
+            place,
+            name,
+            lambda: os.link(target, name, src_dir_fd=source.fd, dst_dir_fd=place.fd, follow_symlinks=False),
+        )
+
+    def _anew(self, place: Directory, name: bytes, make: t.Callable[[], None]) -> None:
+        """Call *make*; whatever has the *name* gives way."""
+        try:
+            make()
+        except FileExistsError:
+            self._root.remove(place, name)
+            make()
+
+    def _owner(self, entry: Entry) -> Owner:
+        """Return the entry's uid and gid on disk."""
+        ids = (entry.uid, entry.gid)
+        if not self._map_ids:
+            return ids
+        if ids not in self._owners:
+            try:
+                self._owners[ids] = self._map_ids(*ids)
+            except Overlay2Error as error:
+                raise type(error)(f"{printable(entry.name)}: {error}", hint=error.hint, **error.details) from error
+        return self._owners[ids]
+
+
+def clean(path: bytes, entry: Entry) -> bytes:
+    """Return *path*, a name in *entry*, without leading slash and ``.`` and ``..``, as its letters have it.
+
+    raises: ArchiveRejected if it leads out of the layer. So does moby, before any symlink is looked at.
+    """
+    parts: list[bytes] = []
+    for part in path.split(b"/"):
+        if part == b"..":
+            if not parts:
+                raise rejected(entry.name, f"{printable(path)} leads out of the layer")
+            parts.pop()
+        elif part not in (b"", b"."):
+            parts.append(part)
+    return b"/".join(parts)
+
+
+def _write_rest(fd: int, rest: memoryview) -> None:
+    """Write what a write(2) left: a disk was nearly full, so the next one says so, or a signal came."""
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def _set_xattrs(node: int | bytes, entry: Entry) -> None:
+    """Set the entry's xattrs on an fd or a path, overlayfs' own left out."""
+    for key, value in entry.xattrs.items():
+        if key.startswith(OVERLAY_XATTR_PREFIXES):
+            continue
+        try:
+            os.setxattr(node, key, value, follow_symlinks=isinstance(node, int))
+        except OSError as error:
+            what = f"xattr {printable(key)}"
+            if error.errno == errno.ENOTSUP:
+                raise NotSupported(
+                    f"archive entry {printable(entry.name)}: the store's filesystem cannot hold its {what}",
+                    hint="move the store to a filesystem with extended attributes, such as ext4 or XFS",
+                    entry=printable(entry.name),
+                ) from error
+            if error.errno in (errno.EINVAL, errno.ERANGE):
+                raise rejected(entry.name, f"its {what} is malformed") from error
+            raise

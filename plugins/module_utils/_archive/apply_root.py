@@ -1,0 +1,237 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directory a layer is unpacked into, which nothing may leave. PRIVATE to the collection.
+
+Every directory is opened component by component from its parent's fd, symlinks not followed. One on the way is read
+and its target walked in the same manner, with the layer's root as ``/`` and as what ``..`` ends at: what a process
+chrooted there would reach. openat2(RESOLVE_IN_ROOT) does as much, but needs Linux 5.6 and does not say where it came
+out, which must be known to tell what was unpacked there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import typing as t
+
+from .walk import Trail, below, list_xattrs
+from .whiteouts import OPAQUE_VALUE, is_whiteout
+
+MAX_SYMLINKS = 40  # the kernel's MAXSYMLINKS
+IMPLIED_MODE = 0o755  # of a directory that no entry is about
+
+_KEEP = 64  # directories open at once
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ACLS = ("system.posix_acl_access", "system.posix_acl_default")
+_GONE = (errno.ENODATA, errno.ENOTSUP)
+
+
+class Directory:
+    """An open directory of the layer; *path* leads there from the root without symlinks.
+
+    plain: what is made in it gets our ids and the mode asked for. Not so where it has another group, is setgid, or has
+           a default ACL.
+    It is closed when nobody holds it any more: dropped from the cache, it stays open for who is using it.
+    """
+
+    __slots__ = ("fd", "path", "plain")
+
+    def __init__(self, fd: int, path: bytes, plain: bool) -> None:
+        self.fd = fd
+        self.path = path
+        self.plain = plain
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+    def child(self, name: bytes) -> bytes:
+        """Return the path of *name* in it."""
+        return self.path + b"/" + name if self.path else name
+
+
+class Root:
+    """The root, and the directories below it that were used last.
+
+    owner:  uid and gid of directories that no entry is about.
+    opaque: the name of the opaque xattr.
+    Everything raises OSError; nothing is ever made or removed outside.
+    """
+
+    def __init__(self, root: str, owner: tuple[int, int], opaque: str) -> None:
+        self.ours = (os.geteuid(), os.getegid())
+        self.top = self._opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), b"")
+        self._owner = owner
+        self._opaque = opaque
+        self._known: dict[bytes, Directory] = {}  # by path, also by one that leads through a symlink; oldest first
+        self._followed: set[bytes] = set()  # the symlinks they lead through
+        self._times: dict[bytes, int] = {}  # of directories, in ns
+
+    def known(self, path: bytes) -> Directory | None:
+        """Return the directory if it was remembered under this very *path*."""
+        return self._known.get(path)
+
+    def remember(self, path: bytes, directory: Directory) -> Directory:
+        """Keep *directory* open, to be found under *path*; the oldest makes room."""
+        if len(self._known) >= _KEEP:
+            del self._known[next(iter(self._known))]
+        self._known[path] = directory
+        return directory
+
+    def directory(self, path: bytes, make: bool = True) -> Directory:
+        """Return the directory *path* leads to: clean, relative, symlinks allowed. What is missing is made on demand.
+
+        raises: OSError, ENOTDIR where something else is in the way, ENOENT, ELOOP.
+        """
+        nearest = path
+        while nearest and nearest not in self._known:
+            nearest = nearest.rpartition(b"/")[0]
+        here = self._known[nearest] if nearest else self.top
+        todo = path[len(nearest) :].split(b"/")[::-1]
+        hops = 0
+        while todo:
+            name = todo.pop()
+            if name == b"..":
+                here = self.directory(here.path.rpartition(b"/")[0])
+            elif name not in (b"", b"."):
+                found = self._known.get(here.child(name)) or self._enter(here, name, make)
+                if found:
+                    here = found
+                    continue
+                hops += 1
+                if hops > MAX_SYMLINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+                target = os.readlink(name, dir_fd=here.fd)
+                self._followed.add(here.child(name))
+                here = self.top if target.startswith(b"/") else here
+                todo += target.split(b"/")[::-1]
+        return here
+
+    def _enter(self, here: Directory, name: bytes, make: bool) -> Directory | None:
+        """Return the directory *name*, made if need be; None if it is a symlink."""
+        path = here.child(name)
+        try:
+            return self.remember(path, self._opened(os.open(name, _OPEN, dir_fd=here.fd), path))
+        except FileNotFoundError:
+            if not make:
+                raise
+        except NotADirectoryError:
+            found = os.stat(name, dir_fd=here.fd, follow_symlinks=False)
+            if stat.S_ISLNK(found.st_mode):
+                return None
+            if not make or not is_whiteout(found):
+                raise
+        made, _ = self.make_directory(here, name, IMPLIED_MODE)
+        if not here.plain or self._owner != self.ours:
+            os.fchown(made.fd, *self._owner)
+            os.fchmod(made.fd, IMPLIED_MODE)
+            made.plain = self.is_plain(made.fd)
+        return self.remember(path, made)
+
+    def make_directory(self, place: Directory, name: bytes, mode: int) -> tuple[Directory, bool]:
+        """Return the directory *name* in *place*, and whether it is new: then it has only the permissions of *mode*.
+
+        Where it takes the place of anything else, that hid the lowers' *name* too: so it becomes opaque.
+        """
+        path = place.child(name)
+        opaque = False
+        try:
+            os.mkdir(name, mode & 0o777, dir_fd=place.fd)
+        except FileExistsError:
+            with contextlib.suppress(NotADirectoryError):
+                return self._opened(os.open(name, _OPEN, dir_fd=place.fd), path), False
+            self.remove(place, name)
+            os.mkdir(name, mode & 0o777, dir_fd=place.fd)
+            opaque = True
+        made = Directory(os.open(name, _OPEN, dir_fd=place.fd), path, place.plain)
+        if not place.plain:
+            shed_acls(made.fd)
+        if opaque:
+            self.make_opaque(made)
+        return made, True
+
+    def make_opaque(self, directory: Directory) -> None:
+        """Let no lower show through in *directory*."""
+        os.setxattr(directory.fd, self._opaque, OPAQUE_VALUE)
+
+    def remove(self, place: Directory, name: bytes) -> None:
+        """Remove *name* in *place*, whatever it is, and all below it. Raises FileNotFoundError."""
+        path = place.child(name)
+        if _unlinked(name, place.fd):
+            if path in self._followed:
+                self._forget()
+            return
+        self._forget()
+        for gone in _removed_tree(place.fd, name, path):
+            self._times.pop(gone, None)
+
+    def set_time(self, directory: Directory, mtime_ns: int) -> None:
+        """Note the time *directory* is to get when all is in it."""
+        self._times[directory.path] = mtime_ns
+
+    def set_times(self) -> None:
+        """Give the directories their times."""
+        for path, mtime in self._times.items():
+            parent, _, name = path.rpartition(b"/")
+            place = self._known.get(parent) or self.directory(parent)
+            os.utime(name, ns=(mtime, mtime), dir_fd=place.fd, follow_symlinks=False)
+
+    def is_plain(self, fd: int) -> bool:
+        """Tell whether the directory *fd* hands nothing down to what is made in it; see Directory."""
+        found = os.fstat(fd)
+        if found.st_gid != self.ours[1] or found.st_mode & stat.S_ISGID:  # by group: a mount with grpid
+            return False
+        return _ACLS[1] not in list_xattrs(fd)
+
+    def _opened(self, fd: int, path: bytes) -> Directory:
+        return Directory(fd, path, self.is_plain(fd))
+
+    def _forget(self) -> None:
+        """Forget what the cache knows: a path of it may be gone, or lead elsewhere."""
+        self._known.clear()
+        self._followed.clear()
+
+
+def shed_acls(node: int | bytes) -> None:
+    """Take from a new node, an fd or a path, the ACLs it inherited. Raises OSError."""
+    for name in _ACLS:
+        try:
+            os.removexattr(node, name) if isinstance(node, int) else os.removexattr(node, name, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+
+
+def _removed_tree(fd: int, name: bytes, path: bytes) -> t.Iterator[bytes]:
+    """Delete the directory *name* in *fd*, whose path is *path*, and yield the path of each directory that is gone."""
+    with Trail(below(fd, b".")) as trail:
+        trail.down(name)
+        levels = [(name, path, os.listdir(trail.fd))]
+        while levels:
+            name, path, rest = levels[-1]
+            while rest:
+                child = os.fsencode(rest.pop())
+                if not _unlinked(child, trail.fd):
+                    trail.down(child)
+                    levels.append((child, path + b"/" + child, os.listdir(trail.fd)))
+                    break
+            else:
+                levels.pop()
+                trail.up()
+                os.rmdir(name, dir_fd=trail.fd)
+                yield path
+
+
+def _unlinked(name: bytes, fd: int) -> bool:
+    """Unlink *name*; tell False if it is a directory."""
+    try:
+        os.unlink(name, dir_fd=fd)
+    except OSError as error:
+        if error.errno not in (errno.EISDIR, errno.EPERM):  # EPERM: POSIX's word for a directory
+            raise
+        if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+            raise
+        return False
+    return True

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A second tree that shares the files of the first. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import typing as t
+
+from .._errors import printable
+from .apply_root import shed_acls
+from .walk import IS_DIRECTORY, Trail, changed_meanwhile, get_xattr, list_xattrs, lstat, walk
+from .whiteouts import is_whiteout
+
+
+def clone_tree(src: str, dst: str) -> None:
+    """Make *dst* a copy of the directory *src*: directories are made anew, all else are hard links.
+
+    A directory gets mode, owner, times and all xattrs of its original, overlayfs' own included. Both must lie on one
+    filesystem and, where project ids are inherited, in one project.
+    raises: OSError; FileExistsError if there is a *dst*. LayerInUse when something changes *src* meanwhile.
+            What was made until then stays.
+    """
+    os.mkdir(dst, 0o700)
+    with Trail(src) as old, Trail(dst) as new:
+        shed_acls(new.fd)  # or every directory below would inherit them
+        open_levels = [_Attributes.read(old.fd)]
+        for path, name, kind in walk(old):
+            is_directory = kind == IS_DIRECTORY
+            _leave(new, open_levels, old.depth + (not is_directory))
+            if is_directory:
+                os.mkdir(name, 0o700, dir_fd=new.fd)
+                new.down(name)
+                open_levels.append(_Attributes.read(old.fd))
+            else:
+                _link(name, path, old.fd, new.fd)
+        _leave(new, open_levels, 0)
+
+
+class _Attributes(t.NamedTuple):
+    st: os.stat_result
+    xattrs: list[tuple[str, bytes]]
+
+    @classmethod
+    def read(cls, fd: int) -> _Attributes:
+        return cls(os.fstat(fd), [(name, get_xattr(fd, name)) for name in list_xattrs(fd)])
+
+    def write(self, fd: int) -> None:
+        os.fchown(fd, self.st.st_uid, self.st.st_gid)
+        for name, value in self.xattrs:
+            os.setxattr(fd, name, value)
+        os.fchmod(fd, stat.S_IMODE(self.st.st_mode))  # after the ACL, which changes it
+        os.utime(fd, ns=(self.st.st_atime_ns, self.st.st_mtime_ns))
+
+
+def _leave(new: Trail, open_levels: list[_Attributes], count: int) -> None:
+    """Go up until *count* directories are open, giving each that is full now its attributes."""
+    while len(open_levels) > count:
+        open_levels.pop().write(new.fd)
+        if open_levels:
+            new.up()
+
+
+def _link(name: bytes, path: bytes, old: int, new: int) -> None:
+    try:
+        os.link(name, name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
+    except FileNotFoundError as error:
+        raise changed_meanwhile(path, "vanished") from error
+    except OSError as error:
+        st = lstat(name, path, old)
+        if error.errno == errno.EMLINK and is_whiteout(st):  # overlayfs makes them as links of each other
+            _copy_whiteout(name, st, new)
+            return
+        error.filename = printable(path)
+        error.filename2 = None
+        raise
+
+
+def _copy_whiteout(name: bytes, st: os.stat_result, new: int) -> None:
+    os.mknod(name, stat.S_IFMT(st.st_mode), 0, dir_fd=new)
+    os.chown(name, st.st_uid, st.st_gid, dir_fd=new, follow_symlinks=False)
+    os.utime(name, ns=(st.st_atime_ns, st.st_mtime_ns), dir_fd=new, follow_symlinks=False)

@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Layer archives as they lie in a file: compressed or not, both digests told on the way. PRIVATE to the collection.
+
+Source: RFC 1952 (gzip), RFC 8878 (zstd), the .xz file format 1.2; moby/go-archive compression.
+"""
+
+from __future__ import annotations
+
+import errno
+import typing as t
+import zlib
+
+from .._errors import InvalidInput
+from .decompress import BZIP2, CHUNK, GZIP, NONE, WITH_GZIP_HEADER, XZ, ZSTD, Read, decompressed
+from .digests import Digest
+
+if t.TYPE_CHECKING:
+    from .zstd_tool import ZstdTool
+
+LEVELS = {NONE: range(0), GZIP: range(1, 10), ZSTD: range(1, 20)}  # what can be written
+DEFAULT_LEVELS = {GZIP: 6, ZSTD: 3}  # the tools' own
+
+_MAGICS = {b"\x1f\x8b\x08": GZIP, b"BZh": BZIP2, b"\xfd7zXZ\0": XZ, b"\x28\xb5\x2f\xfd": ZSTD}
+_SKIPPABLE = b"\x2a\x4d\x18"  # ends the magic of zstd's skippable frames; it begins with a byte from 0x50 to 0x5f
+_MAGIC_SIZE = 8  # bytes that tell; moby wants so many of a skippable frame
+
+Bytes = t.Union[bytes, memoryview]
+Write = t.Callable[[Bytes], object]
+
+
+def compression_of(head: bytes) -> str:
+    """Tell the compression of a file by its first 8 bytes. What has no known magic is taken for a plain tar."""
+    if len(head) >= _MAGIC_SIZE and head[1:4] == _SKIPPABLE and head[0] & 0xF0 == 0x50:
+        return ZSTD
+    return next((name for magic, name in _MAGICS.items() if head.startswith(magic)), NONE)
+
+
+def check_level(compression: str, level: int | None, option_name: str) -> None:
+    """Raise InvalidInput naming the option if *compression* has no such *level*; None is its default."""
+    levels = LEVELS[compression]
+    if level is None or level in levels:
+        return
+    if not levels:
+        raise InvalidInput(
+            f"{option_name}: compression {compression} has no levels",
+            hint=f"leave {option_name} out, or choose another compression",
+        )
+    raise InvalidInput(
+        f"{option_name}: {compression} has no level {level}",
+        hint=f"give a number from {levels.start} to {levels.stop - 1}",
+    )
+
+
+class ArchiveReader:
+    """The tar in a file; once it was drained, `digest` and `diff_id` are those of the whole.
+
+    read:   gives the file's next bytes, at most so many, none at its end. For zstd it is called in a thread.
+    raises: what *read* raises.
+    """
+
+    def __init__(self, read: Read) -> None:
+        self._file_read = read
+        self._file, self._tar = Digest(), Digest()
+        self._rest = memoryview(b"")  # of the last piece
+        self._head = self._first_bytes()
+        self.compression = compression_of(self._head)
+        self._pieces = decompressed(self._next_bytes, self.compression)
+
+    @property
+    def digest(self) -> str:
+        """The digest of what was read of the file, as it lies there."""
+        return str(self._file)
+
+    @property
+    def diff_id(self) -> str:
+        """The digest of what was read of the tar."""
+        return str(self._file if self.compression == NONE else self._tar)
+
+    def read(self, size: int) -> bytes:
+        """Return up to *size* bytes of the tar, none at its end.
+
+        raises: ArchiveRejected for a file that is damaged or cut off, NotSupported where the target cannot decompress
+                it, what the file's *read* raises.
+        """
+        if not self._rest:
+            self._rest = memoryview(self._next_piece())
+        piece = bytes(self._rest[:size])
+        self._rest = self._rest[size:]
+        return piece
+
+    def drain(self) -> None:
+        """Read on to the file's end: what follows the tar's end mark counts in the digests. Raises as `read`."""
+        self._rest = memoryview(b"")
+        while self._next_piece():
+            pass
+
+    def close(self) -> None:
+        """End what still runs."""
+        self._pieces.close()
+
+    def __enter__(self) -> ArchiveReader:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def _first_bytes(self) -> bytes:
+        head = b""
+        while len(head) < _MAGIC_SIZE:
+            piece = self._file_read(CHUNK)
+            if not piece:
+                break
+            head += piece
+        self._file.update(head)
+        return head
+
+    def _next_bytes(self, size: int) -> bytes:
+        """Return the file's next bytes."""
+        if self._head:
+            piece, self._head = self._head, b""
+            return piece
+        piece = self._file_read(size)
+        self._file.update(piece)
+        return piece
+
+    def _next_piece(self) -> bytes:
+        """Return the tar's next bytes."""
+        piece = next(self._pieces, b"")
+        if self.compression != NONE:
+            self._tar.update(piece)
+        return piece
+
+
+class ArchiveWriter:
+    """Compresses a tar into a file; once it is finished, `digest` and `diff_id` are those of the whole.
+
+    write:  takes the file's next bytes. For zstd it is called in a thread.
+    level:  as `check_level` takes it.
+    raises: NotSupported where the target has no zstd.
+    The same tar, compression and level make the same bytes: they hold no name and no time.
+    """
+
+    def __init__(self, write: Write, compression: str = NONE, level: int | None = None) -> None:
+        self.compression = compression
+        self._file_write = write
+        self._file, self._tar = Digest(), Digest()
+        self._tool: ZstdTool | None = None
+        if level is None:
+            level = DEFAULT_LEVELS.get(compression)
+        if compression == GZIP:
+            self._gzip = zlib.compressobj(level or 0, zlib.DEFLATED, WITH_GZIP_HEADER)
+        elif compression == ZSTD:
+            from .zstd_tool import ZstdTool
+
+            self._tool = ZstdTool("--single-thread", f"-{level}")  # more threads cut the frame elsewhere
+            self._tool.collect(self._put)
+
+    @property
+    def digest(self) -> str:
+        """The digest of what was written to the file."""
+        return str(self._file)
+
+    @property
+    def diff_id(self) -> str:
+        """The digest of the tar so far."""
+        return str(self._file if self.compression == NONE else self._tar)
+
+    def write(self, piece: Bytes) -> None:
+        """Add some of the tar. Raises OSError, and what the file's *write* raises, be it a little later."""
+        if self.compression == NONE:
+            self._put(piece)
+            return
+        self._tar.update(piece)
+        if self._tool:
+            self._feed(self._tool, piece)
+        else:
+            self._put(self._gzip.compress(piece))
+
+    def finish(self) -> None:
+        """End the file. Raises as `write`."""
+        if self._tool:
+            self._tool.input.close()
+            self._end(self._tool)
+        elif self.compression == GZIP:
+            self._put(self._gzip.flush())
+
+    def close(self) -> None:
+        """End what still runs: the file is not whole if it was not finished."""
+        if self._tool:
+            self._tool.close()
+
+    def __enter__(self) -> ArchiveWriter:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def _put(self, piece: Bytes) -> None:
+        if piece:
+            self._file.update(piece)
+            self._file_write(piece)
+
+    def _feed(self, tool: ZstdTool, piece: Bytes) -> None:
+        from .zstd_tool import write_all
+
+        try:
+            write_all(tool.input, piece)
+        except BrokenPipeError:
+            self._end(tool)
+            raise
+
+    def _end(self, tool: ZstdTool) -> None:
+        from .zstd_tool import ZstdFailed
+
+        try:
+            tool.finish()
+        except ZstdFailed as error:
+            raise OSError(errno.EIO, f"zstd: {error}") from error

@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PAX records, and what they change about an entry. PRIVATE to the collection.
+
+Everything here raises ValueError with the cause; the reader knows the entry's name.
+Source: POSIX.1-2017 pax, "pax Extended Header"; Go src/archive/tar/strconv.go.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .tar import REGULAR, XATTR_PREFIX, Entry
+
+MAX_ID = 0xFFFFFFFE  # the next one means "leave it" to chown(2)
+MAX_SIZE = (1 << 63) - 1  # of a file: off_t
+
+Records = dict[bytes, bytes]
+
+_SPARSE_PREFIX = b"GNU.sparse."
+_NAMES = (b"path", b"linkpath")
+_USED = frozenset((*_NAMES, b"uid", b"gid", b"size", b"mtime"))
+_ONE_ENTRYS = frozenset((*_NAMES, b"size"))  # what cannot be true of all the entries that follow
+_PREFIXES = (XATTR_PREFIX, _SPARSE_PREFIX)
+_MAX_DIGITS = 20  # of a record's length, or a number that fits 64 bits
+_TIME = re.compile(rb"(-?)([0-9]{1,20})(?:\.([0-9]*))?")
+
+
+def parse_records(body: bytes, for_all: bool = False) -> Records:
+    """Return those records of an extended header that matter here, a later one of a name in place of an earlier one.
+
+    for_all: the header is a global one. POSIX lets it rename and resize every entry that follows; readers differ on
+             that, and no honest writer does it.
+    """
+    found: Records = {}
+    at = 0
+    while at < len(body):
+        key, value, at = _record(body, at)
+        if key not in _USED and not key.startswith(_PREFIXES):
+            continue
+        if b"\0" in key or (key in _NAMES and b"\0" in value):
+            raise ValueError(f"its PAX record {key!r} has a NUL in a name")
+        if for_all and (key in _ONE_ENTRYS or key.startswith(_SPARSE_PREFIX)):
+            raise ValueError(f"a global PAX header sets {key.decode()}, which only one entry can have")
+        found[key] = value
+    return found
+
+
+def _record(body: bytes, at: int) -> tuple[bytes, bytes, int]:
+    """Return key, value and where the next record begins; a record is ``LENGTH KEY=VALUE`` and a newline."""
+    digits = body[at : body.find(b" ", at, at + _MAX_DIGITS)]
+    end = at + int(digits) if digits.isdigit() else 0
+    key, equals, value = body[at + len(digits) + 1 : end].partition(b"=")
+    if not at < end <= len(body) or not key or not equals or not value.endswith(b"\n"):
+        raise ValueError("a PAX record is malformed")
+    return key, value[:-1], end
+
+
+def amended(entry: Entry, records: Records) -> Entry:
+    """Return *entry* with what the records say about all but its name. An empty value says nothing, but of an xattr."""
+    changes: dict[str, t.Any] = {}
+    xattrs = {}
+    for key, value in records.items():
+        if key.startswith(XATTR_PREFIX):
+            xattrs[key[len(XATTR_PREFIX) :]] = value
+        elif key.startswith(_SPARSE_PREFIX):
+            raise ValueError("it is a sparse file, which no layer needs and this collection does not read")
+        elif key == b"linkpath":
+            changes["linkname"] = value or entry.linkname
+        elif key == b"mtime" and value:
+            changes["mtime_ns"] = _nanoseconds(value)
+        elif value and key != b"path" and (key != b"size" or entry.type == REGULAR):
+            changes[key.decode()] = _decimal(key, value)
+    if xattrs:
+        changes["xattrs"] = xattrs
+    entry = entry._replace(**changes)
+    check_owner(entry.uid, entry.gid)
+    check_time(entry.mtime_ns // 10**9)
+    return entry
+
+
+def check_owner(uid: int, gid: int) -> None:
+    """Raise ValueError for ids the kernel would take for something else, or not at all."""
+    if not (0 <= uid <= MAX_ID and 0 <= gid <= MAX_ID):
+        raise ValueError(f"its owner {uid}:{gid} is out of range")
+
+
+def check_time(seconds: int) -> None:
+    """Raise ValueError for a time that no 64-bit time_t holds. The filesystem cuts what is beyond its own range."""
+    if not -(1 << 63) <= seconds < 1 << 63:
+        raise ValueError("its mtime is out of range")
+
+
+def _decimal(key: bytes, value: bytes) -> int:
+    if not value.isdigit() or len(value) > _MAX_DIGITS:
+        raise ValueError(f"its {key.decode()} {value[:40]!r} is no number, or negative")
+    return int(value)
+
+
+def _nanoseconds(value: bytes) -> int:
+    """Return a time in decimal seconds as nanoseconds; what is finer is cut off."""
+    match = _TIME.fullmatch(value)
+    if not match:
+        raise ValueError(f"its mtime {value[:40]!r} is no time")
+    sign, seconds, fraction = match.groups()
+    total = int(seconds) * 10**9 + int((fraction or b"")[:9].ljust(9, b"0"))
+    return -total if sign else total

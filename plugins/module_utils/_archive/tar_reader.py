@@ -1,0 +1,271 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A tar stream as entries and bodies, in one pass and in constant memory. PRIVATE to the collection.
+
+Reads what honest writers write: ustar, PAX, GNU long names and base-256 numbers, Unix V7. Where readers differ on what
+a stream means, moby's (Go's archive/tar) decides, or the stream is refused. Sparse files are, too.
+Source: POSIX.1-2017 pax, "ustar Interchange Format"; tar(5); Go src/archive/tar/reader.go.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+import typing as t
+import zlib
+
+from .._errors import ArchiveRejected, printable
+from .pax import MAX_SIZE, Records, amended, check_owner, check_time, parse_records
+from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SYMLINK, Entry
+
+CHUNK = 256 * 1024  # bytes asked for at once
+LIMIT = 1 << 20  # bytes of an extended header, as in Go; the kernel's longest xattr has 64 KiB
+MAX_MAJOR, MAX_MINOR = 0xFFF, 0xFFFFF  # include/linux/kdev_t.h
+
+Read = t.Callable[[int], bytes]
+
+# name, (mode, uid, gid), size, mtime, checksum, type, linkname, magic with version, (major, minor), prefix
+_HEADER = struct.Struct("100s 24s 12s 12s 8s c 100s 8s 64x 16s 155s 12x")
+_ZEROS = bytes(BLOCK)
+_POSIX, _GNU = b"ustar\0", b"ustar  \0"
+_STAR_TRAILER = b"tar\0"  # ends star's header, whose prefix is shorter
+_STAR_PREFIX_SIZE = 131
+_V7_REGULAR, _CONTIGUOUS = b"\0", b"7"
+_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
+_DEVICES = (CHAR, BLOCKDEV)
+_EXTENDED = frozenset((_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK))
+_TYPES = {kind: kind for kind in (REGULAR, HARDLINK, SYMLINK, CHAR, BLOCKDEV, DIRECTORY, FIFO)}
+_TYPES[_CONTIGUOUS] = _TYPES[_V7_REGULAR] = REGULAR
+
+
+def rejected(name: bytes, cause: str) -> ArchiveRejected:
+    """Return the error for an archive whose entry *name* cannot be taken."""
+    return ArchiveRejected(
+        f"archive entry {printable(name)}: {cause}",
+        hint="the archive is damaged, hostile or no layer; get it again from a source you trust",
+        entry=printable(name),
+    )
+
+
+class TarReader:
+    """Iterates over the entries of a stream; `piece` gives the body of the one it has come to.
+
+    read:   as a file's: returns up to that many bytes, none at the end. May be asked beyond the archive's end.
+    raises: ArchiveRejected, and what *read* raises.
+    A stream of no bytes is an archive without entries, as in moby.
+    """
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._buffer = b""
+        self._at = 0  # the next byte in it
+        self._left = 0  # bytes of the current body not asked for yet
+        self._padding = 0  # bytes behind it
+        self._last: bytes | None = None  # the entry we are at, for messages
+        self._global: Records = {}
+        self._pax: Records = {}  # of the next entry
+        self._long: Records = {}  # the same in GNU's way; it has precedence
+        self._extended = False  # one of them has something
+
+    def __iter__(self) -> t.Iterator[Entry]:
+        while True:
+            block = self._next_block()
+            if block is None:
+                return
+            fields = _HEADER.unpack(block)
+            name = fields[0].partition(b"\0")[0]
+            if zlib.adler32(block) & 0xFFFF != _expected(fields[4]) and not _adds_up(block, fields[4]):
+                raise self._broken("what follows is no header: its checksum is wrong")
+            try:
+                if fields[5] in _EXTENDED:
+                    self._last = name
+                    self._extend(fields[5], _number(fields[2]))
+                    continue
+                if self._extended or fields[9][0]:
+                    name = self._name(name, block, fields)
+                entry = self._entry(name, fields)
+            except ValueError as error:
+                raise rejected(name, str(error)) from error
+            self._last = name
+            self._left = entry.size
+            self._padding = -entry.size % BLOCK
+            yield entry
+
+    def piece(self) -> bytes:
+        """Return the next bytes of the current entry's body, at most CHUNK of them; none when there are no more."""
+        start = self._at
+        if self._left and start == len(self._buffer):
+            self._buffer = self._read(CHUNK)
+            start = 0
+            if not self._buffer:
+                raise self._broken(f"the archive ends {self._left} bytes before its content does")
+        found = self._buffer[start : start + self._left]
+        self._at = start + len(found)
+        self._left -= len(found)
+        return found
+
+    def _next_block(self) -> bytes | None:
+        """Return the next header; None at the archive's end, which is two blocks of zeros, or one before the stream's.
+
+        That one is enough is Go's and GNU tar's rule.
+        """
+        while self._left:
+            self.piece()
+        start = self._at + self._padding
+        end = start + BLOCK
+        if end <= len(self._buffer):
+            block = self._buffer[start:end]
+            self._at = end
+        elif self._padding and not self._take(self._padding):
+            raise self._broken("the archive ends before the padding of its content")
+        else:
+            block = self._take(BLOCK)
+        if not block and self._last is not None:
+            raise self._broken("the archive ends after it without an end mark")
+        if block and block != _ZEROS:
+            return block
+        if block and self._take(BLOCK) not in (b"", _ZEROS):
+            raise self._broken("a single block of zeros follows it, and then something else")
+        if self._pax or self._long:
+            raise self._broken("it describes an entry that does not come")
+        return None
+
+    def _take(self, size: int) -> bytes:
+        """Return *size* bytes, or none at the stream's end. Raises ArchiveRejected if it ends in between."""
+        end = self._at + size
+        if end > len(self._buffer):
+            pieces = [self._buffer[self._at :]]
+            have = len(pieces[0])
+            while have < size:
+                piece = self._read(CHUNK)
+                if not piece:
+                    if have:
+                        raise self._broken("the archive ends within a block")
+                    return b""
+                pieces.append(piece)
+                have += len(piece)
+            self._buffer, self._at, end = b"".join(pieces), 0, size
+        found = self._buffer[self._at : end]
+        self._at = end
+        return found
+
+    def _broken(self, cause: str) -> ArchiveRejected:
+        return rejected(b"(start of the archive)" if self._last is None else self._last, cause)
+
+    def _extend(self, kind: bytes, size: int) -> None:
+        """Read an entry that tells something about the next one, or about all that follow."""
+        if not 0 <= size <= LIMIT:
+            raise ValueError(f"an extended header of {size} bytes; more than {LIMIT} are not read")
+        body = self._take(size + -size % BLOCK)[:size]
+        if len(body) != size:
+            raise ValueError("the archive ends before an extended header's content")
+        self._extended = True
+        if kind == _PAX:
+            self._pax = parse_records(body)
+        elif kind == _PAX_GLOBAL:
+            self._global.update(parse_records(body, for_all=True))
+        else:
+            name = body.rstrip(b"\0")
+            if b"\0" in name:
+                raise ValueError("a long name has a NUL in it")
+            self._long[b"path" if kind == _LONG_NAME else b"linkpath"] = name
+
+    def _name(self, name: bytes, block: bytes, fields: tuple[bytes, ...]) -> bytes:
+        """Return the entry's whole name; *name* is what the header's field says."""
+        longer = self._long.get(b"path") or self._pax.get(b"path")
+        if longer:
+            return longer
+        prefix = _prefix(block, fields[7], fields[9]) if fields[9][0] else b""
+        return prefix + b"/" + name if prefix else name
+
+    def _entry(self, name: bytes, fields: tuple[bytes, ...]) -> Entry:
+        _, owner, size_field, mtime, _, flag, linkname, _, device, _ = fields
+        kind = _TYPES.get(flag)
+        if kind is None:
+            raise ValueError(f"it is of type {flag!r}, which no layer needs and this collection does not read")
+        if flag == _V7_REGULAR and name.endswith(b"/"):
+            kind = DIRECTORY
+        mode, uid, gid = _owner(owner)
+        size = _number(size_field) if kind == REGULAR else 0  # POSIX: no other has a body, whatever the field says
+        link = _text(linkname) if linkname[0] else b""
+        entry = Entry(name, kind, mode, uid, gid, size, _nanoseconds(mtime), link)
+        if kind in _DEVICES:
+            entry = entry._replace(major=_number(device[:8]), minor=_number(device[8:]))
+            if not (0 <= entry.major <= MAX_MAJOR and 0 <= entry.minor <= MAX_MINOR):
+                raise ValueError(f"its device number {entry.major}:{entry.minor} is out of range")
+        if self._extended:
+            entry = amended(entry, {**self._global, **self._pax, **self._long})
+            self._pax, self._long, self._extended = {}, {}, bool(self._global)
+        if not 0 <= entry.size <= MAX_SIZE:
+            raise ValueError(f"its size {entry.size} is negative or absurd")
+        return entry
+
+
+def _prefix(block: bytes, magic: bytes, field: bytes) -> bytes:
+    """Return what goes before the name and a slash; none where the format has other fields in its place."""
+    if magic.startswith(_POSIX):
+        return _text(field[:_STAR_PREFIX_SIZE] if block.endswith(_STAR_TRAILER) else field)
+    if magic == _GNU:
+        try:  # times of access and change; Go before 1.8 wrote a prefix all the same
+            _number(field[:12])
+            _number(field[12:24])
+        except ValueError:
+            text = _text(field)
+            return text if text.isascii() else b""
+    return b""
+
+
+def _text(field: bytes) -> bytes:
+    return field.partition(b"\0")[0]
+
+
+@functools.lru_cache(maxsize=4096)
+def _expected(field: bytes) -> int:
+    """Return the low half of adler32 over a block with this checksum field; -1 if that holds no number.
+
+    adler32 is 1 + the sum of the bytes there, modulo 65521: as good as the sum, and much faster.
+    """
+    try:
+        return (_number(field) - 256 + sum(field) + 1) % 65521
+    except ValueError:
+        return -1
+
+
+def _adds_up(block: bytes, field: bytes) -> bool:
+    """Tell whether the block has the sum in its checksum *field* if its bytes are signed, as some old writers had it."""
+    try:
+        return sum(block) - sum(field) + 256 - 256 * sum(byte > 127 for byte in block) == _number(field)
+    except ValueError:
+        return False
+
+
+def _number(field: bytes) -> int:
+    """Return a number: octal, or base 256 where the first bit is set, the second then being the sign."""
+    digits = field.strip(b" \0")
+    try:
+        if digits.isdigit():  # int() alone would take signs, underscores and 0o
+            return int(digits, 8)
+        if not digits:
+            return 0
+        if field[0] & 0x80:
+            return int.from_bytes(bytes((field[0] & 0x7F | (field[0] & 0x40) << 1,)) + field[1:], "big", signed=True)
+        if b"\0" in digits:  # what follows the first NUL is left from an earlier use of the buffer
+            return _number(_text(digits))
+    except ValueError:
+        pass
+    raise ValueError(f"{field!r} in its header is no number")
+
+
+@functools.lru_cache(maxsize=256)  # a layer has few owners and modes
+def _owner(field: bytes) -> tuple[int, int, int]:
+    mode, uid, gid = _number(field[:8]), _number(field[8:16]), _number(field[16:])
+    check_owner(uid, gid)
+    return mode & 0o7777, uid, gid
+
+
+@functools.lru_cache(maxsize=256)  # neighbours often have the same
+def _nanoseconds(field: bytes) -> int:
+    seconds = _number(field)
+    check_time(seconds)
+    return seconds * 10**9

@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ``zstd`` command as a filter: before 3.14 Python has none of its own. PRIVATE to the collection.
+
+A thread moves the data at the end that the caller does not, so that neither side waits for the other for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import typing as t
+
+from .._errors import NotSupported
+
+_PIECE = 128 * 1024  # bytes
+
+
+class ZstdFailed(Exception):
+    """The command did not like its input; the message is its own."""
+
+
+class ZstdTool:
+    """A running ``zstd`` with *arguments*, between the pipes `input` and `output`.
+
+    raises: NotSupported where there is none; OSError.
+    """
+
+    def __init__(self, *arguments: str) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ZSTD_")}
+        pipe = subprocess.PIPE
+        try:
+            self._process = subprocess.Popen(
+                ["zstd", "-q", "-c", *arguments], stdin=pipe, stdout=pipe, stderr=pipe, env=environment, bufsize=0
+            )
+        except FileNotFoundError as error:
+            raise NotSupported(
+                "the archive's compression needs the command zstd, which is not there",
+                hint="install the package zstd on the target, or use another compression",
+            ) from error
+        self.input = t.cast(t.BinaryIO, self._process.stdin)
+        self.output = t.cast(t.BinaryIO, self._process.stdout)
+        self._complaints = t.cast(t.BinaryIO, self._process.stderr)
+        self._thread = threading.Thread()
+        self._problem: BaseException | None = None
+
+    def feed(self, read: t.Callable[[int], bytes]) -> None:
+        """Let a thread bring to the input what *read* gives, until that is nothing."""
+
+        def move() -> None:
+            with self.input:
+                for piece in iter(lambda: read(_PIECE), b""):
+                    write_all(self.input, piece)
+
+        self._start(move)
+
+    def collect(self, write: t.Callable[[bytes], object]) -> None:
+        """Let a thread hand the output to *write*."""
+
+        def move() -> None:
+            with self.output:  # closed when *write* fails: then the command fails too, instead of waiting
+                for piece in iter(lambda: self.output.read(_PIECE), b""):
+                    write(piece)
+
+        self._start(move)
+
+    def finish(self) -> None:
+        """Wait for the command, its input being closed or fed. Raises ZstdFailed, and what *read* or *write* raised."""
+        self._thread.join()
+        complaint = self._complaints.read().decode(errors="replace").strip()
+        status = self._process.wait()
+        if self._problem:
+            raise self._problem
+        if status:
+            raise ZstdFailed(complaint or f"exit status {status}")
+
+    def close(self) -> None:
+        """End the command, whatever it is at, and the thread."""
+        self._process.kill()
+        self._process.wait()
+        if self._thread.ident:
+            self._thread.join()
+        for pipe in (self.input, self.output, self._complaints):
+            pipe.close()
+
+    def _start(self, move: t.Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                move()
+            except BrokenPipeError:  # the command gave up; its status tells
+                pass
+            except BaseException as error:
+                self._problem = error
+
+        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread.start()
+
+
+def write_all(pipe: t.BinaryIO, piece: bytes | memoryview) -> None:
+    """Write the whole *piece* to an unbuffered pipe. Raises BrokenPipeError where nobody reads it any more."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[pipe.write(rest) :]

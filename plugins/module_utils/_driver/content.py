@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A layer's content goes in, comes out, or is looked at: the only file here that imports _archive. PRIVATE."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import typing as t
+
+from .._archive.apply import apply_layer
+from .._archive.changes import upper_changes
+from .._archive.clone import clone_tree
+from .._archive.compression import ArchiveReader, ArchiveWriter, check_level
+from .._archive.decompress import CHUNK
+from .._archive.digests import Digest, check_digest
+from .._archive.export import export_layer, tree_size
+from .._errors import ArchiveRejected, DigestMismatch, InvalidInput, printable
+from .._linux.quiet import open_quietly
+from .._linux.rename import exchange
+from .._store.layout import DIFF, OWN_FILE
+from .._store.own_file import replace_file, sync_directory
+from .run import Run
+from .settings import Settings, to_container, to_host
+from .state import Action, LayerState
+
+
+class Content(t.NamedTuple):
+    """What a layer's diff holds. size: bytes, as Docker's DiffSize; changes: (kind, path), sorted by path."""
+
+    size: int
+    changes: list[tuple[str, str]]
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """How many paths were added, modified, deleted."""
+        counted = collections.Counter(kind for kind, _path in self.changes)
+        return {kind: counted[kind] for kind in ("added", "modified", "deleted")}
+
+
+class Source(t.NamedTuple):
+    """A layer tar to be applied.
+
+    path:            on this host; "" while it is on the controller only.
+    diff_id, digest: as they must be; None if any will do. max_size: bytes, None for no limit.
+    """
+
+    path: str
+    diff_id: str | None
+    digest: str | None
+    merge: bool
+    max_size: int | None
+
+
+def check_compression(compression: str, level: int | None) -> None:
+    """Raise InvalidInput if *compression* has no such *level*."""
+    check_level(compression, level, "compression_level")
+
+
+def check_source(source: Source) -> None:
+    """Raise InvalidInput for an expected digest that is none."""
+    for option, value in (("diff_id", source.diff_id), ("digest", source.digest)):
+        if value is not None:
+            check_digest(value, option)
+
+
+def look_into(home: str, layer: LayerState, userxattr: bool) -> Content:
+    """Compare a layer with its own parent. Raises LayerInUse, NotSupported, OSError."""
+    upper = f"{home}/{layer.id}/{DIFF}"
+    lowers = [f"{home}/{lower}/{DIFF}" for lower in layer.lowers]
+    found = upper_changes(upper, lowers, userxattr=userxattr)
+    return Content(tree_size(upper), [(change.kind, printable(change.path)) for change in found])
+
+
+def layer_diff_id(home: str, layer: LayerState, settings: Settings, userxattr: bool) -> str:
+    """Return the diff id of the tar that exporting a layer would write. Raises as export_layer does."""
+    digest = Digest()
+    export_layer(f"{home}/{layer.id}/{DIFF}", digest.update, map_ids=_to_container(settings), userxattr=userxattr)
+    return str(digest)
+
+
+def file_digests(path: str) -> tuple[str, str, str]:
+    """Return digest, diff id and compression of the tar at *path*. Raises ArchiveRejected, NotSupported, OSError."""
+    with _reading(path) as reader:
+        reader.drain()
+        return reader.digest, reader.diff_id, reader.compression
+
+
+def file_digest(path: str) -> str:
+    """Return the digest of the file at *path* as it lies there. Raises OSError."""
+    digest = Digest()
+    with open(path, "rb") as file:
+        for piece in iter(lambda: file.read(CHUNK), b""):
+            digest.update(piece)
+    return str(digest)
+
+
+class WriteArchive(Action):
+    """Write a layer's tar to a file, which appears whole or not at all."""
+
+    def __init__(
+        self, layer: LayerState, dest: str, compression: str, level: int | None, settings: Settings, userxattr: bool
+    ) -> None:
+        self.layer = layer
+        self.dest = dest
+        self.diff_id = self.digest = ""
+        self._compression = compression
+        self._level = level
+        self._settings = settings
+        self._userxattr = userxattr
+        self._new = f"{dest}.{os.urandom(6).hex()}.new"
+
+    def describe(self) -> str:
+        return f"write the tar of layer {self.layer.id} to {printable(self.dest)}"
+
+    def prepare(self, run: Run) -> None:
+        try:
+            with open(os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+                writer = ArchiveWriter(file.write, self._compression, self._level)
+                with contextlib.closing(writer):
+                    upper = f"{run.home}/{self.layer.id}/{DIFF}"
+                    maps = _to_container(self._settings)
+                    export_layer(upper, writer.write, map_ids=maps, userxattr=self._userxattr)
+                    writer.finish()
+                file.flush()
+                os.fsync(file.fileno())
+            self.diff_id, self.digest = writer.diff_id, writer.digest
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._new)
+            raise
+
+    def commit(self, run: Run) -> None:
+        os.rename(self._new, self.dest)
+        sync_directory(os.path.dirname(self.dest))
+
+
+class ApplyArchive(Action):
+    """Make a layer's content what a tar says, all or nothing."""
+
+    def __init__(self, layer: LayerState, source: Source, settings: Settings, userxattr: bool) -> None:
+        self.layer = layer
+        self.source = source
+        self.diff_id = self.digest = ""
+        self._settings = settings
+        self._userxattr = userxattr
+
+    def describe(self) -> str:
+        return f"{'merge the tar into' if self.source.merge else 'replace the content of'} layer {self.layer.id}"
+
+    def prepare(self, run: Run) -> None:
+        new = os.path.join(run.staging(self.layer.id), DIFF)
+        current = f"{run.home}/{self.layer.id}/{DIFF}"
+        if self.source.merge:
+            clone_tree(current, new)
+        else:
+            st = os.stat(current)
+            os.mkdir(new)
+            os.chmod(new, st.st_mode & 0o7777)
+            os.chown(new, st.st_uid, st.st_gid)
+        lowers = [f"{run.home}/{lower}/{DIFF}" for lower in self.layer.lowers]
+        with _reading(self.source.path) as reader:
+            apply_layer(
+                reader.read,
+                new,
+                lowers=lowers,
+                map_ids=_to_host(self._settings),
+                userxattr=self._userxattr,
+                max_size=self.source.max_size,
+            )
+            reader.drain()
+            self.diff_id, self.digest = reader.diff_id, reader.digest
+        self._check("diff_id", self.source.diff_id, self.diff_id)
+        self._check("digest", self.source.digest, self.digest)
+
+    def commit(self, run: Run) -> None:
+        own = f"{run.home}/{self.layer.id}/{OWN_FILE}"
+        record: dict[str, t.Any] = {"read_write": self.layer.read_write}
+        replace_file(own, record)  # what is written next to it is no longer, or not yet, true
+        exchange(os.path.join(run.staging(self.layer.id), DIFF), f"{run.home}/{self.layer.id}/{DIFF}")
+        sync_directory(f"{run.home}/{self.layer.id}")
+        if not self.source.merge:
+            replace_file(own, {**record, "diff_id": self.diff_id, "digest": self.digest})
+
+    def _check(self, name: str, wanted: str | None, found: str) -> None:
+        if wanted is not None and wanted != found:
+            raise DigestMismatch(
+                f"{printable(self.source.path)} has the {name} {found}, not {wanted}",
+                hint="get the archive again, or correct what is expected",
+                expected=wanted,
+                found=found,
+            )
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> t.Iterator[ArchiveReader]:
+    try:
+        file = open(open_quietly(path), "rb", buffering=0)  # noqa: SIM115 closed below
+    except FileNotFoundError:
+        raise InvalidInput(f"there is no file {printable(path)}", hint="check src and remote_src") from None
+    with file:
+        if not os.path.isfile(path):
+            raise ArchiveRejected(f"{printable(path)} is no regular file", hint="give a layer's tar")
+        with ArchiveReader(file.read) as reader:
+            yield reader
+
+
+def _to_container(settings: Settings) -> t.Callable[[int, int], tuple[int, int]] | None:
+    if not settings.uid_map and not settings.gid_map:
+        return None
+    return lambda uid, gid: (to_container(settings.uid_map, uid), to_container(settings.gid_map, gid))
+
+
+def _to_host(settings: Settings) -> t.Callable[[int, int], tuple[int, int]] | None:
+    if not settings.uid_map and not settings.gid_map:
+        return None
+    return lambda uid, gid: (to_host(settings.uid_map, uid), to_host(settings.gid_map, gid))

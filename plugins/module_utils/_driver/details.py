@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What overlay2_facts tells of layers, when it is asked to. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from .._errors import StoreCorrupt, printable
+from .._store.layout import DIFF
+from . import holders
+from .facts import mounted_layer
+from .filesystem import merged_options
+from .observe import Observer
+from .state import reported
+
+_VANISHED = (FileNotFoundError, NotADirectoryError)  # nothing is locked here
+
+
+class Details:
+    """The facts about layers. ids: only these; None means all."""
+
+    def __init__(self, home: str, features: t.Mapping[str, t.Any], ids: t.Sequence[str] | None) -> None:
+        self.home = home
+        self._features = features
+        self._only = ids
+        self._observer = Observer(home)
+
+    def gather(self, subsets: t.Collection[str]) -> dict[str, t.Any]:
+        """Return a fact for each of *subsets*: None where only root may know. Raises OSError."""
+        ways = {
+            "layers": self.layers,
+            "mounts": self.mounts,
+            "usage": self.usage,
+            "quotas": self.quotas,
+            "health": self.health,
+        }
+        if self._features["exists"] is None:
+            return {name: None for name in ways if name in subsets}
+        return {name: tell() for name, tell in ways.items() if name in subsets}
+
+    def layers(self) -> dict[str, t.Any]:
+        """Return the layers as overlay2_layer returns them; damaged ones are left out."""
+        found = {}
+        for id in self._ids:
+            try:
+                layer = self._observer.layer(id)
+            except (StoreCorrupt, *_VANISHED):
+                continue
+            if layer is not None:
+                found[id] = reported(self.home, layer)
+        return found
+
+    def mounts(self) -> dict[str, t.Any]:
+        """Return how the layers that are mounted or held are."""
+        mounted = {mounted_layer(self.home, mount): mount for mount in self._observer.mounts.values()}
+        found = {}
+        for id in self._ids:
+            mount = mounted.get(id)
+            names = holders.read(self.home, id)
+            if mount is None and not names:
+                continue
+            options = merged_options(mount) if mount else ""
+            found[id] = {
+                "path": printable(mount.mount_point) if mount else None,
+                "mounted": mount is not None,
+                "read_only": "ro" in options.split(",") or "upperdir=" not in options if mount else None,
+                "options": printable(options) if mount else None,
+                "holders": list(names),
+            }
+        return found
+
+    def usage(self) -> dict[str, t.Any]:
+        """Return what the layers' own files take; those without a readable diff are left out."""
+        from .usage import usage_of
+
+        found = {}
+        for id in self._ids:
+            try:
+                found[id] = usage_of(f"{self.home}/{id}/{DIFF}")._asdict()
+            except _VANISHED:
+                continue
+        return found
+
+    def quotas(self) -> dict[str, t.Any]:
+        """Return limits and use by layer, where project quota is on: this version sets and reads none."""
+        unknown = dict.fromkeys(("size_limit", "inodes_limit", "size_used", "inodes_used"))
+        ids = self._ids if self._features["project_quota"] else ()
+        return {"layers": {id: dict(unknown) for id in ids}, "leaked": []}
+
+    def health(self) -> list[dict[str, t.Any]]:
+        """Return the findings, of the layers asked about alone where some are."""
+        from .health import examine_store
+
+        if not self._features["exists"]:
+            return []
+        findings = (finding._asdict() for finding in examine_store(self.home))
+        return [finding for finding in findings if self._only is None or finding["subject"] in self._only]
+
+    @functools.cached_property
+    def _ids(self) -> list[str]:
+        if not self._features["exists"]:
+            return []
+        there = self._observer.store.ids
+        return sorted(there) if self._only is None else [id for id in dict.fromkeys(self._only) if id in there]

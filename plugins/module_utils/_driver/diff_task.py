@@ -1,0 +1,243 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tasks of overlay2_diff: a layer's content goes in, comes out, or is looked at. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._errors import ArchiveRejected, InvalidInput, LayerInUse, NotSupported, printable
+from .._store.layout import check_home, check_id, require_store
+from .._store.lock import layer_not_found
+from . import content, probe
+from .look import look
+from .removal import check_unused
+from .settings import Settings, read_settings
+from .state import LayerState, Plan, StoreState
+
+
+class DiffState(t.NamedTuple):
+    """A layer's store, and what is known of its content.
+
+    holds: for an export, whether the file already holds this content; unknown (None) before it was compared.
+    """
+
+    store: StoreState
+    settings: Settings
+    features: probe.Features
+    diff_id: str | None = None
+    digest: str | None = None
+    holds: bool | None = None
+
+
+class _DiffTask:
+    """What the three states share. Reading is long, so it is done without the store's lock."""
+
+    lengthy = True
+
+    def __init__(self, home: str, layer_id: str, parent: str | None) -> None:
+        self.home = check_home(home)
+        self.id = check_id(layer_id)
+        self.layers = [layer_id]
+        self.parent = parent
+
+    def observe(self) -> DiffState:
+        """Read the layer and all that is built on it."""
+        require_store(self.home)
+        store = look(self.home, [self.id], above=True)
+        if self.id not in store.layers:
+            raise layer_not_found(self.home, self.id)
+        layer = store.layers[self.id]
+        return DiffState(
+            store, read_settings(self.home), probe.probe(self.home), diff_id=layer.diff_id, digest=layer.digest
+        )
+
+    def root(self, have: DiffState) -> tuple[int, int]:
+        """See Task."""
+        return have.store.root
+
+    def layer(self, have: DiffState) -> LayerState:
+        """Return the layer the task is about."""
+        return have.store.layers[self.id]
+
+    def check_native(self, have: DiffState) -> None:
+        """Raise NotSupported where the layer's own directory does not tell what it changes."""
+        layer = self.layer(have)
+        if self.parent is not None and self.parent != layer.parent:
+            raise NotSupported(
+                f"layer {self.id} can only be compared with its own parent {layer.parent or '(none)'} in this version",
+                hint="leave parent out",
+                id=self.id,
+            )
+        if have.features.native_overlay_diff is False:
+            raise NotSupported(
+                f"the kernel has no native diff for layers in {printable(self.home)}",
+                hint="see problems of strata.overlay2.overlay2_facts",
+                id=self.id,
+            )
+
+    def content(self, have: DiffState) -> content.Content:
+        """Look what the layer holds. Raises LayerInUse, NotSupported, OSError."""
+        return content.look_into(self.home, self.layer(have), bool(have.features.userxattr))
+
+
+class ExportTask(_DiffTask):
+    """The layer's tar is in a file."""
+
+    def __init__(
+        self, home: str, layer_id: str, parent: str | None, dest: str | None, compression: str, level: int | None
+    ) -> None:
+        super().__init__(home, layer_id, parent)
+        if not dest:
+            raise InvalidInput("state exported needs dest", hint="say where the tar is to be written")
+        content.check_compression(compression, level)
+        self.dest = os.path.abspath(dest)
+        if os.path.isdir(self.dest) or not os.path.isdir(os.path.dirname(self.dest)):
+            raise InvalidInput(
+                f"dest {printable(dest)} is a directory, or in none", hint="give a file in a directory that exists"
+            )
+        self._compression = compression
+        self._level = level
+        self._action: content.WriteArchive | None = None
+
+    def plan(self, have: DiffState, predicting: bool) -> Plan:
+        """See Task; the tar is computed in check mode too."""
+        self.check_native(have)
+        layer, userxattr = self.layer(have), bool(have.features.userxattr)
+        current = self._current()
+        diff_id = None
+        if current is not None or predicting:
+            diff_id = content.layer_diff_id(self.home, layer, have.settings, userxattr)
+        if current is not None and current[1:] == (diff_id, self._compression):
+            return Plan((), have._replace(diff_id=diff_id, digest=current[0], holds=True))
+        self._action = content.WriteArchive(layer, self.dest, self._compression, self._level, have.settings, userxattr)
+        return Plan((self._action,), have._replace(diff_id=diff_id, digest=None, holds=True), long=True)
+
+    def difference(self, before: DiffState, after: DiffState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+        """Return whether the file holds the layer's content."""
+        if self._action is None:
+            return {}, {}
+        place = printable(self.dest)
+        return {place: "does not hold this content"}, {place: "holds the layer's content"}
+
+    def report(self, have: DiffState, after: DiffState, predicting: bool) -> dict[str, t.Any]:
+        """See Task."""
+        diff_id, digest = after.diff_id, after.digest
+        if self._action is not None and not predicting:
+            diff_id, digest = self._action.diff_id, self._action.digest
+        found = self.content(have)
+        return {
+            "diff_id": diff_id,
+            "digest": digest,
+            "size": found.size,
+            "native": True,
+            "summary": found.summary,
+        }
+
+    def _current(self) -> tuple[str, str, str] | None:
+        """Return digest, diff id and compression of what dest holds; None if that is no layer's tar."""
+        if not os.path.isfile(self.dest):
+            return None
+        try:
+            return content.file_digests(self.dest)
+        except (ArchiveRejected, NotSupported):
+            return None
+
+
+class ApplyTask(_DiffTask):
+    """The layer's content is that of a tar."""
+
+    def __init__(self, home: str, layer_id: str, source: content.Source) -> None:
+        super().__init__(home, layer_id, None)
+        content.check_source(source)
+        self._source = source
+        self._action: content.ApplyArchive | None = None
+
+    def plan(self, have: DiffState, predicting: bool) -> Plan:
+        """See Task. Raises LayerInUse for a layer whose content must not change now."""
+        layer, source = self.layer(have), self._source
+        if not source.merge and self._is_applied(layer):
+            return Plan((), have)
+        self._check_free(layer, have.store)
+        self._action = content.ApplyArchive(layer, source, have.settings, bool(have.features.userxattr))
+        diff_id = None if source.merge else source.diff_id
+        after = have.store._replace(
+            layers={**have.store.layers, self.id: layer._replace(diff_id=diff_id, digest=None, chain_id=None)}
+        )
+        return Plan((self._action,), have._replace(store=after, diff_id=diff_id, digest=None), long=True)
+
+    def difference(self, before: DiffState, after: DiffState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+        """Return the content by the digest that is asked for, where there is one."""
+        if self._action is None:
+            return {}, {}
+        wanted = self._source.diff_id or self._source.digest or "the archive's"
+        return {self.id: {"content": before.diff_id}}, {self.id: {"content": wanted}}
+
+    def report(self, have: DiffState, after: DiffState, predicting: bool) -> dict[str, t.Any]:
+        """See Task."""
+        if self._action is not None and predicting:
+            return {"diff_id": self._source.diff_id, "digest": self._source.digest, "size": None, "native": True}
+        found = self.content(after)
+        digests = (self._action.diff_id, self._action.digest) if self._action else (after.diff_id, after.digest)
+        return {
+            "diff_id": digests[0],
+            "digest": digests[1],
+            "size": found.size,
+            "native": True,
+            "summary": found.summary,
+        }
+
+    def _is_applied(self, layer: LayerState) -> bool:
+        source = self._source
+        if source.diff_id is None and source.digest is None:
+            if layer.digest is None:
+                return False
+            return content.file_digest(source.path) == layer.digest
+        wanted = ((source.diff_id, layer.diff_id), (source.digest, layer.digest))
+        return all(want is None or want == found for want, found in wanted)
+
+    def _check_free(self, layer: LayerState, store: StoreState) -> None:
+        check_unused(layer, store, "change the content of")
+        if not layer.committed:
+            return
+        if os.listdir(os.path.join(self.home, layer.id, "diff")):
+            raise LayerInUse(
+                f"layer {layer.id} is sealed and has content",
+                hint="apply the tar to a new layer",
+                id=layer.id,
+            )
+        above = [other.id for other in store.layers.values() if layer.id in other.lowers and other.mounted]
+        if above:
+            raise LayerInUse(
+                f"layer {layer.id} is a lower of mounted layers: {', '.join(sorted(above))}",
+                hint="unmount them first",
+                id=layer.id,
+                mounted=sorted(above),
+            )
+
+
+class InspectTask(_DiffTask):
+    """What a layer changes, and nothing else."""
+
+    def plan(self, have: DiffState, predicting: bool) -> Plan:
+        """See Task."""
+        self.check_native(have)
+        return Plan((), have)
+
+    def difference(self, before: DiffState, after: DiffState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+        """Nothing changes."""
+        return {}, {}
+
+    def report(self, have: DiffState, after: DiffState, predicting: bool) -> dict[str, t.Any]:
+        """See Task."""
+        found = self.content(have)
+        return {
+            "diff_id": have.diff_id,
+            "digest": have.digest,
+            "size": found.size,
+            "native": True,
+            "summary": found.summary,
+            "changes": [{"kind": kind, "path": path} for kind, path in found.changes],
+        }

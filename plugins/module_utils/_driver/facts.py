@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is to be known about a store: overlay2_facts. Takes no lock, writes nothing. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._errors import printable
+from .._linux import mountinfo
+from .._store.foreign import managed_by
+from .._store.layout import MERGED, check_home, check_id, is_store, layer_ids
+from . import probe
+
+SUBSETS = ("status", "layers", "mounts", "usage", "quotas", "health", "all")
+
+
+def gather(home: str, subsets: t.Collection[str], ids: t.Sequence[str] | None = None) -> dict[str, t.Any]:
+    """Return the facts about the store at *home*: its features, and what *subsets* name beside.
+
+    ids:    only these layers; None means all. Missing ones are left out.
+    raises: InvalidInput for an id that can be none, or a home that is no store; OSError.
+    """
+    home = check_home(home)
+    for id in ids or ():
+        check_id(id)
+    found = features(home)
+    wanted = set(SUBSETS[1:-1] if "all" in subsets else subsets) - {"status"}
+    if wanted:
+        from .details import Details  # the status alone gets by without
+
+        found.update(Details(home, found, ids).gather(wanted))
+    return found
+
+
+def features(home: str, *, exists: bool | None = None) -> dict[str, t.Any]:
+    """Return what is always told. Walks nothing: one look at home, at l and at the mount table.
+
+    exists: what to say of that, for who knows better.
+    """
+    told = probe.probe(home)
+    found, count = _layers(home)
+    return {
+        "home": printable(home),
+        "exists": found if exists is None else exists,
+        "managed_by": managed_by(home),
+        "backing_fs": told.backing_fs,
+        "supports_d_type": told.supports_d_type,
+        "native_overlay_diff": told.native_overlay_diff,
+        "using_metacopy": told.using_metacopy,
+        "userxattr": told.userxattr,
+        "index_off": told.index_off,
+        "project_quota": told.project_quota,
+        "kernel": told.kernel,
+        "max_depth": told.max_depth,
+        "filesystem": told.filesystem,
+        "layer_count": count,
+        "mount_count": sum(1 for mount in mountinfo.read() if mounted_layer(home, mount)),
+        "supported": told.supported,
+        "problems": [problem._asdict() for problem in told.problems],
+        "status": probe.status_rows(told),
+    }
+
+
+def mounted_layer(home: str, mount: mountinfo.Mount) -> str:
+    """Return the id of the layer on whose merged *mount* is an overlay; "" if it is something else."""
+    if mount.fstype != "overlay" or not mount.mount_point.startswith(home + "/"):
+        return ""
+    id, _, rest = mount.mount_point[len(home) + 1 :].partition("/")
+    return id if rest == MERGED else ""
+
+
+def _layers(home: str) -> tuple[bool | None, int | None]:
+    """Return whether there is a store, and how many layers it has; None for what only root may know."""
+    try:
+        exists = is_store(home)
+        return exists, sum(1 for _ in layer_ids(home)) if exists else 0
+    except PermissionError:
+        if os.geteuid() == 0:
+            raise
+        return None, None

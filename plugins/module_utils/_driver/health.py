@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong in a store: damage, litter, and the rest. Nothing here repairs. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+
+from .._errors import StoreCorrupt, printable
+from .._linux import mountinfo
+from .._store import staging
+from .._store.layer import Layer, all_links, examine
+from .._store.layout import (
+    COMMITTED,
+    DIFF,
+    HOLDERS,
+    HOME_MODE,
+    LINK,
+    LINKS,
+    LINKS_MODE,
+    LOWER,
+    MERGED,
+    OWN_FILE,
+    WORK,
+    layer_ids,
+)
+from . import holders
+from .mount_actions import MARKER
+from .settings import read_settings
+
+_REMOVE = "put it back from a backup, or remove the layer and all built on it and make them anew"
+_SWEEP = "strata.overlay2.overlay2_prune sweeps it"
+
+
+class Finding(t.NamedTuple):
+    """subject: a layer's id, or a name in the store; "" for the store itself. path: where it was found."""
+
+    code: str
+    subject: str
+    path: str
+    message: str
+    hint: str
+
+
+def examine_store(home: str) -> list[Finding]:
+    """Return what is wrong at *home*: damage first, then litter, then the rest; each by subject. Raises OSError."""
+    return _Examination(home).findings()
+
+
+class _Examination:
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self.links = all_links(home)
+        self.layers: dict[str, Layer] = {}
+        self.unread: set[str] = set()
+        self._mounts = {mount.mount_point: mount for mount in mountinfo.read() if mount.fstype == "overlay"}
+
+    def findings(self) -> list[Finding]:
+        damage = list(self._of_files())
+        for kind in (self._of_links, self._of_lowers):
+            damage += kind()
+        litter = [*self._of_litter()]
+        rest = [*self._of_access(), *self._of_layers()]
+        order = sorted(damage, key=_by_subject), sorted(litter, key=_by_subject), sorted(rest, key=_by_subject)
+        return [finding for findings in order for finding in findings]
+
+    def _found(self, code: str, subject: str, path: str, message: str, hint: str) -> Finding:
+        return Finding(code, printable(subject), printable(os.path.join(self.home, path)), message, hint)
+
+    def _of_files(self) -> t.Iterator[Finding]:
+        """Read the layers, and yield what is damaged in each by itself."""
+        try:
+            read_settings(self.home)
+        except StoreCorrupt as error:
+            yield self._found("store_file_unreadable", OWN_FILE, OWN_FILE, str(error), error.hint)
+        for id in layer_ids(self.home):
+            try:
+                layer, damage = examine(self.home, id)
+            except StoreCorrupt as error:
+                self.unread.add(id)
+                yield self._found("store_file_unreadable", id, f"{id}/{OWN_FILE}", str(error), error.hint)
+                continue
+            if layer is None:
+                continue
+            self.layers[id] = layer
+            for found in damage:
+                yield self._found(found.code, id, found.path, f"layer {id} is damaged: {found.message}", found.hint)
+            if not os.path.isdir(f"{self.home}/{id}/{DIFF}"):
+                yield self._found("diff_missing", id, f"{id}/{DIFF}", f"layer {id} has lost its content", _REMOVE)
+            if layer.lowers and not os.path.isdir(f"{self.home}/{id}/{WORK}"):
+                message = f"layer {id} has no work directory, so it can be mounted read-only at most"
+                hint = "make the directory, mode 0700, with the owner of the layer's diff"
+                yield self._found("work_missing", id, f"{id}/{WORK}", message, hint)
+
+    def _of_links(self) -> t.Iterator[Finding]:
+        """Yield where the layers' names in l/ and their link files contradict each other."""
+        owners: dict[str, list[str]] = {}
+        for layer in self.layers.values():
+            if layer.link:
+                owners.setdefault(layer.link, []).append(layer.id)
+        for link, ids in owners.items():
+            path = f"{LINKS}/{link}"
+            for id in ids if len(ids) > 1 else ():
+                message = f"the layers {', '.join(sorted(ids))} have the same name {path}"
+                yield self._found("link_doubled", id, f"{id}/{LINK}", message, _REMOVE)
+            if len(ids) == 1 and link not in self.links:
+                message = f"layer {ids[0]} has no name in {LINKS}/, by which its children know it"
+                hint = f"make {path} a symlink to ../{ids[0]}/{DIFF}"
+                yield self._found("link_missing", ids[0], path, message, hint)
+            elif len(ids) == 1 and self.links[link] != ids[0]:
+                message = f"{path}, the name of layer {ids[0]}, leads elsewhere"
+                hint = f"make it a symlink to ../{ids[0]}/{DIFF}"
+                yield self._found("link_astray", ids[0], path, message, hint)
+        for link, target in self.links.items():
+            if target in self.layers and link not in owners and self.layers[target].link:
+                message = f"{LINKS}/{link} leads to layer {target}, whose name it is not"
+                yield self._found(
+                    "link_astray", link, f"{LINKS}/{link}", message, "remove it, if no lower file holds it"
+                )
+
+    def _of_lowers(self) -> t.Iterator[Finding]:
+        """Yield the chains that lead nowhere, or not on as the parent's does."""
+        for layer in self.layers.values():
+            path = f"{layer.id}/{LOWER}"
+            lost = next((link for link in layer.lowers if not self._leads_to_content(link)), None)
+            if lost is not None:
+                message = f"layer {layer.id} is damaged: its lower {LINKS}/{lost} leads to no layer"
+                yield self._found("lower_unresolved", layer.id, f"{LINKS}/{lost}", message, _REMOVE)
+                continue
+            ids = [self.links[link] for link in layer.lowers]
+            if len({layer.id, *ids}) <= len(ids):
+                message = f"layer {layer.id} is damaged: its lower names a layer twice, or itself"
+                yield self._found("lower_malformed", layer.id, path, message, _REMOVE)
+                continue
+            parent = self.layers.get(ids[0] or "") if ids else None
+            if parent is not None and parent.lowers != layer.lowers[1:]:
+                message = f"layer {layer.id} is damaged: its lower does not go on as that of its parent {parent.id}"
+                yield self._found("lower_malformed", layer.id, path, message, _REMOVE)
+
+    def _leads_to_content(self, link: str) -> bool:
+        target = self.links.get(link)
+        return target is not None and os.path.isdir(f"{self.home}/{target}/{DIFF}")
+
+    def _of_litter(self) -> t.Iterator[Finding]:
+        for link, target in self.links.items():
+            if target not in self.layers and target not in self.unread:
+                yield self._found("dangling_link", link, f"{LINKS}/{link}", f"{LINKS}/{link} leads to no layer", _SWEEP)
+        for id in ("", *self.layers):
+            for path in staging.leftovers(os.path.join(self.home, id)):
+                name = os.path.basename(path)
+                message = f"a killed run has left {printable(path)}"
+                yield self._found("staging_leftover", id or name, path, message, "the next run that changes sweeps it")
+        for id in self.layers:
+            if holders.is_dead(self.home, id):
+                message = f"the holders of layer {id} are of another boot, or unreadable"
+                yield self._found("dead_holder", id, f"{id}/{HOLDERS}", message, _SWEEP)
+
+    def _of_access(self) -> t.Iterator[Finding]:
+        for name, wanted in (("", HOME_MODE), (LINKS, LINKS_MODE)):
+            path = os.path.join(self.home, name)
+            mode = stat.S_IMODE(os.lstat(path).st_mode)
+            if mode & ~wanted:
+                message = f"{printable(path)} has mode {mode:04o}: others can run, or change, what lies in layers"
+                hint = "strata.overlay2.overlay2_init corrects it"
+                yield self._found("loose_mode", name or os.path.basename(self.home), name, message, hint)
+
+    def _of_layers(self) -> t.Iterator[Finding]:
+        parents = {layer.lowers[0] for layer in self.layers.values() if layer.lowers}
+        for layer in self.layers.values():
+            if layer.link in parents and not layer.marked:
+                message = f"layer {layer.id} has children and no mark that it is sealed"
+                hint = "overlay2_layer with state: committed writes it; until then the children stand for it"
+                yield self._found("unsealed_parent", layer.id, f"{layer.id}/{COMMITTED}", message, hint)
+            path = f"{layer.id}/{MARKER}"
+            mount = self._mounts.get(f"{self.home}/{layer.id}/{MERGED}")
+            if mount is None and os.path.lexists(f"{self.home}/{path}"):
+                message = f"layer {layer.id} was mounted volatile and not unmounted in order: content may be lost"
+                hint = "check the content, then mount it with force: true"
+                yield self._found("stale_volatile", layer.id, path, message, hint)
+
+
+def _by_subject(finding: Finding) -> tuple[str, str, str]:
+    return finding.subject, finding.code, finding.path

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Id maps from /etc/subuid and /etc/subgid, as dockerd makes them. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import typing as t
+
+from .._errors import InvalidInput, printable
+from .settings import IdRange, check_map
+
+DEFAULT_USER = "dockremap"
+SUBUID = "/etc/subuid"
+SUBGID = "/etc/subgid"
+
+Map = tuple[IdRange, ...]
+
+
+def remapped(text: str, subuid: str = SUBUID, subgid: str = SUBGID) -> tuple[Map, Map]:
+    """Return the uid map and the gid map for what dockerd calls userns-remap; two empty ones for "" and for root.
+
+    text:   "default", which is the user dockremap; "user" or "user:group", names or numbers.
+    raises: InvalidInput for a user or a group there is not, or one without ranges; OSError.
+    source: moby's daemon: the user's name, or number, counts in both files; a group's is what older versions took.
+    """
+    if not text:
+        return (), ()
+    user, _, group = text.partition(":")
+    if text == "default":
+        user = group = DEFAULT_USER
+    names = _user_names(user)
+    group_names = _group_names(group) if group else ()
+    if names[1] == "0":
+        return (), ()
+    return (
+        _map(subuid, (names,), user),
+        _map(subgid, (names, group_names), group or user),
+    )
+
+
+def _user_names(user: str) -> tuple[str, str]:
+    try:
+        found = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+    except (KeyError, OverflowError):
+        raise _unknown(f"there is no user {printable(user)!r}") from None
+    return found.pw_name, str(found.pw_uid)
+
+
+def _group_names(group: str) -> tuple[str, str]:
+    try:
+        found = grp.getgrgid(int(group)) if group.isdecimal() else grp.getgrnam(group)
+    except (KeyError, OverflowError):
+        raise _unknown(f"there is no group {printable(group)!r}") from None
+    return found.gr_name, str(found.gr_gid)
+
+
+def _map(path: str, owners: t.Iterable[t.Sequence[str]], subject: str) -> Map:
+    """Return the ranges of the first of *owners* that has some, joined in the file's order."""
+    for names in owners:
+        joined: list[IdRange] = []
+        for start, size in _ranges(path, names):
+            following = sum(item.size for item in joined)
+            joined.append(IdRange(following, start, size))
+        if joined:
+            return check_map(joined, path)
+    raise _unknown(f"{path} has no range for {printable(subject)!r}")
+
+
+def _ranges(path: str, names: t.Sequence[str]) -> t.Iterator[tuple[int, int]]:
+    """Yield first id and size of each line "name:first:size". Raises InvalidInput, OSError."""
+    try:
+        with open(path, "rb") as file:
+            lines = os.fsdecode(file.read()).split("\n")
+    except FileNotFoundError:
+        return
+    for line in lines:
+        name, *numbers = line.strip().split(":")
+        if name not in names:
+            continue
+        if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+            raise _unknown(f"{path} has a line that is no range: {printable(line)!r}")
+        yield int(numbers[0]), int(numbers[1])
+
+
+def _unknown(why: str) -> InvalidInput:
+    return InvalidInput(
+        f"userns_remap: {why}",
+        hint=f"add the user, and lines such as user:100000:65536 to {SUBUID} and {SUBGID}; or give uid_map and gid_map",
+    )

@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making, holding and ending mounts of layers: the steps that mounts.py plans. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import typing as t
+
+from .._errors import LayerInUse, printable
+from .._linux.mount import MS_RDONLY
+from .._linux.mountinfo import is_below
+from .._store.layout import MERGED, MERGED_MODE, OWN_FILE, WORK
+from .._store.own_file import read_file, replace_file
+from .._store.staging import delete_tree
+from . import holders
+from .describe import MountDescription, perform
+from .removal import end_mount
+from .run import Run
+from .state import Action, LayerState
+
+# Where overlayfs notes that a mount skips syncs: it refuses the workdir from then on.
+MARKER = f"{WORK}/work/incompat/volatile"
+
+
+class MountLayer(Action):
+    """Mount a layer on its merged, which is made for it. how: in words, for the sentence."""
+
+    def __init__(self, layer_id: str, how: t.Sequence[str], description: MountDescription) -> None:
+        self.layer_id = layer_id
+        self.how = how
+        self.description = description
+
+    def describe(self) -> str:
+        return f"mount layer {self.layer_id}{' ' if self.how else ''}{', '.join(self.how)}"
+
+    def commit(self, run: Run) -> None:
+        merged = self.description.target
+        with contextlib.suppress(FileExistsError):  # a killed run's, or dockerd's
+            os.mkdir(merged, MERGED_MODE)
+        if any(run.root):
+            os.chown(merged, *run.root)
+        try:
+            perform(self.description)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.rmdir(merged)
+            raise
+        if any(run.root) and not self.description.flags & MS_RDONLY:
+            try:
+                os.chown(os.path.join(run.home, self.layer_id, WORK, "work"), *run.root)  # made by the mount just now
+            except OSError:
+                end_mount(run.home, self.layer_id)
+                raise
+
+
+class ForgetContent(Action):
+    """Erase, durably, what is recorded of a layer's content, before it can change."""
+
+    def __init__(self, layer_id: str) -> None:
+        self.layer_id = layer_id
+
+    def describe(self) -> str:
+        return f"forget the diff id of layer {self.layer_id}"
+
+    def commit(self, run: Run) -> None:
+        path = os.path.join(run.home, self.layer_id, OWN_FILE)
+        replace_file(path, {**(read_file(path) or {}), "diff_id": None, "digest": None})
+
+
+class Unmount(Action):
+    """End a layer's mount, unless something uses it."""
+
+    def __init__(self, layer_id: str) -> None:
+        self.layer_id = layer_id
+
+    def describe(self) -> str:
+        return f"unmount layer {self.layer_id}"
+
+    def check(self, home: str) -> None:
+        """Raise LayerInUse if it is seen now that it would fail; costs a scan of /proc. Raises OSError."""
+        users = _users(home, self.layer_id)
+        if users:
+            raise _busy(home, self.layer_id, users)
+
+    def commit(self, run: Run) -> None:
+        try:
+            end_mount(run.home, self.layer_id)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            users = _users(run.home, self.layer_id) or "by whom could not be seen"
+            raise _busy(run.home, self.layer_id, users) from None
+
+
+class ClearMarker(Action):
+    """Make durable what was written without syncs, and remove overlayfs' mark of that. Nothing must be mounted."""
+
+    def __init__(self, layer_id: str) -> None:
+        self.layer_id = layer_id
+
+    def describe(self) -> str:
+        return f"sync layer {self.layer_id} and remove its volatile marker"
+
+    def prepare(self, run: Run) -> None:
+        run.will_sync()  # most of it, while the mount is still there
+
+    def commit(self, run: Run) -> None:
+        run.will_sync()
+        run.sync()
+        delete_tree(os.path.join(run.home, self.layer_id, MARKER))
+
+
+class SetHolder(Action):
+    """Note that a holder needs a layer, or no longer does."""
+
+    def __init__(self, layer: LayerState, holder: str, holds: bool) -> None:
+        self.layer = layer
+        self.holder = holder
+        self.holds = holds
+
+    def describe(self) -> str:
+        return f"{'hold' if self.holds else 'let go of'} layer {self.layer.id} for {self.holder}"
+
+    def commit(self, run: Run) -> None:
+        names = {*self.layer.holders} - {self.holder}
+        holders.write(run.home, self.layer.id, names | {self.holder} if self.holds else names)
+
+
+def _users(home: str, layer_id: str) -> str:
+    """Return who uses what is mounted on a layer's merged, in words; "" if nobody is seen to."""
+    from . import busy  # needed only when something is in the way
+
+    merged = os.path.join(home, layer_id, MERGED)
+    users = busy.scan(home, [layer_id]).get(layer_id, [])
+    found = [user for user in users if user.how != "mount" and is_below(user.path, merged)]
+    return busy.describe_users(found) if found else ""
+
+
+def _busy(home: str, layer_id: str, users: str) -> LayerInUse:
+    return LayerInUse(
+        f"cannot unmount layer {layer_id}: {printable(home)}/{layer_id}/{MERGED} is busy: {users}",
+        hint="end what uses it, or set force: true",
+        id=layer_id,
+        users=users,
+    )

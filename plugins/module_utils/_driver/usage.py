@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much a layer's own files take. Reads no content, and changes no time. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import typing as t
+
+from .._linux.quiet import open_quietly
+
+_BLOCK = 512  # bytes: the unit of st_blocks
+
+
+class Usage(t.NamedTuple):
+    """bytes: blocks allocated; apparent_bytes: sizes of regular files and symlinks; hard links count once in both."""
+
+    bytes: int
+    apparent_bytes: int
+    inodes: int
+
+
+def usage_of(directory: str) -> Usage:
+    """Return what *directory* and all below it take, without what is mounted there.
+
+    Only one directory is open at a time, however deep the tree is. What vanishes meanwhile is left out.
+    raises: OSError; ESTALE where a directory was moved while we were in it.
+    """
+    fd = open_quietly(directory, os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        top = os.fstat(fd)
+        count = _Count(top)
+        way: list[tuple[os.stat_result, list[str]]] = [(top, count.add(fd))]
+        while way:
+            names = way[-1][1]
+            if names:
+                try:
+                    below = open_quietly(names.pop(), os.O_DIRECTORY | os.O_NOFOLLOW, fd)
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                os.close(fd)
+                fd = below
+                way.append((os.fstat(fd), count.add(fd)))
+                continue
+            way.pop()
+            if way:
+                above = open_quietly("..", os.O_DIRECTORY, fd)
+                os.close(fd)
+                fd = above
+                if not os.path.samestat(os.fstat(fd), way[-1][0]):
+                    raise OSError(errno.ESTALE, "a directory was moved while it was read", directory)
+        return Usage(count.blocks * _BLOCK, count.size, count.inodes)
+    finally:
+        os.close(fd)
+
+
+class _Count:
+    """The sums so far."""
+
+    def __init__(self, top: os.stat_result) -> None:
+        self.blocks = top.st_blocks
+        self.size = 0
+        self.inodes = 1
+        self._device = top.st_dev
+        self._linked: set[int] = set()
+
+    def add(self, fd: int) -> list[str]:
+        """Add what lies in the directory *fd*, and return the names of the directories there."""
+        directories = []
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                if found.st_dev == self._device and self._is_new(found):
+                    self.blocks += found.st_blocks
+                    self.inodes += 1
+                    if stat.S_ISDIR(found.st_mode):
+                        directories.append(entry.name)
+                    else:
+                        self.size += found.st_size
+        return directories
+
+    def _is_new(self, found: os.stat_result) -> bool:
+        if stat.S_ISDIR(found.st_mode) or found.st_nlink == 1:
+            return True
+        if found.st_ino in self._linked:
+            return False
+        self._linked.add(found.st_ino)
+        return True

@@ -1,0 +1,199 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A layer's content goes in, comes out, or is looked at."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: overlay2_diff
+short_description: Apply, export and inspect the content of a layer
+version_added: 0.1.0
+description:
+  - Puts a layer tar into a layer, writes a layer's tar to a file, or tells what a layer changes.
+  - A layer's content is replaced all or nothing, and only compared with the layer's own parent.
+author: Strata (@strata)
+extends_documentation_fragment:
+  - strata.overlay2.overlay2
+  - strata.overlay2.overlay2.lock
+  - strata.overlay2.overlay2.attributes
+options:
+  id:
+    description: The layer.
+    type: str
+    required: true
+  parent:
+    description: The layer to compare with; only the layer's own parent in this version.
+    type: str
+  state:
+    description:
+      - V(inspected) tells what the layer changes.
+      - V(applied) makes the layer's content that of O(src).
+      - V(exported) writes the layer's tar to O(dest), byte for byte as Docker does, so its diff id is Docker's.
+    type: str
+    choices: [applied, exported, inspected]
+    default: inspected
+  src:
+    description:
+      - With O(state=applied), the layer tar, plain or compressed by gzip, zstd, xz or bzip2.
+      - In check mode it is not unpacked, so a damaged one is only found by the real run.
+    type: path
+  remote_src:
+    description: O(src) is on the target; otherwise it is sent from the controller, if it is needed there.
+    type: bool
+    default: false
+  diff_id:
+    description:
+      - Expected digest of the uncompressed tar, C(sha256:) and 64 digits.
+      - With it or O(digest), an unchanged layer is told without reading O(src).
+    type: str
+  digest:
+    description: Expected digest of the file as it lies there.
+    type: str
+  merge:
+    description: Unpack over what is there, as Docker does; otherwise the content becomes that of the tar.
+    type: bool
+    default: false
+  max_size:
+    description: With O(state=applied), refuse an archive that holds more than this, uncompressed.
+    type: str
+  dest:
+    description: With O(state=exported), the file to write, in a directory that exists. It appears whole or not at all.
+    type: path
+  compression:
+    description: Of O(dest); identical input gives identical bytes.
+    type: str
+    choices: [none, gzip, zstd]
+    default: none
+  compression_level:
+    description: From 1 to 9 with C(gzip), to 19 with C(zstd).
+    type: int
+seealso:
+  - module: strata.overlay2.overlay2_layer
+"""
+
+EXAMPLES = r"""
+- name: Fill the base layer, unless it holds just that
+  strata.overlay2.overlay2_diff:
+    id: base
+    state: applied
+    src: /srv/images/rootfs.tar.gz
+    remote_src: true
+
+- name: What a job changed
+  strata.overlay2.overlay2_diff:
+    id: job-1
+  register: job
+
+- name: Keep it
+  strata.overlay2.overlay2_diff:
+    id: job-1
+    state: exported
+    dest: /srv/results/job-1.tar.gz
+    compression: gzip
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be, in order.
+  returned: always
+  type: list
+  elements: str
+diff_id:
+  description: Digest of the uncompressed tar that was applied or written; for O(state=inspected) what is on record.
+  returned: success
+  type: str
+digest:
+  description: Digest of that tar's file; V(none) where only the real run can know it.
+  returned: success
+  type: str
+size:
+  description: Bytes that the layer's own files have, as Docker's DiffSize.
+  returned: success
+  type: int
+native:
+  description: Whether the layer's own directory alone told what it changes.
+  returned: success
+  type: bool
+summary:
+  description: How many paths were added, modified and deleted.
+  returned: success, but for O(state=applied) in check mode
+  type: dict
+changes:
+  description: What the layer changes, sorted by path.
+  returned: O(state=inspected)
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: V(added), V(modified) or V(deleted).
+      type: str
+    path:
+      description: From the layer's root.
+      type: str
+error:
+  description: Stable code of a failure, as in the collection's C(docs/errors.md).
+  returned: failure
+  type: str
+hint:
+  description: What to do about a failure.
+  returned: failure
+  type: str
+"""
+
+import typing as t
+
+from ..module_utils._driver.content import Source
+from ..module_utils._driver.diff_task import ApplyTask, ExportTask, InspectTask
+from ..module_utils._errors import InvalidInput
+from ..module_utils._module.arguments import home_argument, lock_argument, parse_size
+from ..module_utils._module.engine import run_module
+
+
+def task(params: dict[str, t.Any]) -> t.Any:
+    """Return what the parameters ask for. Raises InvalidInput."""
+    home, layer_id, parent = params["home"], params["id"], params["parent"]
+    if params["state"] == "inspected":
+        return InspectTask(home, layer_id, parent)
+    if params["state"] == "exported":
+        return ExportTask(home, layer_id, parent, params["dest"], params["compression"], params["compression_level"])
+    if parent is not None:
+        raise InvalidInput("parent is not for state applied", hint="leave it out")
+    if not params["src"]:
+        raise InvalidInput("state applied needs src", hint="give the layer's tar")
+    source = Source(
+        params["src"],
+        params["diff_id"],
+        params["digest"],
+        params["merge"],
+        parse_size(params["max_size"], "max_size"),
+    )
+    return ApplyTask(home, layer_id, source)
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(
+        task,
+        argument_spec={
+            **home_argument(),
+            **lock_argument(),
+            "id": {"type": "str", "required": True},
+            "parent": {"type": "str"},
+            "state": {"type": "str", "choices": ["applied", "exported", "inspected"], "default": "inspected"},
+            "src": {"type": "path"},
+            "remote_src": {"type": "bool", "default": False},
+            "diff_id": {"type": "str"},
+            "digest": {"type": "str"},
+            "merge": {"type": "bool", "default": False},
+            "max_size": {"type": "str"},
+            "dest": {"type": "path"},
+            "compression": {"type": "str", "choices": ["none", "gzip", "zstd"], "default": "none"},
+            "compression_level": {"type": "int"},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

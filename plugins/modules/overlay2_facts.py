@@ -1,0 +1,286 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Facts about an overlay2 store."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: overlay2_facts
+short_description: Gather facts about an overlay2 store
+version_added: 0.1.0
+description:
+  - Tells what a store laid out as Docker's C(overlay2) driver does holds, what its filesystem and kernel support, and
+    what is wrong with it, as C(ansible_facts.overlay2).
+  - Before the store exists, the facts are about the place where it would be.
+  - Takes no lock, writes nothing, and changes no time. Trial mounts are made only where nobody can see them, and their
+    answers are kept until the next boot.
+  - A second call for another O(home) replaces the facts; C(register) them for several stores.
+author: Strata (@strata)
+extends_documentation_fragment:
+  - strata.overlay2.overlay2
+options:
+  gather_subset:
+    description:
+      - What to tell. V(status) is always there and never walks anything.
+      - V(usage) walks the layers' own files; V(health) reads all layers.
+    type: list
+    elements: str
+    choices: [status, layers, mounts, usage, quotas, health, all]
+    default: [status]
+  ids:
+    description: Only these layers; missing ones are left out. Findings of V(health) are then those about them.
+    type: list
+    elements: str
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed, or would change in C(check_mode), when in diff mode.
+    support: none
+  facts:
+    description: Action returns an C(ansible_facts) dictionary that will update existing host facts.
+    support: full
+  idempotent:
+    description: The second identical run changes nothing.
+    support: full
+requirements:
+  - Linux 5.10 or newer
+  - Python 3.9 or newer
+seealso:
+  - module: strata.overlay2.overlay2_init
+  - module: strata.overlay2.overlay2_layer
+"""
+
+EXAMPLES = r"""
+- name: Can there be a store?
+  strata.overlay2.overlay2_facts:
+    home: /var/lib/overlay2
+
+- name: Stop where not
+  ansible.builtin.assert:
+    that: ansible_facts.overlay2.supported
+    fail_msg: "{{ ansible_facts.overlay2.problems | map(attribute='message') | join(', ') }}"
+
+- name: What do two layers take?
+  strata.overlay2.overlay2_facts:
+    home: /var/lib/overlay2
+    gather_subset: usage
+    ids: [base, tools]
+
+- name: What is wrong in Docker's store?
+  strata.overlay2.overlay2_facts:
+    home: /var/lib/docker/overlay2
+    gather_subset: health
+  register: docker
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: The facts.
+  returned: success
+  type: dict
+  contains:
+    overlay2:
+      description: About the store at O(home).
+      type: dict
+      contains:
+        home:
+          description: The store, without symlinks.
+          type: str
+        exists:
+          description: Whether there is a store; V(none) where only root may know.
+          type: bool
+        managed_by:
+          description:
+            - V(docker) or V(containers-storage) when the records of that engine lie beside O(home), else V(none).
+            - Another engine's store is only read.
+          type: str
+        backing_fs:
+          description: The filesystem, as Docker calls it.
+          type: str
+          sample: extfs
+        supports_d_type:
+          description: Whether directories hold the types of their entries.
+          type: bool
+        native_overlay_diff:
+          description: Whether a layer's C(diff) directory alone tells what it changed.
+          type: bool
+        using_metacopy:
+          description: Whether a change of mode or owner copies no content up.
+          type: bool
+        userxattr:
+          description: Whether overlays keep their marks in user xattrs, as in user namespaces.
+          type: bool
+        index_off:
+          description: Whether the kernel knows the mount option C(index=off).
+          type: bool
+        project_quota:
+          description: Whether layers can have limits.
+          type: bool
+        kernel:
+          description: Release of the kernel.
+          type: str
+        max_depth:
+          description: How many layers can be below one.
+          type: int
+          sample: 128
+        filesystem:
+          description: Where the store lies, or would lie.
+          type: dict
+          contains:
+            device:
+              description: What is mounted.
+              type: str
+            mount_point:
+              description: Where it is mounted.
+              type: str
+            options:
+              description: With which options.
+              type: str
+            size:
+              description: Bytes.
+              type: int
+            free:
+              description: Bytes that others than root can use.
+              type: int
+            inodes:
+              description: Inodes; V(0) where they are not counted.
+              type: int
+            inodes_free:
+              description: Inodes that others than root can use.
+              type: int
+        layer_count:
+          description: How many layers there are.
+          type: int
+        mount_count:
+          description: How many overlays are on layers' C(merged).
+          type: int
+        supported:
+          description: Whether layers can be made here.
+          type: bool
+        problems:
+          description: What stands in the way, the worst first; what could not be found out is V(none), and told here.
+          type: list
+          elements: dict
+          contains:
+            code:
+              description: Stable name of the problem.
+              type: str
+              sample: no_project_quota
+            message:
+              description: What it is.
+              type: str
+            hint:
+              description: What to do about it.
+              type: str
+        status:
+          description: The rows and values that C(docker info) shows.
+          type: dict
+          sample:
+            Backing Filesystem: extfs
+            Supports d_type: "true"
+            Using metacopy: "false"
+            Native Overlay Diff: "true"
+            userxattr: "false"
+        layers:
+          description:
+            - The layers by id, each as M(strata.overlay2.overlay2_layer) returns it. Damaged ones are left out.
+            - This and what follows is V(none) where only root may know.
+          returned: when O(gather_subset) has V(layers) or V(all)
+          type: dict
+        mounts:
+          description: The layers that are mounted or held, by id.
+          returned: when O(gather_subset) has V(mounts) or V(all)
+          type: dict
+          sample:
+            job-1:
+              path: /var/lib/overlay2/job-1/merged
+              mounted: true
+              read_only: false
+              options: rw,relatime,lowerdir=l/ABCDEFGHIJKLMNOPQRSTUVWXYZ,upperdir=job-1/diff,workdir=job-1/work
+              holders: [ansible]
+        usage:
+          description:
+            - What the layers' own files take, by id. C(bytes) are those allocated, C(apparent_bytes) the sizes of the
+              files; hard links count once.
+          returned: when O(gather_subset) has V(usage) or V(all)
+          type: dict
+          sample:
+            job-1:
+              bytes: 8192
+              apparent_bytes: 6
+              inodes: 2
+        quotas:
+          description:
+            - C(layers) has limit and use by id where project quota is on, C(leaked) the limits of layers that are gone.
+            - Limits are not set by this version, so limit and use are V(none), and nothing has leaked.
+          returned: when O(gather_subset) has V(quotas) or V(all)
+          type: dict
+          sample:
+            layers: {}
+            leaked: []
+        health:
+          description: What is wrong, damage first, then litter, then the rest. Nothing is repaired.
+          returned: when O(gather_subset) has V(health) or V(all)
+          type: list
+          elements: dict
+          contains:
+            code:
+              description:
+                - Damage is V(link_missing), V(link_empty), V(link_doubled), V(link_astray), V(lower_malformed),
+                  V(lower_unresolved), V(diff_missing), V(work_missing) and V(store_file_unreadable).
+                - Litter is V(dangling_link), V(staging_leftover) and V(dead_holder).
+                - The rest is V(unsealed_parent), V(stale_volatile) and V(loose_mode).
+              type: str
+            subject:
+              description: The layer, or the name in the store.
+              type: str
+            path:
+              description: Where it was found.
+              type: str
+            message:
+              description: What it is.
+              type: str
+            hint:
+              description: What to do about it.
+              type: str
+error:
+  description: Stable code of a failure, as in the collection's C(docs/errors.md).
+  returned: failure
+  type: str
+  sample: invalid_input
+hint:
+  description: What to do about a failure.
+  returned: failure
+  type: str
+"""
+
+import typing as t
+
+from ..module_utils._driver.facts import SUBSETS, gather
+from ..module_utils._module.arguments import home_argument
+from ..module_utils._module.engine import run_query
+
+
+def query(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the facts that the parameters ask for. Raises InvalidInput, OSError."""
+    return {"ansible_facts": {"overlay2": gather(params["home"], params["gather_subset"], params["ids"])}}
+
+
+def main() -> None:
+    """Run the module."""
+    run_query(
+        query,
+        argument_spec={
+            **home_argument(),
+            "gather_subset": {"type": "list", "elements": "str", "choices": list(SUBSETS), "default": ["status"]},
+            "ids": {"type": "list", "elements": "str"},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver import holders
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.health import examine_store
+from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
+
+NO_LINK = "A" * 26
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A healthy store with the chain base <- mid <- top."""
+    home = tmp_path / "store"
+    home.mkdir()
+    home.chmod(0o710)
+    (home / "l").mkdir(mode=0o700)
+    lowers = ()
+    for layer_id in ("base", "mid", "top"):
+        new = staging.NewLayer(layer_id, staging.new_link(), lowers, layer_id == "top")
+        room = staging.Staging(str(home))
+        staging.stage_layer(room.path, new)
+        staging.publish_layer(str(home), room.path, new)
+        room.close()
+        lowers = (new.link, *lowers)
+    for layer_id in ("base", "mid"):
+        staging.seal_layer(str(home), layer_id)
+    return home
+
+
+def link(home, layer_id):
+    return (home / layer_id / "link").read_text()
+
+
+def no_link_file(home):
+    (home / "top/link").unlink()
+    os.unlink(home / "l" / next(name for name in os.listdir(home / "l") if "top" in os.readlink(home / "l" / name)))
+
+
+def no_name(home):
+    os.unlink(home / "l" / link(home, "top"))
+
+
+def empty_link(home):
+    os.unlink(home / "l" / link(home, "top"))
+    (home / "top/link").write_text("")
+
+
+def doubled(home):
+    os.unlink(home / "l" / link(home, "top"))
+    (home / "top/link").write_text(link(home, "mid"))
+    (home / "top/committed").touch()
+
+
+def astray(home):
+    path = home / "l" / link(home, "top")
+    path.unlink()
+    path.symlink_to("../base/diff")
+
+
+def second_name(home):
+    (home / "l" / NO_LINK).symlink_to("../top/diff")
+
+
+def malformed(home):
+    (home / "top/lower").write_text("")
+
+
+def unresolved(home):
+    (home / "top/lower").write_text(f"l/{NO_LINK}")
+
+
+def twice(home):
+    name = link(home, "mid")
+    (home / "top/lower").write_text(f"l/{name}:l/{name}")
+
+
+def shortened(home):
+    (home / "top/lower").write_text(f"l/{link(home, 'mid')}")
+
+
+def no_diff(home):
+    shutil.rmtree(home / "top/diff")
+
+
+def no_work(home):
+    shutil.rmtree(home / "top/work")
+
+
+def bad_file(home):
+    (home / "top/.strata.json").write_text("{")
+
+
+def newer_store(home):
+    (home / ".strata.json").write_text('{"format": 99}')
+
+
+def dangling(home):
+    (home / "l" / NO_LINK).symlink_to("../gone/diff")
+
+
+def killed(home):
+    (home / ".staging/dead").mkdir(parents=True)
+
+
+def killed_in_a_layer(home):
+    (home / "top/.staging/dead").mkdir(parents=True)
+
+
+def dead(home):
+    holders.write(str(home), "top", ["me"])
+    path = home / "top/.strata-holders"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "boot_id": "another"}))
+
+
+def unsealed(home):
+    (home / "mid/committed").unlink()
+
+
+def volatile(home):
+    (home / "top/work/work/incompat/volatile").mkdir(parents=True)
+
+
+def loose(home):
+    home.chmod(0o701)
+
+
+def loose_links(home):
+    (home / "l").chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("harm", "expected"),
+    [
+        (no_link_file, [("link_missing", "top")]),
+        (no_name, [("link_missing", "top")]),
+        (empty_link, [("link_empty", "top")]),
+        (doubled, [("link_doubled", "mid"), ("link_doubled", "top")]),
+        (astray, [("link_astray", "top")]),
+        (second_name, [("link_astray", NO_LINK)]),
+        (malformed, [("lower_malformed", "top")]),
+        (unresolved, [("lower_unresolved", "top")]),
+        (twice, [("lower_malformed", "top")]),
+        (shortened, [("lower_malformed", "top")]),
+        (no_diff, [("diff_missing", "top")]),
+        (no_work, [("work_missing", "top")]),
+        (bad_file, [("store_file_unreadable", "top")]),
+        (newer_store, [("store_file_unreadable", ".strata.json")]),
+        (dangling, [("dangling_link", NO_LINK)]),
+        (killed, [("staging_leftover", "dead")]),
+        (killed_in_a_layer, [("staging_leftover", "top")]),
+        (dead, [("dead_holder", "top")]),
+        (unsealed, [("unsealed_parent", "mid")]),
+        (volatile, [("stale_volatile", "top")]),
+        (loose, [("loose_mode", "store")]),
+        (loose_links, [("loose_mode", "l")]),
+    ],
+)
+def test_each_harm_is_found_and_nothing_else(home, traces, harm, expected):
+    assert examine_store(str(home)) == []
+    harm(home)
+    traces(home, aged=True)
+    before = traces(home)
+    found = examine_store(str(home))
+    assert traces(home) == before
+    assert [(finding.code, finding.subject) for finding in found] == expected
+    assert all(finding.message and finding.hint and finding.path.startswith(str(home)) for finding in found)
+
+
+def test_damage_comes_first(home):
+    for harm in (loose, dangling, no_diff):
+        harm(home)
+    assert [finding.code for finding in examine_store(str(home))] == ["diff_missing", "dangling_link", "loose_mode"]
+
+
+def test_a_staging_directory_at_work_is_no_leftover(home):
+    room = staging.Staging(str(home))
+    assert examine_store(str(home)) == []
+    room.close()
+
+
+def test_a_device_in_the_place_of_a_layer_is_none(home):
+    if os.geteuid() == 0:
+        os.mknod(home / "backingFsBlockDev", stat.S_IFBLK | 0o600, os.makedev(7, 0))
+    assert examine_store(str(home)) == []

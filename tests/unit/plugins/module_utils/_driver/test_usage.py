@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.usage import usage_of
+
+
+def test_hard_links_count_once_and_holes_not_at_all(tmp_path, traces):
+    (tmp_path / "a").write_bytes(b"x" * 5000)
+    os.link(tmp_path / "a", tmp_path / "b")
+    (tmp_path / "sub").mkdir()
+    os.symlink("nowhere", tmp_path / "sub/link")
+    with open(tmp_path / "sub/hole", "wb") as file:
+        file.truncate(1 << 30)
+    traces(tmp_path, aged=True)
+    before = traces(tmp_path)
+    used = usage_of(str(tmp_path))
+    assert traces(tmp_path) == before
+    assert used.inodes == 5
+    assert used.apparent_bytes == 5000 + 7 + (1 << 30)
+    paths = (tmp_path, tmp_path / "a", tmp_path / "sub", tmp_path / "sub/link", tmp_path / "sub/hole")
+    assert used.bytes == sum(os.lstat(path).st_blocks for path in paths) * 512 < 1 << 20
+
+
+def test_a_tree_of_any_depth(tmp_path):
+    fd = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d" * 100, dir_fd=fd)
+        below = os.open("d" * 100, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(fd)
+    try:
+        assert usage_of(str(tmp_path)).inodes == 3001
+    finally:  # pytest could not
+        subprocess.run(["rm", "-r", tmp_path / ("d" * 100)], check=True)
+
+
+def test_symlinks_are_not_followed(tmp_path):
+    (tmp_path / "real").mkdir()
+    os.symlink("real", tmp_path / "link")
+    with pytest.raises(OSError):
+        usage_of(str(tmp_path / "link"))
+
+
+@pytest.mark.root
+def test_what_is_mounted_there_is_not_counted(tmp_path, loop_filesystem):
+    mounted = loop_filesystem("ext4")
+    assert usage_of(str(mounted.parent)).inodes == 2  # it, and the image
