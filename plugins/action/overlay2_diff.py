@@ -17,7 +17,7 @@ CHUNK = 1 << 20  # bytes
 
 
 class ActionModule(ActionBase):
-    """Asks the module in check mode, by the file's digest, whether anything would change; only then is the file sent."""
+    """Asks the module by digest, in check mode, whether anything would change; only then sends the file."""
 
     TRANSFERS_FILES = True
     _supports_async = True

@@ -11,12 +11,13 @@ module: overlay2_mount
 short_description: Mount and unmount layers of an overlay2 store
 version_added: 0.1.0
 description:
-  - Sees to it that a layer of a store, laid out as Docker's C(overlay2) driver does, is mounted on its C(merged) directory
-    for somebody, or no longer is.
+  - Sees to it that a layer of a store, laid out as Docker's C(overlay2) driver does, is mounted on its C(merged)
+    directory for somebody, or no longer is.
   - The mount stays until its last holder lets go; holders are names, so the same task twice holds it once.
-  - A committed layer is mounted read-only. A layer without parent needs no mount, only holders; its content is to be seen
-    in its C(diff) directory.
-  - Mounts are made with C(index=off), and with C(redirect_dir=off) and C(metacopy=off) where the kernel's default is on.
+  - A committed layer is mounted read-only. A layer without parent needs no mount, only holders; its content is to be
+    seen in its C(diff) directory.
+  - Mounts are made with C(index=off), and with C(redirect_dir=off) and C(metacopy=off) where the kernel's default is
+    on.
 author: Strata (@strata)
 extends_documentation_fragment:
   - strata.overlay2.overlay2
@@ -31,11 +32,11 @@ options:
     description:
       - V(mounted) mounts the layer if it is not, and notes that O(holder) needs it. A mount that nobody holds, such as
         dockerd's, is adopted. A held one that vanished is made again.
-      - V(mounted) makes a mount anew that is not as asked for, in its label, its lowers, its upper, or in being read-only
-        or volatile, when nobody else holds it; otherwise that is C(layer_in_use).
-      - V(unmounted) notes that O(holder) needs it no longer, and unmounts when nobody else does. By one who does not hold
-        it, it changes nothing while others do. A layer that is busy, has mounts on it, or has a copy of its mount in
-        another mount namespace that would stay, is C(layer_in_use).
+      - V(mounted) makes a mount anew that is not as asked for, in its label, its lowers, its upper, or in being
+        read-only or volatile, when nobody else holds it; otherwise that is C(layer_in_use).
+      - V(unmounted) notes that O(holder) needs it no longer, and unmounts when nobody else does. By one who does not
+        hold it, it changes nothing while others do. A layer that is busy, has mounts on it, or has a copy of its mount
+        in another mount namespace that would stay, is C(layer_in_use).
       - V(unmounted) of a layer, or a store, that does not exist changes nothing.
     type: str
     choices: [mounted, unmounted]
@@ -137,7 +138,7 @@ options:
     - V(none) where it is not mounted, and in check mode where it would be mounted.
   returned: success
   type: str
-  sample: index=off,lowerdir=/var/lib/overlay2/l/ABCDEFGHIJKLMNOPQRSTUVWXYZ,upperdir=/var/lib/overlay2/job-1/diff,workdir=/var/lib/overlay2/job-1/work
+  sample: index=off,lowerdir=/store/l/ABCDEFGHIJKLMNOPQRSTUVWXYZ,upperdir=/store/job-1/diff,workdir=/store/job-1/work
 layer:
   description: The layer; V(none) if there is none.
   returned: success

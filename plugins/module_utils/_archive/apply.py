@@ -94,7 +94,7 @@ class _Applier:
         if name.startswith(WHITEOUT_PREFIX):
             self._marker(entry, place, name)
             return
-        self._nodes.make(entry, place, name)
+        self._nodes.makers[entry.type](entry, place, name)
         if self._brought is not None:
             self._note(place.child(name))
 

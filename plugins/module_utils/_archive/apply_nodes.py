@@ -40,7 +40,8 @@ class Nodes:
         self._root = root
         self._map_ids = map_ids
         self._owners: dict[Owner, Owner] = {}
-        self._makers: dict[bytes, t.Callable[[Entry, Directory, bytes], None]] = {
+        # By the entry's type: makes what it is about, as a name in a directory. Raise ArchiveRejected, NotSupported, OSError.
+        self.makers: dict[bytes, t.Callable[[Entry, Directory, bytes], None]] = {
             REGULAR: self._file,
             DIRECTORY: self._directory,
             HARDLINK: self._link,
@@ -50,23 +51,19 @@ class Nodes:
             FIFO: self._special,
         }
 
-    def make(self, entry: Entry, place: Directory, name: bytes) -> None:
-        """Make what *entry* is about, as *name* in *place*. Raises ArchiveRejected, NotSupported, OSError."""
-        self._makers[entry.type](entry, place, name)
-
     def make_whiteout(self, entry: Entry, place: Directory, name: bytes) -> None:
         """Put a whiteout in the place of *name*. Its owner is not mapped, as export does not map it back."""
         self._anew(place, name, lambda: os.mknod(name, stat.S_IFCHR, 0, dir_fd=place.fd))
         self._settle_node(entry._replace(type=CHAR, mode=0, xattrs={}), (entry.uid, entry.gid), place, name)
 
     def _file(self, entry: Entry, place: Directory, name: bytes) -> None:
+        _, _, mode, uid, gid, left, mtime, _, _, _, xattrs = entry
         try:
-            fd = os.open(name, _NEW_FILE, entry.mode & 0o777, dir_fd=place.fd)
+            fd = os.open(name, _NEW_FILE, mode & 0o777, dir_fd=place.fd)
         except FileExistsError:
             self._root.remove(place, name)
-            fd = os.open(name, _NEW_FILE, entry.mode & 0o777, dir_fd=place.fd)
+            fd = os.open(name, _NEW_FILE, mode & 0o777, dir_fd=place.fd)
         try:
-            left = entry.size
             while left:
                 piece = self._reader.piece()
                 left -= len(piece)
@@ -75,8 +72,9 @@ class Nodes:
                     _write_rest(fd, memoryview(piece)[written:])
             if not place.plain:
                 shed_acls(fd)
-            self._settle(fd, entry, place.plain)
-            os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+            if not place.plain or xattrs or mode & _BEYOND_MKDIR or self._map_ids or (uid, gid) != self._root.ours:
+                self._settle(fd, entry, place.plain)
+            os.utime(fd, ns=(mtime, mtime))
         finally:
             os.close(fd)
 
@@ -95,7 +93,7 @@ class Nodes:
         After a file was written, which takes its capabilities away. The owner first, as chown(2) takes setuid and
         capabilities away; the mode last, as an ACL changes it.
         """
-        owner = self._owner(entry) if self._map_ids else (entry.uid, entry.gid)
+        owner = self._owner(entry)
         if owner != self._root.ours or not plain:
             os.fchown(fd, *owner)
         if entry.xattrs:

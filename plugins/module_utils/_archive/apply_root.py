@@ -66,12 +66,9 @@ class Root:
         self._owner = owner
         self._opaque = opaque
         self._known: dict[bytes, Directory] = {}  # by path, also by one that leads through a symlink; oldest first
+        self.known = self._known.get  # returns the directory if it was remembered under this very path
         self._followed: set[bytes] = set()  # the symlinks they lead through
         self._times: dict[bytes, int] = {}  # of directories, in ns
-
-    def known(self, path: bytes) -> Directory | None:
-        """Return the directory if it was remembered under this very *path*."""
-        return self._known.get(path)
 
     def remember(self, path: bytes, directory: Directory) -> Directory:
         """Keep *directory* open, to be found under *path*; the oldest makes room."""

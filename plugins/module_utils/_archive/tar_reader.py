@@ -74,7 +74,7 @@ class TarReader:
             if block is None:
                 return
             fields = _HEADER.unpack(block)
-            name = fields[0].partition(b"\0")[0]
+            name = _text(fields[0])
             if zlib.adler32(block) & 0xFFFF != _expected(fields[4]) and not _adds_up(block, fields[4]):
                 raise self._broken("what follows is no header: its checksum is wrong")
             try:
@@ -88,8 +88,8 @@ class TarReader:
             except ValueError as error:
                 raise rejected(name, str(error)) from error
             self._last = name
-            self._left = entry.size
-            self._padding = -entry.size % BLOCK
+            self._left = size = entry.size
+            self._padding = -size % BLOCK
             yield entry
 
     def piece(self) -> bytes:
@@ -217,7 +217,9 @@ def _prefix(block: bytes, magic: bytes, field: bytes) -> bytes:
 
 
 def _text(field: bytes) -> bytes:
-    return field.partition(b"\0")[0]
+    """Return a field's text, which ends at a NUL or fills it."""
+    text = field.rstrip(b"\0")
+    return text.partition(b"\0")[0] if b"\0" in text else text
 
 
 @functools.lru_cache(maxsize=4096)

@@ -28,6 +28,8 @@ from .state import Plan, reported
 class MountTask:
     """A layer is ``mounted`` as *want* says, or ``unmounted``."""
 
+    lengthy = False
+
     def __init__(self, home: str, want: Wanted, state: str, *, force: bool = False) -> None:
         self.home = check_home(home)
         self.layers: t.Sequence[str] = (check_id(want.id),)

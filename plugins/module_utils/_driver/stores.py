@@ -92,7 +92,8 @@ def plan_unmounted(have: WholeStore, force: bool) -> Plan:
     actions: list[Action] = []
     for layer in in_use:
         if layer.mounted:
-            actions += _end(layer, have, force)
+            actions.append(_end(layer, have, force))
+            actions += [ClearMarker(layer.id)] if layer.id in have.volatile else []
         if layer.holders:
             actions.append(removal.DropHolders(layer))
     ended = {layer.id: layer._replace(mounted=False, writable=False, holders=()) for layer in in_use}
@@ -116,7 +117,7 @@ def plan_absent(have: WholeStore, force: bool) -> Plan:
     as_state = StoreState(have.home, True, have.layers, {}, {})
     for layer in sorted(have.layers.values(), key=lambda layer: (-len(layer.lowers), layer.id)):
         if layer.mounted:
-            actions += _end(layer, have, force)
+            actions.append(_end(layer, have, force))
         actions += removal.plan_removal(layer._replace(mounted=False), as_state, (), force)
     access = {"": have.access[""]} if have.home_stays else {}
     after = have._replace(exists=False, access=access, settings=Settings(), layers={}, volatile=frozenset(), users={})
@@ -160,7 +161,7 @@ def _corrected(found: Access | None, wanted: Access) -> Access:
     return wanted if wanted.gid and found.mode != wanted.mode else found
 
 
-def _end(layer: LayerState, have: WholeStore, force: bool) -> list[Action]:
+def _end(layer: LayerState, have: WholeStore, force: bool) -> Action:
     """Return how the mounts of a layer end. Raises LayerInUse."""
     merged = f"{printable(have.home)}/{layer.id}/{MERGED}"
     if layer.id in have.covers:
@@ -177,8 +178,7 @@ def _end(layer: LayerState, have: WholeStore, force: bool) -> list[Action]:
             holders=list(layer.holders),
             users=have.users[layer.id],
         )
-    ending: Action = removal.DetachMount(layer.id) if force else Unmount(layer.id)
-    return [ending, ClearMarker(layer.id)] if layer.id in have.volatile and not force else [ending]
+    return removal.DetachMount(layer.id) if force else Unmount(layer.id)
 
 
 def _has_layers(have: WholeStore) -> LayerInUse:

@@ -170,7 +170,7 @@ COPIES = ("on /x, seen by pid 7 (sleep)",)
         ),
         (WANT, state(mount=VOLATILE, below=("/s/job/merged/proc",)), LayerInUse, "mounts on it: /s/job/merged/proc"),
         (WANT, state(mount=VOLATILE, copies=COPIES), LayerInUse, "cannot unmount layer job: it is also mounted"),
-        (WANT, state(copies=COPIES), LayerInUse, "cannot mount layer job: it is also mounted elsewhere: on /x, seen by"),
+        (WANT, state(copies=COPIES), LayerInUse, "cannot mount layer job: it is also mounted elsewhere: on"),
         (WANT, state(refusal=NotSupported("no overlay", hint="modprobe")), NotSupported, "no overlay"),
         (WANT._replace(label='"'), state(), InvalidInput, "mount label"),
     ],
