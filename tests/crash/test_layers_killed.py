@@ -9,9 +9,7 @@ until it gets through. This says nothing of durability: the page cache survives 
 
 from __future__ import annotations
 
-import io
 import itertools
-import json
 import os
 import signal
 import sys
@@ -19,11 +17,11 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.strata.overlay2.plugins.module_utils._driver import run
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Store, all_links
 from ansible_collections.strata.overlay2.plugins.modules import overlay2_layer
+from ansible_collections.strata.overlay2.tests import modules
 
 STEPS = {"os.mkdir", "os.rename", "os.symlink", "os.remove", "os.rmdir", "os.chmod", "os.chown"}
 STRIDE = 1 if os.environ.get("STRATA_CRASH", "full") == "full" else 3
@@ -51,10 +49,11 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def audit(self, event: str, args: tuple[t.Any, ...]) -> None:
-        writes = event == "open" and isinstance(args[2], int) and args[2] & WRITING
+        if event not in STEPS and not (event == "open" and isinstance(args[2], int) and args[2] & WRITING):
+            return
         path = str(args[0])
         # A relative name is one in a tree that is being deleted, or the target of a symlink.
-        if (event in STEPS or writes) and (path.startswith(self.home) or not path.startswith("/")):
+        if path.startswith(self.home) or not path.startswith("/"):
             self.step()
 
     def before(self, function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -67,31 +66,15 @@ class Killer:
 
 def run_module(home: Path, params: dict[str, t.Any], last: int = 0) -> dict[str, t.Any] | None:
     """Run overlay2_layer in a child and return its result; None if it was killed before step *last*."""
-    ours, its = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(ours)
-        sys.stdout = io.TextIOWrapper(os.fdopen(its, "wb"), write_through=True)
+
+    def arm() -> None:
         killer = Killer(home, last)
         sys.addaudithook(killer.audit)
         # ctypes calls have no audit event.
         staging.rename_noreplace = killer.before(staging.rename_noreplace)  # type: ignore[attr-defined]
         run.syncfs = killer.before(run.syncfs)  # type: ignore[attr-defined]
-        try:
-            with patch_module_args({"home": str(home), **params}):
-                overlay2_layer.main()
-        except SystemExit:
-            sys.stdout.flush()
-        finally:
-            os._exit(0)
-    os.close(its)
-    with open(ours, "rb") as pipe:
-        output = pipe.read()
-    status = os.waitpid(pid, 0)[1]
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return None
-    return t.cast("dict[str, t.Any]", json.loads(output))
+
+    return modules.run_module(overlay2_layer.main, {"home": str(home), **params}, arm)
 
 
 def new_store(home: Path, *runs: dict[str, t.Any]) -> Path:

@@ -1,0 +1,192 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Docker's own tests of its graph drivers ask for, through our modules: empty, base, snap, 128 layers, DiffApply,
+Changes. Source: moby daemon/graphdriver/graphtest (what each asserts; the tests are our own).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.modules import (
+    overlay2_diff,
+    overlay2_init,
+    overlay2_layer,
+    overlay2_mount,
+)
+from ansible_collections.strata.overlay2.tests import modules
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, and makes files of other owners"),
+]
+
+
+class Driver:
+    """The modules, on one store, as a graph driver."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.run(overlay2_init)
+
+    def run(self, module: t.Any, **params: t.Any) -> dict[str, t.Any]:
+        result = modules.run_module(module.main, {"home": str(self.home), **params})
+        assert result is not None
+        return result
+
+    def ok(self, module: t.Any, **params: t.Any) -> dict[str, t.Any]:
+        result = self.run(module, **params)
+        assert not result.get("failed"), result
+        return result
+
+    def create(self, layer_id: str, parent: str = "", read_write: bool = False) -> None:
+        self.ok(overlay2_layer, id=layer_id, parent=parent, read_write=read_write)
+
+    def get(self, layer_id: str) -> Path:
+        return Path(self.ok(overlay2_mount, id=layer_id)["path"])
+
+    def put(self, layer_id: str) -> None:
+        self.ok(overlay2_mount, id=layer_id, state="unmounted")
+
+    def remove(self, layer_id: str) -> None:
+        assert self.ok(overlay2_layer, id=layer_id, state="absent")["changed"]
+        assert not (self.home / layer_id).exists()
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> t.Iterator[Driver]:
+    made = Driver(tmp_path / "store")
+    yield made
+    made.ok(overlay2_init, state="absent", force=True)
+    assert not made.home.exists()
+
+
+def content(seed: int, number: int) -> bytes:
+    return hashlib.sha256(f"{seed} {number}".encode()).digest() * 2
+
+
+def add_files(root: Path, seed: int, count: int) -> None:
+    for number in range(count):
+        (root / f"file-{number}").write_bytes(content(seed, number))
+
+
+def fill_base(root: Path) -> None:
+    (root / "a subdir").mkdir()
+    os.chown(root / "a subdir", 1, 2)
+    os.chmod(root / "a subdir", 0o1705)
+    (root / "a file").write_bytes(b"Some data")
+    os.chmod(root / "a file", 0o4222)
+
+
+def assert_base(root: Path) -> None:
+    directory, file = os.lstat(root / "a subdir"), os.lstat(root / "a file")
+    assert (stat.S_IMODE(directory.st_mode), directory.st_uid, directory.st_gid) == (0o1705, 1, 2)
+    assert (stat.S_IMODE(file.st_mode), file.st_uid, file.st_gid) == (0o4222, 0, 0)
+    assert (root / "a file").read_bytes() == b"Some data"
+    assert sorted(os.listdir(root)) == ["a file", "a subdir"]
+
+
+def test_empty(driver):
+    driver.create("empty")
+    root = driver.get("empty")
+    found = os.lstat(root)
+    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o755, 0, 0)
+    assert os.listdir(root) == []
+    driver.put("empty")
+    driver.remove("empty")
+
+
+def test_base_and_snap(driver):
+    driver.create("base", read_write=True)
+    fill_base(driver.get("base"))
+    driver.put("base")
+    driver.create("snap", "base")
+    root = driver.get("snap")
+    assert_base(root)
+    (root / "a file").unlink()
+    driver.put("snap")
+    assert_base(driver.home / "base" / "diff")
+    driver.remove("snap")
+    driver.remove("base")
+
+
+def test_128_layers_are_read_and_the_129th_is_refused(driver):
+    chain = [{"id": "0", "parent": ""}] + [{"id": str(n), "parent": str(n - 1)} for n in range(1, 129)]
+    driver.ok(overlay2_layer, layers=chain)
+    (driver.home / "0" / "diff" / "testfile.txt").write_bytes(b"base")
+    for n in range(129):
+        diff = driver.home / str(n) / "diff"
+        (diff / "top-id").write_text(str(n))
+        (diff / f"layer-{n}").mkdir()
+        (diff / f"layer-{n}" / "parent-id").write_text(str(n - 1))
+    root = driver.get("128")
+    assert (root / "testfile.txt").read_bytes() == b"base"
+    assert (root / "top-id").read_text() == "128"
+    assert [(root / f"layer-{n}" / "parent-id").read_text() for n in range(129)] == [str(n - 1) for n in range(129)]
+    driver.put("128")
+
+    before = sorted(os.listdir(driver.home)), sorted(os.listdir(driver.home / "128"))
+    refused = driver.run(overlay2_layer, id="129", parent="128")
+    assert refused["failed"] and refused["error"] == "depth_exceeded"
+    assert before == (sorted(os.listdir(driver.home)), sorted(os.listdir(driver.home / "128")))
+
+
+def test_a_diff_is_applied_to_another_layer(driver, tmp_path):
+    driver.create("base", read_write=True)
+    root = driver.get("base")
+    add_files(root, 3, 10)
+    (root / "file-remove.txt").write_bytes(b"removing")
+    (root / "var" / "lib").mkdir(parents=True)
+    driver.put("base")
+    driver.create("upper", "base", read_write=True)
+    root = driver.get("upper")
+    add_files(root, 6, 10)
+    (root / "file-remove.txt").unlink()
+    (root / "var" / "lib").rmdir()
+    (root / "var").rmdir()
+    driver.put("upper")
+
+    archive = str(tmp_path / "diff.tar")
+    size = driver.ok(overlay2_diff, id="upper")["size"]
+    diff_id = driver.ok(overlay2_diff, id="upper", state="exported", dest=archive)["diff_id"]
+    driver.create("other", "base", read_write=True)
+    applied = driver.ok(overlay2_diff, id="other", state="applied", src=archive, remote_src=True, diff_id=diff_id)
+    assert applied["size"] == size == 10 * 64
+    root = driver.get("other")
+    assert sorted(os.listdir(root)) == sorted(f"file-{number}" for number in range(10))
+    assert all((root / f"file-{number}").read_bytes() == content(6, number) for number in range(10))
+    driver.put("other")
+    assert driver.ok(overlay2_diff, id="other")["diff_id"] is None  # it was mounted read-write since
+
+
+def test_changes(driver):
+    driver.create("base", read_write=True)
+    root = driver.get("base")
+    (root / "dir").mkdir()
+    add_files(root / "dir", 20, 20)
+    driver.put("base")
+    driver.create("upper", "base", read_write=True)
+    root = driver.get("upper") / "dir"
+    expected = [("modified", "/dir")]
+    for number in range(20):
+        if number % 3 == 0:
+            (root / f"file-{number}").write_bytes(b"changed")
+            expected.append(("modified", f"/dir/file-{number}"))
+        elif number % 3 == 1:
+            (root / f"new-{number}").write_bytes(b"new")
+            expected.append(("added", f"/dir/new-{number}"))
+        else:
+            (root / f"file-{number}").unlink()
+            expected.append(("deleted", f"/dir/file-{number}"))
+    driver.put("upper")
+    found = driver.ok(overlay2_diff, id="upper")
+    assert [(change["kind"], change["path"]) for change in found["changes"]] == sorted(
+        expected, key=lambda item: item[1]
+    )
+    assert found["summary"] == {"added": 7, "modified": 8, "deleted": 6}
