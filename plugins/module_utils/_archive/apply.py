@@ -84,7 +84,7 @@ class _Applier:
     def apply(self, entry: Entry) -> None:
         """Do what *entry* says."""
         parent, _, name = entry.name.rpartition(b"/")
-        if name in (b"", b".", b".."):  # of a directory, or strange
+        if not name or name in (b".", b".."):  # of a directory, or strange
             parent, _, name = clean(entry.name, entry).rpartition(b"/")
             if not name:
                 return  # owner and mode of the root are the store's affair, as in moby

@@ -40,7 +40,7 @@ class Nodes:
         self._root = root
         self._map_ids = map_ids
         self._owners: dict[Owner, Owner] = {}
-        # By the entry's type: makes what it is about, as a name in a directory. Raise ArchiveRejected, NotSupported, OSError.
+        # By an entry's type: what makes it, as a name in a directory. They raise ArchiveRejected, NotSupported, OSError.
         self.makers: dict[bytes, t.Callable[[Entry, Directory, bytes], None]] = {
             REGULAR: self._file,
             DIRECTORY: self._directory,

@@ -27,6 +27,8 @@ Read = t.Callable[[int], bytes]
 
 # name, (mode, uid, gid), size, mtime, checksum, type, linkname, magic with version, (major, minor), prefix
 _HEADER = struct.Struct("100s 24s 12s 12s 8s c 100s 8s 64x 16s 155s 12x")
+_START = struct.Struct("100s 24s 12s 12s 8s c")
+_PREFIX_AT = 345
 _ZEROS = bytes(BLOCK)
 _POSIX, _GNU = b"ustar\0", b"ustar  \0"
 _STAR_TRAILER = b"tar\0"  # ends star's header, whose prefix is shorter
@@ -70,21 +72,31 @@ class TarReader:
 
     def __iter__(self) -> t.Iterator[Entry]:
         while True:
-            block = self._next_block()
-            if block is None:
-                return
-            fields = _HEADER.unpack(block)
-            name = _text(fields[0])
-            if zlib.adler32(block) & 0xFFFF != _expected(fields[4]) and not _adds_up(block, fields[4]):
+            start = self._at + self._padding
+            block = self._buffer[start : start + BLOCK]
+            if self._left or len(block) < BLOCK or not block[0]:
+                block = self._next_block()
+                if not block:
+                    return
+            else:
+                self._at = start + BLOCK
+            name, owner, size_field, mtime, checksum, kind = _START.unpack_from(block)
+            if zlib.adler32(block) & 0xFFFF != _expected(checksum) and not _adds_up(block, checksum):
                 raise self._broken("what follows is no header: its checksum is wrong")
+            name = _text(name)
             try:
-                if fields[5] in _EXTENDED:
+                if kind == REGULAR and not block[_PREFIX_AT] and not self._extended:  # nearly all are
+                    mode, uid, gid = _owner(owner)
+                    entry = Entry(name, kind, mode, uid, gid, _number(size_field), _nanoseconds(mtime))
+                elif kind in _EXTENDED:
+                    self._padding = 0
                     self._last = name
-                    self._extend(fields[5], _number(fields[2]))
+                    self._extend(kind, _number(size_field))
                     continue
-                if self._extended or fields[9][0]:
+                else:
+                    fields = _HEADER.unpack(block)
                     name = self._name(name, block, fields)
-                entry = self._entry(name, fields)
+                    entry = self._entry(name, fields)
             except ValueError as error:
                 raise rejected(name, str(error)) from error
             self._last = name
@@ -235,7 +247,7 @@ def _expected(field: bytes) -> int:
 
 
 def _adds_up(block: bytes, field: bytes) -> bool:
-    """Tell whether the block has the sum in its checksum *field* if its bytes are signed, as some old writers had it."""
+    """Tell whether the block's bytes, taken as signed, add up to *field*, as some old writers had it."""
     try:
         return sum(block) - sum(field) + 256 - 256 * sum(byte > 127 for byte in block) == _number(field)
     except ValueError:

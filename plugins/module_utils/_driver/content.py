@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import os
+import stat
 import typing as t
 
 from .._archive.apply import apply_layer
@@ -17,7 +18,7 @@ from .._archive.compression import ArchiveReader, ArchiveWriter, check_level
 from .._archive.decompress import CHUNK
 from .._archive.digests import Digest, check_digest
 from .._archive.export import export_layer, tree_size
-from .._errors import ArchiveRejected, DigestMismatch, InvalidInput, printable
+from .._errors import DigestMismatch, InvalidInput, printable
 from .._linux.quiet import open_quietly
 from .._linux.rename import exchange
 from .._store.layout import DIFF, OWN_FILE
@@ -89,9 +90,9 @@ def file_digests(path: str) -> tuple[str, str, str]:
 
 
 def file_digest(path: str) -> str:
-    """Return the digest of the file at *path* as it lies there. Raises OSError."""
+    """Return the digest of the file at *path* as it lies there. Raises InvalidInput if there is none, OSError."""
     digest = Digest()
-    with open(path, "rb") as file:
+    with _opened(path) as file:
         for piece in iter(lambda: file.read(CHUNK), b""):
             digest.update(piece)
     return str(digest)
@@ -156,10 +157,10 @@ class ApplyArchive(Action):
         if self.source.merge:
             clone_tree(current, new)
         else:
-            st = os.stat(current)
+            found = os.stat(current)
             os.mkdir(new)
-            os.chmod(new, st.st_mode & 0o7777)
-            os.chown(new, st.st_uid, st.st_gid)
+            os.chmod(new, found.st_mode & 0o7777)
+            os.chown(new, found.st_uid, found.st_gid)
         lowers = [f"{run.home}/{lower}/{DIFF}" for lower in self.layer.lowers]
         with _reading(self.source.path) as reader:
             apply_layer(
@@ -195,16 +196,21 @@ class ApplyArchive(Action):
 
 
 @contextlib.contextmanager
-def _reading(path: str) -> t.Iterator[ArchiveReader]:
+def _opened(path: str) -> t.Iterator[t.BinaryIO]:
     try:
-        file = open(open_quietly(path), "rb", buffering=0)  # noqa: SIM115 closed below
+        fd = open_quietly(path, os.O_NONBLOCK)  # nobody may ever write to what is a fifo
     except FileNotFoundError:
         raise InvalidInput(f"there is no file {printable(path)}", hint="check src and remote_src") from None
-    with file:
-        if not os.path.isfile(path):
-            raise ArchiveRejected(f"{printable(path)} is no regular file", hint="give a layer's tar")
-        with ArchiveReader(file.read) as reader:
-            yield reader
+    with open(fd, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise InvalidInput(f"{printable(path)} is no regular file", hint="give a layer's tar")
+        yield t.cast(t.BinaryIO, file)
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> t.Iterator[ArchiveReader]:
+    with _opened(path) as file, ArchiveReader(file.read) as reader:
+        yield reader
 
 
 def _to_container(settings: Settings) -> t.Callable[[int, int], tuple[int, int]] | None:

@@ -234,5 +234,4 @@ def _check_copies(have: MountState, what: str) -> None:
 
 
 def _layer(have: MountState) -> LayerState:
-    assert have.layer is not None  # the task has seen to it
-    return have.layer
+    return t.cast(LayerState, have.layer)  # the task has seen to it

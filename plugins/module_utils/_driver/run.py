@@ -14,6 +14,7 @@ from .._linux.quiet import open_quietly
 from .._linux.sync import syncfs
 from .._store import staging
 from .._store.layer import Store
+from .._store.lock import layer_not_found
 
 
 class Run:
@@ -33,12 +34,13 @@ class Run:
     def links_of(self, layer_id: str) -> tuple[str, ...]:
         """Return the names in l/ of what a child of *layer_id* has as lowers, nearest first; none for "".
 
-        raises: StoreCorrupt, OSError.
+        raises: LayerNotFound, StoreCorrupt, OSError.
         """
         if not layer_id:
             return ()
         layer = self.made.get(layer_id) or self._store.layer(layer_id)
-        assert layer is not None  # the plan has seen it, under the lock
+        if layer is None:
+            raise layer_not_found(self.home, layer_id)
         return (layer.link, *layer.lowers)
 
     def staging(self, layer_id: str = "") -> str:

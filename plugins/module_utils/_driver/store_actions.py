@@ -34,12 +34,14 @@ class Access(t.NamedTuple):
 class MakeStore(Action):
     """Make a store, after trying on its filesystem whether overlays work there. Refused, nothing is left of it.
 
-    access: of home ("") and of l.
+    access:   of home ("") and of l.
+    new_home: there is no home yet, so the engine found nothing to lock.
     """
 
-    def __init__(self, settings: Settings, access: t.Mapping[str, Access]) -> None:
+    def __init__(self, settings: Settings, access: t.Mapping[str, Access], new_home: bool) -> None:
         self.settings = settings
         self.access = access
+        self.new_home = new_home
         self._lock = contextlib.ExitStack()
         self._made: list[str] = []
 
@@ -50,7 +52,8 @@ class MakeStore(Action):
     def prepare(self, run: Run) -> None:
         try:
             self._make_directories(run.home)
-            self._lock.enter_context(locked(run.home, Deadline(_WAIT)))  # the engine found nothing to lock
+            if self.new_home:
+                self._lock.enter_context(locked(run.home, Deadline(_WAIT)))
             self._make_directory(os.path.join(run.home, LINKS), self.access[LINKS].mode)
             _try_overlays(run.home)
         except BaseException:

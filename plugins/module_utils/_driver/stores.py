@@ -75,7 +75,7 @@ def plan_present(want: Wanted, have: WholeStore) -> Plan:
     if not have.exists:
         if have.refusal:
             raise have.refusal
-        return _ours((MakeStore(settings, access),), have, after, "make a store")
+        return _ours((MakeStore(settings, access, not have.access),), have, after, "make a store")
     changed = [name for name in access if access[name] != have.access[name]]
     actions: list[Action] = [SetAccess(f"{have.home}/{name}".rstrip("/"), access[name]) for name in changed]
     if settings != have.settings:
