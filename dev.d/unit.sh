@@ -10,7 +10,7 @@ case ${1:-} in
     shift
     ;;
 esac
-ready test e2fsprogs xfsprogs mount util-linux zstd
+ready test e2fsprogs xfsprogs btrfs-progs mount util-linux zstd
 scratch
 
 for python in $pythons; do
