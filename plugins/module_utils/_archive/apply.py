@@ -83,9 +83,9 @@ class _Applier:
 
     def apply(self, entry: Entry) -> None:
         """Do what *entry* says."""
-        parent, _, name = entry.name.rpartition(b"/")
+        parent, _unused, name = entry.name.rpartition(b"/")
         if not name or name in (b".", b".."):  # of a directory, or strange
-            parent, _, name = clean(entry.name, entry).rpartition(b"/")
+            parent, _unused, name = clean(entry.name, entry).rpartition(b"/")
             if not name:
                 return  # owner and mode of the root are the store's affair, as in moby
         place = self._root.known(parent) or self._place(parent, entry)
@@ -171,7 +171,7 @@ def _visible_names(lowers: t.Sequence[str]) -> list[bytes]:
     for lower in lowers:
         fd = open_quietly(lower, os.O_DIRECTORY)
         try:
-            for name, _ in children(fd):
+            for name, _unused in children(fd):
                 if name not in visible:
                     visible[name] = not is_whiteout(os.stat(name, dir_fd=fd, follow_symlinks=False))
         finally:

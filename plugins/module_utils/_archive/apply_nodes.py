@@ -40,7 +40,7 @@ class Nodes:
         self._root = root
         self._map_ids = map_ids
         self._owners: dict[Owner, Owner] = {}
-        # By an entry's type: what makes it, as a name in a directory. They raise ArchiveRejected, NotSupported, OSError.
+        # By an entry's type: what makes it in a directory. They raise ArchiveRejected, NotSupported, OSError.
         self.makers: dict[bytes, t.Callable[[Entry, Directory, bytes], None]] = {
             REGULAR: self._file,
             DIRECTORY: self._directory,
@@ -57,7 +57,7 @@ class Nodes:
         self._settle_node(entry._replace(type=CHAR, mode=0, xattrs={}), (entry.uid, entry.gid), place, name)
 
     def _file(self, entry: Entry, place: Directory, name: bytes) -> None:
-        _, _, mode, uid, gid, left, mtime, _, _, _, xattrs = entry
+        _name, _type, mode, uid, gid, left, mtime, *_rest, xattrs = entry
         try:
             fd = os.open(name, _NEW_FILE, mode & 0o777, dir_fd=place.fd)
         except FileExistsError:
@@ -132,7 +132,7 @@ class Nodes:
 
     def _link(self, entry: Entry, place: Directory, name: bytes) -> None:
         """Make a hard link. Owner, mode and time are its inode's, which came with the first of its names."""
-        parent, _, target = clean(entry.linkname, entry).rpartition(b"/")
+        parent, _unused, target = clean(entry.linkname, entry).rpartition(b"/")
         shown = printable(entry.linkname)
         try:
             source = self._root.directory(parent, make=False)

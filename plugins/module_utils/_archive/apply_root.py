@@ -120,7 +120,7 @@ class Root:
                 return None
             if not make or not is_whiteout(found):
                 raise
-        made, _ = self.make_directory(here, name, IMPLIED_MODE)
+        made, _unused = self.make_directory(here, name, IMPLIED_MODE)
         if not here.plain or self._owner != self.ours:
             os.fchown(made.fd, *self._owner)
             os.fchmod(made.fd, IMPLIED_MODE)
@@ -171,7 +171,7 @@ class Root:
     def set_times(self) -> None:
         """Give the directories their times."""
         for path, mtime in self._times.items():
-            parent, _, name = path.rpartition(b"/")
+            parent, _unused, name = path.rpartition(b"/")
             place = self._known.get(parent) or self.directory(parent)
             os.utime(name, ns=(mtime, mtime), dir_fd=place.fd, follow_symlinks=False)
 

@@ -75,7 +75,7 @@ class TarReader:
             start = self._at + self._padding
             block = self._buffer[start : start + BLOCK]
             if self._left or len(block) < BLOCK or not block[0]:
-                block = self._next_block()
+                block = self._next_block() or b""
                 if not block:
                     return
             else:
@@ -97,10 +97,13 @@ class TarReader:
                     fields = _HEADER.unpack(block)
                     name = self._name(name, block, fields)
                     entry = self._entry(name, fields)
+                size = entry.size
+                if not 0 <= size <= MAX_SIZE:
+                    raise ValueError(f"its size {size} is negative or absurd")
             except ValueError as error:
                 raise rejected(name, str(error)) from error
             self._last = name
-            self._left = size = entry.size
+            self._left = size
             self._padding = -size % BLOCK
             yield entry
 
@@ -192,7 +195,7 @@ class TarReader:
         return prefix + b"/" + name if prefix else name
 
     def _entry(self, name: bytes, fields: tuple[bytes, ...]) -> Entry:
-        _, owner, size_field, mtime, _, flag, linkname, _, device, _ = fields
+        _unused, owner, size_field, mtime, _unused, flag, linkname, _unused, device, _unused = fields
         kind = _TYPES.get(flag)
         if kind is None:
             raise ValueError(f"it is of type {flag!r}, which no layer needs and this collection does not read")
@@ -209,8 +212,6 @@ class TarReader:
         if self._extended:
             entry = amended(entry, {**self._global, **self._pax, **self._long})
             self._pax, self._long, self._extended = {}, {}, bool(self._global)
-        if not 0 <= entry.size <= MAX_SIZE:
-            raise ValueError(f"its size {entry.size} is negative or absurd")
         return entry
 
 

@@ -43,7 +43,7 @@ class ZstdTool:
         self.input = t.cast(t.BinaryIO, self._process.stdin)
         self.output = t.cast(t.BinaryIO, self._process.stdout)
         self._complaints = t.cast(t.BinaryIO, self._process.stderr)
-        self._thread = threading.Thread()
+        self._thread: threading.Thread | None = None
         self._problem: BaseException | None = None
 
     def feed(self, read: t.Callable[[int], bytes]) -> None:
@@ -68,7 +68,8 @@ class ZstdTool:
 
     def finish(self) -> None:
         """Wait for the command, its input being closed or fed. Raises ZstdFailed, and what *read* or *write* raised."""
-        self._thread.join()
+        if self._thread:
+            self._thread.join()
         complaint = self._complaints.read().decode(errors="replace").strip()
         status = self._process.wait()
         if self._problem:
@@ -80,7 +81,7 @@ class ZstdTool:
         """End the command, whatever it is at, and the thread."""
         self._process.kill()
         self._process.wait()
-        if self._thread.ident:
+        if self._thread:
             self._thread.join()
         for pipe in (self.input, self.output, self._complaints):
             pipe.close()

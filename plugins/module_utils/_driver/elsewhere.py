@@ -248,4 +248,4 @@ class View:
 
 def _groups(mount: mountinfo.Mount, *kinds: str) -> set[str]:
     """Return the numbers of the peer groups that *mount* has one of these relations to."""
-    return {group for kind, _, group in (field.partition(":") for field in mount.propagation) if kind in kinds}
+    return {group for kind, _unused, group in (field.partition(":") for field in mount.propagation) if kind in kinds}

@@ -68,7 +68,7 @@ def mounted_layer(home: str, mount: mountinfo.Mount) -> str:
     """Return the id of the layer on whose merged *mount* is an overlay; "" if it is something else."""
     if mount.fstype != "overlay" or not mount.mount_point.startswith(home + "/"):
         return ""
-    id, _, rest = mount.mount_point[len(home) + 1 :].partition("/")
+    id, _unused, rest = mount.mount_point[len(home) + 1 :].partition("/")
     return id if rest == MERGED else ""
 
 
@@ -76,7 +76,7 @@ def _layers(home: str) -> tuple[bool | None, int | None]:
     """Return whether there is a store, and how many layers it has; None for what only root may know."""
     try:
         exists = is_store(home)
-        return exists, sum(1 for _ in layer_ids(home)) if exists else 0
+        return exists, sum(1 for _unused in layer_ids(home)) if exists else 0
     except PermissionError:
         if os.geteuid() == 0:
             raise

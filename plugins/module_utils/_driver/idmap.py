@@ -29,7 +29,7 @@ def remapped(text: str, subuid: str = SUBUID, subgid: str = SUBGID) -> tuple[Map
     """
     if not text:
         return (), ()
-    user, _, group = text.partition(":")
+    user, _unused, group = text.partition(":")
     if text == "default":
         user = group = DEFAULT_USER
     names = _user_names(user)

@@ -178,7 +178,7 @@ def _users(home: str, ids: t.Collection[str], mounts: t.Sequence[mountinfo.Mount
 
 def _as_found(home: str, layer: LayerState) -> LayerState:
     """Return *layer* with what its files say, as far as they can be read: it goes, damaged or not."""
-    found, _ = examine(home, layer.id)
+    found, _unused = examine(home, layer.id)
     return layer._replace(link=found.link, lowers=found.lowers) if found else layer
 
 

@@ -96,7 +96,7 @@ class Table:
 
     def _add(self, line: str, root: str, dev: str) -> None:
         """Take a line in. Few are parsed: a host of many containers has very many."""
-        _, parent_id, its_dev, _, mount_point, _ = line.split(" ", 5)
+        _unused, parent_id, its_dev, _unused, mount_point, _unused = line.split(" ", 5)
         wanted = its_dev == dev or " - overlay " in line
         if wanted or "\\" in mount_point:
             (mount,) = mountinfo.parse(os.fsencode(line))

@@ -45,7 +45,7 @@ def in_child(function: t.Callable[[], T]) -> T:
         raise
     finally:
         with contextlib.suppress(ChildProcessError):  # SIGCHLD is ignored, so the kernel has already reaped it
-            _, status = os.waitpid(pid, 0)
+            _unused, status = os.waitpid(pid, 0)
     if not data:
         raise ChildProcessError(errno.ECHILD, f"a child of ours died without an answer (wait status {status})")
     result, error = pickle.loads(data)  # from our own child, through a pipe only we two have

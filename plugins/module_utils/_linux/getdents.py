@@ -33,6 +33,6 @@ def entry_types(fd: int) -> t.Iterator[tuple[bytes, int]]:
         data = buffer.raw[:size]
         start = 0
         while start < size:
-            _, _, length, kind = _HEAD.unpack_from(data, start)
+            _unused, _unused, length, kind = _HEAD.unpack_from(data, start)
             yield data[start + _HEAD.size : start + length].split(b"\0", 1)[0], kind
             start += length

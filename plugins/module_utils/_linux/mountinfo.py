@@ -64,7 +64,7 @@ def parse(data: bytes) -> list[Mount]:
 
 
 def _parse_line(line: str) -> Mount:
-    own, _, filesystem = line.partition(" - ")  # no field holds a space
+    own, _unused, filesystem = line.partition(" - ")  # no field holds a space
     mount_id, parent_id, dev, root, mount_point, options, *propagation = own.split(" ")
     fstype, source, super_options = filesystem.split(" ", 2)
     return Mount(
@@ -121,7 +121,7 @@ def overlay_options(mount: Mount) -> OverlayOptions:
         if option.group(1):
             others[option.group(1)] = _unescape(option.group(2))
             continue
-        key, _, value = option.group().partition("=")
+        key, _unused, value = option.group().partition("=")
         value = _unescape(value)
         if key == "lowerdir":
             lowers += _split_lowers(value)

@@ -40,7 +40,7 @@ def parse_size(text: str | None, option: str) -> int | None:
         raise InvalidInput(
             f"invalid {option} {printable(text)!r}", hint='write it as "10G", "1.5g" or "64MiB"', option=option
         )
-    whole, _, fraction = found.group(1).partition(".")
+    whole, _unused, fraction = found.group(1).partition(".")
     unit = _UNITS[(found.group(2) or "").lower()]
     size = int(whole) * unit + int(fraction or 0) * unit // 10 ** len(fraction)
     if size > _MAX_SIZE:

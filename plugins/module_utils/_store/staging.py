@@ -81,7 +81,8 @@ class Staging:
                 continue
             if try_lock(fd) and os.path.lexists(self.path):
                 return fd
-            os.close(fd)  # a sweep came between
+            os.close(fd)  # a sweep came between, or somebody looked whether it is a leftover
+            self.path = os.path.join(self._all, os.urandom(8).hex())
 
 
 def new_link() -> str:

@@ -313,7 +313,7 @@ class Vandal:
         return b"/".join([self.root, *self.random.choices(NAMES, k=self.random.choice([1, 1, 2, 2, 3, 4]))])
 
     def go(self, steps):
-        for _ in range(steps):
+        for _unused in range(steps):
             act = self.random.choice(
                 [
                     *[self.write, self.write, self.mkdir, self.mkdir, self.remove, self.rename, self.link],

@@ -348,7 +348,7 @@ def test_a_failing_write_is_not_hidden(upper):
 def test_a_very_deep_tree_comes_out_whole(upper):
     name = "n" * 200  # 2000 of them: a path of 400 kB, more than one buffer
     fd = os.open(upper, os.O_RDONLY)
-    for _ in range(2000):
+    for _unused in range(2000):
         os.mkdir(name, dir_fd=fd)
         inner = os.open(name, os.O_RDONLY, dir_fd=fd)
         os.close(fd)

@@ -74,19 +74,18 @@ COMMON = {
     "mtime_ns": st.integers(-(2**40), 2**40).map(lambda seconds: seconds * NS),
 }
 XATTRS = st.dictionaries(st.from_regex(rb"[a-z.]{1,40}", fullmatch=True), st.binary(max_size=300), max_size=3)
+
+
+def built(**fields) -> st.SearchStrategy[Entry]:
+    plain = {"linkname": b"", "major": 0, "minor": 0, "xattrs": {}, "size": 0}
+    drawn = {key: st.just(value) for key, value in plain.items()}
+    return st.builds(Entry, **{"name": NAMES, **drawn, **COMMON, **fields})
+
+
 ENTRIES = st.one_of(
-    st.builds(Entry, NAMES, st.just(REGULAR), size=st.just(0), xattrs=XATTRS, **COMMON),
-    st.builds(Entry, NAMES, st.sampled_from([DIRECTORY, FIFO]), size=st.just(0), xattrs=XATTRS, **COMMON),
-    st.builds(Entry, NAMES, st.sampled_from([SYMLINK, HARDLINK]), size=st.just(0), linkname=NAMES, **COMMON),
-    st.builds(
-        Entry,
-        NAMES,
-        st.sampled_from([CHAR, BLOCKDEV]),
-        size=st.just(0),
-        major=st.integers(0, 0xFFF),
-        minor=st.integers(0, 0xFFFFF),
-        **COMMON,
-    ),
+    built(type=st.sampled_from([REGULAR, DIRECTORY, FIFO]), xattrs=XATTRS),
+    built(type=st.sampled_from([SYMLINK, HARDLINK]), linkname=NAMES),
+    built(type=st.sampled_from([CHAR, BLOCKDEV]), major=st.integers(0, 0xFFF), minor=st.integers(0, 0xFFFFF)),
 )
 
 
@@ -98,7 +97,7 @@ class TestHonestArchives:
     @given(st.lists(st.binary(max_size=2000), max_size=5), st.integers(1, 700))
     def test_bodies_come_whole_however_the_stream_comes(self, bodies, most):
         tar = archive(*(member(f"f{number}", body=body) for number, body in enumerate(bodies)))
-        assert [body for _, body in read_all(tar, most)] == bodies
+        assert [body for _unused, body in read_all(tar, most)] == bodies
 
     def test_a_long_body_comes_in_pieces(self):
         body = os.urandom(3 * CHUNK + 100)
@@ -154,12 +153,12 @@ class TestHonestArchives:
             (tmp_path / long).symlink_to("t" * 180)
             names.append(long.encode())
         command = ["tar", f"--format={format}", "--sort=name", "-C", tmp_path, "-cf", "-", "dir", "link"]
-        run = subprocess.run([*command, *map(os.fsdecode, names[3:])], capture_output=True)
+        run = subprocess.run([*command, *map(os.fsdecode, names[3:])], capture_output=True, check=False)
         found = read_all(run.stdout)
-        assert [entry.name for entry, _ in found] == names
-        assert [body for _, body in found][1] == b"content"
+        assert [entry.name for entry, _unused in found] == names
+        assert [body for _unused, body in found][1] == b"content"
         assert (found[2][0].type, found[2][0].linkname) == (HARDLINK, b"dir/file")
-        for entry, _ in found[3:]:
+        for entry, _unused in found[3:]:
             assert (entry.type, entry.linkname) == (SYMLINK, b"t" * 180)
 
     @pytest.mark.parametrize(
@@ -186,7 +185,7 @@ class TestHonestArchives:
         assert one(block[:148] + b"%06o\0 " % total + block[156:]).name == b"\xe4\xf6"
 
     def test_a_sum_of_high_bytes(self):
-        assert one(patched(member("f"), 157, b"\xff" * 100)).linkname == b"\xff" * 100
+        assert one(patched(symlink("f", "t"), 157, b"\xff" * 100)).linkname == b"\xff" * 100
 
     @pytest.mark.parametrize(
         ("field", "seconds"),
@@ -241,7 +240,7 @@ class TestHonestArchives:
 
     def test_a_pax_size_is_the_bodys(self):
         tar = archive(pax(record("size", "3")), member("f", body=b"abc", size=0), member("next"))
-        assert [body for _, body in read_all(tar)] == [b"abc", b""]
+        assert [body for _unused, body in read_all(tar)] == [b"abc", b""]
 
 
 class TestTheEnd:
@@ -257,10 +256,10 @@ class TestTheEnd:
     def test_nothing_is_read_behind_the_end(self):
         assert len(entries(archive(member("f")) + b"anything" * 1000)) == 1
 
-    @pytest.mark.parametrize("cut", range(1, 8 * BLOCK, 128))
+    @pytest.mark.parametrize("cut", range(1, 7 * BLOCK + 1, 128))
     def test_every_cut_is_noticed(self, cut):
         tar = member("f", body=b"x" * 600) + pax(record("path", "g")) + member("g", body=b"y")
-        assert len(tar) == 8 * BLOCK
+        assert len(tar) == 7 * BLOCK
         with pytest.raises(ArchiveRejected):
             entries(tar[:cut])
 
@@ -321,7 +320,7 @@ class TestRejected:
             pytest.param([patched(member("n", CHAR), 329, b"0010000\0")], "4096:0 is out", id="a far major"),
             pytest.param([patched(member("n", BLOCKDEV), 337, b"4000000\0")], "0:1048576 is", id="a far minor"),
             pytest.param([member("x", b"x", size=LIMIT + 1)], "1048577 bytes", id="a huge extended header"),
-            pytest.param([member("L", b"L", size=2**33)], "8589934592 bytes", id="a huge GNU name"),
+            pytest.param([member("L", b"L", size=2**33 - 1)], "8589934591 bytes", id="a huge GNU name"),
             pytest.param([b"\x01" + member("f")[1:]], "checksum is wrong", id="a damaged header"),
             pytest.param(
                 [patched(member("f"), 0, b"g")[:148] + b"zzzzzzzz" + member("f")[156:]], "checksum", id="text"

@@ -33,7 +33,7 @@ def deep_tree(root, depth, name):
     """Make *depth* directories one in the other; a path would be too long for that."""
     os.mkdir(root)
     fd = os.open(root, os.O_RDONLY)
-    for _ in range(depth):
+    for _unused in range(depth):
         os.mkdir(name, dir_fd=fd)
         inner = os.open(name, os.O_RDONLY, dir_fd=fd)
         os.close(fd)

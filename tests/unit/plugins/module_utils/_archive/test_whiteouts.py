@@ -42,7 +42,7 @@ def test_a_whiteout_of_no_name_is_rejected(basename):
 
 @pytest.mark.parametrize("path", [b"gone", b"dir/gone too", b"dir/sub/.hidden", b"d/\xff\xfe", b"a/" + b"n" * 255])
 def test_what_is_written_for_a_deletion_is_read_as_it(path):
-    parent, _, name = path.rpartition(b"/")
+    parent, _unused, name = path.rpartition(b"/")
     written = whiteouts.tar_name(path)
     assert os.path.dirname(written) == parent
     assert whiteouts.parse_marker(os.path.basename(written)) == ("hides", name)

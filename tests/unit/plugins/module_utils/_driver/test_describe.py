@@ -152,7 +152,7 @@ def test_volatile_is_recognised(hand_made_store):
     links = [store.add("base")]
     store.add("app")
     description = describe.describe_mount(store.home, "app", links, read_only=False, options=OFF, volatile=True)
-    _, line = mounted_here(description)
+    _unused, line = mounted_here(description)
     assert describe.drift(store.home, "app", links, line, read_only=False, volatile=True) == ()
     assert describe.drift(store.home, "app", links, line, read_only=False) == ("volatile",)
 

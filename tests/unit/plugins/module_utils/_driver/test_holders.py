@@ -44,7 +44,7 @@ def test_a_layer_without_file_has_no_holders(home):
 
 def test_none_removes_the_file_twice(home):
     holders.write(home, "app", ["a"])
-    for _ in range(2):
+    for _unused in range(2):
         holders.write(home, "app", [])
         assert names_in(home) == []
 

@@ -120,4 +120,4 @@ def test_the_codes_are_documented_and_so_is_which_are_in_the_way():
     rows = re.findall(r"^ *([a-z_]+)( \*)?  +\S", problems.Problem.__doc__ or "", re.M)
     assert {code for code, star in rows if star} == problems.IN_THE_WAY
     used = set(re.findall(r'Problem\(\s*"([a-z_]+)"', inspect.getsource(problems)))
-    assert used | {"unreachable"} == {code for code, _ in rows}
+    assert used | {"unreachable"} == {code for code, _unused in rows}

@@ -94,7 +94,7 @@ def test_a_filesystem_that_cannot_be_a_lower():
 def test_on_the_filesystem_itself(loop_filesystem, traces, kind):
     root = loop_filesystem(kind)
     (root / "staging").mkdir()
-    _, mounts = traces()
+    _unused, mounts = traces()
     assert trial.trial_on(str(root / "staging")) == works()
     assert list((root / "staging").iterdir()) == []
     assert traces() == ({}, mounts)

@@ -29,7 +29,7 @@ def test_hard_links_count_once_and_holes_not_at_all(tmp_path, traces):
 
 def test_a_tree_of_any_depth(tmp_path):
     fd = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(3000):
+    for _unused in range(3000):
         os.mkdir("d" * 100, dir_fd=fd)
         below = os.open("d" * 100, os.O_RDONLY, dir_fd=fd)
         os.close(fd)

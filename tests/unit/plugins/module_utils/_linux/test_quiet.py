@@ -24,8 +24,10 @@ def test_reading_keeps_the_access_time(tmp_path):
 
 
 def test_reading_stops_at_the_limit(tmp_path):
-    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "file").write_bytes(b"content" * 1000)
     assert read_quietly(str(tmp_path / "file"), 3) == b"con"
+    assert read_quietly(str(tmp_path / "file"), 4096) == (b"content" * 1000)[:4096]
+    assert read_quietly(str(tmp_path / "file")) == b"content" * 1000
 
 
 def test_a_fifo_does_not_hang_and_a_symlink_is_not_followed(tmp_path):

@@ -112,7 +112,7 @@ def test_deep_and_strange_trees_are_deleted_without_following_symlinks(home, tmp
     (outside / "kept").write_text("")
     top = home / "tree"
     deep = top
-    for _ in range(300):
+    for _unused in range(300):
         deep = deep / "d"
     deep.mkdir(parents=True)
     (deep / "file").write_text("")
