@@ -18,7 +18,12 @@ HAS_ANSIBLE = importlib.util.find_spec("ansible") is not None
 collect_ignore = [] if HAS_ANSIBLE else NEED_ANSIBLE
 
 # A slow machine is no failure, and CI gives the same answer twice.
-hypothesis.settings.register_profile("strata", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.register_profile(
+    "strata",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # a busy machine is no finding
+)
 hypothesis.settings.load_profile("strata")
 
 
