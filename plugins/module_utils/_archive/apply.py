@@ -8,6 +8,7 @@ Source: moby/go-archive Unpack, UnpackLayer, OverlayWhiteoutFormat; OCI image la
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import typing as t
@@ -53,11 +54,10 @@ def apply_layer(
     raises:    ArchiveRejected, NotSupported for an xattr the filesystem cannot hold, OSError with the entry's name.
                *root* then holds what was unpacked so far.
     """
-    reader = TarReader(read)
-    applier = _Applier(reader, root, map_ids, opaque_xattr(userxattr))
     entries = size = 0
-    umask = os.umask(0)  # the mode given to open(2), mkdir(2) and mknod(2) is the mode made
-    try:
+    with Root(root, map_ids(0, 0) if map_ids else (0, 0), opaque_xattr(userxattr)) as base, _no_umask():
+        reader = TarReader(read)
+        applier = _Applier(base, Nodes(reader, base, map_ids))
         for entry in reader:
             entries += 1
             size += entry.size
@@ -68,17 +68,25 @@ def apply_layer(
             except OSError as error:
                 raise _explained(error, entry) from error
         applier.finish(lowers)
-    finally:
-        os.umask(umask)
     return Applied(entries, size)
 
 
+@contextlib.contextmanager
+def _no_umask() -> t.Iterator[None]:
+    """See to it that the mode given to open(2), mkdir(2) and mknod(2) is the mode made."""
+    before = os.umask(0)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 class _Applier:
-    def __init__(self, reader: TarReader, root: str, map_ids: MapIds | None, opaque: str) -> None:
-        self._root = Root(root, map_ids(0, 0) if map_ids else (0, 0), opaque)
-        self._nodes = Nodes(reader, self._root, map_ids)
+    def __init__(self, root: Root, nodes: Nodes) -> None:
+        self._root = root
+        self._nodes = nodes
         # The paths this archive brought and those they lie in; None where nothing else was there to tell them from.
-        self._brought: set[bytes] | None = {b""} if os.listdir(self._root.top.fd) else None
+        self._brought: set[bytes] | None = {b""} if os.listdir(root.top.fd) else None
         self._root_marker: Entry | None = None
 
     def apply(self, entry: Entry) -> None:

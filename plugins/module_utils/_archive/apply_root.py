@@ -34,7 +34,7 @@ class Directory:
 
     plain: what is made in it gets our ids and the mode asked for. Not so where it has another group, is setgid, or has
            a default ACL.
-    It is closed when nobody holds it any more: dropped from the cache, it stays open for who is using it.
+    When the cache drops it, it stays open for who is using it, and is closed when nobody is.
     """
 
     __slots__ = ("fd", "path", "plain")
@@ -44,8 +44,13 @@ class Directory:
         self.path = path
         self.plain = plain
 
-    def __del__(self) -> None:
-        os.close(self.fd)
+    def close(self) -> None:
+        """Close it, if it is open."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    __del__ = close
 
     def child(self, name: bytes) -> bytes:
         """Return the path of *name* in it."""
@@ -69,6 +74,17 @@ class Root:
         self.known = self._known.get  # returns the directory if it was remembered under this very path
         self._followed: set[bytes] = set()  # the symlinks they lead through
         self._times: dict[bytes, int] = {}  # of directories, in ns
+
+    def close(self) -> None:
+        """Close all directories."""
+        for directory in (self.top, *self._known.values()):
+            directory.close()
+
+    def __enter__(self) -> Root:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
 
     def remember(self, path: bytes, directory: Directory) -> Directory:
         """Keep *directory* open, to be found under *path*; the oldest makes room."""

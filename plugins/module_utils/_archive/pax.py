@@ -50,7 +50,7 @@ def parse_records(body: bytes, for_all: bool = False) -> Records:
 
 def _record(body: bytes, at: int) -> tuple[bytes, bytes, int]:
     """Return key, value and where the next record begins; a record is ``LENGTH KEY=VALUE`` and a newline."""
-    digits, blank, _ = body[at : at + _MAX_DIGITS].partition(b" ")
+    digits, blank, _unused = body[at : at + _MAX_DIGITS].partition(b" ")
     end = at + int(digits) if blank and digits.isdigit() else 0
     key, equals, value = body[at + len(digits) + 1 : end].partition(b"=")
     if not at < end <= len(body) or not key or not equals or not value.endswith(b"\n"):

@@ -46,7 +46,7 @@ def test_a_new_store_and_its_parents(tmp_path):
     home = tmp_path / "a/b/store"
     old = os.umask(0o077)
     try:
-        done, _ = converge(InitTask(str(home), Wanted(uid_map=MAP, gid_map=MAP), "present"))
+        done, _unused = converge(InitTask(str(home), Wanted(uid_map=MAP, gid_map=MAP), "present"))
     finally:
         os.umask(old)
     assert done == ["make the store with uid map 0:100000:65536, gid map 0:100000:65536"]
@@ -112,7 +112,7 @@ def test_what_is_mounted_below_is_named(hand_made_store):
     task = InitTask(store.home, Wanted(), "unmounted")
     with pytest.raises(LayerInUse, match=f"{merged}/proc is mounted below it"):
         task.plan(task.observe(), True)
-    done, _ = converge(InitTask(store.home, Wanted(), "unmounted", force=True))
+    done, _unused = converge(InitTask(store.home, Wanted(), "unmounted", force=True))
     assert done == ["detach the mount of layer job"]
 
 
@@ -139,7 +139,7 @@ def test_all_goes_children_first(hand_made_store):
         file.write(f"l/{store.links['base']}")
     store.mount("job", "base")
     os.mknod(f"{store.home}/backingFsBlockDev", stat.S_IFBLK | 0o600, os.makedev(7, 0))
-    done, _ = converge(InitTask(store.home, Wanted(), "absent", force=True))
+    done, _unused = converge(InitTask(store.home, Wanted(), "absent", force=True))
     assert done == ["detach the mount of layer job", "remove layer job", "remove layer base", "remove the store"]
     assert not os.path.exists(store.home)
 
