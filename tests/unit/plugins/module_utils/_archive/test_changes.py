@@ -247,7 +247,9 @@ def merged(mounts, layers, target):
 
 def mount(mounts, data, target, flag="rw"):
     options = f"{flag},index=off,redirect_dir=off,metacopy=off,{data}"
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, target], check=True)
+    # By mount(2): fsconfig(2), which newer mount commands use, takes no option beyond 255 bytes.
+    env = {**os.environ, "LIBMOUNT_FORCE_MOUNT2": "always"}
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, target], check=True, env=env)
     mounts.callback(subprocess.run, ["umount", target], check=True)
 
 
