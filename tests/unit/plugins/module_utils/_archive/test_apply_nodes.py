@@ -1,0 +1,274 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is made for an entry: owner, mode, times and xattrs, in whatever directory it lies."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar import (
+    BLOCKDEV,
+    CHAR,
+    DIRECTORY,
+    FIFO,
+    REGULAR,
+    SYMLINK,
+)
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected, NotSupported
+from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.tars import (
+    NS,
+    archive,
+    directory,
+    hardlink,
+    member,
+    pax,
+    reader,
+    record,
+    symlink,
+)
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes devices, owners and trusted xattrs"),
+]
+
+CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")  # cap_net_raw=ep
+ACL = struct.Struct("<HHI")
+NOBODY = 0xFFFFFFFF
+
+
+def acl(*entries):
+    """Return an ACL as the xattr has it: (tag, permissions, id) each. Source: include/uapi/linux/posix_acl_xattr.h."""
+    return b"\2\0\0\0" + b"".join(ACL.pack(*entry) for entry in entries)
+
+
+FOR_USER_5 = acl((1, 7, NOBODY), (2, 6, 5), (4, 5, NOBODY), (16, 7, NOBODY), (32, 0, NOBODY))
+
+
+@pytest.fixture
+def root(tmp_path):
+    path = tmp_path / "diff"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(lambda path: None, id="a plain root"),
+        pytest.param(lambda path: os.chown(path, 0, 7), id="another group"),
+        pytest.param(lambda path: os.chmod(path, 0o2755), id="setgid"),
+        pytest.param(lambda path: os.setxattr(path, "system.posix_acl_default", FOR_USER_5), id="a default ACL"),
+    ]
+)
+def any_root(root, request):
+    """A root that hands down what it may; nothing of that must be seen."""
+    request.param(root)
+    return root
+
+
+def applied(root, *members, **options):
+    return apply_layer(reader(archive(*members)), str(root), **options)
+
+
+KINDS = {
+    "file": (REGULAR, {}),
+    "directory": (DIRECTORY, {}),
+    "fifo": (FIFO, {}),
+    "character device": (CHAR, {"major": 1, "minor": 3}),
+    "block device": (BLOCKDEV, {"major": 259, "minor": 70000}),
+}
+MODES = [0o644, 0o755, 0, 0o777, 0o4755, 0o2755, 0o2745, 0o1777, 0o7777, 0o6111]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("mode", MODES, ids=oct)
+@pytest.mark.parametrize("owner", [(0, 0), (0, 9), (1000, 0), (4294967294, 4294967294)])
+def test_owner_mode_and_time_are_exact(any_root, kind, mode, owner):
+    flag, fields = KINDS[kind]
+    uid, gid = owner
+    name = "d/n/" if flag == DIRECTORY else "d/n"
+    applied(
+        any_root,
+        directory("d/", mode=0o2775, gid=50),
+        member(name, flag, b"x" if flag == REGULAR else b"", mode=mode, uid=uid, gid=gid, **fields),
+        member("d/later"),
+        member("top", flag, mode=mode, uid=uid, gid=gid, **fields),
+    )
+    for path in (any_root / "d/n", any_root / "top"):
+        st = os.lstat(path)
+        assert (stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid) == (mode, uid, gid)
+        assert st.st_mtime_ns == st.st_atime_ns == 1_600_000_000 * NS
+        assert [name for name in os.listxattr(path) if "posix_acl" in name] == []
+        assert (os.major(st.st_rdev), os.minor(st.st_rdev)) == (fields.get("major", 0), fields.get("minor", 0))
+    assert os.stat(any_root / "d").st_mtime_ns == 1_600_000_000 * NS  # although things were made in it
+
+
+def test_parents_nobody_describes_inherit_nothing(any_root):
+    applied(any_root, member("a/b/f"))
+    for path in (any_root / "a", any_root / "a/b", any_root / "a/b/f"):
+        st = os.stat(path)
+        assert (stat.S_IMODE(st.st_mode) & ~0o111, st.st_gid) == (0o644, 0)
+        assert os.listxattr(path) == []
+
+
+def test_symlinks_have_owner_and_time_too(any_root):
+    applied(any_root, symlink("l", "/nowhere/../\udcff", uid=3, gid=4))
+    st = os.lstat(any_root / "l")
+    assert (st.st_uid, st.st_gid, st.st_mtime_ns) == (3, 4, 1_600_000_000 * NS)
+    assert os.readlink(any_root / "l") == "/nowhere/../\udcff"
+
+
+@pytest.mark.parametrize("kind", [REGULAR, DIRECTORY, SYMLINK, FIFO])
+@pytest.mark.parametrize("time", ["1600000000.123456789", "0", "-1.5", "4000000000"])
+def test_times_have_nanoseconds(root, kind, time):
+    entry = member("n", kind, linkname=b"t" if kind == SYMLINK else b"")
+    applied(root, pax(record("mtime", time)), entry)
+    seconds, _, fraction = time.partition(".")
+    expected = abs(int(seconds)) * NS + int(fraction.ljust(9, "0"))
+    assert os.lstat(root / "n").st_mtime_ns == (-expected if time.startswith("-") else expected)
+
+
+@pytest.mark.parametrize("time", [str(2**62), str(-(2**62))])
+def test_a_time_the_filesystem_cannot_hold_is_cut_by_it(root, time):
+    applied(root, pax(record("mtime", time)), member("n"), pax(record("mtime", time)), directory("d/"))
+    assert sorted(os.listdir(root)) == ["d", "n"]
+
+
+class TestXattrs:
+    def test_capabilities_outlive_owner_mode_and_content(self, any_root):
+        xattrs = {b"security.capability": CAPABILITY}
+        applied(any_root, member("ping", body=b"elf", mode=0o4755, uid=1, gid=2, xattrs=xattrs))
+        st = os.stat(any_root / "ping")
+        assert (stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid) == (0o4755, 1, 2)
+        assert os.getxattr(any_root / "ping", "security.capability") == CAPABILITY
+
+    def test_all_others_of_the_header(self, root):
+        applied(
+            root,
+            member("f", xattrs={b"user.note": b"a\0b", b"user.empty": b"", b"trusted.x": b"1"}),
+            directory("d/", xattrs={b"user.note": b"d"}),
+            symlink("l", "t", xattrs={b"trusted.x": b"2"}),
+            member("p", FIFO, xattrs={b"trusted.x": b"3"}),
+        )
+        assert {name: os.getxattr(root / "f", name) for name in os.listxattr(root / "f")} == {
+            "user.note": b"a\0b", "user.empty": b"", "trusted.x": b"1",
+        }  # fmt: skip
+        assert os.getxattr(root / "d", "user.note") == b"d"
+        assert os.getxattr(root / "l", "trusted.x", follow_symlinks=False) == b"2"
+        assert os.getxattr(root / "p", "trusted.x") == b"3"
+
+    @pytest.mark.parametrize("name", ["f", "d/"])
+    @pytest.mark.parametrize("userxattr", [False, True])
+    def test_overlays_own_are_never_taken(self, root, name, userxattr):
+        xattrs = {
+            b"trusted.overlay.opaque": b"y",
+            b"user.overlay.opaque": b"y",
+            b"trusted.overlay.redirect": b"/etc",
+            b"user.overlay.origin": b"x",
+            b"user.overlayfs": b"not overlay's",
+        }
+        applied(root, member(name, DIRECTORY if name == "d/" else REGULAR, xattrs=xattrs), userxattr=userxattr)
+        assert os.listxattr(root / name) == ["user.overlayfs"]
+
+    def test_acls_leave_the_mode_as_it_is_in_the_header(self, root):
+        applied(
+            root,
+            directory("d/", mode=0o750, xattrs={b"system.posix_acl_default": FOR_USER_5}),
+            member("d/f", mode=0o640),
+            member("d/g", mode=0o640, xattrs={b"system.posix_acl_access": FOR_USER_5}),
+        )
+        assert [stat.S_IMODE(os.stat(root / name).st_mode) for name in ("d", "d/f", "d/g")] == [0o750, 0o640, 0o640]
+        assert os.listxattr(root / "d/f") == []
+        assert os.listxattr(root / "d/g") == ["system.posix_acl_access"]
+
+    def test_a_malformed_one_is_the_archives_fault(self, root):
+        with pytest.raises(ArchiveRejected, match=r"entry f: its xattr security.capability is malformed"):
+            applied(root, member("f", xattrs={b"security.capability": b"junk"}))
+
+    def test_a_name_too_long_is_too(self, root):
+        with pytest.raises(ArchiveRejected, match="is malformed"):
+            applied(root, member("f", xattrs={b"user." + b"n" * 300: b""}))
+
+    def test_one_the_filesystem_cannot_hold_is_not(self, root):
+        with pytest.raises(NotSupported, match=r"entry f: the store's filesystem cannot hold its xattr nonsense\.x"):
+            applied(root, member("f", xattrs={b"nonsense.x": b""}))
+
+    def test_one_the_kernel_does_not_allow_is_an_os_error(self, root):
+        with pytest.raises(PermissionError) as caught:
+            applied(root, symlink("dir/l", "t", xattrs={b"user.on-a-symlink": b""}))
+        assert caught.value.filename == "dir/l"
+
+
+class TestHardLinks:
+    @pytest.mark.parametrize("target", ["d/f", "/d/f", "./d/../d/f", "l/f"])
+    def test_to_a_name_in_the_layer(self, root, target):
+        applied(
+            root, member("d/f", body=b"x", mode=0o640), symlink("l", "/d"), hardlink("e/g", target, mode=0o777, uid=9)
+        )
+        assert os.stat(root / "e/g").st_ino == os.stat(root / "d/f").st_ino
+        assert (stat.S_IMODE(os.stat(root / "e/g").st_mode), os.stat(root / "e/g").st_uid) == (0o640, 0)
+
+    def test_to_a_symlink_itself(self, root):
+        applied(root, symlink("l", "/etc/passwd"), hardlink("m", "l"))
+        assert os.readlink(root / "m") == "/etc/passwd"
+
+    def test_over_another_name_of_the_same_file(self, root):
+        applied(root, member("f", body=b"x"), hardlink("g", "f"), hardlink("g", "f"))
+        assert os.stat(root / "g").st_nlink == 2
+
+    @pytest.mark.parametrize(
+        ("members", "message"),
+        [
+            pytest.param([], "hard link to t, which the layer does not have", id="to nothing"),
+            pytest.param([member("x")], "not have", id="to something else"),
+            pytest.param([directory("t/")], "is a directory or a whiteout", id="to a directory"),
+            pytest.param([member(".wh.t")], "is a directory or a whiteout", id="to a whiteout"),
+        ],
+    )
+    def test_bad_targets(self, root, members, message):
+        with pytest.raises(ArchiveRejected, match=f"entry n: .*{message}"):
+            applied(root, *members, hardlink("n", "t"))
+
+    @pytest.mark.parametrize("target", ["../t", "/..", "a/../../t"])
+    def test_targets_outside(self, root, target):
+        (root.parent / "t").touch()
+        with pytest.raises(ArchiveRejected, match="leads out of the layer"):
+            applied(root, hardlink("n", target))
+        assert os.stat(root.parent / "t").st_nlink == 1
+
+    @pytest.mark.parametrize("target", ["/", ".", ""])
+    def test_to_the_root(self, root, target):
+        with pytest.raises(ArchiveRejected, match="is a directory"):
+            applied(root, hardlink("n", target))
+
+    def test_to_a_file_in_a_file(self, root):
+        with pytest.raises(ArchiveRejected, match="does not have"):
+            applied(root, member("f"), hardlink("n", "f/g"))
+
+    def test_to_itself(self, root):
+        with pytest.raises(ArchiveRejected, match="to itself"):
+            applied(root, member("f", body=b"x"), hardlink("./f", "f"))
+        assert (root / "f").read_bytes() == b"x"
+
+    def test_looking_for_a_target_makes_nothing(self, root):
+        with pytest.raises(ArchiveRejected, match="does not have"):
+            applied(root, hardlink("n", "no/such/file"))
+        assert os.listdir(root) == []
+
+
+def test_ids_are_mapped_once_each(root):
+    asked = []
+
+    def map_ids(uid, gid):
+        asked.append((uid, gid))
+        return uid + 100_000, gid + 200_000
+
+    applied(root, member("a", uid=1, gid=2), member("b", uid=1, gid=2), symlink("l", "t", uid=3), map_ids=map_ids)
+    assert asked == [(0, 0), (1, 2), (3, 0)]
+    for name, owner in (("a", (100_001, 200_002)), ("b", (100_001, 200_002)), ("l", (100_003, 200_000))):
+        assert (os.lstat(root / name).st_uid, os.lstat(root / name).st_gid) == owner

@@ -1,0 +1,176 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directory nothing may leave: where paths lead, and what removing takes along."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply_root import MAX_SYMLINKS, Root
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A directory with a victim in it, and the root beside; whatever is done, it stays as it is."""
+    path = tmp_path / "outside"
+    (path / "dir").mkdir(parents=True)
+    (path / "file").write_text("victim")
+    before = [os.lstat(path / name)[:9] for name in ("", "dir", "file")]
+    yield path
+    assert [os.lstat(path / name)[:9] for name in ("", "dir", "file")] == before
+    assert sorted(os.listdir(path)) == ["dir", "file"]
+
+
+@pytest.fixture
+def base(tmp_path):
+    path = tmp_path / "diff"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def root(base):
+    with Root(str(base), (0, 0), "trusted.overlay.opaque") as opened:
+        yield opened
+
+
+def where(directory):
+    return os.readlink(f"/proc/self/fd/{directory.fd}")
+
+
+class TestPaths:
+    @pytest.mark.parametrize(
+        ("links", "path", "leads_to"),
+        [
+            pytest.param({}, b"a/b", "a/b", id="no symlink"),
+            pytest.param({"l": "a/b"}, b"l", "a/b", id="relative"),
+            pytest.param({"l": "/a/b"}, b"l", "a/b", id="absolute"),
+            pytest.param({"l": "/"}, b"l/a", "a", id="the root"),
+            pytest.param({"l": "../../../../a"}, b"l/b", "a/b", id="up beyond the root"),
+            pytest.param({"a/l": "../x"}, b"a/l", "x", id="up within"),
+            pytest.param({"m": "a/b", "l": "m/../c"}, b"l", "a/c", id="up from where another leads"),
+            pytest.param({"m": "/l", "l": "a"}, b"m/b", "a/b", id="one to another"),
+            pytest.param({"l": "a//b/./"}, b"l", "a/b", id="untidy"),
+        ],
+    )
+    def test_symlinks_lead_where_they_would_in_a_chroot(self, base, root, links, path, leads_to):
+        os.makedirs(base / "a/b")
+        for name, target in links.items():
+            os.symlink(target, base / name)
+        for _ in range(2):  # the second time from the cache
+            found = root.directory(path)
+            assert where(found) == str(base / leads_to)
+            assert found.path == os.fsencode(leads_to)
+
+    def test_never_out_of_it(self, base, root, outside):
+        for number, target in enumerate((str(outside), f"../{outside.name}", f"a/../../../{outside.name}")):
+            os.symlink(target, base / f"l{number}")
+            assert where(root.directory(b"l%d/dir" % number)).startswith(str(base) + "/")
+
+    def test_not_through_magic_links_either(self, base, root, outside):
+        fd = os.open(outside, os.O_RDONLY)
+        os.symlink(f"/proc/self/fd/{fd}", base / "l")
+        assert where(root.directory(b"l")) == f"{base}/proc/self/fd/{fd}"
+        os.close(fd)
+
+    def test_missing_ones_are_only_made_on_demand(self, base, root):
+        with pytest.raises(FileNotFoundError):
+            root.directory(b"a/b", make=False)
+        assert os.listdir(base) == []
+
+    def test_as_many_symlinks_as_the_kernel_follows(self, base, root):
+        for number in range(MAX_SYMLINKS + 1):
+            os.symlink(f"l{number - 1}" if number else ".", base / f"l{number}")
+        assert where(root.directory(b"l%d" % (MAX_SYMLINKS - 1))) == str(base)
+        with pytest.raises(OSError) as caught:
+            root.directory(b"l%d" % MAX_SYMLINKS)
+        assert caught.value.errno == errno.ELOOP
+        with pytest.raises(OSError) as caught:
+            os.stat(base / f"l{MAX_SYMLINKS}")
+        assert caught.value.errno == errno.ELOOP
+
+    def test_a_growing_path_ends_too(self, base, root):
+        os.symlink("l/x", base / "l")
+        with pytest.raises(OSError) as caught:
+            root.directory(b"l")
+        assert caught.value.errno == errno.ELOOP
+
+
+class TestRemoving:
+    def test_a_symlink_goes_not_what_it_leads_to(self, base, root, outside):
+        os.symlink(outside, base / "l")
+        root.remove(root.top, b"l")
+        assert os.listdir(base) == []
+
+    def test_a_tree_goes_with_its_symlinks(self, base, root, outside):
+        os.makedirs(base / "d/e/f")
+        os.symlink(outside, base / "d/e/l")
+        os.link(outside / "file", base / "d/e/file")
+        root.remove(root.top, b"d")
+        assert os.listdir(base) == []
+        assert os.stat(outside / "file").st_nlink == 1
+
+    def test_a_deep_tree_goes(self, base, root):
+        with contextlib.ExitStack() as stack:
+            fd = os.open(base, os.O_RDONLY)
+            for _ in range(300):
+                os.mkdir("d" * 100, dir_fd=fd)
+                inner = os.open("d" * 100, os.O_RDONLY, dir_fd=fd)
+                stack.callback(os.close, inner)
+                os.close(fd) if _ == 0 else None
+                fd = inner
+        root.remove(root.top, b"d" * 100)
+        assert os.listdir(base) == []
+
+    def test_nothing_is_an_error(self, root):
+        with pytest.raises(FileNotFoundError):
+            root.remove(root.top, b"missing")
+
+    def test_the_cache_forgets_what_is_gone(self, base, root):
+        os.makedirs(base / "a/b")
+        os.symlink("a", base / "l")
+        before = root.directory(b"l/b")
+        root.remove(root.top, b"l")
+        os.mkdir(base / "l")
+        assert root.directory(b"l/b").path == b"l/b"
+        root.remove(root.top, b"a")
+        again = root.directory(b"a/b")
+        assert os.fstat(again.fd).st_nlink > 0
+        assert os.fstat(before.fd).st_nlink == 0  # still open, and gone
+
+    def test_times_of_what_is_gone_are_gone(self, base, root):
+        for name in (b"a", b"b"):
+            made, is_new = root.make_directory(root.top, name, 0o700)
+            assert is_new
+            root.set_time(made, 7)
+        root.remove(root.top, b"a")
+        os.symlink("b", base / "a")
+        os.utime(base / "a", ns=(9, 9), follow_symlinks=False)
+        root.set_times()
+        assert (os.lstat(base / "a").st_mtime_ns, os.stat(base / "b").st_mtime_ns) == (9, 7)
+
+
+def test_a_directory_in_place_of_anything_else_is_opaque(base, root):
+    (base / "f").touch()
+    made, is_new = root.make_directory(root.top, b"f", 0o700)
+    assert is_new
+    assert os.getxattr(made.fd, "trusted.overlay.opaque") == b"y"
+    _, is_new = root.make_directory(root.top, b"f", 0o755)
+    assert not is_new
+    assert stat.S_IMODE(os.stat(base / "f").st_mode) == 0o700
+
+
+def test_directories_close_when_the_root_does(base):
+    before = os.listdir("/proc/self/fd")
+    with Root(str(base), (0, 0), "trusted.overlay.opaque") as root:
+        kept = root.directory(b"a/b/c")
+        assert len(os.listdir("/proc/self/fd")) == len(before) + 4
+    assert os.listdir("/proc/self/fd") == before
+    assert kept.fd == -1
