@@ -49,25 +49,28 @@ class TestPaths:
     @pytest.mark.parametrize(
         ("links", "path", "leads_to"),
         [
-            pytest.param({}, b"a/b", "a/b", id="no symlink"),
-            pytest.param({"l": "a/b"}, b"l", "a/b", id="relative"),
-            pytest.param({"l": "/a/b"}, b"l", "a/b", id="absolute"),
-            pytest.param({"l": "/"}, b"l/a", "a", id="the root"),
-            pytest.param({"l": "../../../../a"}, b"l/b", "a/b", id="up beyond the root"),
-            pytest.param({"a/l": "../x"}, b"a/l", "x", id="up within"),
-            pytest.param({"m": "a/b", "l": "m/../c"}, b"l", "a/c", id="up from where another leads"),
-            pytest.param({"m": "/l", "l": "a"}, b"m/b", "a/b", id="one to another"),
-            pytest.param({"l": "a//b/./"}, b"l", "a/b", id="untidy"),
+            pytest.param({}, "A/b", "A/b", id="no symlink"),
+            pytest.param({"l": "A/b"}, "l", "A/b", id="relative"),
+            pytest.param({"l": "/A/b"}, "l", "A/b", id="absolute"),
+            pytest.param({"l": "/"}, "l/A", "A", id="the root"),
+            pytest.param({"l": "../../../../A"}, "l/b", "A/b", id="up beyond the root"),
+            pytest.param({"A/l": "../x"}, "A/l", "x", id="up within"),
+            pytest.param({"m": "A/b", "l": "m/../c"}, "l", "A/c", id="up from where another leads"),
+            pytest.param({"m": "/L", "L": "A"}, "m/b", "A/b", id="one to another"),
+            pytest.param({"l": "A//b/./"}, "l", "A/b", id="untidy"),
         ],
     )
     def test_symlinks_lead_where_they_would_in_a_chroot(self, base, root, links, path, leads_to):
-        os.makedirs(base / "a/b")
+        def there(text):  # no absolute target exists outside: a way out must fail the test, not harm the machine
+            return text.replace("A", "strata-a").replace("L", "strata-l")
+
+        os.makedirs(base / there("A/b"))
         for name, target in links.items():
-            os.symlink(target, base / name)
+            os.symlink(there(target), base / there(name))
         for _ in range(2):  # the second time from the cache
-            found = root.directory(path)
-            assert where(found) == str(base / leads_to)
-            assert found.path == os.fsencode(leads_to)
+            found = root.directory(there(path).encode())
+            assert where(found) == str(base / there(leads_to))
+            assert found.path == there(leads_to).encode()
 
     def test_never_out_of_it(self, base, root, outside):
         for number, target in enumerate((str(outside), f"../{outside.name}", f"a/../../../{outside.name}")):

@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Archives as files: what they are, both digests, and that the bytes depend on the content alone."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import hashlib
+import io
+import lzma
+import os
+import shutil
+import subprocess
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.compression import (
+    LEVELS,
+    ArchiveReader,
+    ArchiveWriter,
+    check_level,
+    compression_of,
+)
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected, InvalidInput, NotSupported
+
+NEEDS_ZSTD = pytest.mark.skipif(not shutil.which("zstd"), reason="needs zstd")
+TAR = b"".join(b"%d" % number for number in range(200_000))  # more than a piece, and compressible
+
+
+def zstd(data):
+    return subprocess.run(["zstd", "-q", "-c"], input=data, capture_output=True, check=True).stdout
+
+
+COMPRESSIONS = [
+    pytest.param("none", bytes, id="none"),
+    pytest.param("gzip", gzip.compress, id="gzip"),
+    pytest.param("bzip2", bz2.compress, id="bzip2"),
+    pytest.param("xz", lzma.compress, id="xz"),
+    pytest.param("zstd", zstd, id="zstd", marks=NEEDS_ZSTD),
+]
+
+
+def sha256(data):
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def in_pieces(data, most):
+    stream = io.BytesIO(data)
+    return lambda size: stream.read(min(size, most))
+
+
+def read_all(archive):
+    return b"".join(iter(lambda: archive.read(10_000), b""))
+
+
+def compressed(data, compression="none", level=None, piece=70_000):
+    out = io.BytesIO()
+    with ArchiveWriter(out.write, compression, level) as writer:
+        for at in range(0, len(data), piece):
+            writer.write(memoryview(data)[at : at + piece])
+        writer.finish()
+        assert (writer.digest, writer.diff_id) == (sha256(out.getvalue()), sha256(data))
+    return out.getvalue()
+
+
+class TestMagic:
+    @pytest.mark.parametrize(
+        ("head", "compression"),
+        [
+            pytest.param(b"", "none", id="an empty file"),
+            pytest.param(b"dir/" + bytes(96), "none", id="a tar"),
+            pytest.param(b"\x1f\x8b\x08\x00", "gzip", id="gzip"),
+            pytest.param(b"\x1f\x8b\x07\x00", "none", id="gzip, but no deflate"),
+            pytest.param(b"BZh91AY&", "bzip2", id="bzip2"),
+            pytest.param(b"\xfd7zXZ\x00\x00\x04", "xz", id="xz"),
+            pytest.param(b"\x28\xb5\x2f\xfd\x04\x58", "zstd", id="zstd"),
+            pytest.param(b"\x50\x2a\x4d\x18\x04\0\0\0", "zstd", id="zstd's first skippable frame"),
+            pytest.param(b"\x5f\x2a\x4d\x18\x04\0\0\0", "zstd", id="zstd's last skippable frame"),
+            pytest.param(b"\x60\x2a\x4d\x18\x04\0\0\0", "none", id="one further"),
+            pytest.param(b"\x50\x2a\x4d\x18", "none", id="a skippable frame without size"),
+        ],
+    )
+    def test_it_tells_the_compression(self, head, compression):
+        assert compression_of(head) == compression
+
+    @pytest.mark.parametrize(("compression", "compress"), COMPRESSIONS)
+    def test_what_the_tools_write_is_told(self, compression, compress):
+        assert compression_of(compress(TAR)[:8]) == compression
+
+
+class TestReading:
+    @pytest.mark.parametrize(("compression", "compress"), COMPRESSIONS)
+    @pytest.mark.parametrize("most", [1, 5, 1000, 10**7])
+    def test_content_and_digests(self, compression, compress, most):
+        tar = TAR[: 2000 if most < 1000 else None]
+        file = compress(tar)
+        with ArchiveReader(in_pieces(file, most)) as archive:
+            assert archive.compression == compression
+            assert read_all(archive) == tar
+            archive.drain()
+            assert (archive.digest, archive.diff_id) == (sha256(file), sha256(tar))
+
+    @pytest.mark.parametrize(("compression", "compress"), COMPRESSIONS)
+    def test_draining_after_a_part(self, compression, compress):
+        file = compress(TAR)
+        with ArchiveReader(io.BytesIO(file).read) as archive:
+            assert archive.read(512) == TAR[:512]
+            archive.drain()
+            assert (archive.digest, archive.diff_id) == (sha256(file), sha256(TAR))
+            assert archive.read(512) == b""
+
+    @pytest.mark.parametrize(("compression", "compress"), COMPRESSIONS)
+    def test_no_more_than_asked_for(self, compression, compress):
+        with ArchiveReader(io.BytesIO(compress(TAR)).read) as archive:
+            assert max(len(piece) for piece in iter(lambda: archive.read(1000), b"")) == 1000
+
+    def test_an_empty_file_is_an_empty_tar(self):
+        with ArchiveReader(io.BytesIO(b"").read) as archive:
+            assert archive.read(10) == b""
+            assert archive.diff_id == archive.digest == sha256(b"")
+
+    @NEEDS_ZSTD
+    def test_closing_before_the_end_ends_the_tool(self):
+        archive = ArchiveReader(io.BytesIO(zstd(os.urandom(10**7))).read)
+        archive.read(10)
+        archive.close()
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+
+    @NEEDS_ZSTD
+    def test_a_file_that_cannot_be_read_is_an_os_error(self):
+        file = io.BytesIO(zstd(TAR))
+
+        def read(size):
+            piece = file.read(min(size, 1000))
+            if file.tell() > 20_000:
+                raise OSError(5, "Input/output error", "layer.tar.zst")
+            return piece
+
+        with ArchiveReader(read) as archive, pytest.raises(OSError, match=r"Input/output error: 'layer.tar.zst'"):
+            archive.drain()
+
+
+class TestWriting:
+    @pytest.mark.parametrize(
+        ("compression", "back"),
+        [
+            pytest.param("none", bytes, id="none"),
+            pytest.param("gzip", gzip.decompress, id="gzip"),
+            pytest.param(
+                "zstd",
+                lambda data: subprocess.run(["zstd", "-dqc"], input=data, capture_output=True, check=True).stdout,
+                id="zstd",
+                marks=NEEDS_ZSTD,
+            ),
+        ],
+    )
+    def test_others_read_it_and_so_do_we(self, compression, back):
+        file = compressed(TAR, compression)
+        assert back(file) == TAR
+        with ArchiveReader(io.BytesIO(file).read) as archive:
+            assert archive.compression == compression
+            assert read_all(archive) == TAR
+
+    @pytest.mark.parametrize("compression", ["none", "gzip", pytest.param("zstd", marks=NEEDS_ZSTD)])
+    def test_the_bytes_depend_on_the_tar_alone(self, compression, monkeypatch):
+        first = compressed(TAR, compression)
+        monkeypatch.setenv("ZSTD_CLEVEL", "19")
+        monkeypatch.setenv("ZSTD_NBTHREADS", "2")
+        assert compressed(TAR, compression, piece=1_000_000) == first
+
+    def test_a_gzip_file_holds_no_name_and_no_time(self):
+        assert compressed(TAR, "gzip")[:10] == b"\x1f\x8b\x08\x00\0\0\0\0\x00\x03"
+
+    @pytest.mark.parametrize("compression", ["gzip", pytest.param("zstd", marks=NEEDS_ZSTD)])
+    def test_levels_differ_and_the_default_is_the_tools(self, compression):
+        low, high = (compressed(TAR, compression, level) for level in (LEVELS[compression][0], LEVELS[compression][-1]))
+        assert low != high
+        assert compressed(TAR, compression) == compressed(TAR, compression, {"gzip": 6, "zstd": 3}[compression])
+
+    def test_an_empty_tar(self):
+        assert compressed(b"") == b""
+        assert gzip.decompress(compressed(b"", "gzip")) == b""
+
+    @pytest.mark.parametrize("compression", ["none", "gzip", pytest.param("zstd", marks=NEEDS_ZSTD)])
+    def test_a_failing_write_is_not_hidden(self, compression):
+        noise = os.urandom(4_000_000)
+        with contextlib.ExitStack() as stack:
+            full = stack.enter_context(open("/dev/full", "wb", buffering=0))
+            writer = stack.enter_context(ArchiveWriter(full.write, compression))
+            stack.enter_context(pytest.raises(OSError, match="No space left"))
+            for at in range(0, len(noise), 65536):
+                writer.write(noise[at : at + 65536])
+            writer.finish()
+
+    @NEEDS_ZSTD
+    def test_closing_before_the_end_ends_the_tool(self):
+        with ArchiveWriter(io.BytesIO().write, "zstd") as writer:
+            writer.write(TAR)
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+
+
+class TestLevels:
+    @pytest.mark.parametrize(("compression", "level"), [("none", None), ("gzip", 1), ("gzip", 9), ("zstd", 19), ("zstd", None)])  # fmt: skip  # noqa: E501
+    def test_good(self, compression, level):
+        check_level(compression, level, "compression_level")
+
+    @pytest.mark.parametrize(
+        ("compression", "level"),
+        [("none", 0), ("none", 6), ("gzip", 0), ("gzip", 10), ("gzip", -1), ("zstd", 0), ("zstd", 20)],
+    )
+    def test_bad(self, compression, level):
+        with pytest.raises(InvalidInput, match=r"^compression_level: ") as caught:
+            check_level(compression, level, "compression_level")
+        assert caught.value.hint
+
+
+def test_without_zstd_reading_and_writing_say_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    archive = ArchiveReader(io.BytesIO(b"\x28\xb5\x2f\xfd" + bytes(20)).read)
+    for use in (lambda: archive.read(1), lambda: ArchiveWriter(io.BytesIO().write, "zstd")):
+        with pytest.raises(NotSupported, match="command zstd") as caught:
+            use()
+        assert "install" in caught.value.hint
+
+
+def test_what_is_told_by_its_magic_but_is_not_is_rejected():
+    with ArchiveReader(io.BytesIO(b"BZh9 and more").read) as archive, pytest.raises(ArchiveRejected, match="bzip2"):
+        archive.read(1)

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.digests import Digest, chain_id, check_digest
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
+
+EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_digest_grows():
+    digest = Digest()
+    assert (str(digest), digest.size) == (EMPTY, 0)
+    digest.update(b"ab")
+    digest.update(memoryview(b"c"))
+    assert (str(digest), digest.size) == (f"sha256:{hashlib.sha256(b'abc').hexdigest()}", 3)
+
+
+def test_the_chain_id_of_a_base_is_its_diff_id():
+    assert chain_id(None, EMPTY) == EMPTY
+
+
+def test_a_chain_id_is_that_of_the_oci_specification():
+    first, second = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+    expected = hashlib.sha256(f"{first} {second}".encode()).hexdigest()
+    assert chain_id(chain_id(None, first), second) == f"sha256:{expected}"
+
+
+def test_a_digest_passes():
+    assert check_digest(EMPTY, "diff_id") == EMPTY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "sha256:",
+        EMPTY[:-1],
+        EMPTY + "0",
+        EMPTY + "\n",
+        EMPTY.upper(),
+        EMPTY[7:],
+        "sha512:" + "a" * 128,
+        "sha256:" + "g" * 64,
+        "sha256:" + "\u0661" * 64,
+        " " + EMPTY,
+    ],
+)
+def test_anything_else_is_refused(text):
+    with pytest.raises(InvalidInput, match=r"^diff_id: "):
+        check_digest(text, "diff_id")
