@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Digests of layers: diff id, chain id, digest of a file. PRIVATE to the collection.
+"""Digests of layers: diff id, digest of a file. PRIVATE to the collection.
 
-Source: OCI image specification, "Digests" and "Layer ChainID".
+Source: OCI image specification, "Digests".
 """
 
 from __future__ import annotations
@@ -45,12 +45,3 @@ def check_digest(text: str, option_name: str) -> str:
             hint="give sha256: and 64 lower-case hexadecimal digits",
         )
     return text
-
-
-def chain_id(parent_chain_id: str | None, diff_id: str) -> str:
-    """Return the chain id of a layer: what it and all it is built on hold. *parent_chain_id* is None for a base."""
-    if parent_chain_id is None:
-        return diff_id
-    digest = Digest()
-    digest.update(f"{parent_chain_id} {diff_id}".encode())
-    return str(digest)

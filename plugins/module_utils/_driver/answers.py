@@ -20,7 +20,9 @@ import stat
 import typing as t
 
 from .._linux import module
+from .._linux.boot import boot_id
 from .._linux.quiet import read_quietly
+from .._store.own_file import replace_unsynced
 from .filesystem import Filesystem
 
 DIRECTORY = "/run/strata-overlay2"
@@ -101,12 +103,7 @@ def save(directory: str, filesystem: Filesystem, answers: Answers) -> None:
             os.mkdir(directory, 0o700)
         if not _is_private(os.lstat(directory)):
             return
-        path = _path(directory, filesystem)
-        # One name for all: what a killed run left is overwritten, and two runs at once write the same.
-        fd = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(fd, "w", encoding="ascii") as file:
-            file.write(text)
-        os.rename(path + ".new", path)
+        replace_unsynced(_path(directory, filesystem), text)  # two runs at once write the same
 
 
 def _is_private(found: os.stat_result) -> bool:
@@ -126,11 +123,9 @@ def _is_sound(answers: Answers) -> bool:
 
 
 def _true_for(filesystem: Filesystem) -> dict[str, t.Any]:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        boot_id = file.read().strip()
     return {
         "format": FORMAT,
-        "boot_id": boot_id,
+        "boot_id": boot_id(),
         "kernel": os.uname().release,
         "user_namespace": os.stat("/proc/self/ns/user").st_ino,
         "filesystem": [filesystem.kind, filesystem.dev, filesystem.fsid],

@@ -21,8 +21,9 @@ from .._archive.export import export_layer, tree_size
 from .._errors import DigestMismatch, InvalidInput, printable
 from .._linux.quiet import open_quietly
 from .._linux.rename import exchange
-from .._store.layout import DIFF, OWN_FILE
-from .._store.own_file import replace_file, sync_directory
+from .._store.layer import record_content
+from .._store.layout import DIFF
+from .._store.own_file import sync_directory
 from .run import Run
 from .settings import Settings, to_container, to_host
 from .state import Action, LayerState
@@ -177,13 +178,11 @@ class ApplyArchive(Action):
         self._check("digest", self.source.digest, self.digest)
 
     def commit(self, run: Run) -> None:
-        own = f"{run.home}/{self.layer.id}/{OWN_FILE}"
-        record: dict[str, t.Any] = {"read_write": self.layer.read_write}
-        replace_file(own, record)  # what is written next to it is no longer, or not yet, true
+        record_content(run.home, self.layer.id)  # what is written next to it is no longer, or not yet, true
         exchange(os.path.join(run.staging(self.layer.id), DIFF), f"{run.home}/{self.layer.id}/{DIFF}")
         sync_directory(f"{run.home}/{self.layer.id}")
         if not self.source.merge:
-            replace_file(own, {**record, "diff_id": self.diff_id, "digest": self.digest})
+            record_content(run.home, self.layer.id, self.diff_id, self.digest)
 
     def _check(self, name: str, wanted: str | None, found: str) -> None:
         if wanted is not None and wanted != found:

@@ -15,9 +15,9 @@ import typing as t
 
 from .._errors import InvalidInput, NotSupported, StoreCorrupt, printable
 from .._linux import mount, mountinfo
+from .._store.layout import DIFF, LAYER_ID, LINK_NAME
 
-_LINK = re.compile(r"[A-Z2-7]{26}")
-_LINK_TARGET = re.compile(r"\.\./([A-Za-z0-9][A-Za-z0-9_.-]{0,254})/diff")
+_LINK_TARGET = re.compile(rf"\.\./({LAYER_ID.pattern})/{DIFF}")
 _LABEL = re.compile(r"[ !#-\[\]-~]+")  # printable ASCII without " and \, for which mount data knows no escape
 
 
@@ -172,7 +172,7 @@ _REMOVE = "the file lower beside its diff is damaged: put it back from a backup,
 
 def _layer_behind(home: str, id: str, link: str) -> str:
     """Return the layer that l/<link> leads to, or raise StoreCorrupt with the reason why it leads nowhere."""
-    if not _LINK.fullmatch(link):
+    if not LINK_NAME.fullmatch(link):
         raise _corrupt(home, id, link, "is no name of a link", _REMOVE)
     relink = f'make it a symlink to "../<layer>/diff" of the layer whose file link holds {link}; without one it is lost'
     try:

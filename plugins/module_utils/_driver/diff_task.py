@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from .._errors import ArchiveRejected, InvalidInput, LayerInUse, NotSupported, printable
-from .._store.layout import check_home, check_id, require_store
+from .._store.layout import DIFF, check_home, check_id, require_store
 from .._store.lock import layer_not_found
 from . import content, probe
 from .look import look
@@ -19,17 +19,13 @@ from .state import LayerState, Plan, StoreState
 
 
 class DiffState(t.NamedTuple):
-    """A layer's store, and what is known of its content.
-
-    holds: for an export, whether the file already holds this content; unknown (None) before it was compared.
-    """
+    """A layer's store, and what is known of its content."""
 
     store: StoreState
     settings: Settings
     features: probe.Features
     diff_id: str | None = None
     digest: str | None = None
-    holds: bool | None = None
 
 
 class _DiffTask:
@@ -111,9 +107,9 @@ class ExportTask(_DiffTask):
         if current is not None or predicting:
             diff_id = content.layer_diff_id(self.home, layer, have.settings, userxattr)
         if current is not None and current[1:] == (diff_id, self._compression):
-            return Plan((), have._replace(diff_id=diff_id, digest=current[0], holds=True))
+            return Plan((), have._replace(diff_id=diff_id, digest=current[0]))
         self._action = content.WriteArchive(layer, self.dest, self._compression, self._level, have.settings, userxattr)
-        return Plan((self._action,), have._replace(diff_id=diff_id, digest=None, holds=True), long=True)
+        return Plan((self._action,), have._replace(diff_id=diff_id, digest=None), long=True)
 
     def difference(self, before: DiffState, after: DiffState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
         """Return whether the file holds the layer's content."""
@@ -127,14 +123,7 @@ class ExportTask(_DiffTask):
         diff_id, digest = after.diff_id, after.digest
         if self._action is not None and not predicting:
             diff_id, digest = self._action.diff_id, self._action.digest
-        found = self.content(have)
-        return {
-            "diff_id": diff_id,
-            "digest": digest,
-            "size": found.size,
-            "native": True,
-            "summary": found.summary,
-        }
+        return _reported(self.content(have), diff_id, digest)
 
     def _current(self) -> tuple[str, str, str] | None:
         """Return digest, diff id and compression of what dest holds; None if that is no layer's tar."""
@@ -179,15 +168,8 @@ class ApplyTask(_DiffTask):
         """See Task."""
         if self._action is not None and predicting:
             return {"diff_id": self._source.diff_id, "digest": self._source.digest, "size": None, "native": True}
-        found = self.content(after)
         digests = (self._action.diff_id, self._action.digest) if self._action else (after.diff_id, after.digest)
-        return {
-            "diff_id": digests[0],
-            "digest": digests[1],
-            "size": found.size,
-            "native": True,
-            "summary": found.summary,
-        }
+        return _reported(self.content(after), *digests)
 
     def _is_applied(self, layer: LayerState) -> bool:
         source = self._source
@@ -202,7 +184,7 @@ class ApplyTask(_DiffTask):
         check_unused(layer, store, "change the content of")
         if not layer.committed:
             return
-        if os.listdir(os.path.join(self.home, layer.id, "diff")):
+        if os.listdir(os.path.join(self.home, layer.id, DIFF)):
             raise LayerInUse(
                 f"layer {layer.id} is sealed and has content",
                 hint="apply the tar to a new layer",
@@ -233,11 +215,16 @@ class InspectTask(_DiffTask):
     def report(self, have: DiffState, after: DiffState, predicting: bool) -> dict[str, t.Any]:
         """See Task."""
         found = self.content(have)
-        return {
-            "diff_id": have.diff_id,
-            "digest": have.digest,
-            "size": found.size,
-            "native": True,
-            "summary": found.summary,
-            "changes": [{"kind": kind, "path": path} for kind, path in found.changes],
-        }
+        changes = [{"kind": kind, "path": path} for kind, path in found.changes]
+        return {**_reported(found, have.diff_id, have.digest), "changes": changes}
+
+
+def _reported(found: content.Content, diff_id: str | None, digest: str | None) -> dict[str, t.Any]:
+    """Return the results that all states have."""
+    return {
+        "diff_id": diff_id,
+        "digest": digest,
+        "size": found.size,
+        "native": True,
+        "summary": found.summary,
+    }

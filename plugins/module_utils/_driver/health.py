@@ -10,7 +10,6 @@ import stat
 import typing as t
 
 from .._errors import StoreCorrupt, printable
-from .._linux import mountinfo
 from .._store import staging
 from .._store.layer import Layer, all_links, examine
 from .._store.layout import (
@@ -22,13 +21,13 @@ from .._store.layout import (
     LINKS,
     LINKS_MODE,
     LOWER,
-    MERGED,
     OWN_FILE,
     WORK,
     layer_ids,
 )
 from . import holders
 from .mount_actions import MARKER
+from .observe import Observer
 from .settings import read_settings
 
 _REMOVE = "put it back from a backup, or remove the layer and all built on it and make them anew"
@@ -56,7 +55,7 @@ class _Examination:
         self.links = all_links(home)
         self.layers: dict[str, Layer] = {}
         self.unread: set[str] = set()
-        self._mounts = {mount.mount_point: mount for mount in mountinfo.read() if mount.fstype == "overlay"}
+        self._mount = Observer(home).mount
 
     def findings(self) -> list[Finding]:
         damage = list(self._of_files())
@@ -175,7 +174,7 @@ class _Examination:
                 hint = "overlay2_layer with state: committed writes it; until then the children stand for it"
                 yield self._found("unsealed_parent", layer.id, f"{layer.id}/{COMMITTED}", message, hint)
             path = f"{layer.id}/{MARKER}"
-            mount = self._mounts.get(f"{self.home}/{layer.id}/{MERGED}")
+            mount = self._mount(layer.id)
             if mount is None and os.path.lexists(f"{self.home}/{path}"):
                 message = f"layer {layer.id} was mounted volatile and not unmounted in order: content may be lost"
                 hint = "check the content, then mount it with force: true"

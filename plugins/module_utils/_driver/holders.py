@@ -17,8 +17,10 @@ import os
 import typing as t
 
 from .._errors import InvalidInput, printable
+from .._linux.boot import boot_id
 from .._linux.quiet import read_quietly
 from .._store.layout import HOLDERS
+from .._store.own_file import replace_unsynced
 
 FORMAT = 1
 NAME_MAX = 255  # characters
@@ -55,12 +57,8 @@ def write(home: str, id: str, holders: t.Iterable[str]) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         return
-    text = json.dumps({"boot_id": _boot_id(), "format": FORMAT, "holders": names}, sort_keys=True) + "\n"
-    # One name for all: what a killed run left is overwritten, never piled up.
-    fd = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(fd, "w", encoding="ascii") as file:
-        file.write(text)
-    os.rename(path + ".new", path)
+    text = json.dumps({"boot_id": boot_id(), "format": FORMAT, "holders": names}, sort_keys=True) + "\n"
+    replace_unsynced(path, text)
 
 
 def _read(home: str, id: str) -> tuple[str, ...] | None:
@@ -73,7 +71,7 @@ def _read(home: str, id: str) -> tuple[str, ...] | None:
         found = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("boot_id") != _boot_id():
+    if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("boot_id") != boot_id():
         return None
     names = found.get("holders")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -82,8 +80,3 @@ def _read(home: str, id: str) -> tuple[str, ...] | None:
         return tuple(sorted({check_holder(name) for name in names}))
     except InvalidInput:
         return None
-
-
-def _boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()

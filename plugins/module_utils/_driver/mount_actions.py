@@ -13,8 +13,8 @@ import typing as t
 from .._errors import LayerInUse, printable
 from .._linux.mount import MS_RDONLY
 from .._linux.mountinfo import is_below
-from .._store.layout import MERGED, MERGED_MODE, OWN_FILE, WORK
-from .._store.own_file import read_file, replace_file
+from .._store.layer import record_content
+from .._store.layout import MERGED, MERGED_MODE, WORK
 from .._store.staging import delete_tree
 from . import holders
 from .describe import MountDescription, perform
@@ -67,8 +67,7 @@ class ForgetContent(Action):
         return f"forget the diff id of layer {self.layer_id}"
 
     def commit(self, run: Run) -> None:
-        path = os.path.join(run.home, self.layer_id, OWN_FILE)
-        replace_file(path, {**(read_file(path) or {}), "diff_id": None, "digest": None})
+        record_content(run.home, self.layer_id)
 
 
 class Unmount(Action):

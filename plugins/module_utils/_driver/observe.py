@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import typing as t
 
 from .._linux import mountinfo
 from .._store.layer import Store
@@ -67,14 +66,6 @@ class Observer:
         """Return the ids of the layers right above, sorted. Raises StoreCorrupt, OSError."""
         found = self.store.layer(layer_id)
         return self.store.children.get(found.link, ()) if found else ()
-
-    def above(self, layer_id: str) -> t.Iterator[str]:
-        """Yield the ids of all layers that are built on this one, children before what is on them."""
-        todo = [layer_id]
-        while todo:
-            children = self.children(todo.pop())
-            yield from children
-            todo += children
 
     def _chain_id(self, layer_id: str) -> str | None:
         todo = [layer_id]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading layer directories, and telling what is damaged in them. Nothing here repairs. PRIVATE to the collection."""
+"""Layer directories: reading them, telling what is damaged, keeping our record. Nothing here repairs. PRIVATE."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typing as t
 from .._errors import StoreCorrupt, printable
 from .._linux.quiet import read_quietly
 from .layout import COMMITTED, DIFF, LINK, LINK_NAME, LINKS, LOWER, MAX_DEPTH, OWN_FILE, layer_ids, names_in
-from .own_file import read_file
+from .own_file import read_file, replace_file
 
 _REPAIR = "restore the file, or remove the layer and all built on it and make them anew"
 
@@ -143,6 +143,12 @@ def examine(home: str, layer_id: str) -> tuple[Layer | None, list[Damage]]:
     own = read_file(f"{directory}/{OWN_FILE}") or {}
     record = Record(own.get("read_write"), own.get("diff_id"), own.get("digest"))
     return Layer(layer_id, link, lowers, os.path.lexists(f"{directory}/{COMMITTED}"), record), damage
+
+
+def record_content(home: str, layer_id: str, diff_id: str | None = None, digest: str | None = None) -> None:
+    """Keep, durably, the digests of a layer's whole content; None erases them. Raises StoreCorrupt, OSError."""
+    path = f"{home}/{layer_id}/{OWN_FILE}"
+    replace_file(path, {**(read_file(path) or {}), "diff_id": diff_id, "digest": digest})
 
 
 def link_target(home: str, link: str) -> str | None:

@@ -56,7 +56,7 @@ DIFF_MODE = 0o755
 MAX_DEPTH = 128  # lowers: moby's limit, so that dockerd can mount whatever we make
 
 LINK_NAME = re.compile(r"[A-Z2-7]{26}")
-_LAYER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+LAYER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _RESERVED_IDS = (LINKS, QUOTA_DEVICE)
 LOST_AND_FOUND = "lost+found"  # in the root directory of an ext4
 _TRIALS = (
@@ -69,7 +69,7 @@ _TRIALS = (
 
 def check_id(layer_id: str, what: str = "layer id") -> str:
     """Return *layer_id*. Raises InvalidInput where it could not safely be a name in the store; *what* names it."""
-    if not _LAYER_ID.fullmatch(layer_id) or layer_id in _RESERVED_IDS:
+    if not LAYER_ID.fullmatch(layer_id) or layer_id in _RESERVED_IDS:
         raise InvalidInput(
             f"invalid {what} {printable(layer_id)!r}",
             hint="an id starts with a letter or digit, goes on with letters, digits, '_', '.' and '-', has at most"
@@ -151,7 +151,7 @@ def layer_ids(home: str) -> t.Iterator[str]:
         name = entry.name
         if not entry.is_directory or name in _RESERVED_IDS or name.startswith(_TRIALS):
             continue
-        if _LAYER_ID.fullmatch(name):
+        if LAYER_ID.fullmatch(name):
             yield name
 
 

@@ -66,6 +66,15 @@ def replace_file(path: str, content: t.Mapping[str, t.Any]) -> None:
     sync_directory(os.path.dirname(path))
 
 
+def replace_unsynced(path: str, text: str) -> None:
+    """Write ASCII *text* to *path*, never seen by half, but not durably: for what no boot outlives. Raises OSError."""
+    # One name for all: what a killed run left is overwritten, never piled up.
+    fd = os.open(path + _NEW, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(fd, "w", encoding="ascii") as file:
+        file.write(text)
+    os.rename(path + _NEW, path)
+
+
 def remove_file(path: str) -> None:
     """Remove our file at *path*, and one that was being written, if there is any. Raises OSError."""
     for name in (path + _NEW, path):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.digests import Digest, chain_id, check_digest
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.digests import Digest, check_digest
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 
 EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -18,16 +18,6 @@ def test_a_digest_grows():
     digest.update(b"ab")
     digest.update(memoryview(b"c"))
     assert (str(digest), digest.size) == (f"sha256:{hashlib.sha256(b'abc').hexdigest()}", 3)
-
-
-def test_the_chain_id_of_a_base_is_its_diff_id():
-    assert chain_id(None, EMPTY) == EMPTY
-
-
-def test_a_chain_id_is_that_of_the_oci_specification():
-    first, second = "sha256:" + "a" * 64, "sha256:" + "b" * 64
-    expected = hashlib.sha256(f"{first} {second}".encode()).hexdigest()
-    assert chain_id(chain_id(None, first), second) == f"sha256:{expected}"
 
 
 def test_a_digest_passes():

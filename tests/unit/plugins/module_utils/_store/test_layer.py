@@ -14,6 +14,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.layer impor
     all_links,
     examine,
     link_target,
+    record_content,
 )
 
 
@@ -118,3 +119,16 @@ def test_other_symlinks_are_no_links(home, target):
     assert link_target(str(home), "A") in (None, "..")
     (home / "l" / "B").write_text("")
     assert link_target(str(home), "B") is None
+
+
+def test_what_is_recorded_of_the_content_leaves_the_rest(home):
+    record_content(str(home), "top", "sha256:1", "sha256:2")
+    assert Store(str(home)).layer("top").record == Record(True, "sha256:1", "sha256:2")
+    record_content(str(home), "top")
+    assert Store(str(home)).layer("top").record == Record(read_write=True)
+
+
+def test_content_is_recorded_of_dockers_layer_too(home):
+    os.unlink(home / "mid" / ".strata.json")
+    record_content(str(home), "mid", "sha256:1", "sha256:2")
+    assert Store(str(home)).layer("mid").record == Record(None, "sha256:1", "sha256:2")
