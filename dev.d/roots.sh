@@ -2,7 +2,7 @@
 # The lowest and the newest Python of a target, as Debian ships them: root filesystems to run tests in. Sourced.
 
 # What the unit tests use beside Python.
-ROOT_PACKAGES=python3,mount,e2fsprogs,xfsprogs,zstd
+ROOT_PACKAGES=python3,mount,e2fsprogs,xfsprogs,btrfs-progs,zstd
 
 # root_of PYTHON: print the root filesystem that has this Python, pytest in its /site, and mount points for the rest.
 # Made once for a machine, in $SHARED; a change of what goes in makes another.

@@ -155,7 +155,7 @@ def test_the_victim_is_untouched(tmp_path, victim, old, name, merging):
         assert error.details["entry"]
     assert (seen(victim), seen(old), os.stat(victim / "hello").st_nlink) == before
     assert sorted(os.listdir(tmp_path)) == ["diff", "old", "victim"]
-    inside = [os.path.join(base, name) for base, _, names in os.walk(root) for name in names]
+    inside = [os.path.join(base, name) for base, _unused, names in os.walk(root) for name in names]
     assert os.stat(victim / "hello").st_ino not in {os.lstat(path).st_ino for path in inside}
 
 

@@ -158,7 +158,7 @@ class TestNames:
         names = [f"d{number:03}/e" for number in range(200)]
         again = [member(f"{name}/f{turn}", body=b"x") for turn in range(2) for name in names]
         applied(root, *(directory(name + "/") for name in names), *again)
-        assert sum(len(files) for _, _, files in os.walk(root)) == 400
+        assert sum(len(files) for _unused, _unused, files in os.walk(root)) == 400
         assert len(os.listdir("/proc/self/fd")) < 64
 
 

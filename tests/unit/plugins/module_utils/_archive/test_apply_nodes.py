@@ -128,7 +128,7 @@ def test_symlinks_have_owner_and_time_too(any_root):
 def test_times_have_nanoseconds(root, kind, time):
     entry = member("n", kind, linkname=b"t" if kind == SYMLINK else b"")
     applied(root, pax(record("mtime", time)), entry)
-    seconds, _, fraction = time.partition(".")
+    seconds, _unused, fraction = time.partition(".")
     expected = abs(int(seconds)) * NS + int(fraction.ljust(9, "0"))
     assert os.lstat(root / "n").st_mtime_ns == (-expected if time.startswith("-") else expected)
 

@@ -67,7 +67,7 @@ class TestPaths:
         os.makedirs(base / there("A/b"))
         for name, target in links.items():
             os.symlink(there(target), base / there(name))
-        for _ in range(2):  # the second time from the cache
+        for _unused in range(2):  # the second time from the cache
             found = root.directory(there(path).encode())
             assert where(found) == str(base / there(leads_to))
             assert found.path == there(leads_to).encode()
@@ -123,7 +123,7 @@ class TestRemoving:
     def test_a_deep_tree_goes(self, base, root):
         with contextlib.ExitStack() as stack:
             fd = os.open(base, os.O_RDONLY)
-            for _ in range(300):
+            for _unused in range(300):
                 os.mkdir("d" * 100, dir_fd=fd)
                 inner = os.open("d" * 100, os.O_RDONLY, dir_fd=fd)
                 stack.callback(os.close, inner)
@@ -165,7 +165,7 @@ def test_a_directory_in_place_of_anything_else_is_opaque(base, root):
     made, is_new = root.make_directory(root.top, b"f", 0o700)
     assert is_new
     assert os.getxattr(made.fd, "trusted.overlay.opaque") == b"y"
-    _, is_new = root.make_directory(root.top, b"f", 0o755)
+    _unused, is_new = root.make_directory(root.top, b"f", 0o755)
     assert not is_new
     assert stat.S_IMODE(os.stat(base / "f").st_mode) == 0o700
 

@@ -58,7 +58,7 @@ def test_what_the_threads_function_raises_is_raised_by_finish(direction):
     getattr(tool, direction)(broken)
     if direction == "collect":
         with pytest.raises(BrokenPipeError):  # nobody takes its output any more, so it ends
-            for _ in range(100):
+            for _unused in range(100):
                 write_all(tool.input, NOISE)
     with pytest.raises(OSError, match="Input/output error"):
         tool.finish()
@@ -70,7 +70,7 @@ def test_close_ends_process_and_thread(direction):
     threads = threading.active_count()
     tool = ZstdTool("-1")
     if direction == "feed":
-        tool.feed(lambda size: bytes(size))
+        tool.feed(bytes)
     elif direction == "collect":
         tool.collect(lambda piece: None)
     tool.close()
