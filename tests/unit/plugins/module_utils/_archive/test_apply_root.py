@@ -123,11 +123,11 @@ class TestRemoving:
     def test_a_deep_tree_goes(self, base, root):
         with contextlib.ExitStack() as stack:
             fd = os.open(base, os.O_RDONLY)
-            for _unused in range(300):
+            for level in range(300):
                 os.mkdir("d" * 100, dir_fd=fd)
                 inner = os.open("d" * 100, os.O_RDONLY, dir_fd=fd)
                 stack.callback(os.close, inner)
-                os.close(fd) if _ == 0 else None
+                os.close(fd) if level == 0 else None
                 fd = inner
         root.remove(root.top, b"d" * 100)
         assert os.listdir(base) == []
