@@ -106,22 +106,24 @@ def assert_no_litter(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "params"),
+    ("before", "params", "stride"),
     [
-        pytest.param([], CHAIN, id="make a chain"),
-        pytest.param([{"id": "lone"}], CHILD, id="build on a layer"),
-        pytest.param([{"id": "lone"}], SEAL, id="seal"),
-        pytest.param([CHAIN], REMOVE, id="remove a chain"),
+        pytest.param([], CHAIN, STRIDE, id="make a chain"),
+        pytest.param([{"id": "lone"}], CHILD, STRIDE, id="build on a layer"),
+        pytest.param([{"id": "lone"}], SEAL, 1, id="seal"),  # of too few steps to leave any out
+        pytest.param([CHAIN], REMOVE, STRIDE, id="remove a chain"),
     ],
 )
-def test_killed_before_any_step(tmp_path: Path, before: list[dict[str, t.Any]], params: dict[str, t.Any]) -> None:
+def test_killed_before_any_step(
+    tmp_path: Path, before: list[dict[str, t.Any]], params: dict[str, t.Any], stride: int
+) -> None:
     old = what_is_there(new_store(tmp_path / "old", *before))
     finished = new_store(tmp_path / "new", *before)
     assert run_module(finished, params)
     new = what_is_there(finished)
     assert old != new
 
-    for last in itertools.count(1, STRIDE):
+    for last in itertools.count(1, stride):
         home = new_store(tmp_path / str(last), *before)
         if run_module(home, params, last) is not None:
             break
@@ -139,4 +141,4 @@ def test_killed_before_any_step(tmp_path: Path, before: list[dict[str, t.Any]], 
         assert run_module(home, {"id": "sweeper"})
         assert run_module(home, {"id": "sweeper", "state": "absent"})
         assert_no_litter(home)
-    assert last > 2 * STRIDE
+    assert last > 2 * stride
