@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import typing as t
 
@@ -44,13 +45,14 @@ class Details:
     def layers(self) -> dict[str, t.Any]:
         """Return the layers as overlay2_layer returns them; damaged ones are left out."""
         found = {}
+        for id in self._ids:  # before the first question for children, which reads what is not yet read
+            with contextlib.suppress(StoreCorrupt, *_VANISHED):
+                self._observer.store.layer(id)
         for id in self._ids:
-            try:
+            with contextlib.suppress(StoreCorrupt, *_VANISHED):
                 layer = self._observer.layer(id)
-            except (StoreCorrupt, *_VANISHED):
-                continue
-            if layer is not None:
-                found[id] = reported(self.home, layer)
+                if layer is not None:
+                    found[id] = reported(self.home, layer)
         return found
 
     def mounts(self) -> dict[str, t.Any]:

@@ -31,6 +31,8 @@ def look(
     if exists:
         observer = Observer(home)
         todo = list(dict.fromkeys(ids))
+        for layer_id in todo:  # before the first question for children, which reads what is not yet read
+            observer.store.layer(layer_id)
         for layer_id in todo:
             layer = observer.layer(layer_id)
             if layer is None or layer_id in layers:

@@ -105,17 +105,23 @@ class Store:
     def children(self) -> dict[str, tuple[str, ...]]:
         """The ids of the layers right above, sorted, by the layer's link name; read from all the ``lower`` files.
 
-        A damaged layer elsewhere is no reason to fail here: what its file still says counts.
+        A damaged layer elsewhere is no reason to fail here: what its file still says counts. What was read before is
+        not read again.
         """
         found: dict[str, list[str]] = {}
         for layer_id in sorted(self.ids):
-            try:
-                text = read_quietly(self.path(layer_id, LOWER))
-            except FileNotFoundError:
-                continue
-            first = text.partition(b":")[0].decode("ascii", "replace")
-            found.setdefault(first[len(LINKS) + 1 :], []).append(layer_id)
+            layer = self._layers.get(layer_id)
+            parent = layer.lowers[:1] if layer else self._first_lower(layer_id)
+            for link in parent:
+                found.setdefault(link, []).append(layer_id)
         return {link: tuple(ids) for link, ids in found.items()}
+
+    def _first_lower(self, layer_id: str) -> tuple[str, ...]:
+        try:
+            text = read_quietly(self.path(layer_id, LOWER))
+        except FileNotFoundError:
+            return ()
+        return (text.partition(b":")[0].decode("ascii", "replace")[len(LINKS) + 1 :],)
 
     def _read(self, layer_id: str) -> Layer | None:
         layer, damage = examine(self.home, layer_id)

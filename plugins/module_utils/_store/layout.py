@@ -52,6 +52,7 @@ QUOTA_DEVICE = "backingFsBlockDev"  # moby's device node, through which it sets 
 HOME_MODE = LAYER_MODE = 0o710  # CVE-2021-41091: with 0701 every user could run what lies in a layer
 LINKS_MODE = WORK_MODE = MERGED_MODE = 0o700
 DIFF_MODE = 0o755
+FILE_MODE = 0o644  # of link and lower
 
 MAX_DEPTH = 128  # lowers: moby's limit, so that dockerd can mount whatever we make
 

@@ -47,9 +47,18 @@ def read_file(path: str) -> dict[str, t.Any] | None:
 
 def stage_file(path: str, content: t.Mapping[str, t.Any]) -> None:
     """Write *content* to a new file in a directory nobody sees yet: whoever publishes that syncs it. Raises OSError."""
-    with open(path, "xb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(_encoded(content))
+    write_new(path, _encoded(content), 0o600)
+
+
+def write_new(path: str, data: bytes, mode: int) -> None:
+    """Write a new small file, whatever the umask. Raises OSError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        os.fchmod(fd, mode)
+        while data:  # on a filesystem that fills up just now, a part is written before the error
+            data = data[os.write(fd, data) :]
+    finally:
+        os.close(fd)
 
 
 def replace_file(path: str, content: t.Mapping[str, t.Any]) -> None:

@@ -24,6 +24,7 @@ from .layout import (
     COMMITTED,
     DIFF,
     DIFF_MODE,
+    FILE_MODE,
     LAYER_MODE,
     LINK,
     LINK_NAME,
@@ -36,7 +37,7 @@ from .layout import (
     names_in,
 )
 from .lock import is_free, try_lock
-from .own_file import stage_file
+from .own_file import stage_file, write_new
 
 
 class NewLayer(t.NamedTuple):
@@ -95,9 +96,10 @@ def stage_layer(staging: str, layer: NewLayer) -> None:
     path = os.path.join(staging, layer.id)
     _make_directory(path, LAYER_MODE, 0, layer.gid)
     _make_directory(os.path.join(path, DIFF), DIFF_MODE, layer.uid, layer.gid)
-    _write(os.path.join(path, LINK), layer.link)
+    write_new(os.path.join(path, LINK), layer.link.encode(), FILE_MODE)
     if layer.lowers:
-        _write(os.path.join(path, LOWER), ":".join(f"{LINKS}/{link}" for link in layer.lowers))
+        lower = ":".join(f"{LINKS}/{link}" for link in layer.lowers)
+        write_new(os.path.join(path, LOWER), lower.encode(), FILE_MODE)
         _make_directory(os.path.join(path, WORK), WORK_MODE, layer.uid, layer.gid)
     stage_file(os.path.join(path, OWN_FILE), {"read_write": layer.read_write})
 
@@ -216,15 +218,6 @@ def _make_directory(path: str, mode: int, uid: int, gid: int) -> None:
     os.chmod(path, mode)  # whatever the umask
     if uid or gid:
         os.chown(path, uid, gid)
-
-
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        os.fchmod(fd, 0o644)
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
 
 
 def _unlink_dangling(home: str, link: str, layer_id: str) -> None:

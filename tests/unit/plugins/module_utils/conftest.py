@@ -37,10 +37,7 @@ def loop_filesystem(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Ca
             file.truncate(size << 20)
         mount_point.mkdir()
         subprocess.run([*command, *arguments, image], check=True, capture_output=True)
-        mount = ["mount", "-t", kind, "-o", f"loop,{options}", image, mount_point]
-        run = subprocess.run(mount, capture_output=True, text=True, check=False)
-        if run.returncode != 0:
-            pytest.skip(f"cannot mount {kind} here: {run.stderr.strip()}")
+        _mount(kind, options, image, mount_point)
         mounted.append(mount_point)
         return mount_point
 
@@ -48,3 +45,15 @@ def loop_filesystem(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Ca
     for mount_point in reversed(mounted):
         subprocess.run(["umount", "--recursive", mount_point], check=True)
         (mount_point.parent / "image").unlink()
+
+
+def _mount(kind: str, options: str, image: Path, mount_point: Path) -> None:
+    """Mount an image. Skips the test where the kernel has no such filesystem or refuses the options; else it fails."""
+    command = ["mount", "-t", kind, "-o", f"loop,{options}", str(image), str(mount_point)]
+    for _attempt in range(5):  # another process may have got the same loop device: there is one list of them for all
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode == 0:
+            return
+    if options != "rw" or kind not in Path("/proc/filesystems").read_text(encoding="ascii").split():
+        pytest.skip(f"cannot mount {kind} with {options} here: {run.stderr.strip()}")
+    pytest.fail(f"cannot mount {kind}: {run.stderr.strip()}")
