@@ -37,7 +37,7 @@ def loop_filesystem(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Ca
             file.truncate(size << 20)
         mount_point.mkdir()
         subprocess.run([*command, *arguments, image], check=True, capture_output=True)
-        _mount(kind, options, image, mount_point)
+        _mount(kind, options, image, mount_point, plain=not arguments and options == "rw")
         mounted.append(mount_point)
         return mount_point
 
@@ -47,13 +47,13 @@ def loop_filesystem(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Ca
         (mount_point.parent / "image").unlink()
 
 
-def _mount(kind: str, options: str, image: Path, mount_point: Path) -> None:
-    """Mount an image. Skips the test where the kernel has no such filesystem or refuses the options; else it fails."""
+def _mount(kind: str, options: str, image: Path, mount_point: Path, *, plain: bool) -> None:
+    """Mount an image. Skips the test where the kernel lacks the filesystem, or a feature asked for unless *plain*."""
     command = ["mount", "-t", kind, "-o", f"loop,{options}", str(image), str(mount_point)]
     for _attempt in range(5):  # another process may have got the same loop device: there is one list of them for all
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode == 0:
             return
-    if options != "rw" or kind not in Path("/proc/filesystems").read_text(encoding="ascii").split():
+    if not plain or kind not in Path("/proc/filesystems").read_text(encoding="ascii").split():
         pytest.skip(f"cannot mount {kind} with {options} here: {run.stderr.strip()}")
     pytest.fail(f"cannot mount {kind}: {run.stderr.strip()}")
