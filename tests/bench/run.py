@@ -21,6 +21,14 @@ import typing as t
 from pathlib import Path
 
 CHAIN = 10  # layers
+CARRIER = """\
+import json
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule({"path": {"type": "path"}})
+with open(module.params["path"]) as file:
+    facts = json.load(file)
+module.exit_json(ansible_facts={"overlay2": facts})
+"""  # what a module of two lines costs that has the same facts to give
 
 
 class Case(t.NamedTuple):
@@ -39,7 +47,9 @@ def run_task(task: dict[str, t.Any], directory: Path) -> float:
     book = directory / "play.json"
     book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]), encoding="utf-8")
     start = time.monotonic()
-    done = subprocess.run(["ansible-playbook", str(book)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["ansible-playbook", "--module-path", str(directory), str(book)], capture_output=True, text=True, check=False
+    )
     seconds = time.monotonic() - start
     if done.returncode != 0:
         sys.exit(done.stdout + done.stderr)
@@ -86,6 +96,19 @@ def facts(home: Path, *subsets: str) -> dict[str, t.Any]:
     return {"strata.overlay2.overlay2_facts": {"home": str(home), "gather_subset": [*subsets]}}
 
 
+def make_carrier(home: Path, directory: Path) -> Path:
+    """Make the module ``carrier``, and return the file with what it gives: the facts about the layers of *home*."""
+    (directory / "carrier.py").write_text(CARRIER, encoding="utf-8")
+    path = directory / "facts"
+    ask = ["ansible", "localhost", "-m", "strata.overlay2.overlay2_facts", "-a", f"home={home} gather_subset=layers"]
+    done = subprocess.run([*ask, "--tree", str(directory)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(done.stdout + done.stderr)
+    answer = json.loads((directory / "localhost").read_text(encoding="utf-8"))
+    path.write_text(json.dumps(answer["ansible_facts"]["overlay2"]), encoding="utf-8")
+    return path
+
+
 def main() -> int:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     with tempfile.TemporaryDirectory() as name:
@@ -93,6 +116,7 @@ def main() -> int:
         new, small, large = directory / "new", directory / "small", directory / "large"
         make_store(small, CHAIN, directory)
         make_store(large, 10_000, directory)
+        facts_file = make_carrier(large, directory)
         many = {"strata.overlay2.overlay2_layer": {"home": str(new), "layers": chains(1000)}}
         found = measure(
             {
@@ -102,6 +126,7 @@ def main() -> int:
                 "facts, 10 layers": Case(facts(small, "status")),
                 "facts, 10,000 layers": Case(facts(large, "status")),
                 "layers of 10,000": Case(facts(large, "layers")),
+                "the same, only carried": Case({"carrier": {"path": str(facts_file)}}),
             },
             rounds,
             directory,
@@ -112,7 +137,7 @@ def main() -> int:
     limits = {
         "1,000 layers over an empty task": (found["1,000 layers"] - found["empty"], 1.0),
         "status of 10,000 layers over that of 10": (found["facts, 10,000 layers"] - found["facts, 10 layers"], 0.1),
-        "layers of 10,000 over their status": (found["layers of 10,000"] - found["facts, 10,000 layers"], 1.5),
+        "layers of 10,000 over carrying them": (found["layers of 10,000"] - found["the same, only carried"], 1.5),
         "warm facts against stat (ratio)": (found["facts, 10 layers"] / found["stat"], 1.5),
     }
     for label, (value, limit) in limits.items():
