@@ -17,22 +17,11 @@ import os
 import stat
 import typing as t
 
+from .compare import ADDED, DELETED, MODIFIED, Change, capability, differs
 from .walk import IS_DIRECTORY, IS_REGULAR, Trail, below, get_xattr, list_xattrs, lstat, walk
 from .whiteouts import check_self_contained, is_opaque, is_whiteout, opaque_xattr
 
-ADDED = "added"
-MODIFIED = "modified"
-DELETED = "deleted"
-
-_CAPABILITY = "security.capability"
 _OPEN_DIRECTORIES = 512  # at most, whatever the depth; a process may have 1024 open files
-
-
-class Change(t.NamedTuple):
-    """kind: ``added``, ``modified`` or ``deleted``; path: from the layer's root, ``b"/etc/passwd"``."""
-
-    kind: str
-    path: bytes
 
 
 def upper_changes(upper: str, lowers: t.Sequence[str], *, userxattr: bool = False) -> list[Change]:
@@ -96,7 +85,7 @@ class _Comparison:
         node = fd if directory else below(fd, name)
         xattrs = list_xattrs(node) if directory or kind == IS_REGULAR else []
         check_self_contained(xattrs, path, directory, self._userxattr)
-        changed = not old or _differs(old.st, st) or _capability(node) != _capability(below(old.lowers[0].fd, name))
+        changed = not old or differs(old.st, st) or capability(node) != capability(below(old.lowers[0].fd, name))
         if changed:
             self._record(MODIFIED if old else ADDED, path)
         if directory:
@@ -164,28 +153,3 @@ class _Comparison:
         while len(self._levels) > count:
             for lower in self._levels.pop().lowers:
                 lower.up()
-
-
-def _differs(old: os.stat_result, new: os.stat_result) -> bool:
-    """Tell by moby's rule whether two inodes differ; of a directory, size and time mean nothing."""
-    if (old.st_mode, old.st_uid, old.st_gid, old.st_rdev) != (new.st_mode, new.st_uid, new.st_gid, new.st_rdev):
-        return True
-    if stat.S_ISDIR(old.st_mode):
-        return False
-    return old.st_size != new.st_size or not _same_time(old.st_mtime_ns, new.st_mtime_ns)
-
-
-def _same_time(old: int, new: int) -> bool:
-    """Compare times in nanoseconds; one without a fraction may have lost it in a tar."""
-    if old == new:
-        return True
-    return old // 10**9 == new // 10**9 and (old % 10**9 == 0 or new % 10**9 == 0)
-
-
-def _capability(node: int | bytes) -> bytes:
-    try:
-        return get_xattr(node, _CAPABILITY)
-    except OSError as error:
-        if error.errno in (errno.ENODATA, errno.ENOTSUP):
-            return b""
-        raise

@@ -54,9 +54,12 @@ Write = t.Callable[[t.Union[bytes, memoryview]], object]
 MapIds = t.Callable[[int, int], tuple[int, int]]
 
 
-def export_layer(upper: str | bytes, write: Write, *, map_ids: MapIds | None = None, userxattr: bool = False) -> None:
+def export_layer(
+    upper: str | bytes | int, write: Write, *, map_ids: MapIds | None = None, userxattr: bool = False
+) -> None:
     """Write the tar of what the upperdir *upper* holds: a layer's ``diff``, without the directory itself.
 
+    upper:     a path, or the fd of a directory.
     write:     takes the stream piece by piece; must be done with a memoryview when it returns.
     map_ids:   (uid, gid) on disk to (uid, gid) in the tar; its Overlay2Error is raised again with the entry's name.
     userxattr: the store's mounts keep their marks in ``user.overlay.*``.
@@ -65,7 +68,7 @@ def export_layer(upper: str | bytes, write: Write, *, map_ids: MapIds | None = N
     Sockets are left out, as tar has no form for them.
     """
     with Trail(upper) as trail:
-        exporter = _Exporter(trail, _Stream(write), map_ids, userxattr)
+        exporter = Exporter(trail, write, map_ids, userxattr)
         for path, name, kind in walk(trail):
             if kind == IS_DIRECTORY:
                 exporter.directory(path)
@@ -73,27 +76,37 @@ def export_layer(upper: str | bytes, write: Write, *, map_ids: MapIds | None = N
                 exporter.file(path, name)
             else:
                 exporter.special(path, name)
-        exporter.stream.put(END)
-        exporter.stream.flush()
+        exporter.finish()
 
 
-class _Exporter:
-    def __init__(self, trail: Trail, stream: _Stream, map_ids: MapIds | None, userxattr: bool) -> None:
-        self.stream = stream
+class Exporter:
+    """Writes what a trail is at, entry by entry; finish() ends the tar. Arguments as export_layer has them."""
+
+    def __init__(self, trail: Trail, write: Write, map_ids: MapIds | None, userxattr: bool = False) -> None:
+        self._stream = _Stream(write)
         self._trail = trail
         self._map_ids = map_ids
         self._opaque = opaque_xattr(userxattr)
         self._userxattr = userxattr
         self._first_names: dict[tuple[int, int], bytes] = {}
 
+    def put(self, entry: Entry) -> None:
+        """Write an entry without body."""
+        self._stream.put(header(entry))
+
+    def finish(self) -> None:
+        """Write the end of the tar."""
+        self._stream.put(END)
+        self._stream.flush()
+
     def directory(self, path: bytes) -> None:
         """Write the directory the trail is in, and the marker if it is opaque."""
         fd = self._trail.fd
         entry, names = self._entry(path, os.fstat(fd), fd)
-        self.stream.put(header(entry))
+        self.put(entry)
         if self._opaque in names and is_opaque(os.getxattr(fd, self._opaque), path):
             marker = Entry(entry.name + OPAQUE_MARKER, REGULAR, entry.mode & 0o777, entry.uid, entry.gid, 0, 0)
-            self.stream.put(header(marker))
+            self.put(marker)
 
     def file(self, path: bytes, name: bytes) -> None:
         """Write a regular file with its body, or as a link to the first of its names."""
@@ -103,9 +116,9 @@ class _Exporter:
             if not stat.S_ISREG(st.st_mode):
                 raise changed_meanwhile(path, "was replaced")
             entry = self._linked(self._entry(path, st, fd)[0], st)
-            self.stream.put(header(entry))
+            self.put(entry)
             if entry.size:
-                self.stream.put_body(fd, entry.size, path)
+                self._stream.put_body(fd, entry.size, path)
         finally:
             os.close(fd)
 
@@ -114,7 +127,7 @@ class _Exporter:
         dir_fd = self._trail.fd
         st = lstat(name, path, dir_fd)
         if is_whiteout(st):  # before links are looked at: the kernel makes whiteouts as links of each other
-            self.stream.put(header(Entry(tar_name(path), REGULAR, 0o600, st.st_uid, st.st_gid, 0, st.st_mtime_ns)))
+            self.put(Entry(tar_name(path), REGULAR, 0o600, st.st_uid, st.st_gid, 0, st.st_mtime_ns))
         elif stat.S_IFMT(st.st_mode) in (stat.S_IFREG, stat.S_IFDIR):
             raise changed_meanwhile(path, "was replaced")
         elif not stat.S_ISSOCK(st.st_mode):
@@ -123,7 +136,7 @@ class _Exporter:
                 entry = entry._replace(linkname=os.readlink(name, dir_fd=dir_fd))
             elif entry.type in (CHAR, BLOCKDEV):
                 entry = entry._replace(major=os.major(st.st_rdev), minor=os.minor(st.st_rdev))
-            self.stream.put(header(self._linked(entry, st)))
+            self.put(self._linked(entry, st))
 
     def _entry(self, path: bytes, st: os.stat_result, node: int | bytes) -> tuple[Entry, list[str]]:
         """Return the entry as its inode tells it, and the names of the xattrs at *node*, an fd or a path."""

@@ -38,8 +38,10 @@ class Trail:
     the same inode, so neither the depth of a tree nor a rename during the walk can lead anywhere else.
     """
 
-    def __init__(self, root: str | bytes, keep: int = 64) -> None:
-        self.fd = open_quietly(root, os.O_DIRECTORY)
+    def __init__(self, root: str | bytes | int, keep: int = 64) -> None:
+        """Begin at *root*, a path or the fd of a directory, which stays the caller's. Raises OSError."""
+        path, start = (b".", root) if isinstance(root, int) else (root, None)
+        self.fd = open_quietly(path, os.O_DIRECTORY, start)
         self._keep = keep
         self._above: list[int | tuple[int, int]] = []  # nearest last; an open fd, or (device, inode) of a closed one
 
@@ -128,7 +130,7 @@ def walk(trail: Trail, missing_ok: bool = False) -> t.Iterator[tuple[bytes, byte
             path = prefix + name
             if kind != IS_DIRECTORY:
                 yield path, name, kind
-            elif _entered(trail, name, path, missing_ok):
+            elif entered(trail, name, path, missing_ok):
                 yield path, name, kind
                 levels.append((path + b"/", iter(children(trail.fd))))
                 break
@@ -138,7 +140,8 @@ def walk(trail: Trail, missing_ok: bool = False) -> t.Iterator[tuple[bytes, byte
                 trail.up()
 
 
-def _entered(trail: Trail, name: bytes, path: bytes, missing_ok: bool) -> bool:
+def entered(trail: Trail, name: bytes, path: bytes, missing_ok: bool = False) -> bool:
+    """Go into the directory *name*, known from a listing. Raises LayerInUse where it is none any more, OSError."""
     try:
         trail.down(name)
     except OSError as error:

@@ -16,6 +16,7 @@ import subprocess
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.changes import upper_changes
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.compare import tree_changes
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import NotSupported
 
 pytestmark = [
@@ -390,6 +391,7 @@ def test_it_equals_a_full_comparison_of_what_the_kernel_merges(tmp_path, seed):
             new = merged(mounts, [upper, *layers], tmp_path / f"new{number}")
             old = merged(mounts, layers, tmp_path / f"old{number}")
             expected = full_comparison(os.fsencode(old), os.fsencode(new))
+            assert listed(tree_changes(str(new), str(old)).changes) == expected
         assert listed(upper_changes(upper, layers)) == expected
         assert expected  # or the vandal did nothing
         layers.insert(0, upper)

@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A list of changes as a tar stream: the naive diff. PRIVATE to the collection.
+
+Source: moby/go-archive ExportChanges. There a whiteout has the time of the export; here that of the directory it is in,
+so that the same trees give the same diff id.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+
+from .compare import DELETED, Change
+from .export import Exporter, MapIds, Write
+from .tar import REGULAR, Entry
+from .walk import Trail, entered, lstat
+from .whiteouts import tar_name
+
+
+def export_changes(new: str | int, changes: t.Iterable[Change], write: Write, *, map_ids: MapIds | None = None) -> None:
+    """Write the tar of *changes*, which tree_changes found in the tree *new*.
+
+    new:      the directory, by path or fd.
+    changes:  sorted by the paths' bytes, which is not the order of a walk: ``/a-b`` comes before ``/a/b``.
+    write, map_ids: as for export_layer.
+    raises:   LayerInUse when something changes the tree meanwhile, OSError. The stream is then incomplete.
+    """
+    with Trail(new) as trail:
+        exporter = Exporter(trail, write, map_ids)
+        place: list[bytes] = []
+        for kind, absolute in changes:
+            path = absolute[1:]
+            *above, name = path.split(b"/")
+            _go(trail, place, above)
+            if kind == DELETED:
+                time = os.fstat(trail.fd).st_mtime_ns
+                exporter.put(Entry(tar_name(path), REGULAR, 0, 0, 0, 0, time))
+                continue
+            mode = lstat(name, path, trail.fd).st_mode
+            if stat.S_ISDIR(mode):
+                _go(trail, place, [*above, name])
+                exporter.directory(path)
+            elif stat.S_ISREG(mode):
+                exporter.file(path, name)
+            else:
+                exporter.special(path, name)
+        exporter.finish()
+
+
+def _go(trail: Trail, place: list[bytes], wanted: list[bytes]) -> None:
+    """Lead *trail* from the directory *place*, its names from the root on, to *wanted*; *place* is then that."""
+    common = 0
+    while common < min(len(place), len(wanted)) and place[common] == wanted[common]:
+        common += 1
+    while len(place) > common:
+        trail.up()
+        place.pop()
+    for name in wanted[common:]:
+        entered(trail, name, b"/".join([*place, name]))
+        place.append(name)
