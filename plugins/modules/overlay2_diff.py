@@ -12,7 +12,10 @@ short_description: Apply, export and inspect the content of a layer
 version_added: 0.1.0
 description:
   - Puts a layer tar into a layer, writes a layer's tar to a file, or tells what a layer changes.
-  - A layer's content is replaced all or nothing, and only compared with the layer's own parent.
+  - A layer's content is replaced all or nothing.
+  - What a layer changes in its own parent is told by the layer's own directory (native diff). Compared with any other
+    layer, or where that directory does not tell all, both are compared as mounts show them (naive diff).
+  - Such a mount is read-only and seen by nobody else.
 author: Strata (@strata)
 extends_documentation_fragment:
   - strata.overlay2.overlay2
@@ -24,7 +27,9 @@ options:
     type: str
     required: true
   parent:
-    description: The layer to compare with; only the layer's own parent in this version.
+    description:
+      - The layer to compare with, not for O(state=applied); C("") compares with nothing, so that everything is added.
+      - Left out, it is the layer's own parent.
     type: str
   state:
     description:
@@ -85,6 +90,11 @@ EXAMPLES = r"""
   strata.overlay2.overlay2_diff:
     id: job-1
   register: job
+
+- name: What two jobs on the same base made different
+  strata.overlay2.overlay2_diff:
+    id: job-1
+    parent: base
 
 - name: Keep it
   strata.overlay2.overlay2_diff:

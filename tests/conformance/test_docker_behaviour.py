@@ -18,45 +18,13 @@ from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_diff,
     overlay2_init,
     overlay2_layer,
-    overlay2_mount,
 )
-from ansible_collections.strata.overlay2.tests import modules
+from ansible_collections.strata.overlay2.tests.driver import Driver
 
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, and makes files of other owners"),
 ]
-
-
-class Driver:
-    """The modules, on one store, as a graph driver."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.run(overlay2_init)
-
-    def run(self, module: t.Any, **params: t.Any) -> dict[str, t.Any]:
-        result = modules.run_module(module.main, {"home": str(self.home), **params})
-        assert result is not None
-        return result
-
-    def ok(self, module: t.Any, **params: t.Any) -> dict[str, t.Any]:
-        result = self.run(module, **params)
-        assert not result.get("failed"), result
-        return result
-
-    def create(self, layer_id: str, parent: str = "", read_write: bool = False) -> None:
-        self.ok(overlay2_layer, id=layer_id, parent=parent, read_write=read_write)
-
-    def get(self, layer_id: str) -> Path:
-        return Path(self.ok(overlay2_mount, id=layer_id)["path"])
-
-    def put(self, layer_id: str) -> None:
-        self.ok(overlay2_mount, id=layer_id, state="unmounted")
-
-    def remove(self, layer_id: str) -> None:
-        assert self.ok(overlay2_layer, id=layer_id, state="absent")["changed"]
-        assert not (self.home / layer_id).exists()
 
 
 @pytest.fixture

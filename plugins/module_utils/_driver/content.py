@@ -1,45 +1,30 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A layer's content goes in, comes out, or is looked at: the only file here that imports _archive. PRIVATE."""
+"""A layer's content goes in, or into a file. PRIVATE to the collection."""
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import os
 import stat
 import typing as t
 
 from .._archive.apply import apply_layer
-from .._archive.changes import upper_changes
 from .._archive.clone import clone_tree
 from .._archive.compression import ArchiveReader, ArchiveWriter, check_level
 from .._archive.decompress import CHUNK
 from .._archive.digests import Digest, check_digest
-from .._archive.export import export_layer, tree_size
 from .._errors import DigestMismatch, InvalidInput, printable
 from .._linux.quiet import open_quietly
 from .._linux.rename import exchange
 from .._store.layer import record_content
 from .._store.layout import DIFF
 from .._store.own_file import sync_directory
+from .difference import Difference
 from .run import Run
 from .settings import Settings, to_container, to_host
 from .state import Action, LayerState
-
-
-class Content(t.NamedTuple):
-    """What a layer's diff holds. size: bytes, as Docker's DiffSize; changes: (kind, path), sorted by path."""
-
-    size: int
-    changes: list[tuple[str, str]]
-
-    @property
-    def summary(self) -> dict[str, int]:
-        """How many paths were added, modified, deleted."""
-        counted = collections.Counter(kind for kind, _path in self.changes)
-        return {kind: counted[kind] for kind in ("added", "modified", "deleted")}
 
 
 class Source(t.NamedTuple):
@@ -68,21 +53,6 @@ def check_source(source: Source) -> None:
             check_digest(value, option)
 
 
-def look_into(home: str, layer: LayerState, userxattr: bool) -> Content:
-    """Compare a layer with its own parent. Raises LayerInUse, NotSupported, OSError."""
-    upper = f"{home}/{layer.id}/{DIFF}"
-    lowers = [f"{home}/{lower}/{DIFF}" for lower in layer.lowers]
-    found = upper_changes(upper, lowers, userxattr=userxattr)
-    return Content(tree_size(upper), [(change.kind, printable(change.path)) for change in found])
-
-
-def layer_diff_id(home: str, layer: LayerState, settings: Settings, userxattr: bool) -> str:
-    """Return the diff id of the tar that exporting a layer would write. Raises as export_layer does."""
-    digest = Digest()
-    export_layer(f"{home}/{layer.id}/{DIFF}", digest.update, map_ids=_to_container(settings), userxattr=userxattr)
-    return str(digest)
-
-
 def file_digests(path: str) -> tuple[str, str, str]:
     """Return digest, diff id and compression of the tar at *path*. Raises ArchiveRejected, NotSupported, OSError."""
     with _reading(path) as reader:
@@ -102,16 +72,13 @@ def file_digest(path: str) -> str:
 class WriteArchive(Action):
     """Write a layer's tar to a file, which appears whole or not at all."""
 
-    def __init__(
-        self, layer: LayerState, dest: str, compression: str, level: int | None, settings: Settings, userxattr: bool
-    ) -> None:
+    def __init__(self, layer: LayerState, dest: str, compression: str, level: int | None, found: Difference) -> None:
         self.layer = layer
         self.dest = dest
         self.diff_id = self.digest = ""
         self._compression = compression
         self._level = level
-        self._settings = settings
-        self._userxattr = userxattr
+        self._found = found
         self._new = f"{dest}.{os.urandom(6).hex()}.new"
 
     def describe(self) -> str:
@@ -122,9 +89,7 @@ class WriteArchive(Action):
             with open(os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
                 writer = ArchiveWriter(file.write, self._compression, self._level)
                 with contextlib.closing(writer):
-                    upper = f"{run.home}/{self.layer.id}/{DIFF}"
-                    maps = _to_container(self._settings)
-                    export_layer(upper, writer.write, map_ids=maps, userxattr=self._userxattr)
+                    self._found.write(writer.write)
                     writer.finish()
                 file.flush()
                 os.fsync(file.fileno())
@@ -212,7 +177,8 @@ def _reading(path: str) -> t.Iterator[ArchiveReader]:
         yield reader
 
 
-def _to_container(settings: Settings) -> t.Callable[[int, int], tuple[int, int]] | None:
+def container_ids(settings: Settings) -> t.Callable[[int, int], tuple[int, int]] | None:
+    """Return what makes ids on disk ids in a tar; None where they are the same."""
     if not settings.uid_map and not settings.gid_map:
         return None
     return lambda uid, gid: (to_container(settings.uid_map, uid), to_container(settings.gid_map, gid))

@@ -12,6 +12,7 @@ from .._errors import ArchiveRejected, InvalidInput, LayerInUse, NotSupported, p
 from .._store.layout import DIFF, check_home, check_id, require_store
 from .._store.lock import layer_not_found
 from . import content, probe
+from .difference import Difference
 from .look import look
 from .removal import check_unused
 from .settings import Settings, read_settings
@@ -32,19 +33,21 @@ class _DiffTask:
     """What the three states share. Reading is long, so it is done without the store's lock."""
 
     lengthy = True
+    reading = True
 
     def __init__(self, home: str, layer_id: str, parent: str | None) -> None:
         self.home = check_home(home)
         self.id = check_id(layer_id)
-        self.layers = [layer_id]
+        self.layers = sorted({layer_id, check_id(parent, "parent") if parent else layer_id})
         self.parent = parent
 
     def observe(self) -> DiffState:
-        """Read the layer and all that is built on it."""
+        """Read the layers and all that is built on them."""
         require_store(self.home)
-        store = look(self.home, [self.id], above=True)
-        if self.id not in store.layers:
-            raise layer_not_found(self.home, self.id)
+        store = look(self.home, self.layers, above=True)
+        for layer_id in self.layers:
+            if layer_id not in store.layers:
+                raise layer_not_found(self.home, layer_id)
         layer = store.layers[self.id]
         return DiffState(
             store, read_settings(self.home), probe.probe(self.home), diff_id=layer.diff_id, digest=layer.digest
@@ -58,25 +61,27 @@ class _DiffTask:
         """Return the layer the task is about."""
         return have.store.layers[self.id]
 
-    def check_native(self, have: DiffState) -> None:
-        """Raise NotSupported where the layer's own directory does not tell what it changes."""
-        layer = self.layer(have)
-        if self.parent is not None and self.parent != layer.parent:
-            raise NotSupported(
-                f"layer {self.id} can only be compared with its own parent {layer.parent or '(none)'} in this version",
-                hint="leave parent out",
-                id=self.id,
-            )
-        if have.features.native_overlay_diff is False:
-            raise NotSupported(
-                f"the kernel has no native diff for layers in {printable(self.home)}",
-                hint="see problems of strata.overlay2.overlay2_facts",
-                id=self.id,
-            )
-
-    def content(self, have: DiffState) -> content.Content:
-        """Look what the layer holds. Raises LayerInUse, NotSupported, OSError."""
-        return content.look_into(self.home, self.layer(have), bool(have.features.userxattr))
+    def difference_of(self, have: DiffState) -> Difference:
+        """Return what the layer has other than the one it is compared with. Raises the refusal of a mount it needs."""
+        layer, features = self.layer(have), have.features
+        parent = layer.parent if self.parent is None else self.parent
+        own = parent == layer.parent and features.native_overlay_diff is not False
+        other = None
+        if parent and parent == layer.parent:  # sealed, so it does not matter whether it is mounted
+            other = LayerState(parent, None, layer.lowers[1:])
+        elif parent:
+            other = have.store.layers[parent]
+        if (layer.lowers or other) and not own and (refusal := probe.refusal(features)):
+            raise refusal
+        return Difference(
+            self.home,
+            layer,
+            other,
+            own=own,
+            options=probe.mount_options(features),
+            userxattr=bool(features.userxattr),
+            map_ids=content.container_ids(have.settings),
+        )
 
 
 class ExportTask(_DiffTask):
@@ -97,18 +102,16 @@ class ExportTask(_DiffTask):
         self._compression = compression
         self._level = level
         self._action: content.WriteArchive | None = None
+        self._found: Difference | None = None
 
     def plan(self, have: DiffState, predicting: bool) -> Plan:
         """See Task; the tar is computed in check mode too."""
-        self.check_native(have)
-        layer, userxattr = self.layer(have), bool(have.features.userxattr)
+        found = self._found = self.difference_of(have)
         current = self._current()
-        diff_id = None
-        if current is not None or predicting:
-            diff_id = content.layer_diff_id(self.home, layer, have.settings, userxattr)
+        diff_id = found.diff_id() if current is not None or predicting else None
         if current is not None and current[1:] == (diff_id, self._compression):
             return Plan((), have._replace(diff_id=diff_id, digest=current[0]))
-        self._action = content.WriteArchive(layer, self.dest, self._compression, self._level, have.settings, userxattr)
+        self._action = content.WriteArchive(self.layer(have), self.dest, self._compression, self._level, found)
         return Plan((self._action,), have._replace(diff_id=diff_id, digest=None), long=True)
 
     def difference(self, before: DiffState, after: DiffState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
@@ -123,7 +126,8 @@ class ExportTask(_DiffTask):
         diff_id, digest = after.diff_id, after.digest
         if self._action is not None and not predicting:
             diff_id, digest = self._action.diff_id, self._action.digest
-        return _reported(self.content(have), diff_id, digest)
+        found = self._found or self.difference_of(have)
+        return _reported(found, diff_id, digest)
 
     def _current(self) -> tuple[str, str, str] | None:
         """Return digest, diff id and compression of what dest holds; None if that is no layer's tar."""
@@ -137,6 +141,8 @@ class ExportTask(_DiffTask):
 
 class ApplyTask(_DiffTask):
     """The layer's content is that of a tar."""
+
+    reading = False
 
     def __init__(self, home: str, layer_id: str, source: content.Source) -> None:
         super().__init__(home, layer_id, None)
@@ -169,7 +175,7 @@ class ApplyTask(_DiffTask):
         if self._action is not None and predicting:
             return {"diff_id": self._source.diff_id, "digest": self._source.digest, "size": None, "native": True}
         digests = (self._action.diff_id, self._action.digest) if self._action else (after.diff_id, after.digest)
-        return _reported(self.content(after), *digests)
+        return _reported(self.difference_of(after), *digests)
 
     def _is_applied(self, layer: LayerState) -> bool:
         source = self._source
@@ -201,11 +207,10 @@ class ApplyTask(_DiffTask):
 
 
 class InspectTask(_DiffTask):
-    """What a layer changes, and nothing else."""
+    """What a layer has other than another one, and nothing else."""
 
     def plan(self, have: DiffState, predicting: bool) -> Plan:
         """See Task."""
-        self.check_native(have)
         return Plan((), have)
 
     def difference(self, before: DiffState, after: DiffState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
@@ -214,17 +219,17 @@ class InspectTask(_DiffTask):
 
     def report(self, have: DiffState, after: DiffState, predicting: bool) -> dict[str, t.Any]:
         """See Task."""
-        found = self.content(have)
-        changes = [{"kind": kind, "path": path} for kind, path in found.changes]
+        found = self.difference_of(have)
+        changes = [{"kind": kind, "path": path} for kind, path in found.content.changes]
         return {**_reported(found, have.diff_id, have.digest), "changes": changes}
 
 
-def _reported(found: content.Content, diff_id: str | None, digest: str | None) -> dict[str, t.Any]:
+def _reported(found: Difference, diff_id: str | None, digest: str | None) -> dict[str, t.Any]:
     """Return the results that all states have."""
     return {
         "diff_id": diff_id,
         "digest": digest,
-        "size": found.size,
-        "native": True,
-        "summary": found.summary,
+        "size": found.content.size,
+        "native": found.native,
+        "summary": found.content.summary,
     }

@@ -18,6 +18,7 @@ class LayersTask:
 
     layers: t.Sequence[str] = ()
     lengthy = False
+    reading = False
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ class MountTask:
     """A layer is ``mounted`` as *want* says, or ``unmounted``."""
 
     lengthy = False
+    reading = False
 
     def __init__(self, home: str, want: Wanted, state: str, *, force: bool = False) -> None:
         self.home = check_home(home)

@@ -29,11 +29,13 @@ class Task(t.Protocol):
     home:   the store, without symlinks.
     layers: ids whose own locks are held from before the first look to the end; missing layers are no error here.
     lengthy: planning itself takes long, so it is done without the store's lock.
+    reading: nothing in the store changes, so others may read along.
     """
 
     home: str
     layers: t.Sequence[str]
     lengthy: bool
+    reading: bool
 
     def observe(self) -> t.Any:
         """Read what is there. Raises Overlay2Error, OSError."""
@@ -83,14 +85,15 @@ def run_query(query: t.Callable[[dict[str, t.Any]], dict[str, t.Any]], **argumen
 
 def _converge(module: AnsibleModule, task: Task, deadline: Deadline, done: list[str]) -> dict[str, t.Any]:
     predicting: bool = module.check_mode
+    shared = predicting or task.reading
     with contextlib.ExitStack() as layer_locks:
         for layer_id in sorted(task.layers):
             if os.path.isdir(os.path.join(task.home, layer_id)):
-                layer_locks.enter_context(layer_locked(task.home, layer_id, deadline, shared=predicting))
+                layer_locks.enter_context(layer_locked(task.home, layer_id, deadline, shared=shared))
         while True:
             with contextlib.ExitStack() as store_lock:
                 if os.path.isdir(task.home):
-                    store_lock.enter_context(locked(task.home, deadline, shared=predicting))
+                    store_lock.enter_context(locked(task.home, deadline, shared=shared))
                 have = task.observe()
                 if task.lengthy:
                     store_lock.close()
