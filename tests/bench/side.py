@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our side of archives.py, a process of its own as the peers are: python3 side.py OPERATION PATH...
+
+apply FILE DIRECTORY        unpack a layer's file into a new directory, digests told
+export DIRECTORY FILE       write the tar of an upperdir, digest told
+inspect UPPER LOWER         what an upperdir changes in one lower
+compare NEW OLD             what differs between two trees
+remove DIRECTORY            delete a tree
+hash FILE                   what only the digest of a file costs
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.changes import upper_changes
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.compare import tree_changes
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.compression import ArchiveReader, ArchiveWriter
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
+from ansible_collections.strata.overlay2.plugins.module_utils._store.staging import delete_tree
+
+
+def apply(source: str, directory: str) -> str:
+    with open(source, "rb", buffering=0) as file, ArchiveReader(file.read) as reader:
+        apply_layer(reader.read, directory)
+        reader.drain()
+        return reader.diff_id
+
+
+def export(directory: str, dest: str) -> str:
+    with open(dest, "wb", buffering=0) as file, ArchiveWriter(file.write) as writer:
+        export_layer(directory, writer.write)
+        writer.finish()
+        return writer.diff_id
+
+
+def inspect(upper: str, lower: str) -> str:
+    return str(len(upper_changes(upper, [lower])))
+
+
+def compare(new: str, old: str) -> str:
+    return str(len(tree_changes(new, old).changes))
+
+
+def remove(directory: str) -> str:
+    delete_tree(directory)
+    return str(os.path.exists(directory))
+
+
+def hash(path: str) -> str:
+    with open(path, "rb", buffering=0) as file, ArchiveReader(file.read) as reader:
+        reader.drain()
+        return reader.digest
+
+
+if __name__ == "__main__":
+    operations = {f.__name__: f for f in (apply, export, inspect, compare, remove, hash)}
+    print(operations[sys.argv[1]](*sys.argv[2:]))
