@@ -8,7 +8,9 @@ case ${1:-} in
 tasks | archives) parts=$1 && shift ;;
 *) parts='tasks archives' ;;
 esac
-export PYTHONPATH="$ROOT/collections"
+# Ansible compiles what it sends, once a task; the peers are compiled as well.
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPATH="$ROOT/collections" PYTHONPYCACHEPREFIX="$SCRATCH/pycache"
 for part in $parts; do
     isolated python "tests/bench/$part.py" "$@"
 done

@@ -83,7 +83,7 @@ class TarReader:
             name, owner, size_field, mtime, checksum, kind = _START.unpack_from(block)
             if zlib.adler32(block) & 0xFFFF != _expected(checksum) and not _adds_up(block, checksum):
                 raise self._broken("what follows is no header: its checksum is wrong")
-            name = _text(name)
+            name = name.partition(b"\0")[0]  # _text, without the call: most of what is done is done once an entry
             try:
                 if kind == REGULAR and not block[_PREFIX_AT] and not self._extended:  # nearly all are
                     mode, uid, gid = _owner(owner)
@@ -231,8 +231,7 @@ def _prefix(block: bytes, magic: bytes, field: bytes) -> bytes:
 
 def _text(field: bytes) -> bytes:
     """Return a field's text, which ends at a NUL or fills it."""
-    text = field.rstrip(b"\0")
-    return text.partition(b"\0")[0] if b"\0" in text else text
+    return field.partition(b"\0")[0]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -255,6 +254,7 @@ def _adds_up(block: bytes, field: bytes) -> bool:
         return False
 
 
+@functools.lru_cache(maxsize=4096)  # small files have few sizes
 def _number(field: bytes) -> int:
     """Return a number: octal, or base 256 where the first bit is set, the second then being the sign."""
     digits = field.strip(b" \0")
