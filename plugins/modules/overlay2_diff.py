@@ -91,10 +91,10 @@ EXAMPLES = r"""
     id: job-1
   register: job
 
-- name: What two jobs on the same base made different
+- name: What one job made different from another on the same base
   strata.overlay2.overlay2_diff:
     id: job-1
-    parent: base
+    parent: job-2
 
 - name: Keep it
   strata.overlay2.overlay2_diff:
