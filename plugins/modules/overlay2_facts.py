@@ -187,7 +187,8 @@ ansible_facts:
             userxattr: "false"
         layers:
           description:
-            - The layers by id, each as M(strata.overlay2.overlay2_layer) returns it. Damaged ones are left out.
+            - The layers by id, each as M(strata.overlay2.overlay2_layer) returns it.
+            - Damaged ones are left out, and named in RV(ansible_facts.overlay2.problems); those built on them are told.
             - This and what follows is V(none) where only root may know.
           returned: when O(gather_subset) has V(layers) or V(all)
           type: dict

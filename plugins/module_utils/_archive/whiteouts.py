@@ -58,7 +58,7 @@ def is_opaque(value: bytes, path: bytes) -> bool:
     if value not in (OPAQUE_VALUE, XWHITEOUTS_VALUE):
         raise NotSupported(
             f"{printable(path)} has an opaque xattr of {value!r}, which means nothing to this collection",
-            hint="the layer was written by a newer kernel, or its xattrs are damaged",
+            hint="copy the content of the mounted layer into a new layer, and use that",
             path=printable(path),
         )
     return value == OPAQUE_VALUE
@@ -74,7 +74,8 @@ def check_self_contained(names: t.Collection[str], path: bytes, directory: bool,
         if xattr in names:
             raise NotSupported(
                 f"{printable(path)} has the xattr {xattr}: the layer's own directory does not tell what it holds",
-                hint="the layer was written on a mount with redirect_dir, metacopy or whiteouts by xattr",
+                hint="a mount with redirect_dir or metacopy has written it: copy the content of such a mount into a new"
+                " layer, and use that",
                 path=printable(path),
                 xattr=xattr,
             )

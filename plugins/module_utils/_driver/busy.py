@@ -14,12 +14,12 @@ from . import namespaces
 from .elsewhere import LayerMount, View
 
 SHOWN = 5  # users in a message
-COMMAND_SHOWN = 60  # characters of a command line in a message
 
 
 class User(t.NamedTuple):
     """A process that uses a layer; one reason is enough, the first that was found.
 
+    command: the program it runs, without arguments.
     how:  "root", "cwd", "open file", "mapped file" or "mount".
     path: what it holds, by its name in our own mount namespace if it has one; for a mount always as the process
           sees it.
@@ -84,9 +84,9 @@ def independent_mounts(home: str, id: str) -> list[LayerMount]:
 
 
 def describe_users(users: t.Sequence[User]) -> str:
-    """Return "held by pid 123 (sleep 100) with its cwd in /store/a/diff", for a message."""
+    """Return "held by pid 123 (sleep) with its cwd in /store/a/diff", for a message."""
     each = [
-        f"pid {user.pid} ({printable(user.command[:COMMAND_SHOWN])}) with {_HOLDS[user.how]} {printable(user.path)}"
+        f"pid {user.pid} ({printable(user.command)}) with {_HOLDS[user.how]} {printable(user.path)}"
         for user in users[:SHOWN]
     ]
     more = [f"{len(users) - SHOWN} more"] if len(users) > SHOWN else []

@@ -3,21 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Layer -> mount description, and how a mount differs from one. PRIVATE to the collection.
 
-Only perform() and check_lowers() touch anything: what will be mounted can be shown, and compared, before it is.
+Only perform() touches anything: what will be mounted can be shown, and compared, before it is.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import stat
 import typing as t
 
-from .._errors import InvalidInput, NotSupported, StoreCorrupt, printable
+from .._errors import InvalidInput, NotSupported, printable
 from .._linux import mount, mountinfo
-from .._store.layout import DIFF, LAYER_ID, LINK_NAME
 
-_LINK_TARGET = re.compile(rf"\.\./({LAYER_ID.pattern})/{DIFF}")
 _LABEL = re.compile(r"[ !#-\[\]-~]+")  # printable ASCII without " and \, for which mount data knows no escape
 
 
@@ -148,64 +145,3 @@ def absolute(home: str, path: str) -> str:
     if "/" not in path or path.startswith("../"):
         return f"{home}/l/{path}"
     return os.path.join(home, path)
-
-
-def check_lowers(home: str, id: str, lowers: t.Sequence[str]) -> tuple[str, ...]:
-    """Return the layers that *lowers*, the link names of layer *id*, lead to, nearest first.
-
-    Done before each mount: the kernel takes any directory for a lower, and with an empty name that would be the
-    links themselves, or the whole store. Raises StoreCorrupt, OSError.
-    """
-    found: dict[str, str] = {}
-    for link in lowers:
-        lower = _layer_behind(home, id, link)
-        if lower == id:
-            raise _corrupt(home, id, link, "leads to the layer itself", _REMOVE)
-        if lower in found:
-            raise _corrupt(home, id, link, f"leads to layer {lower} a second time, after l/{found[lower]}", _REMOVE)
-        found[lower] = link
-    return tuple(found)
-
-
-_REMOVE = "the file lower beside its diff is damaged: put it back from a backup, or remove the layer and make it again"
-
-
-def _layer_behind(home: str, id: str, link: str) -> str:
-    """Return the layer that l/<link> leads to, or raise StoreCorrupt with the reason why it leads nowhere."""
-    if not LINK_NAME.fullmatch(link):
-        raise _corrupt(home, id, link, "is no name of a link", _REMOVE)
-    relink = f'make it a symlink to "../<layer>/diff" of the layer whose file link holds {link}; without one it is lost'
-    try:
-        target = os.readlink(f"{home}/l/{link}")
-    except FileNotFoundError:
-        raise _corrupt(home, id, link, "does not exist", relink) from None
-    except OSError as error:
-        raise _corrupt(home, id, link, f"is no symlink ({error.strerror})", relink) from error
-    match = _LINK_TARGET.fullmatch(target)
-    if match is None:
-        raise _corrupt(home, id, link, f'leads to "{printable(target)}", which is no layer\'s diff', relink)
-    lower = match.group(1)
-    for path in (f"{home}/{lower}", f"{home}/{lower}/diff"):
-        try:
-            is_directory = stat.S_ISDIR(os.lstat(path).st_mode)
-        except FileNotFoundError:
-            is_directory = False
-        if not is_directory:
-            raise _corrupt(
-                home,
-                id,
-                link,
-                f"leads to {printable(path)}, which is no directory",
-                f"put layer {lower} back from a backup, or remove {printable(id)} and make it again",
-            )
-    return lower
-
-
-def _corrupt(home: str, id: str, link: str, why: str, hint: str) -> StoreCorrupt:
-    entry = f"l/{printable(link)}"
-    return StoreCorrupt(
-        f"layer {printable(id)} has a lower that cannot be mounted: {entry} {why}",
-        hint=hint,
-        path=printable(f"{home}/{id}/lower"),
-        lower=entry,
-    )

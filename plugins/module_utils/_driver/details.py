@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import typing as t
 
@@ -15,6 +14,7 @@ from . import holders
 from .facts import mounted_layer
 from .filesystem import merged_options
 from .observe import Observer
+from .problems import Problem, damaged_layers
 from .state import reported
 
 _VANISHED = (FileNotFoundError, NotADirectoryError)  # nothing is locked here
@@ -28,6 +28,7 @@ class Details:
         self._features = features
         self._only = ids
         self._observer = Observer(home)
+        self.problems: list[Problem] = []  # what gathering found beside
 
     def gather(self, subsets: t.Collection[str]) -> dict[str, t.Any]:
         """Return a fact for each of *subsets*: None where only root may know. Raises OSError."""
@@ -43,16 +44,21 @@ class Details:
         return {name: tell() for name, tell in ways.items() if name in subsets}
 
     def layers(self) -> dict[str, t.Any]:
-        """Return the layers as overlay2_layer returns them; damaged ones are left out."""
+        """Return the layers as overlay2_layer returns them; damaged ones are left out, which is a problem."""
         found = {}
-        for id in self._ids:  # before the first question for children, which reads what is not yet read
-            with contextlib.suppress(StoreCorrupt, *_VANISHED):
-                self._observer.store.layer(id)
+        damaged = []
+        self._observer.store.read_ahead(self._ids)
         for id in self._ids:
-            with contextlib.suppress(StoreCorrupt, *_VANISHED):
+            try:
                 layer = self._observer.layer(id)
-                if layer is not None:
-                    found[id] = reported(self.home, layer)
+            except StoreCorrupt:
+                damaged.append(id)
+                continue
+            except _VANISHED:
+                continue
+            if layer is not None:
+                found[id] = reported(self.home, layer)
+        self.problems += damaged_layers(damaged)
         return found
 
     def mounts(self) -> dict[str, t.Any]:

@@ -31,7 +31,9 @@ def gather(home: str, subsets: t.Collection[str], ids: t.Sequence[str] | None = 
     if wanted:
         from .details import Details  # the status alone gets by without
 
-        found.update(Details(home, found, ids).gather(wanted))
+        details = Details(home, found, ids)
+        found.update(details.gather(wanted))
+        found["problems"] += [problem._asdict() for problem in details.problems]
     return found
 
 

@@ -11,12 +11,25 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._store import staging
-from .._store.layer import Layer, all_links, examine
+from .._store.layer import (
+    CONTENT_CURE,
+    LINK_CURE,
+    LOWER_CURE,
+    WORK_CURE,
+    Layer,
+    all_links,
+    examine,
+    has_content,
+    is_directory,
+    misnamed,
+    unresolved,
+)
 from .._store.layout import (
     COMMITTED,
     DIFF,
     HOLDERS,
     HOME_MODE,
+    LAYER_MODE,
     LINK,
     LINKS,
     LINKS_MODE,
@@ -30,7 +43,6 @@ from .mount_actions import MARKER
 from .observe import Observer
 from .settings import read_settings
 
-_REMOVE = "put it back from a backup, or remove the layer and all built on it and make them anew"
 _SWEEP = "strata.overlay2.overlay2_prune sweeps it"
 
 
@@ -54,7 +66,9 @@ class _Examination:
         self.home = home
         self.links = all_links(home)
         self.layers: dict[str, Layer] = {}
-        self.unread: set[str] = set()
+        self.unread: set[str] = set()  # whose record cannot be read
+        self.broken: set[str] = set()  # whose link or lower cannot
+        self._content: dict[str | None, bool] = {}
         self._mount = Observer(home).mount
 
     def findings(self) -> list[Finding]:
@@ -85,14 +99,15 @@ class _Examination:
             if layer is None:
                 continue
             self.layers[id] = layer
+            if damage:
+                self.broken.add(id)
             for found in damage:
                 yield self._found(found.code, id, found.path, f"layer {id} is damaged: {found.message}", found.hint)
-            if not os.path.isdir(f"{self.home}/{id}/{DIFF}"):
-                yield self._found("diff_missing", id, f"{id}/{DIFF}", f"layer {id} has lost its content", _REMOVE)
-            if layer.lowers and not os.path.isdir(f"{self.home}/{id}/{WORK}"):
+            if not has_content(self.home, id):
+                yield self._found("diff_missing", id, f"{id}/{DIFF}", f"layer {id} has lost its content", CONTENT_CURE)
+            if layer.lowers and not is_directory(f"{self.home}/{id}/{WORK}"):
                 message = f"layer {id} has no work directory, so it can be mounted read-only at most"
-                hint = "make the directory, mode 0700, with the owner of the layer's diff"
-                yield self._found("work_missing", id, f"{id}/{WORK}", message, hint)
+                yield self._found("work_missing", id, f"{id}/{WORK}", message, WORK_CURE)
 
     def _of_links(self) -> t.Iterator[Finding]:
         """Yield where the layers' names in l/ and their link files contradict each other."""
@@ -104,15 +119,10 @@ class _Examination:
             path = f"{LINKS}/{link}"
             for id in ids if len(ids) > 1 else ():
                 message = f"the layers {', '.join(sorted(ids))} have the same name {path}"
-                yield self._found("link_doubled", id, f"{id}/{LINK}", message, _REMOVE)
-            if len(ids) == 1 and link not in self.links:
-                message = f"layer {ids[0]} has no name in {LINKS}/, by which its children know it"
-                hint = f"make {path} a symlink to ../{ids[0]}/{DIFF}"
-                yield self._found("link_missing", ids[0], path, message, hint)
-            elif len(ids) == 1 and self.links[link] != ids[0]:
-                message = f"{path}, the name of layer {ids[0]}, leads elsewhere"
-                hint = f"make it a symlink to ../{ids[0]}/{DIFF}"
-                yield self._found("link_astray", ids[0], path, message, hint)
+                yield self._found("link_doubled", id, f"{id}/{LINK}", message, LINK_CURE)
+            for found in misnamed(self.home, self.layers[ids[0]], self.links.get(link)) if len(ids) == 1 else ():
+                message = f"layer {ids[0]} is damaged: {found.message}"
+                yield self._found(found.code, ids[0], found.path, message, found.hint)
         for link, target in self.links.items():
             if target in self.layers and link not in owners and self.layers[target].link:
                 message = f"{LINKS}/{link} leads to layer {target}, whose name it is not"
@@ -126,22 +136,25 @@ class _Examination:
             path = f"{layer.id}/{LOWER}"
             lost = next((link for link in layer.lowers if not self._leads_to_content(link)), None)
             if lost is not None:
-                message = f"layer {layer.id} is damaged: its lower {LINKS}/{lost} leads to no layer"
-                yield self._found("lower_unresolved", layer.id, f"{LINKS}/{lost}", message, _REMOVE)
+                found = unresolved(self.home, lost, self.links.get(lost))
+                message = f"layer {layer.id} is damaged: {found.message}"
+                yield self._found(found.code, layer.id, found.path, message, found.hint)
                 continue
             ids = [self.links[link] for link in layer.lowers]
             if len({layer.id, *ids}) <= len(ids):
                 message = f"layer {layer.id} is damaged: its lower names a layer twice, or itself"
-                yield self._found("lower_malformed", layer.id, path, message, _REMOVE)
+                yield self._found("lower_malformed", layer.id, path, message, LOWER_CURE)
                 continue
             parent = self.layers.get(ids[0] or "") if ids else None
-            if parent is not None and parent.lowers != layer.lowers[1:]:
+            if parent is not None and parent.id not in self.broken and parent.lowers != layer.lowers[1:]:
                 message = f"layer {layer.id} is damaged: its lower does not go on as that of its parent {parent.id}"
-                yield self._found("lower_malformed", layer.id, path, message, _REMOVE)
+                yield self._found("lower_malformed", layer.id, path, message, LOWER_CURE)
 
     def _leads_to_content(self, link: str) -> bool:
         target = self.links.get(link)
-        return target is not None and os.path.isdir(f"{self.home}/{target}/{DIFF}")
+        if target not in self._content:
+            self._content[target] = target is not None and has_content(self.home, target)
+        return self._content[target]
 
     def _of_litter(self) -> t.Iterator[Finding]:
         for link, target in self.links.items():
@@ -151,7 +164,8 @@ class _Examination:
             for path in staging.leftovers(os.path.join(self.home, id)):
                 name = os.path.basename(path)
                 message = f"a killed run has left {printable(path)}"
-                yield self._found("staging_leftover", id or name, path, message, "the next run that changes sweeps it")
+                deed = f"applies a tar to layer {id}" if id else "makes or removes a layer"
+                yield self._found("staging_leftover", id or name, path, message, f"the next run that {deed} sweeps it")
         for id in self.layers:
             if holders.is_dead(self.home, id):
                 message = f"the holders of layer {id} are of another boot, or unreadable"
@@ -165,19 +179,25 @@ class _Examination:
                 message = f"{printable(path)} has mode {mode:04o}: others can run, or change, what lies in layers"
                 hint = "strata.overlay2.overlay2_init corrects it"
                 yield self._found("loose_mode", name or os.path.basename(self.home), name, message, hint)
+        for id in self.layers:
+            mode = stat.S_IMODE(os.lstat(f"{self.home}/{id}").st_mode)
+            if mode & ~LAYER_MODE:
+                message = f"layer {id} has mode {mode:04o}: who can enter the store can run, or change, what lies in it"
+                hint = f"chmod {LAYER_MODE:04o} {printable(self.home)}/{id}"
+                yield self._found("loose_mode", id, id, message, hint)
 
     def _of_layers(self) -> t.Iterator[Finding]:
         parents = {layer.lowers[0] for layer in self.layers.values() if layer.lowers}
         for layer in self.layers.values():
             if layer.link in parents and not layer.marked:
                 message = f"layer {layer.id} has children and no mark that it is sealed"
-                hint = "overlay2_layer with state: committed writes it; until then the children stand for it"
+                hint = f"make {COMMITTED} in its directory, an empty file; until then its children stand for it"
                 yield self._found("unsealed_parent", layer.id, f"{layer.id}/{COMMITTED}", message, hint)
             path = f"{layer.id}/{MARKER}"
             mount = self._mount(layer.id)
             if mount is None and os.path.lexists(f"{self.home}/{path}"):
                 message = f"layer {layer.id} was mounted volatile and not unmounted in order: content may be lost"
-                hint = "check the content, then mount it with force: true"
+                hint = "check its content, then mount it with strata.overlay2.overlay2_mount and force: true"
                 yield self._found("stale_volatile", layer.id, path, message, hint)
 
 

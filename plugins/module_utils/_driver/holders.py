@@ -20,7 +20,7 @@ from .._errors import InvalidInput, printable
 from .._linux.boot import boot_id
 from .._linux.quiet import read_quietly
 from .._store.layout import HOLDERS
-from .._store.own_file import replace_unsynced
+from .._store.own_file import NO_FILE, replace_unsynced
 
 FORMAT = 1
 NAME_MAX = 255  # characters
@@ -67,6 +67,10 @@ def _read(home: str, id: str) -> tuple[str, ...] | None:
         data = read_quietly(os.path.join(home, id, HOLDERS))
     except FileNotFoundError:
         return ()
+    except OSError as error:
+        if error.errno in NO_FILE:
+            return None
+        raise
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):

@@ -46,7 +46,7 @@ class LayersTask:
     def observe(self) -> StoreState:
         """Read the layers asked about, those they are to stand on, and for a removal those on them."""
         if self._state == "absent":
-            return look(self.home, self._ids, above=self._recursive, users=not self._force)
+            return look(self.home, self._ids, above=self._recursive, users=not self._force, removing=True)
         parents = [want.parent for want in self._wanted if want.parent]
         return look(self.home, [*self._ids, *parents], creating=True)
 

@@ -138,7 +138,7 @@ class _Planner:
         if len(lowers) > MAX_DEPTH:
             raise DepthExceeded(
                 f"layer {want.id} would have {len(lowers)} lowers; overlay2 knows {MAX_DEPTH} at most",
-                hint="build it on a layer further down, or make one layer of several",
+                hint="build it on a layer further down, or apply the content of several layers to one",
                 id=want.id,
                 depth=len(lowers),
             )
@@ -176,7 +176,7 @@ class _Planner:
         if layer.writable:
             raise LayerInUse(
                 f"layer {layer_id} is mounted read-write, so it cannot be sealed or built on",
-                hint="unmount it first",
+                hint="unmount it first, with strata.overlay2.overlay2_mount",
                 id=layer_id,
                 holders=list(layer.holders),
             )

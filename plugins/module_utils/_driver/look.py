@@ -16,13 +16,20 @@ from .state import LayerState, StoreState
 
 
 def look(
-    home: str, ids: t.Iterable[str], *, above: bool = False, users: bool = False, creating: bool = False
+    home: str,
+    ids: t.Iterable[str],
+    *,
+    above: bool = False,
+    users: bool = False,
+    creating: bool = False,
+    removing: bool = False,
 ) -> StoreState:
     """Return the state of the layers *ids*, of those right on them, and of what the plan needs beside.
 
     above:    also of all that is built on them.
     users:    look for processes that have them busy; costs a scan of /proc.
     creating: layers may be made or mounted: tell what the filesystem and the kernel have against it.
+    removing: layers may go, so a damaged one is told as far as it can be read.
     raises:   InvalidInput for a home that is no store, StoreCorrupt, OSError.
     """
     exists = is_store(home)
@@ -31,14 +38,13 @@ def look(
     if exists:
         observer = Observer(home)
         todo = list(dict.fromkeys(ids))
-        for layer_id in todo:  # before the first question for children, which reads what is not yet read
-            observer.store.layer(layer_id)
+        observer.store.read_ahead(todo)
         for layer_id in todo:
-            layer = observer.layer(layer_id)
+            layer = observer.remains(layer_id) if removing else observer.layer(layer_id)
             if layer is None or layer_id in layers:
                 continue
             layers[layer_id] = layer
-            if above or users:
+            if above or removing:
                 children[layer_id] = observer.children(layer_id)
             if above:
                 todo += children[layer_id]

@@ -111,6 +111,7 @@ class ClearMarker(Action):
         run.will_sync()
         run.sync()
         delete_tree(os.path.join(run.home, self.layer_id, MARKER))
+        run.will_sync()
 
 
 class SetHolder(Action):

@@ -11,18 +11,17 @@ import typing as t
 from .._errors import NotSupported, Overlay2Error, printable
 from .._linux import mountinfo
 from .._store.foreign import managed_by, store_foreign
-from .._store.layer import Damage, corrupt
+from .._store.layer import CONTENT_CURE, WORK_CURE, Damage, corrupt, is_directory
 from .._store.layout import DIFF, MERGED, WORK, check_home, check_id, is_store, require_store
 from .._store.lock import layer_not_found
 from . import probe
-from .describe import check_lowers
 from .describe import drift as differences
 from .holders import check_holder
 from .mount_actions import MARKER, Unmount
 from .mounts import Mounted, MountState, Wanted, description, drift, plan_mounted, plan_unmounted
 from .observe import Observer
 from .settings import read_settings
-from .state import Plan, reported
+from .state import LayerState, Plan, reported
 
 
 class MountTask:
@@ -57,24 +56,24 @@ class MountTask:
             root=read_settings(self.home).root,
         )
         if self._mounting:
-            return self._with_means(have) if layer.lowers else have
+            return self._with_means(have, layer) if layer.lowers else have
         if have.mount is None or self._force:
             return have
         return _with_obstacles(have, layer.id)
 
-    def _with_means(self, have: MountState) -> MountState:
+    def _with_means(self, have: MountState, layer: LayerState) -> MountState:
         """Add what a mount needs. Raises StoreCorrupt for a layer that cannot be mounted, OSError."""
-        layer_id = self._want.id
-        check_lowers(self.home, layer_id, have.links)
+        layer_id = layer.id
         features = probe.probe(self.home)
         refusal = probe.refusal(features) or _label_refusal(self._want.label)
         have = have._replace(options=probe.mount_options(features), refusal=refusal)
         if have.mount is not None and not drift(self._want, have):
             return have
-        for name in (DIFF, WORK):
+        needed = {DIFF: CONTENT_CURE} if layer.committed else {DIFF: CONTENT_CURE, WORK: WORK_CURE}
+        for name, cure in needed.items():
             path = os.path.join(self.home, layer_id, name)
-            if not os.path.isdir(path):
-                raise corrupt(layer_id, Damage(f"{name}_missing", path, f"its {name} directory is missing"))
+            if not is_directory(path):
+                raise corrupt(layer_id, Damage(f"{name}_missing", path, f"its {name} directory is missing", cure))
         return _with_obstacles(have, layer_id)
 
     def plan(self, have: MountState, predicting: bool) -> Plan:

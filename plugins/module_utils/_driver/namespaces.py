@@ -61,13 +61,12 @@ def task_at(pid: int, directory: str, first: bool = True) -> Task:
 
 
 def command_of(pid: int) -> str:
-    """Return the command line of a process in one line, or "?" if it is gone."""
-    with contextlib.suppress(*UNSEEN):
-        for name in ("cmdline", "comm"):
-            with open(f"/proc/{pid}/{name}", "rb") as file:
-                words = os.fsdecode(file.read(256)).replace("\0", " ").split()
-            if words:
-                return " ".join(words)
+    """Return the program that a process runs, as ``ps -o comm`` shows it, or "?" if it is gone.
+
+    Never its arguments, which may hold what nobody else is to know.
+    """
+    with contextlib.suppress(*UNSEEN), open(f"/proc/{pid}/comm", "rb") as file:
+        return " ".join(os.fsdecode(file.read()).split())
     return "?"
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import functools
 import hashlib
 
+from .._errors import StoreCorrupt
 from .._linux import mountinfo
-from .._store.layer import Store
-from .._store.layout import MERGED
+from .._store.layer import Store, examine, link_target
+from .._store.layout import LINKS, MERGED
 from . import holders
 from .state import LayerState
 
@@ -31,7 +32,7 @@ class Observer:
     def __init__(self, home: str) -> None:
         self.home = home
         self.store = Store(home)
-        self._chains: dict[str, str | None] = {"": ""}
+        self._chains: dict[str, str | None] = {}
 
     @functools.cached_property
     def mounts(self) -> dict[str, mountinfo.Mount]:
@@ -47,11 +48,12 @@ class Observer:
         found = self.store.layer(layer_id)
         if found is None:
             return None
+        lowers = self.store.lowers(found)
         mount = self.mount(layer_id)
         return LayerState(
             id=layer_id,
             link=found.link,
-            lowers=self.store.lowers(found),
+            lowers=lowers,
             committed=found.marked or bool(self.children(layer_id)),
             read_write=found.record.read_write,
             mounted=mount is not None,
@@ -59,23 +61,63 @@ class Observer:
             holders=holders.read(self.home, layer_id),
             diff_id=found.record.diff_id,
             digest=found.record.digest,
-            chain_id=self._chain_id(layer_id),
+            chain_id=self._chain_id(layer_id, lowers),
+        )
+
+    def remains(self, layer_id: str) -> LayerState | None:
+        """Return what can be told of a layer, damaged or not, for who removes it.
+
+        A lower that leads nowhere is told by its name in l/. Raises StoreCorrupt for a record of a newer format, or
+        that cannot be read; OSError.
+        """
+        try:
+            return self.layer(layer_id)
+        except StoreCorrupt:
+            found, _unused = examine(self.home, layer_id)
+        if found is None:
+            return None
+        names = self.store.names_of(layer_id)
+        return LayerState(
+            id=layer_id,
+            link=found.link if found.link in names else next(iter(names), ""),
+            lowers=tuple(link_target(self.home, link) or f"{LINKS}/{link}" for link in found.lowers),
+            committed=found.marked or bool(self.children(layer_id)),
+            read_write=found.record.read_write,
+            mounted=self.mount(layer_id) is not None,
+            holders=holders.read(self.home, layer_id),
+            diff_id=found.record.diff_id,
+            digest=found.record.digest,
         )
 
     def children(self, layer_id: str) -> tuple[str, ...]:
-        """Return the ids of the layers right above, sorted. Raises StoreCorrupt, OSError."""
-        found = self.store.layer(layer_id)
-        return self.store.children.get(found.link, ()) if found else ()
+        """Return the ids of the layers right above, sorted; of a damaged one those that its names in l/ tell.
 
-    def _chain_id(self, layer_id: str) -> str | None:
-        todo = [layer_id]
-        while todo:
-            layer = self.store.layer(todo[-1])
-            parent = self.store.target(layer.lowers[0], layer.id) if layer and layer.lowers else ""
-            if parent not in self._chains:
-                todo.append(parent)
-                continue
-            below = self._chains[parent]
-            known = layer is not None and layer.record.diff_id is not None and below is not None
-            self._chains[todo.pop()] = chain_id(below or "", layer.record.diff_id or "") if layer and known else None
-        return self._chains[layer_id]
+        raises: OSError.
+        """
+        try:
+            found = self.store.layer(layer_id)
+            names = [found.link] if found else []
+        except StoreCorrupt:
+            names = self.store.names_of(layer_id)
+        above = {child for name in names for child in self.store.children.get(name, ())}
+        return tuple(sorted(above - {layer_id}))
+
+    def _chain_id(self, layer_id: str, lowers: tuple[str, ...]) -> str | None:
+        """Return the chain id, None where a layer of the chain is damaged, or has content that no tar gave it.
+
+        Goes by *lowers*, which end, and not from parent to parent: damaged ones may lead in a circle.
+        """
+        chain: str | None = ""
+        for id in reversed((layer_id, *lowers)):
+            if id not in self._chains:
+                diff_id = self._diff_id(id)
+                self._chains[id] = None if chain is None or diff_id is None else chain_id(chain, diff_id)
+            chain = self._chains[id]
+        return chain
+
+    def _diff_id(self, layer_id: str) -> str | None:
+        try:
+            layer = self.store.layer(layer_id)
+        except StoreCorrupt:
+            return None
+        return layer.record.diff_id if layer else None

@@ -11,6 +11,7 @@ from .._errors import printable
 from .answers import Answers
 from .filesystem import Filesystem
 
+_SHOWN = 5  # ids in a message
 NEARLY_FULL_SHARE = 5  # percent
 NEARLY_FULL_SPACE = 10 << 30  # bytes
 NEARLY_FULL_INODES = 100_000
@@ -31,7 +32,9 @@ class Problem(t.NamedTuple):
     no_native_diff           a diff has to compare two trees
     needs_userxattr          in a user namespace: marks are kept in user xattrs, which trusted mounts do not know
     no_project_quota         layers can have no limits
+    not_persistent           it is a tmpfs, and gone with the next boot
     nearly_full              less than 5 % and 10 GiB of space are free, or less than 5 % and 100,000 of the inodes
+    damaged_layers           layers are left out of the facts: the message names them
     not_probed               something could not be found out; the message says what and why
     """
 
@@ -79,6 +82,7 @@ _UNSUITABLE = (
 )
 
 _MOVE = "put the store on a local filesystem: XFS with ftype=1, ext4 or btrfs"
+_KEEP = "put the store on XFS with ftype=1, ext4 or btrfs, unless it need not last"
 _ROOT = "run the task as root: become: true"
 _D_TYPE_HINTS = {
     "xfs": "make the filesystem anew with mkfs.xfs -n ftype=1",
@@ -106,6 +110,14 @@ def find_problems(filesystem: Filesystem, answers: Answers, *, is_root: bool) ->
     yield from _of_the_space(filesystem)
 
 
+def damaged_layers(ids: t.Sequence[str]) -> t.Iterator[Problem]:
+    """Yield that the layers *ids* are damaged, if there are any."""
+    if ids:
+        more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+        message = f"damaged layers are left out: {', '.join(ids[:_SHOWN])}{more}"
+        yield Problem("damaged_layers", message, "gather the subset health: it tells what is wrong, and the cure")
+
+
 def _of_the_kind(filesystem: Filesystem) -> t.Iterator[Problem]:
     kind = filesystem.kind
     name = _name(filesystem)
@@ -115,6 +127,8 @@ def _of_the_kind(filesystem: Filesystem) -> t.Iterator[Problem]:
         yield Problem("network_filesystem", f"{name} is a network filesystem, which can hold no upperdir", _MOVE)
     elif kind in _UNSUITABLE or kind.startswith("fuse."):
         yield Problem("unsuitable_filesystem", f"{name} is {printable(kind)}, which can hold no upperdir", _MOVE)
+    elif kind == "tmpfs":
+        yield Problem("not_persistent", f"{name} is a tmpfs: what lies there does not survive a reboot", _KEEP)
     if filesystem.read_only:
         yield Problem("read_only", f"{name} is mounted read-only", "mount it read-write; the kernel's log may say why")
 

@@ -65,6 +65,7 @@ class Run:
             syncfs(fd)
         finally:
             os.close(fd)
+        self._unsynced = False
 
     def close(self) -> list[str]:
         """Delete what is left in our staging directories and in those of killed runs; return warnings.

@@ -10,7 +10,7 @@ import typing as t
 
 from .._errors import InvalidInput
 from .._store.layout import OWN_FILE
-from .._store.own_file import read_file, replace_file
+from .._store.own_file import read_file, replace_file, unreadable
 
 ID_MAX = 2**32 - 2  # the last uid there is
 
@@ -46,9 +46,21 @@ def read_settings(home: str) -> Settings:
 
     raises: StoreCorrupt for a file that is damaged or of a newer format; OSError.
     """
-    content = read_file(os.path.join(home, OWN_FILE)) or {}
-    maps = (tuple(IdRange(*item) for item in content.get(key, ())) for key in ("uid_map", "gid_map"))
-    return Settings(content.get("size", 0), content.get("inodes", 0), *maps)
+    path = os.path.join(home, OWN_FILE)
+    content = read_file(path) or {}
+    try:
+        maps = (tuple(IdRange(*item) for item in content.get(key, ())) for key in ("uid_map", "gid_map"))
+        settings = Settings(content.get("size", 0), content.get("inodes", 0), *maps)
+    except TypeError:
+        raise unreadable(path) from None
+    numbers = [
+        settings.size,
+        settings.inodes,
+        *(number for item in settings.uid_map + settings.gid_map for number in item),
+    ]
+    if not all(isinstance(number, int) for number in numbers):
+        raise unreadable(path)
+    return settings
 
 
 def write_settings(home: str, settings: Settings) -> None:

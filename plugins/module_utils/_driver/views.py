@@ -15,7 +15,8 @@ from .._linux.namespace import in_private_mounts
 from .._linux.quiet import open_quietly
 from .._store.layer import Store
 from .._store.layout import DIFF, MERGED
-from .describe import MountDescription, check_lowers, describe_mount
+from .._store.lock import layer_not_found
+from .describe import MountDescription, describe_mount
 from .state import LayerState
 
 _OUT_OF_THE_WAY = "/proc"  # where the mount lies, seen by nobody: a directory that every host has
@@ -26,17 +27,19 @@ def merged_view(home: str, layer: LayerState, options: t.Sequence[str]) -> t.Ite
     """Give the fd of a directory that shows *layer* and all below it; to be read only.
 
     options: of every mount of ours.
-    raises:  StoreCorrupt for a lower that cannot be mounted, NotSupported, OSError.
+    raises:  LayerNotFound, StoreCorrupt for a lower that cannot be mounted, NotSupported, OSError.
     A layer that is mounted is read through that mount. Otherwise one is made, read-only, without upper, in a private
     mount namespace that is gone before the fd is given: nobody sees it, and it ends with the fd.
     """
     if not layer.lowers or layer.mounted:
         fd = open_quietly(f"{home}/{layer.id}/{MERGED if layer.mounted else DIFF}", os.O_DIRECTORY)
     else:
-        found = Store(home).layer(layer.id)
-        links = found.lowers if found else ()
-        check_lowers(home, layer.id, links)
-        fd = _mounted(describe_mount(home, layer.id, links, read_only=True, options=options))
+        store = Store(home)
+        found = store.layer(layer.id)
+        if found is None:
+            raise layer_not_found(home, layer.id)
+        store.lowers(found)  # raises where one leads astray: the kernel would take it
+        fd = _mounted(describe_mount(home, layer.id, found.lowers, read_only=True, options=options))
     try:
         yield fd
     finally:

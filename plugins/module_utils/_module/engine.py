@@ -22,6 +22,16 @@ from .._store.lock import Deadline, is_free, layer_locked, locked
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
+_CURES = {
+    errno.EROFS: "mount the filesystem read-write; the kernel's log says why, if it turned read-only by itself",
+    errno.EIO: "the kernel's log names the device: check it, and its filesystem, before anything else",
+    errno.ENOTDIR: "give a path that leads through directories alone",
+    errno.EACCES: "see what forbids it to root: a security module, a network filesystem",
+    errno.EPERM: "see what forbids it to root: an immutable file (lsattr), a security module, a container",
+    errno.EBUSY: "end what uses it, or unmount what is mounted there, and run the task again",
+}
+_CURE = "the kernel's log may say why; mend that and run the task again"
+
 
 class Task(t.Protocol):
     """What a module hands over: parameters made a wanted state, and how to look, plan and report.
@@ -156,14 +166,14 @@ def _fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
     path = printable(os.fspath(error.filename)) if isinstance(error.filename, (str, bytes)) else None
     if error.errno in FULL:
         where = path or printable(str(module.params["home"]))
-        hint = "free some, or give the filesystem more; nothing was changed but what actions tells"
+        hint = "free some, or make the filesystem larger, and run the task again"
         return _fail(module, NoSpace(f"no space left at {where}: {error.strerror}", hint=hint, path=where), done)
     module.fail_json(
         msg=printable(f"{error.strerror}: {path}" if path else str(error)),
         error="os_error",
         errno=error.errno,
         path=path,
-        hint="see the kernel's log; the store is as it was but for what actions tells",
+        hint=_CURES.get(error.errno or 0, _CURE),
         changed=bool(done),
         actions=done,
     )

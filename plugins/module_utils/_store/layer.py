@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
 import os
 import stat
@@ -12,10 +14,14 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._linux.quiet import read_quietly
-from .layout import COMMITTED, DIFF, LINK, LINK_NAME, LINKS, LOWER, MAX_DEPTH, OWN_FILE, layer_ids, names_in
-from .own_file import read_file, replace_file
+from .layout import COMMITTED, DIFF, LINK, LINK_NAME, LINKS, LOWER, MAX_DEPTH, OWN_FILE, is_id, layer_ids, names_in
+from .own_file import NO_FILE, read_file, replace_file, unreadable
 
-_REPAIR = "restore the file, or remove the layer and all built on it and make them anew"
+_ANEW = "remove the layer with state: absent and recursive: true, and make anew what is lost"
+CONTENT_CURE = f"put it back from a backup, or {_ANEW}"
+WORK_CURE = "make the directory, mode 0700, with the owner of the layer's diff"
+LINK_CURE = f"write the name of the symlink in {LINKS}/ that leads to it into the file, without a newline; or {_ANEW}"
+LOWER_CURE = f"write {LINKS}/ with the parent's link, then a colon and the parent's lower, into the file; or {_ANEW}"
 
 
 class Record(t.NamedTuple):
@@ -49,7 +55,7 @@ class Damage(t.NamedTuple):
     code: str
     path: str
     message: str
-    hint: str = _REPAIR
+    hint: str
 
 
 class Store:
@@ -78,26 +84,34 @@ class Store:
             self._layers[layer_id] = self._read(layer_id)
         return self._layers[layer_id]
 
+    def read_ahead(self, layer_ids: t.Iterable[str]) -> None:
+        """Read layers before anyone asks for children, which reads what is not read yet. Damage is told later."""
+        for layer_id in layer_ids:
+            with contextlib.suppress(StoreCorrupt, FileNotFoundError, NotADirectoryError):
+                self.layer(layer_id)
+
     def lowers(self, layer: Layer) -> tuple[str, ...]:
         """Return the ids of the layers below *layer*, nearest first.
 
-        raises: StoreCorrupt for a lower that leads nowhere, twice to the same layer, or to itself; OSError.
+        raises: StoreCorrupt for a lower that leads nowhere, twice to the same layer or to itself, or that does not go
+                on as the parent's: the kernel would mount it all the same; OSError.
         """
         found = tuple(self.target(link, layer.id) for link in layer.lowers)
+        why = ""
         if len({layer.id, *found}) <= len(found):
-            raise corrupt(
-                layer.id,
-                Damage("lower_malformed", self.path(layer.id, LOWER), "its lower names a layer twice, or itself"),
-            )
+            why = "its lower names a layer twice, or itself"
+        elif found and self._is_cut(layer, found[0]):
+            why = f"its lower does not go on as that of its parent {found[0]}"
+        if why:
+            raise corrupt(layer.id, Damage("lower_malformed", self.path(layer.id, LOWER), why, LOWER_CURE))
         return found
 
     def target(self, link: str, layer_id: str) -> str:
         """Return the id that l/*link* leads to, which *layer_id* needs. Raises StoreCorrupt, OSError."""
         if link not in self._targets:
             found = link_target(self.home, link)
-            if found is None or not os.path.isdir(self.path(found, DIFF)):
-                message = f"its lower {LINKS}/{link} leads to no layer"
-                raise corrupt(layer_id, Damage("lower_unresolved", self.path(LINKS, link), message))
+            if found is None or not has_content(self.home, found):
+                raise corrupt(layer_id, unresolved(self.home, link, found))
             self._targets[link] = found
         return self._targets[link]
 
@@ -119,36 +133,90 @@ class Store:
     def _first_lower(self, layer_id: str) -> tuple[str, ...]:
         try:
             text = read_quietly(self.path(layer_id, LOWER))
-        except FileNotFoundError:
-            return ()
+        except OSError as error:
+            if error.errno in (errno.ENOENT, *NO_FILE):
+                return ()
+            raise
         return (text.partition(b":")[0].decode("ascii", "replace")[len(LINKS) + 1 :],)
+
+    def names_of(self, layer_id: str) -> list[str]:
+        """Return the names in l/ that lead to a layer, sorted: its link, unless it is damaged. Raises OSError."""
+        return sorted(link for link, target in all_links(self.home).items() if target == layer_id)
 
     def _read(self, layer_id: str) -> Layer | None:
         layer, damage = examine(self.home, layer_id)
         if layer is None:
             return None
+        damage = damage or misnamed(self.home, layer, link_target(self.home, layer.link))
         if damage:
             raise corrupt(layer_id, damage[0])
         return layer
+
+    def _is_cut(self, layer: Layer, parent_id: str) -> bool:
+        """Tell whether a lower differs from its parent's, where that can be read."""
+        try:
+            parent = self.layer(parent_id)
+        except StoreCorrupt:
+            return False  # the parent's own damage, and no layer's above
+        return parent is not None and parent.lowers != layer.lowers[1:]
 
 
 def examine(home: str, layer_id: str) -> tuple[Layer | None, list[Damage]]:
     """Read one layer directory as far as it can be read: None where there is none, and what is damaged.
 
-    Where its links lead is not looked at. Raises StoreCorrupt for a newer format, OSError.
+    Where its links lead is not looked at. Raises StoreCorrupt for a record that cannot be read, OSError.
     """
     directory = f"{home}/{layer_id}"
     damage: list[Damage] = []
-    try:
-        if not stat.S_ISDIR(os.lstat(directory).st_mode):
-            return None, damage
-    except FileNotFoundError:
+    if not is_directory(directory):
         return None, damage
     link = _read_link_file(f"{directory}/{LINK}", damage)
     lowers = _read_lower_file(f"{directory}/{LOWER}", damage)
-    own = read_file(f"{directory}/{OWN_FILE}") or {}
-    record = Record(own.get("read_write"), own.get("diff_id"), own.get("digest"))
+    record = _read_record(f"{directory}/{OWN_FILE}")
     return Layer(layer_id, link, lowers, os.path.lexists(f"{directory}/{COMMITTED}"), record), damage
+
+
+def misnamed(home: str, layer: Layer, target: str | None) -> list[Damage]:
+    """Return what is wrong with a layer's name in l/, which leads to *target*. Raises OSError."""
+    path = f"{home}/{LINKS}/{layer.link}"
+    hint = f"make {LINKS}/{layer.link} a symlink to ../{layer.id}/{DIFF}"
+    if target == layer.id:
+        return []
+    if not os.path.lexists(path):
+        message = f"it has no name in {LINKS}/, by which its children know it"
+        return [Damage("link_missing", path, message, hint)]
+    if target is not None and _read_link_file(f"{home}/{target}/{LINK}", []) == layer.link:
+        message = f"its link file holds {layer.link}, the name of layer {target}"
+        return [Damage("link_doubled", f"{home}/{layer.id}/{LINK}", message, LINK_CURE)]
+    return [Damage("link_astray", path, f"its name {LINKS}/{layer.link} leads elsewhere", hint)]
+
+
+def unresolved(home: str, link: str, target: str | None) -> Damage:
+    """Return why l/*link*, a lower, leads to no content; *target*: as link_target says."""
+    path = f"{home}/{LINKS}/{link}"
+    hint = f"make it a symlink to ../<id>/{DIFF} of the layer whose file {LINK} holds {link}; or {_ANEW}"
+    if target is not None:
+        why = f"leads to layer {target}, which has no {DIFF} directory"
+        hint = f"put layer {target} back from a backup, or {_ANEW}"
+    elif os.path.islink(path):
+        why = f"leads to {printable(os.readlink(path))!r}, which is no layer's {DIFF}"
+    else:
+        why = "is no symlink" if os.path.lexists(path) else "does not exist"
+    return Damage("lower_unresolved", path, f"its lower {LINKS}/{link} {why}", hint)
+
+
+def has_content(home: str, layer_id: str) -> bool:
+    """Tell whether a layer has its diff. Raises OSError."""
+    directory = f"{home}/{layer_id}"
+    return is_directory(directory) and is_directory(f"{directory}/{DIFF}")
+
+
+def is_directory(path: str) -> bool:
+    """Tell whether there is a directory at *path*; a symlink, which may lead elsewhere, is none. Raises OSError."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def record_content(home: str, layer_id: str, diff_id: str | None = None, digest: str | None = None) -> None:
@@ -167,7 +235,7 @@ def link_target(home: str, link: str) -> str | None:
         if stat.S_ISLNK(os.lstat(f"{home}/{LINKS}/{link}").st_mode):
             raise error
         return None
-    return parts[1] if len(parts) == 3 and parts[0] == ".." and parts[2] == DIFF else None
+    return parts[1] if len(parts) == 3 and parts[0] == ".." and is_id(parts[1]) and parts[2] == DIFF else None
 
 
 def all_links(home: str) -> dict[str, str | None]:
@@ -190,12 +258,18 @@ def _read_link_file(path: str, damage: list[Damage]) -> str:
     try:
         link = os.fsdecode(read_quietly(path))
     except FileNotFoundError:
-        damage.append(Damage("link_missing", path, "its link file is missing"))
+        damage.append(Damage("link_missing", path, "its link file is missing", LINK_CURE))
+        return ""
+    except OSError as error:
+        if error.errno not in NO_FILE:
+            raise
+        damage.append(Damage("link_missing", path, "its link is no file", LINK_CURE))
         return ""
     if not link:
-        damage.append(Damage("link_empty", path, "its link file is empty"))
+        damage.append(Damage("link_empty", path, "its link file is empty", LINK_CURE))
     elif not LINK_NAME.fullmatch(link):
-        damage.append(Damage("link_astray", path, f"its link file holds {printable(link[:64])!r}, no link name"))
+        message = f"its link file holds {printable(link[:64])!r}, no link name"
+        damage.append(Damage("link_astray", path, message, LINK_CURE))
         return ""
     return link
 
@@ -205,10 +279,26 @@ def _read_lower_file(path: str, damage: list[Damage]) -> tuple[str, ...]:
         text = os.fsdecode(read_quietly(path))
     except FileNotFoundError:  # only this: any other error must not look like a layer without parent
         return ()
+    except OSError as error:
+        if error.errno not in NO_FILE:
+            raise
+        damage.append(Damage("lower_malformed", path, "its lower is no file", LOWER_CURE))
+        return ()
     lowers = tuple(entry[len(LINKS) + 1 :] for entry in text.split(":"))
     if text != ":".join(f"{LINKS}/{link}" for link in lowers) or not all(map(LINK_NAME.fullmatch, lowers)):
-        damage.append(Damage("lower_malformed", path, "its lower file is empty or malformed"))
+        damage.append(Damage("lower_malformed", path, "its lower file is empty or malformed", LOWER_CURE))
         return ()
     if len(lowers) > MAX_DEPTH:
-        damage.append(Damage("lower_malformed", path, f"its lower file names more than {MAX_DEPTH} layers"))
+        message = f"its lower file names more than {MAX_DEPTH} layers"
+        damage.append(Damage("lower_malformed", path, message, LOWER_CURE))
     return lowers
+
+
+def _read_record(path: str) -> Record:
+    own = read_file(path) or {}
+    record = Record(own.get("read_write"), own.get("diff_id"), own.get("digest"))
+    if not isinstance(record.read_write, (bool, type(None))) or not all(
+        isinstance(digest, (str, type(None))) for digest in record[1:]
+    ):
+        raise unreadable(path)
+    return record

@@ -68,9 +68,14 @@ _TRIALS = (
 )  # moby's, while it starts
 
 
+def is_id(name: str) -> bool:
+    """Tell whether *name* can be a layer's id."""
+    return LAYER_ID.fullmatch(name) is not None and name not in _RESERVED_IDS
+
+
 def check_id(layer_id: str, what: str = "layer id") -> str:
     """Return *layer_id*. Raises InvalidInput where it could not safely be a name in the store; *what* names it."""
-    if not LAYER_ID.fullmatch(layer_id) or layer_id in _RESERVED_IDS:
+    if not is_id(layer_id):
         raise InvalidInput(
             f"invalid {what} {printable(layer_id)!r}",
             hint="an id starts with a letter or digit, goes on with letters, digits, '_', '.' and '-', has at most"
@@ -149,11 +154,8 @@ def require_store(home: str) -> None:
 def layer_ids(home: str) -> t.Iterator[str]:
     """Yield the id of each layer directory, in no order. Raises OSError."""
     for entry in names_in(home):
-        name = entry.name
-        if not entry.is_directory or name in _RESERVED_IDS or name.startswith(_TRIALS):
-            continue
-        if LAYER_ID.fullmatch(name):
-            yield name
+        if entry.is_directory and is_id(entry.name) and not entry.name.startswith(_TRIALS):
+            yield entry.name
 
 
 def _no_store(home: str, why: str) -> InvalidInput:

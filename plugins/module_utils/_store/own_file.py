@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import typing as t
@@ -13,6 +14,7 @@ import typing as t
 from .._errors import StoreCorrupt, printable
 from .._linux.quiet import open_quietly, read_quietly
 
+NO_FILE = (errno.EISDIR, errno.ELOOP)  # what reading says of a directory, or a symlink, in a file's place
 FORMAT = 1  # of the store's file and the layers'; a higher one is refused
 _NEW = ".new"  # while it is written; whoever writes holds the lock, so one name is enough
 
@@ -26,16 +28,16 @@ def read_file(path: str) -> dict[str, t.Any] | None:
         data = read_quietly(path)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno in NO_FILE:
+            raise unreadable(path) from None
+        raise
     try:
         content = json.loads(data)
         number = content["format"]
         newer = number > FORMAT
-    except (ValueError, KeyError, TypeError):
-        raise StoreCorrupt(
-            f"{printable(path)} is not as this collection writes it",
-            hint="it was damaged or edited: restore it, or remove it to go on without what it says",
-            path=printable(path),
-        ) from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise unreadable(path) from None
     if newer:
         raise StoreCorrupt(
             f"{printable(path)} has format {number}; this version knows {FORMAT} at most",
@@ -43,6 +45,15 @@ def read_file(path: str) -> dict[str, t.Any] | None:
             path=printable(path),
         )
     return t.cast("dict[str, t.Any]", content)
+
+
+def unreadable(path: str) -> StoreCorrupt:
+    """Return the error for a file of ours that holds what we never write."""
+    return StoreCorrupt(
+        f"{printable(path)} is not as this collection writes it",
+        hint="it was damaged or edited: restore it, or remove it to go on without what it says",
+        path=printable(path),
+    )
 
 
 def stage_file(path: str, content: t.Mapping[str, t.Any]) -> None:

@@ -203,24 +203,24 @@ def test_a_layer_on_the_filesystem_of_all_is_found(layers, run_python):
     assert how_by_layer(layers.home, pid) == {"near": ("cwd", "near/diff")}
 
 
-def user(pid, how="cwd", path="/store/app/diff", command="sleep 100"):
+def user(pid, how="cwd", path="/store/app/diff", command="sleep"):
     return busy.User(pid, command, how, path)
 
 
 @pytest.mark.parametrize(
     ("users", "text"),
     [
-        pytest.param([user(123)], "held by pid 123 (sleep 100) with its cwd in /store/app/diff", id="one"),
+        pytest.param([user(123)], "held by pid 123 (sleep) with its cwd in /store/app/diff", id="one"),
         pytest.param(
             [user(1, "root", "/m"), user(2, "mount", "/x"), user(3, "open file", "/f"), user(4, "mapped file", "/g")],
-            "held by pid 1 (sleep 100) with its root in /m, pid 2 (sleep 100) with a mount of it on /x, "
-            "pid 3 (sleep 100) with an open file, /f, pid 4 (sleep 100) with a mapped file, /g",
+            "held by pid 1 (sleep) with its root in /m, pid 2 (sleep) with a mount of it on /x, "
+            "pid 3 (sleep) with an open file, /f, pid 4 (sleep) with a mapped file, /g",
             id="each way",
         ),
         pytest.param(
-            [user(1, command="\udcff" + "x" * 100, path="/a\\b")],
-            f"held by pid 1 (\\xff{'x' * 59}) with its cwd in /a\\\\b",
-            id="long and not UTF-8",
+            [user(1, command="\udcff", path="/a\\b")],
+            "held by pid 1 (\\xff) with its cwd in /a\\\\b",
+            id="not UTF-8",
         ),
     ],
 )

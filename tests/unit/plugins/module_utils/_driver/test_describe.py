@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver import describe
-from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, NotSupported, StoreCorrupt
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, NotSupported
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import mount, mountinfo, namespace
 
 A, B = "A" * 26, "B" * 26
@@ -209,61 +208,3 @@ def test_drift_is_told_in_words(mounted, words):
 def test_the_label_is_compared(label, words):
     mounted = line(f'context="{LABEL}",lowerdir=l/{A},{UPPER}')
     assert describe.drift("/home", "app", [A], mounted, read_only=False, label=label) == words
-
-
-def test_good_lowers_give_their_layers(layers):
-    store = layers
-    assert describe.check_lowers(store.home, "app", [store.links["near"], store.links["far"]]) == ("near", "far")
-
-
-def relinked(target):
-    def damage(store):
-        path = f"{store.home}/l/{store.links['far']}"
-        os.unlink(path)
-        if target is not None:
-            os.symlink(target, path)
-
-    return damage
-
-
-def link_as_file(store):
-    relinked(None)(store)
-    with open(f"{store.home}/l/{store.links['far']}", "w", encoding="ascii"):
-        pass
-
-
-def layer_as_symlink(store):
-    os.rename(f"{store.home}/far", f"{store.home}/moved")
-    os.symlink("moved", f"{store.home}/far")
-
-
-@pytest.mark.parametrize(
-    ("damage", "why"),
-    [
-        pytest.param(relinked(None), "does not exist", id="no link"),
-        pytest.param(link_as_file, "is no symlink", id="a file"),
-        pytest.param(relinked("../far"), "no layer's diff", id="the layer, not its diff"),
-        pytest.param(relinked("../../store/far/diff"), "no layer's diff", id="another way there"),
-        pytest.param(relinked("../../etc/diff"), "no layer's diff", id="out of the store"),
-        pytest.param(relinked("../../diff"), "no layer's diff", id="home's parent"),
-        pytest.param(relinked("../near/diff"), "leads to layer near a second time", id="twice the same"),
-        pytest.param(relinked("../app/diff"), "leads to the layer itself", id="itself"),
-        pytest.param(relinked("../gone/diff"), "gone, which is no directory", id="no such layer"),
-        pytest.param(lambda store: shutil.rmtree(f"{store.home}/far/diff"), "far/diff, which is no", id="no diff"),
-        pytest.param(layer_as_symlink, "far, which is no directory", id="a layer that is a symlink"),
-    ],
-)
-def test_a_lower_that_leads_nowhere_is_corrupt(layers, damage, why):
-    store = layers
-    lowers = [store.links["near"], store.links["far"]]
-    damage(store)
-    with pytest.raises(StoreCorrupt, match=why) as caught:
-        describe.check_lowers(store.home, "app", lowers)
-    assert str(caught.value).startswith(f"layer app has a lower that cannot be mounted: l/{store.links['far']} ")
-    assert caught.value.details["path"] == f"{store.home}/app/lower"
-
-
-@pytest.mark.parametrize("entry", ["", ".", "..", "A" * 25, "a" * 26, "../../etc", A + "\n"])
-def test_a_lower_that_is_no_link_name_is_corrupt(layers, entry):
-    with pytest.raises(StoreCorrupt, match="is no name of a link"):
-        describe.check_lowers(layers.home, "app", [entry])

@@ -42,12 +42,15 @@ def test_the_status_alone(layers):
 def test_all_of_a_store_and_no_trace(layers, traces):
     Path(layers.home, "near/link").write_text(layers.links["near"])
     Path(layers.home, "far/link").write_text(layers.links["far"])
+    Path(layers.home, "app").chmod(0o710)
     traces(layers.home, aged=True)
     before = traces(layers.home)
     told = gather(layers.home, ["layers", "usage", "health"])
     assert traces(layers.home) == before
     assert sorted(told["layers"]) == ["far", "near"]
     assert told["layers"]["near"]["read_write"] is None
+    (problem,) = (problem for problem in told["problems"] if problem["code"] == "damaged_layers")
+    assert problem["message"] == "damaged layers are left out: app"
     assert told["usage"]["app"]["apparent_bytes"] == 3
     assert {finding["code"] for finding in told["health"] if finding["subject"] == "app"} == {"link_missing"}
 

@@ -91,6 +91,21 @@ def no_diff(home):
     shutil.rmtree(home / "top/diff")
 
 
+def diff_as_symlink(home):
+    (home / "top/diff").rename(home / "top/moved")
+    (home / "top/diff").symlink_to("moved")
+
+
+def empty_parent(home):
+    (home / "mid/lower").write_text("")
+
+
+def link_as_directory(home):
+    empty_link(home)
+    (home / "top/link").unlink()
+    (home / "top/link").mkdir()
+
+
 def no_work(home):
     shutil.rmtree(home / "top/work")
 
@@ -133,6 +148,10 @@ def loose(home):
     home.chmod(0o701)
 
 
+def loose_layer(home):
+    (home / "mid").chmod(0o701)
+
+
 def loose_links(home):
     (home / "l").chmod(0o755)
 
@@ -162,6 +181,10 @@ def loose_links(home):
         (volatile, [("stale_volatile", "top")]),
         (loose, [("loose_mode", "store")]),
         (loose_links, [("loose_mode", "l")]),
+        (loose_layer, [("loose_mode", "mid")]),
+        (empty_parent, [("lower_malformed", "mid")]),
+        (link_as_directory, [("link_missing", "top")]),
+        (diff_as_symlink, [("diff_missing", "top")]),
     ],
 )
 def test_each_harm_is_found_and_nothing_else(home, traces, harm, expected):

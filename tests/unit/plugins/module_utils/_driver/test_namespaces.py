@@ -143,12 +143,13 @@ def test_our_own_table_is_our_mountinfo():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "command"),
+    ("name", "command"),
     [
-        pytest.param((), "", id="none"),
-        pytest.param(("a b", "c\nd"), " a b c d", id="more than one line"),
-        pytest.param(("\udcff",), " \udcff", id="not UTF-8"),
+        pytest.param(b"program", "program", id="one word"),
+        pytest.param(b"two\nlines", "two lines", id="more than one line"),
+        pytest.param(b"\xff", "\udcff", id="not UTF-8"),
     ],
 )
-def test_a_command_is_one_line(run_python, arguments, command):
-    assert namespaces.command_of(run_python("", *arguments)).endswith("time.sleep(600)" + command)
+def test_a_command_is_the_program_and_none_of_its_arguments(run_python, name, command):
+    pid = run_python(f"libc.prctl(15, {name!r})", "--password=secret")  # PR_SET_NAME
+    assert namespaces.command_of(pid) == command

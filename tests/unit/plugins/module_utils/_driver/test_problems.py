@@ -52,6 +52,7 @@ def test_nothing_stands_in_the_way():
         ({"kind": "fuse.sshfs", "backing_fs": "fuse"}, "network_filesystem", "a network", "local filesystem"),
         ({"kind": "fuse.x", "backing_fs": "fuse"}, "unsuitable_filesystem", "/store is fuse.x,", "local filesystem"),
         ({"kind": "vfat", "backing_fs": "<unknown>"}, "unsuitable_filesystem", "is vfat", "local filesystem"),
+        ({"kind": "tmpfs", "backing_fs": "tmpfs"}, "not_persistent", "does not survive a reboot", "put the store on"),
         ({"read_only": True}, "read_only", "/store is mounted read-only", "read-write"),
         ({"supports_d_type": False}, "no_d_type", "/store does not keep", "mkfs.xfs -n ftype=1"),
         ({"supports_d_type": False, "backing_fs": "extfs"}, "no_d_type", "/store", "tune2fs -O filetype"),

@@ -78,6 +78,28 @@ def newline(home):
     (home / "top" / "lower").write_text((home / "top" / "lower").read_text() + "\n")
 
 
+def cut(home):
+    (home / "top" / "lower").write_text((home / "top" / "lower").read_text()[:-1])
+
+
+def not_utf8(home):
+    (home / "top" / "lower").write_bytes(b"l/\xff")
+
+
+def outside(home):
+    (home / "top" / "lower").write_text("l/../../etc")
+
+
+def link_directory(home):
+    (home / "top" / "link").unlink()
+    (home / "top" / "link").mkdir()
+
+
+def lower_symlink(home):
+    (home / "top" / "lower").rename(home / "top" / "moved")
+    (home / "top" / "lower").symlink_to("moved")
+
+
 @pytest.mark.parametrize(
     ("damage", "code"),
     [
@@ -87,6 +109,11 @@ def newline(home):
         (empty_lower, "lower_malformed"),
         (bare_l, "lower_malformed"),
         (newline, "lower_malformed"),
+        (cut, "lower_malformed"),
+        (not_utf8, "lower_malformed"),
+        (outside, "lower_malformed"),
+        (link_directory, "link_missing"),
+        (lower_symlink, "lower_malformed"),
     ],
 )
 def test_damage_is_told(home, damage, code):
@@ -101,8 +128,104 @@ def test_damage_is_told(home, damage, code):
 def test_a_lower_that_leads_nowhere_is_damage(home):
     store = Store(str(home))
     os.unlink(home / "l" / store.layer("base").link)
-    with pytest.raises(StoreCorrupt, match="leads to no layer"):
+    with pytest.raises(StoreCorrupt, match="does not exist"):
         store.lowers(store.layer("top"))
+
+
+def no_name(home):
+    os.unlink(home / "l" / (home / "top" / "link").read_text())
+
+
+def doubled(home):
+    (home / "top" / "link").write_text((home / "mid" / "link").read_text())
+
+
+def astray(home):
+    no_name(home)
+    (home / "l" / (home / "top" / "link").read_text()).symlink_to("../base/diff")
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"), [(no_name, "link_missing"), (doubled, "link_doubled"), (astray, "link_astray")]
+)
+def test_a_name_that_leads_elsewhere_is_damage(home, damage, code):
+    damage(home)
+    with pytest.raises(StoreCorrupt) as error:
+        Store(str(home)).layer("top")
+    assert error.value.details["damage"] == code
+    assert Store(str(home)).layer("mid") is not None
+
+
+def relinked(target):
+    def harm(home, link):
+        os.unlink(home / "l" / link)
+        if target is not None:
+            os.symlink(target, home / "l" / link)
+
+    return harm
+
+
+def link_as_file(home, link):
+    relinked(None)(home, link)
+    (home / "l" / link).touch()
+
+
+def layer_as_symlink(home, link):
+    os.rename(home / "base", home / "moved")
+    os.symlink("moved", home / "base")
+
+
+def diff_as_symlink(home, link):
+    os.rename(home / "base" / "diff", home / "moved")
+    os.symlink("../moved", home / "base" / "diff")
+
+
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        pytest.param(relinked(None), "does not exist", id="no link"),
+        pytest.param(link_as_file, "is no symlink", id="a file"),
+        pytest.param(relinked("../base"), "no layer's diff", id="the layer, not its diff"),
+        pytest.param(relinked("../../store/base/diff"), "no layer's diff", id="another way there"),
+        pytest.param(relinked("../../etc/diff"), "no layer's diff", id="out of the store"),
+        pytest.param(relinked("../../diff"), "no layer's diff", id="home's parent"),
+        pytest.param(relinked("../\udcff/diff"), "no layer's diff", id="no id"),
+        pytest.param(relinked("../mid/diff"), "names a layer twice, or itself", id="twice the same"),
+        pytest.param(relinked("../top/diff"), "names a layer twice, or itself", id="itself"),
+        pytest.param(relinked("../gone/diff"), "leads to layer gone, which has no diff", id="no such layer"),
+        pytest.param(lambda home, link: (home / "base/diff").rmdir(), "base, which has no diff", id="no diff"),
+        pytest.param(layer_as_symlink, "base, which has no diff", id="a layer that is a symlink"),
+        pytest.param(diff_as_symlink, "base, which has no diff", id="a diff that is a symlink"),
+    ],
+)
+def test_a_lower_that_leads_elsewhere_is_damage(home, harm, why):
+    harm(home, (home / "base" / "link").read_text())
+    store = Store(str(home))
+    with pytest.raises(StoreCorrupt, match=why) as error:
+        store.lowers(store.layer("top"))
+    assert error.value.hint
+
+
+def test_a_lower_that_ends_too_early_is_damage(home):
+    (home / "top" / "lower").write_text(f"l/{(home / 'mid' / 'link').read_text()}")
+    store = Store(str(home))
+    with pytest.raises(StoreCorrupt, match="does not go on as that of its parent mid"):
+        store.lowers(store.layer("top"))
+
+
+def test_the_damage_of_a_parent_is_not_its_childs(home):
+    (home / "mid" / "lower").write_text("")
+    store = Store(str(home))
+    assert store.lowers(store.layer("top")) == ("mid", "base")
+
+
+@pytest.mark.parametrize(
+    "record", ["[]", '{"format": 1, "diff_id": 5}', '{"format": 1, "read_write": "no"}', "[" * 99999]
+)
+def test_a_record_that_we_never_write_is_refused(home, record):
+    (home / "top" / ".strata.json").write_text(record)
+    with pytest.raises(StoreCorrupt, match="not as this collection writes it"):
+        Store(str(home)).layer("top")
 
 
 def test_a_layer_twice_in_a_chain_is_damage(home):
@@ -113,10 +236,12 @@ def test_a_layer_twice_in_a_chain_is_damage(home):
         store.lowers(store.layer("top"))
 
 
-@pytest.mark.parametrize("target", ["/etc", "../../diff", "../base/work", "base/diff"])
+@pytest.mark.parametrize(
+    "target", ["/etc", "../../diff", "..//diff", "../l/diff", "../../base/diff", "../base/work", "../base", "base/diff"]
+)
 def test_other_symlinks_are_no_links(home, target):
     (home / "l" / "A").symlink_to(target)
-    assert link_target(str(home), "A") in (None, "..")
+    assert link_target(str(home), "A") is None
     (home / "l" / "B").write_text("")
     assert link_target(str(home), "B") is None
 
