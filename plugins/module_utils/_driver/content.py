@@ -25,7 +25,7 @@ from .._store.layer import record_content
 from .._store.layout import DIFF
 from .._store.own_file import sync_directory
 from .run import Run
-from .settings import Settings, to_container, to_host
+from .settings import Settings
 from .state import Action, LayerState
 
 
@@ -79,7 +79,7 @@ def look_into(home: str, layer: LayerState, userxattr: bool) -> Content:
 def layer_diff_id(home: str, layer: LayerState, settings: Settings, userxattr: bool) -> str:
     """Return the diff id of the tar that exporting a layer would write. Raises as export_layer does."""
     digest = Digest()
-    export_layer(f"{home}/{layer.id}/{DIFF}", digest.update, map_ids=_to_container(settings), userxattr=userxattr)
+    export_layer(f"{home}/{layer.id}/{DIFF}", digest.update, map_ids=settings.container_ids, userxattr=userxattr)
     return str(digest)
 
 
@@ -123,7 +123,7 @@ class WriteArchive(Action):
                 writer = ArchiveWriter(file.write, self._compression, self._level)
                 with contextlib.closing(writer):
                     upper = f"{run.home}/{self.layer.id}/{DIFF}"
-                    maps = _to_container(self._settings)
+                    maps = self._settings.container_ids
                     export_layer(upper, writer.write, map_ids=maps, userxattr=self._userxattr)
                     writer.finish()
                 file.flush()
@@ -168,7 +168,7 @@ class ApplyArchive(Action):
                 reader.read,
                 new,
                 lowers=lowers,
-                map_ids=_to_host(self._settings),
+                map_ids=self._settings.host_ids,
                 userxattr=self._userxattr,
                 max_size=self.source.max_size,
             )
@@ -210,15 +210,3 @@ def _opened(path: str) -> t.Iterator[t.BinaryIO]:
 def _reading(path: str) -> t.Iterator[ArchiveReader]:
     with _opened(path) as file, ArchiveReader(file.read) as reader:
         yield reader
-
-
-def _to_container(settings: Settings) -> t.Callable[[int, int], tuple[int, int]] | None:
-    if not settings.uid_map and not settings.gid_map:
-        return None
-    return lambda uid, gid: (to_container(settings.uid_map, uid), to_container(settings.gid_map, gid))
-
-
-def _to_host(settings: Settings) -> t.Callable[[int, int], tuple[int, int]] | None:
-    if not settings.uid_map and not settings.gid_map:
-        return None
-    return lambda uid, gid: (to_host(settings.uid_map, uid), to_host(settings.gid_map, gid))
