@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver import run
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
-from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Store, all_links
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Store
+from ansible_collections.strata.overlay2.plugins.module_utils._store.links import all_links
 from ansible_collections.strata.overlay2.plugins.modules import overlay2_layer
 from ansible_collections.strata.overlay2.tests import modules
 

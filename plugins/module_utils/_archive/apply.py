@@ -15,12 +15,13 @@ import typing as t
 
 from .._errors import printable
 from .._linux.quiet import open_quietly
-from .apply_nodes import MapIds, Nodes, clean
+from .apply_nodes import Nodes, clean
 from .apply_root import Directory, Root
 from .tar import Entry
 from .tar_reader import Read, TarReader, rejected
 from .walk import IS_DIRECTORY, children
 from .whiteouts import HIDES, METADATA_PREFIX, OPAQUE, WHITEOUT_PREFIX, is_whiteout, opaque_xattr, parse_marker
+from .xattr_ids import MapIds
 
 # What the kernel answers to a name that no honest archive has; all else is the host's doing.
 _ARCHIVES_FAULT = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)
@@ -48,7 +49,8 @@ def apply_layer(
                end mark is not read.
     lowers:    the layer's, nearest first: overlayfs lets no root be opaque, so an opaque marker at the tar's root
                becomes a whiteout for each of their names.
-    map_ids:   (uid, gid) in the tar to (uid, gid) on disk; its Overlay2Error is raised again with the entry's name.
+    map_ids:   (uid, gid) in the tar to (uid, gid) on disk, -1 to -1; with its ValueError the archive is rejected. Not
+               asked for whiteouts, nor does export map them back: the kernel makes them as the root of the host.
     userxattr: the store's mounts keep their marks in ``user.overlay.*``.
     max_size:  bytes; more is refused before it is written.
     raises:    ArchiveRejected, NotSupported for an xattr the filesystem cannot hold, OSError with the entry's name.

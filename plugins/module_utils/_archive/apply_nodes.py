@@ -14,32 +14,32 @@ import os
 import stat
 import typing as t
 
-from .._errors import NotSupported, Overlay2Error, printable
+from .._errors import NotSupported, printable
 from .apply_root import Directory, Root, shed_acls
 from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SYMLINK, Entry
 from .tar_reader import TarReader, rejected
 from .walk import below
 from .whiteouts import OVERLAY_XATTR_PREFIXES, is_whiteout
+from .xattr_ids import MapIds, with_mapped_ids
 
-MapIds = t.Callable[[int, int], tuple[int, int]]
 Owner = tuple[int, int]
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FORMATS = {CHAR: stat.S_IFCHR, BLOCKDEV: stat.S_IFBLK, FIFO: stat.S_IFIFO}
 _BEYOND_MKDIR = 0o7000  # mode bits that mkdir(2) and writing do not keep
+_WIDEN = "use a store whose id maps know the id, or an archive without it"
 
 
 class Nodes:
     """Makes nodes below *root*; the bodies of files come from *reader*. The umask must be 0.
 
-    map_ids: (uid, gid) in the tar to (uid, gid) on disk.
+    map_ids: (uid, gid) in the tar to (uid, gid) on disk; asked for each entry.
     """
 
     def __init__(self, reader: TarReader, root: Root, map_ids: MapIds | None) -> None:
         self._reader = reader
         self._root = root
         self._map_ids = map_ids
-        self._owners: dict[Owner, Owner] = {}
         # By an entry's type: what makes it in a directory. They raise ArchiveRejected, NotSupported, OSError.
         self.makers: dict[bytes, t.Callable[[Entry, Directory, bytes], None]] = {
             REGULAR: self._file,
@@ -52,7 +52,7 @@ class Nodes:
         }
 
     def make_whiteout(self, entry: Entry, place: Directory, name: bytes) -> None:
-        """Put a whiteout in the place of *name*. Its owner is not mapped, as export does not map it back."""
+        """Put a whiteout in the place of *name*. Its owner is not mapped; see apply_layer."""
         self._anew(place, name, lambda: os.mknod(name, stat.S_IFCHR, 0, dir_fd=place.fd))
         self._settle_node(entry._replace(type=CHAR, mode=0, xattrs={}), (entry.uid, entry.gid), place, name)
 
@@ -97,7 +97,7 @@ class Nodes:
         if owner != self._root.ours or not plain:
             os.fchown(fd, *owner)
         if entry.xattrs:
-            _set_xattrs(fd, entry)
+            self._set_xattrs(fd, entry)
         if not plain or entry.xattrs or entry.mode & _BEYOND_MKDIR:
             os.fchmod(fd, entry.mode)
 
@@ -108,11 +108,12 @@ class Nodes:
         self._settle_node(entry, self._owner(entry), place, name)
 
     def _special(self, entry: Entry, place: Directory, name: bytes) -> None:
-        """Make a device or fifo. A character device 0:0 is a whiteout, as moby has it."""
+        """Make a device or fifo. A character device 0:0 is a whiteout, as moby has it; its owner is not mapped."""
         device = os.makedev(entry.major, entry.minor)
         mode = _FORMATS[entry.type] | entry.mode
         self._anew(place, name, lambda: os.mknod(name, mode, device, dir_fd=place.fd))
-        self._settle_node(entry, self._owner(entry), place, name)
+        owner = self._owner(entry) if device or entry.type != CHAR else (entry.uid, entry.gid)
+        self._settle_node(entry, owner, place, name)
 
     def _settle_node(self, entry: Entry, owner: Owner, place: Directory, name: bytes) -> None:
         """As `_settle`, for what cannot be opened; and give it its time."""
@@ -123,11 +124,11 @@ class Nodes:
             if not place.plain:
                 shed_acls(path)
             if entry.xattrs:
-                _set_xattrs(path, entry)
+                self._set_xattrs(path, entry)
             if not place.plain or entry.xattrs or entry.mode & _BEYOND_MKDIR:
                 os.chmod(path, entry.mode)  # follows symlinks, but this is none: we made it
         elif entry.xattrs:
-            _set_xattrs(below(place.fd, name), entry)
+            self._set_xattrs(below(place.fd, name), entry)
         os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=place.fd, follow_symlinks=False)
 
     def _link(self, entry: Entry, place: Directory, name: bytes) -> None:
@@ -162,12 +163,22 @@ class Nodes:
         ids = (entry.uid, entry.gid)
         if not self._map_ids:
             return ids
-        if ids not in self._owners:
-            try:
-                self._owners[ids] = self._map_ids(*ids)
-            except Overlay2Error as error:
-                raise type(error)(f"{printable(entry.name)}: {error}", hint=error.hint, **error.details) from error
-        return self._owners[ids]
+        try:
+            return self._map_ids(*ids)
+        except ValueError as error:
+            raise rejected(entry.name, f"its owner: {error}", _WIDEN) from None
+
+    def _set_xattrs(self, node: int | bytes, entry: Entry) -> None:
+        """Set the entry's xattrs on an fd or a path, overlayfs' own left out."""
+        for key, value in entry.xattrs.items():
+            if key.startswith(OVERLAY_XATTR_PREFIXES):
+                continue
+            if self._map_ids:
+                try:
+                    value = with_mapped_ids(key, value, self._map_ids)
+                except ValueError as error:
+                    raise rejected(entry.name, f"its xattr {printable(key)}: {error}", _WIDEN) from None
+            _set_xattr(node, key, value, entry)
 
 
 def clean(path: bytes, entry: Entry) -> bytes:
@@ -192,21 +203,17 @@ def _write_rest(fd: int, rest: memoryview) -> None:
         rest = rest[os.write(fd, rest) :]
 
 
-def _set_xattrs(node: int | bytes, entry: Entry) -> None:
-    """Set the entry's xattrs on an fd or a path, overlayfs' own left out."""
-    for key, value in entry.xattrs.items():
-        if key.startswith(OVERLAY_XATTR_PREFIXES):
-            continue
-        try:
-            os.setxattr(node, key, value, follow_symlinks=isinstance(node, int))
-        except OSError as error:
-            what = f"xattr {printable(key)}"
-            if error.errno == errno.ENOTSUP:
-                raise NotSupported(
-                    f"archive entry {printable(entry.name)}: the store's filesystem cannot hold its {what}",
-                    hint="move the store to a filesystem with extended attributes, such as ext4 or XFS",
-                    entry=printable(entry.name),
-                ) from error
-            if error.errno in (errno.EINVAL, errno.ERANGE):
-                raise rejected(entry.name, f"its {what} is malformed") from error
-            raise
+def _set_xattr(node: int | bytes, key: bytes, value: bytes, entry: Entry) -> None:
+    try:
+        os.setxattr(node, key, value, follow_symlinks=isinstance(node, int))
+    except OSError as error:
+        what = f"xattr {printable(key)}"
+        if error.errno == errno.ENOTSUP:
+            raise NotSupported(
+                f"archive entry {printable(entry.name)}: the store's filesystem cannot hold its {what}",
+                hint="move the store to a filesystem with extended attributes, such as ext4 or XFS",
+                entry=printable(entry.name),
+            ) from error
+        if error.errno in (errno.EINVAL, errno.ERANGE):
+            raise rejected(entry.name, f"its {what} is malformed") from error
+        raise

@@ -13,7 +13,7 @@ import os
 import stat
 import typing as t
 
-from .._errors import LayerInUse, Overlay2Error, printable
+from .._errors import LayerInUse, StoreCorrupt, printable
 from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, END, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry
 from .tar_writer import header
 from .walk import (
@@ -61,7 +61,8 @@ def export_layer(
 
     upper:     a path, or the fd of a directory.
     write:     takes the stream piece by piece; must be done with a memoryview when it returns.
-    map_ids:   (uid, gid) on disk to (uid, gid) in the tar; its Overlay2Error is raised again with the entry's name.
+    map_ids:   (uid, gid) on disk to (uid, gid) in the tar; not asked for whiteouts, which the kernel makes as the root
+               of the host. Its ValueError is raised as StoreCorrupt, with the entry's name.
     userxattr: the store's mounts keep their marks in ``user.overlay.*``.
     raises:    LayerInUse when something changes the layer meanwhile, NotSupported for a layer that only makes sense
                with its lowers (redirect, metacopy, whiteouts by xattr), OSError. The stream is then incomplete.
@@ -158,8 +159,12 @@ class Exporter:
             return st.st_uid, st.st_gid
         try:
             return self._map_ids(st.st_uid, st.st_gid)
-        except Overlay2Error as error:
-            raise type(error)(f"{printable(path)}: {error}", hint=error.hint, **error.details) from error
+        except ValueError as error:
+            raise StoreCorrupt(
+                f"{printable(path)} has an owner that no container can see: {error}",
+                hint="a user of the host wrote to the layer: chown it to an owner the map knows, or remove it",
+                path=printable(path),
+            ) from None
 
     def _linked(self, entry: Entry, st: os.stat_result) -> Entry:
         """Return *entry* as a hard link if its inode came by under another name before."""

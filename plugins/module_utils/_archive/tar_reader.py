@@ -39,13 +39,14 @@ _DEVICES = (CHAR, BLOCKDEV)
 _EXTENDED = frozenset((_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK))
 _TYPES = {kind: kind for kind in (REGULAR, HARDLINK, SYMLINK, CHAR, BLOCKDEV, DIRECTORY, FIFO)}
 _TYPES[_CONTIGUOUS] = _TYPES[_V7_REGULAR] = REGULAR
+_HINT = "the archive is damaged, hostile or no layer; get it again from a source you trust"
 
 
-def rejected(name: bytes, cause: str) -> ArchiveRejected:
+def rejected(name: bytes, cause: str, hint: str = _HINT) -> ArchiveRejected:
     """Return the error for an archive whose entry *name* cannot be taken."""
     return ArchiveRejected(
         f"archive entry {printable(name)}: {cause}",
-        hint="the archive is damaged, hostile or no layer; get it again from a source you trust",
+        hint=hint,
         entry=printable(name),
     )
 

@@ -23,7 +23,7 @@ from .._store.layout import DIFF
 from .._store.own_file import sync_directory
 from .difference import Difference
 from .run import Run
-from .settings import Settings, to_container, to_host
+from .settings import Settings
 from .state import Action, LayerState
 
 
@@ -133,7 +133,7 @@ class ApplyArchive(Action):
                 reader.read,
                 new,
                 lowers=lowers,
-                map_ids=_to_host(self._settings),
+                map_ids=self._settings.host_ids,
                 userxattr=self._userxattr,
                 max_size=self.source.max_size,
             )
@@ -175,16 +175,3 @@ def _opened(path: str) -> t.Iterator[t.BinaryIO]:
 def _reading(path: str) -> t.Iterator[ArchiveReader]:
     with _opened(path) as file, ArchiveReader(file.read) as reader:
         yield reader
-
-
-def container_ids(settings: Settings) -> t.Callable[[int, int], tuple[int, int]] | None:
-    """Return what makes ids on disk ids in a tar; None where they are the same."""
-    if not settings.uid_map and not settings.gid_map:
-        return None
-    return lambda uid, gid: (to_container(settings.uid_map, uid), to_container(settings.gid_map, gid))
-
-
-def _to_host(settings: Settings) -> t.Callable[[int, int], tuple[int, int]] | None:
-    if not settings.uid_map and not settings.gid_map:
-        return None
-    return lambda uid, gid: (to_host(settings.uid_map, uid), to_host(settings.gid_map, gid))

@@ -80,7 +80,7 @@ class _DiffTask:
             own=own,
             options=probe.mount_options(features),
             userxattr=bool(features.userxattr),
-            map_ids=content.container_ids(have.settings),
+            map_ids=have.settings.container_ids,
         )
 
 

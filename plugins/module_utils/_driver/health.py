@@ -17,7 +17,6 @@ from .._store.layer import (
     LOWER_CURE,
     WORK_CURE,
     Layer,
-    all_links,
     examine,
     has_content,
     is_directory,
@@ -38,6 +37,7 @@ from .._store.layout import (
     WORK,
     layer_ids,
 )
+from .._store.links import all_links
 from . import holders
 from .mount_actions import MARKER
 from .observe import Observer

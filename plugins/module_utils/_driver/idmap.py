@@ -23,17 +23,17 @@ Map = tuple[IdRange, ...]
 def remapped(text: str, subuid: str = SUBUID, subgid: str = SUBGID) -> tuple[Map, Map]:
     """Return the uid map and the gid map for what dockerd calls userns-remap; two empty ones for "" and for root.
 
-    text:   "default", which is the user dockremap; "user" or "user:group", names or numbers.
+    text:   "user" or "user:group", names or numbers; the user "default" is dockremap.
     raises: InvalidInput for a user or a group there is not, or one without ranges; OSError.
     source: moby's daemon: the user's name, or number, counts in both files; a group's is what older versions took.
     """
     if not text:
         return (), ()
-    user, _unused, group = text.partition(":")
-    if text == "default":
-        user = group = DEFAULT_USER
+    user, colon, group = text.partition(":")
+    if user == "default":
+        user = DEFAULT_USER
     names = _user_names(user)
-    group_names = _group_names(group) if group else ()
+    group_names = _group_names(group) if colon else ()
     if names[1] == "0":
         return (), ()
     return (

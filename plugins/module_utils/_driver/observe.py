@@ -10,8 +10,9 @@ import hashlib
 
 from .._errors import StoreCorrupt
 from .._linux import mountinfo
-from .._store.layer import Store, examine, link_target
+from .._store.layer import Store, examine
 from .._store.layout import LINKS, MERGED
+from .._store.links import link_target
 from . import holders
 from .state import LayerState
 

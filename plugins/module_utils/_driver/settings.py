@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 
-from .._errors import InvalidInput
+from .._errors import InvalidInput, StoreCorrupt, printable
 from .._store.layout import OWN_FILE
 from .._store.own_file import read_file, replace_file, unreadable
 
 ID_MAX = 2**32 - 2  # the last uid there is
+LEFT = -1  # in place of an id: leave it, as for chown(2)
+
+MapIds = t.Callable[[int, int], tuple[int, int]]
+
+_CACHED = 4096  # owners, of a function that maps them
 
 
 class IdRange(t.NamedTuple):
@@ -38,7 +44,32 @@ class Settings(t.NamedTuple):
     @property
     def root(self) -> tuple[int, int]:
         """uid and gid of the remapped root."""
-        return to_host(self.uid_map, 0), to_host(self.gid_map, 0)
+        return self._host_ids(0, 0)
+
+    @property
+    def host_ids(self) -> MapIds | None:
+        """A function from a container's (uid, gid) to the host's; None where they are the same.
+
+        An id of -1 is left. It raises ValueError, with the cause, for an id the map does not know.
+        source: moby's IdentityMapping.ToHost, but for what it takes as mapped already: the ids of the remapped root.
+        """
+        return functools.lru_cache(_CACHED)(self._host_ids) if self.remaps else None
+
+    @property
+    def container_ids(self) -> MapIds | None:
+        """As host_ids, the other way round."""
+        return functools.lru_cache(_CACHED)(self._container_ids) if self.remaps else None
+
+    @property
+    def remaps(self) -> bool:
+        """Whether ids in a container differ from those on disk."""
+        return bool(self.uid_map or self.gid_map)
+
+    def _host_ids(self, uid: int, gid: int) -> tuple[int, int]:
+        return _to_host(self.uid_map, uid, "uid"), _to_host(self.gid_map, gid, "gid")
+
+    def _container_ids(self, uid: int, gid: int) -> tuple[int, int]:
+        return _to_container(self.uid_map, uid, "uid"), _to_container(self.gid_map, gid, "gid")
 
 
 def read_settings(home: str) -> Settings:
@@ -49,18 +80,17 @@ def read_settings(home: str) -> Settings:
     path = os.path.join(home, OWN_FILE)
     content = read_file(path) or {}
     try:
-        maps = (tuple(IdRange(*item) for item in content.get(key, ())) for key in ("uid_map", "gid_map"))
-        settings = Settings(content.get("size", 0), content.get("inodes", 0), *maps)
-    except TypeError:
-        raise unreadable(path) from None
-    numbers = [
-        settings.size,
-        settings.inodes,
-        *(number for item in settings.uid_map + settings.gid_map for number in item),
-    ]
-    if not all(isinstance(number, int) for number in numbers):
+        maps = [check_map([IdRange(*item) for item in content.get(key, ())], key) for key in ("uid_map", "gid_map")]
+    except (InvalidInput, TypeError):
+        raise StoreCorrupt(
+            f"the id maps in {printable(path)} are not as this collection writes them",
+            hint="it was damaged or edited: restore it; without its maps files would get the wrong owners",
+            path=printable(path),
+        ) from None
+    size, inodes = content.get("size", 0), content.get("inodes", 0)
+    if not isinstance(size, int) or not isinstance(inodes, int):
         raise unreadable(path)
-    return settings
+    return Settings(size, inodes, *maps)
 
 
 def write_settings(home: str, settings: Settings) -> None:
@@ -86,30 +116,19 @@ def check_map(ranges: t.Sequence[IdRange], option: str) -> tuple[IdRange, ...]:
     return tuple(ordered)
 
 
-def to_host(ranges: t.Sequence[IdRange], container_id: int) -> int:
-    """Return the host's id for *container_id*; itself without a map.
-
-    raises: InvalidInput for one the map does not know. source: moby's IdentityMapping.ToHost.
-    """
-    if not ranges:
-        return container_id
-    for item in ranges:
-        if item.container_id <= container_id < item.container_id + item.size:
-            return item.host_id + container_id - item.container_id
-    raise InvalidInput(
-        f"container id {container_id} has no host id in the store's id map",
-        hint="widen the map, or use content whose owners it knows",
-    )
+def _to_host(ranges: t.Sequence[IdRange], number: int, word: str) -> int:
+    if not ranges or number == LEFT:
+        return number
+    for first, host_first, size in ranges:
+        if first <= number < first + size:
+            return host_first + number - first
+    raise ValueError(f"container {word} {number} has no host {word} in the store's {word} map")
 
 
-def to_container(ranges: t.Sequence[IdRange], host_id: int) -> int:
-    """Return the container's id for *host_id*; itself without a map. Raises InvalidInput as to_host does."""
-    if not ranges:
-        return host_id
-    for item in ranges:
-        if item.host_id <= host_id < item.host_id + item.size:
-            return item.container_id + host_id - item.host_id
-    raise InvalidInput(
-        f"host id {host_id} has no container id in the store's id map",
-        hint="widen the map, or give the file to an owner it knows",
-    )
+def _to_container(ranges: t.Sequence[IdRange], number: int, word: str) -> int:
+    if not ranges or number == LEFT:
+        return number
+    for first, host_first, size in ranges:
+        if host_first <= number < host_first + size:
+            return first + number - host_first
+    raise ValueError(f"host {word} {number} has no container {word} in the store's {word} map")

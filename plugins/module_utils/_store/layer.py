@@ -14,7 +14,8 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._linux.quiet import read_quietly
-from .layout import COMMITTED, DIFF, LINK, LINK_NAME, LINKS, LOWER, MAX_DEPTH, OWN_FILE, is_id, layer_ids, names_in
+from .layout import COMMITTED, DIFF, LINK, LINK_NAME, LINKS, LOWER, MAX_DEPTH, OWN_FILE, layer_ids
+from .links import all_links, link_target
 from .own_file import NO_FILE, read_file, replace_file, unreadable
 
 _ANEW = "remove the layer with state: absent and recursive: true, and make anew what is lost"
@@ -223,24 +224,6 @@ def record_content(home: str, layer_id: str, diff_id: str | None = None, digest:
     """Keep, durably, the digests of a layer's whole content; None erases them. Raises StoreCorrupt, OSError."""
     path = f"{home}/{layer_id}/{OWN_FILE}"
     replace_file(path, {**(read_file(path) or {}), "diff_id": diff_id, "digest": digest})
-
-
-def link_target(home: str, link: str) -> str | None:
-    """Return the id that l/*link* points to, None where it is no link of a layer. Raises OSError."""
-    try:
-        parts = os.readlink(f"{home}/{LINKS}/{link}").split("/")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        if stat.S_ISLNK(os.lstat(f"{home}/{LINKS}/{link}").st_mode):
-            raise error
-        return None
-    return parts[1] if len(parts) == 3 and parts[0] == ".." and is_id(parts[1]) and parts[2] == DIFF else None
-
-
-def all_links(home: str) -> dict[str, str | None]:
-    """Return where each name in l/ leads, as link_target says. Raises OSError."""
-    return {entry.name: link_target(home, entry.name) for entry in names_in(f"{home}/{LINKS}")}
 
 
 def corrupt(layer_id: str, damage: Damage) -> StoreCorrupt:

@@ -19,7 +19,6 @@ import typing as t
 
 from .._linux.quiet import open_quietly
 from .._linux.rename import rename_noreplace
-from .layer import link_target
 from .layout import (
     COMMITTED,
     DIFF,
@@ -36,6 +35,7 @@ from .layout import (
     WORK_MODE,
     names_in,
 )
+from .links import link_target
 from .lock import is_free, try_lock
 from .own_file import stage_file, write_new
 

@@ -17,7 +17,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply imp
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.clone import clone_tree
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar import CHAR, END
-from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected, InvalidInput
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.tars import (
     archive,
     directory,
@@ -279,6 +279,11 @@ class TestWhiteouts:
         assert (st.st_uid, st.st_gid) == (5, 6)
         assert exported(root) == tar
 
+    def test_one_that_is_a_device_in_the_tar_is_not_mapped_either(self, root):
+        applied(root, member("gone", CHAR, uid=5, gid=6), map_ids=lambda uid, gid: (uid + 1000, gid + 1000))
+        st = os.lstat(root / "gone")
+        assert (st.st_rdev, st.st_uid, st.st_gid) == (0, 5, 6)
+
     @pytest.mark.parametrize("old", sorted(TestReplacing.NODES))
     def test_they_remove_what_is_there(self, root, old):
         applied(root, *TestReplacing.NODES[old], whiteout(".wh.n"))
@@ -512,12 +517,13 @@ class TestLimits:
     def test_an_id_that_is_not_mapped_names_the_entry(self, root):
         def map_ids(uid, gid):
             if uid:
-                raise InvalidInput(f"uid {uid} is not in the map", hint="map it", uid=uid)
+                raise ValueError(f"container uid {uid} is not in the map")
             return uid, gid
 
-        with pytest.raises(InvalidInput, match=r"^d/f: uid 7 is not in the map") as caught:
+        with pytest.raises(ArchiveRejected, match=r"^archive entry d/f: its owner: .* uid 7 is not in") as caught:
             applied(root, directory("d/"), member("d/f", uid=7), map_ids=map_ids)
-        assert (caught.value.hint, caught.value.details) == ("map it", {"uid": 7})
+        assert caught.value.details == {"entry": "d/f"}
+        assert "id maps" in caught.value.hint
 
     def test_the_umask_comes_back(self, root):
         before = os.umask(0o027)

@@ -260,14 +260,57 @@ class TestHardLinks:
         assert os.listdir(root) == []
 
 
-def test_ids_are_mapped_once_each(root):
-    asked = []
+def mapped(uid, gid):
+    """Map container ids below 1000 as a store with two ranges might; -1 is left."""
+    if max(uid, gid) >= 1000:
+        raise ValueError(f"container id {max(uid, gid)} is not in the map")
+    return uid if uid < 0 else uid + 100_000, gid if gid < 0 else gid + 200_000
 
-    def map_ids(uid, gid):
-        asked.append((uid, gid))
-        return uid + 100_000, gid + 200_000
 
-    applied(root, member("a", uid=1, gid=2), member("b", uid=1, gid=2), symlink("l", "t", uid=3), map_ids=map_ids)
-    assert asked == [(0, 0), (1, 2), (3, 0)]
-    for name, owner in (("a", (100_001, 200_002)), ("b", (100_001, 200_002)), ("l", (100_003, 200_000))):
-        assert (os.lstat(root / name).st_uid, os.lstat(root / name).st_gid) == owner
+class TestMappedIds:
+    def test_owners(self, any_root):
+        members = member("f", uid=1, gid=2), directory("d/", uid=3), symlink("l", "t", uid=4), member("p", FIFO, gid=5)
+        applied(any_root, *members, map_ids=mapped)
+        owners = {name: os.lstat(any_root / name) for name in "fdlp"}
+        assert {name: (found.st_uid, found.st_gid) for name, found in owners.items()} == {
+            "f": (100_001, 200_002),
+            "d": (100_003, 200_000),
+            "l": (100_004, 200_000),
+            "p": (100_000, 200_005),
+        }
+
+    def test_setuid_and_capabilities_outlive_the_chown(self, root):
+        xattrs = {b"security.capability": CAPABILITY}
+        applied(root, member("ping", body=b"elf", mode=0o6755, uid=1, xattrs=xattrs), map_ids=mapped)
+        assert stat.S_IMODE(os.stat(root / "ping").st_mode) == 0o6755
+        assert os.getxattr(root / "ping", "security.capability") == CAPABILITY
+
+    def test_those_an_acl_names(self, root):
+        xattrs = {b"system.posix_acl_access": FOR_USER_5, b"system.posix_acl_default": FOR_USER_5}
+        applied(root, directory("d/", mode=0o750, xattrs=xattrs), member("d/f", xattrs={}), map_ids=mapped)
+        expected = acl((1, 7, NOBODY), (2, 6, 100_005), (4, 5, NOBODY), (16, 7, NOBODY), (32, 0, NOBODY))
+        assert os.getxattr(root / "d", "system.posix_acl_default") == expected
+        assert ACL.unpack_from(os.getxattr(root / "d", "system.posix_acl_access"), 12) == (2, 6, 100_005)
+        assert os.listxattr(root / "d/f") == []
+
+    def test_the_root_a_capability_is_for(self, root):
+        rooted = b"\1\0\0\3" + CAPABILITY[4:]
+        xattrs = {b"security.capability": rooted + (7).to_bytes(4, "little")}
+        applied(root, member("ping", body=b"elf", xattrs=xattrs), map_ids=mapped)
+        assert os.getxattr(root / "ping", "security.capability") == rooted + (100_007).to_bytes(4, "little")
+
+    @pytest.mark.parametrize(
+        ("entry", "message"),
+        [
+            pytest.param(directory("d/", gid=1000), "entry d/: its owner: container id 1000 is not", id="a directory"),
+            pytest.param(symlink("l", "t", uid=1001), "entry l: its owner: container id 1001 is not", id="a symlink"),
+            pytest.param(
+                member("f", xattrs={b"system.posix_acl_access": acl((2, 6, 1002))}),
+                "entry f: its xattr system.posix_acl_access: container id 1002 is not",
+                id="an ACL",
+            ),
+        ],
+    )
+    def test_one_the_map_does_not_know_rejects_the_archive(self, root, entry, message):
+        with pytest.raises(ArchiveRejected, match=message):
+            applied(root, entry, map_ids=mapped)

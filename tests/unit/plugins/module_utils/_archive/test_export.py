@@ -17,7 +17,7 @@ import tarfile
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import BUFFER, export_layer, tree_size
-from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, LayerInUse, NotSupported
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse, NotSupported, StoreCorrupt
 
 pytestmark = [
     pytest.mark.root,
@@ -254,7 +254,7 @@ class TestOwners:
     @staticmethod
     def shifted(uid, gid):
         if uid < 100_000:
-            raise InvalidInput(f"uid {uid} is not in the map", hint="map it", uid=uid)
+            raise ValueError(f"host uid {uid} is not in the map")
         return uid - 100_000, gid - 100_000
 
     def test_ids_are_mapped_but_not_those_of_whiteouts(self, upper):
@@ -275,9 +275,9 @@ class TestOwners:
 
     def test_an_id_that_is_not_mapped_names_the_entry(self, upper):
         put(upper / "file")
-        with pytest.raises(InvalidInput, match=r"^file: uid 0 is not in the map") as caught:
+        with pytest.raises(StoreCorrupt, match=r"^file has an owner .* host uid 0 is not in the map$") as caught:
             exported(upper, map_ids=self.shifted)
-        assert (caught.value.hint, caught.value.details) == ("map it", {"uid": 0})
+        assert caught.value.details == {"path": "file"}
 
 
 class TestALayerInUse:
