@@ -13,6 +13,9 @@ version_added: 0.1.0
 description:
   - Puts a layer tar into a layer, writes a layer's tar to a file, or tells what a layer changes.
   - A layer's content is replaced all or nothing, and only compared with the layer's own parent.
+  - Where the store has id maps (see M(strata.overlay2.overlay2_init)), owners in a tar are the container's and those
+    on disk the host's, so a tar has the same diff id with maps and without. An owner outside the maps is refused, with
+    the path, as C(archive_rejected) in a tar and as C(store_corrupt) in a layer.
 author: Strata (@strata)
 extends_documentation_fragment:
   - strata.overlay2.overlay2
