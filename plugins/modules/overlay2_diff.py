@@ -16,6 +16,9 @@ description:
   - What a layer changes in its own parent is told by the layer's own directory (native diff). Compared with any other
     layer, or where that directory does not tell all, both are compared as mounts show them (naive diff).
   - Such a mount is read-only and seen by nobody else.
+  - Where the store has id maps (see M(strata.overlay2.overlay2_init)), owners in a tar are the container's and those
+    on disk the host's, so a tar has the same diff id with maps and without. An owner outside the maps is refused, with
+    the path, as C(archive_rejected) in a tar and as C(store_corrupt) in a layer.
 author: Strata (@strata)
 extends_documentation_fragment:
   - strata.overlay2.overlay2

@@ -51,7 +51,8 @@ options:
   uid_map:
     description:
       - User namespace remapping of user ids. V([]) means none.
-      - It cannot change while there are layers.
+      - It must know container id 0, and cannot change while there are layers.
+      - All modules go by it, for the owners of layers and of what is in them.
     type: list
     elements: dict
     suboptions: &range
@@ -74,8 +75,8 @@ options:
     suboptions: *range
   userns_remap:
     description:
-      - As C(dockerd --userns-remap) takes it, V(default) for the user C(dockremap), V(user) or V(user:group); V("")
-        means no remapping.
+      - As C(dockerd --userns-remap) takes it, V(default) for the user C(dockremap), V(user) or V(user:group), names or
+        numbers; V("") means no remapping, and so does V(root). The user must exist; none is made.
       - The ids are those that C(/etc/subuid) and C(/etc/subgid) give the user; several ranges are joined in order.
     type: str
   force:

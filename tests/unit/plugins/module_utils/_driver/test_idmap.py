@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import grp
 import pwd
 
 import pytest
@@ -12,6 +13,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import Inv
 
 UID = pwd.getpwnam("daemon").pw_uid
 GROUP = "tty"  # not named as any user
+GID = grp.getgrnam(GROUP).gr_gid
 
 
 @pytest.fixture
@@ -35,6 +37,7 @@ LINE = "daemon:100000:65536\n"
         pytest.param("daemon", "other:1:2\n# no\n" + LINE, LINE, id="by name"),
         pytest.param("daemon", f"{UID}:100000:65536\n", LINE, id="by number in the file"),
         pytest.param(str(UID), LINE, LINE, id="by number"),
+        pytest.param(f"{UID}:{GID}", LINE, f"{GID}:100000:65536\n", id="both by number"),
         pytest.param(f"daemon:{GROUP}", LINE, f"{GROUP}:100000:65536\n", id="the group's, where the user has none"),
         pytest.param(f"daemon:{GROUP}", LINE, f"{GROUP}:5:6\n{LINE}", id="the user's before the group's"),
     ],
@@ -60,6 +63,9 @@ def test_none(files, text):
     [
         ("nobody-knows", LINE, "there is no user 'nobody-knows'"),
         ("daemon:nobody-knows", LINE, "there is no group 'nobody-knows'"),
+        ("daemon:", LINE, "there is no group ''"),
+        ("daemon:daemon:daemon", LINE, "there is no group 'daemon:daemon'"),
+        ("default:daemon", LINE, "'dockremap'"),
         ("99999999999999999999", LINE, "there is no user"),
         ("daemon", "", "has no range for 'daemon'"),
         ("daemon", "daemon:1\n", "no range: 'daemon:1'"),

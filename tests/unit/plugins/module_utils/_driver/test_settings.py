@@ -49,7 +49,7 @@ def test_a_damaged_map_is_no_map(tmp_path, uid_map):
     write_settings(str(tmp_path), Settings())
     content = json.loads((tmp_path / OWN_FILE).read_text())
     (tmp_path / OWN_FILE).write_text(json.dumps({**content, "uid_map": uid_map}))
-    with pytest.raises(StoreCorrupt, match=r"the id maps in .* are not as this collection writes them") as caught:
+    with pytest.raises(StoreCorrupt, match="not as this collection writes") as caught:
         read_settings(str(tmp_path))
     assert caught.value.details == {"path": str(tmp_path / OWN_FILE)}
 
