@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._store.foreign import store_foreign
 from .._store.layout import check_home, check_id
 from .layers import Wanted, check_wanted, plan_absent, plan_present
 from .look import look, require
@@ -45,7 +46,7 @@ class LayersTask:
     def observe(self) -> StoreState:
         """Read the layers asked about, those they are to stand on, and for a removal those on them."""
         if self._state == "absent":
-            return look(self.home, self._ids, above=self._recursive, users=not self._force)
+            return look(self.home, self._ids, above=self._recursive, users=not self._force, removing=True)
         parents = [want.parent for want in self._wanted if want.parent]
         return look(self.home, [*self._ids, *parents], creating=True)
 
@@ -55,6 +56,8 @@ class LayersTask:
             return plan_absent(self._ids, have, recursive=self._recursive, force=self._force)
         warnings = require(have, predicting)
         plan = plan_present(self._wanted, have, sealed=self._state == "committed")
+        if plan.actions and have.engine:
+            raise store_foreign(self.home, have.engine, plan.actions[0].describe())
         return plan._replace(warnings=warnings)
 
     def root(self, have: StoreState) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import Overlay2Error, printable
+from .._store.foreign import managed_by
 from .._store.layout import is_store, require_store
 from . import probe
 from .observe import Observer
@@ -16,13 +17,20 @@ from .state import LayerState, StoreState
 
 
 def look(
-    home: str, ids: t.Iterable[str], *, above: bool = False, users: bool = False, creating: bool = False
+    home: str,
+    ids: t.Iterable[str],
+    *,
+    above: bool = False,
+    users: bool = False,
+    creating: bool = False,
+    removing: bool = False,
 ) -> StoreState:
     """Return the state of the layers *ids*, of those right on them, and of what the plan needs beside.
 
     above:    also of all that is built on them.
     users:    look for processes that have them busy; costs a scan of /proc.
     creating: layers may be made or mounted: tell what the filesystem and the kernel have against it.
+    removing: layers may be removed: tell what another engine, if the store is one's, has against it.
     raises:   InvalidInput for a home that is no store, StoreCorrupt, OSError.
     """
     exists = is_store(home)
@@ -36,12 +44,13 @@ def look(
             if layer is None or layer_id in layers:
                 continue
             layers[layer_id] = layer
-            if above or users:
+            if above or removing:
                 children[layer_id] = observer.children(layer_id)
             if above:
                 todo += children[layer_id]
     refusal, quota = _refusals(home) if creating else (None, None)
     settings = read_settings(home) if exists else None
+    engine = managed_by(home)
     return StoreState(
         home=home,
         exists=exists,
@@ -51,6 +60,8 @@ def look(
         refusal=refusal,
         quota=quota,
         root=settings.root if settings else (0, 0),
+        engine=engine,
+        needed=_needed(home, engine, layers) if engine and removing and layers else {},
     )
 
 
@@ -72,3 +83,9 @@ def _users(home: str, layers: t.Mapping[str, LayerState]) -> dict[str, str]:
     from . import busy  # not needed by most runs, and each import is compiled on every host
 
     return {id: busy.describe_users(users) for id, users in busy.scan(home, layers).items()}
+
+
+def _needed(home: str, engine: str, layers: t.Mapping[str, LayerState]) -> dict[str, Overlay2Error]:
+    from .foreign_layers import removal_refusals  # as above
+
+    return removal_refusals(home, engine, layers)
