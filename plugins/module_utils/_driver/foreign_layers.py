@@ -39,7 +39,8 @@ def removal_refusals(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, 
 def engine_users(home: str) -> str:
     """Return in words who is at work in the data root, the directory that *home* lies in; "" if nobody is.
 
-    An engine that runs has files open there; what it started may have mounts, or stand in one. Raises OSError.
+    An engine that runs has files open there; what it started may have mounts, or stand in one. Both engines mount home
+    on itself and leave that behind. Raises OSError.
     """
     root = os.path.dirname(home)
     for mount in mountinfo.read():
@@ -49,9 +50,15 @@ def engine_users(home: str) -> str:
     if os.lstat(root).st_dev != os.lstat(home).st_dev:  # a scan looks at one filesystem
         places.append(home)
     for place in places:
-        users = {user.pid: user for users in busy.scan(place).values() for user in users}
+        users = {
+            mount.pid: busy.User(mount.pid, mount.command, "mount", mount.mount_point)
+            for mounts in busy.mounts_elsewhere(place).values()
+            for mount in mounts
+            if mount.mount_point != home
+        }
+        users.update({user.pid: user for found in busy.scan(place).values() for user in found if user.how != "mount"})
         if users:
-            return "its data root is " + busy.describe_users(list(users.values()))
+            return "its data root is " + busy.describe_users(sorted(users.values()))
     return ""
 
 

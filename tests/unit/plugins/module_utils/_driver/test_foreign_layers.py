@@ -82,6 +82,24 @@ def test_a_mount_below_the_data_root_is_a_user(store, options):
 
 
 @pytest.mark.root
+def test_home_mounted_on_itself_is_no_user(store, run_python):
+    subprocess.run(["mount", "--bind", store.home, store.home], check=True)
+    try:
+        assert engine_users(store.home) == ""
+        code = "libc.unshare(0x20000); libc.mount(b'none', b'/', None, 0x44000, None)"  # a private mount namespace
+        run_python(code)
+        assert engine_users(store.home) == ""
+        inner = (
+            "; libc.mount(os.fsencode(sys.argv[1] + '/lone'), os.fsencode(sys.argv[1] + '/base'), None, 0x1000, None)"
+        )
+        pid = run_python(code + inner, store.home)
+        assert f"held by pid {pid} (" in engine_users(store.home)
+        assert f"with a mount of it on {store.home}/base" in engine_users(store.home)
+    finally:
+        subprocess.run(["umount", store.home], check=True)
+
+
+@pytest.mark.root
 def test_a_relative_overlay_on_merged_is_a_user(store):
     where, names = f"{store.home}/lone", store.links
     data = f"lowerdir=l/{names['base']},upperdir=lone/diff,workdir=lone/work"
