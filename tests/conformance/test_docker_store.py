@@ -379,6 +379,13 @@ def test_only_what_no_record_of_docker_and_buildkit_knows_may_go(docker):
     assert refused["error"] == "store_foreign" and "which runs: " in refused["msg"] and "dockerd" in refused["msg"]
     docker.end()
 
+    cut_short = "0" * 64  # where a kill comes between its first two steps
+    (docker.home / cut_short).mkdir()
+    assert orphans(docker.home) == [orphan]
+    (docker.home / cut_short / "diff").mkdir()
+    assert orphans(docker.home) == [cut_short, orphan]
+    assert ok(overlay2_layer, docker.home, id=cut_short, state="absent")["changed"]
+
     layers = set(facts(docker.home, "layers")["layers"])
     reasons = {}
     for id in sorted(layers - {orphan}):

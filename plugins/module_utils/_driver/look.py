@@ -30,14 +30,14 @@ def look(
     above:    also of all that is built on them.
     users:    look for processes that have them busy; costs a scan of /proc.
     creating: layers may be made or mounted: tell what the filesystem and the kernel have against it.
-    removing: layers may be removed: tell what another engine, if the store is one's, has against it.
+    removing: layers may be removed, damaged ones too: tell what another engine, if the store is one's, has against it.
     raises:   InvalidInput for a home that is no store, StoreCorrupt, OSError.
     """
     exists = is_store(home)
     layers: dict[str, LayerState] = {}
     children: dict[str, tuple[str, ...]] = {}
     if exists:
-        observer = Observer(home)
+        observer = Observer(home, damaged_too=removing)
         todo = list(dict.fromkeys(ids))
         for layer_id in todo:
             layer = observer.layer(layer_id)

@@ -26,11 +26,11 @@ def chain_id(below: str, diff_id: str) -> str:
 
 
 class Observer:
-    """Looks at a store, each thing once: make a new one to see what has changed."""
+    """Looks at a store, each thing once: make a new one to see what has changed. damaged_too: see Store."""
 
-    def __init__(self, home: str) -> None:
+    def __init__(self, home: str, *, damaged_too: bool = False) -> None:
         self.home = home
-        self.store = Store(home)
+        self.store = Store(home, damaged_too=damaged_too)
         self._chains: dict[str, str | None] = {"": ""}
 
     @functools.cached_property
@@ -59,13 +59,17 @@ class Observer:
             holders=holders.read(self.home, layer_id),
             diff_id=found.record.diff_id,
             digest=found.record.digest,
-            chain_id=self._chain_id(layer_id),
+            chain_id=None if self.store.damaged_too else self._chain_id(layer_id),
         )
 
     def children(self, layer_id: str) -> tuple[str, ...]:
         """Return the ids of the layers right above, sorted. Raises StoreCorrupt, OSError."""
         found = self.store.layer(layer_id)
-        return self.store.children.get(found.link, ()) if found else ()
+        if found is None:
+            return ()
+        # The link file of a damaged layer may be another than the name its children know.
+        names = {found.link, *(self.store.names(layer_id) if self.store.damaged_too else ())}
+        return tuple(sorted({child for name in names if name for child in self.store.children.get(name, ())}))
 
     def _chain_id(self, layer_id: str) -> str | None:
         todo = [layer_id]

@@ -55,11 +55,13 @@ class Damage(t.NamedTuple):
 class Store:
     """The layers of a store as they are now, each read when it is first asked for.
 
+    damaged_too: a damaged layer is read as far as it can be, for who is to remove it; else it raises StoreCorrupt.
     Reading takes no lock here: the caller holds the store's, or lives with what changes meanwhile.
     """
 
-    def __init__(self, home: str) -> None:
+    def __init__(self, home: str, *, damaged_too: bool = False) -> None:
         self.home = home
+        self.damaged_too = damaged_too
         self._layers: dict[str, Layer | None] = {}
         self._targets: dict[str, str] = {}
 
@@ -84,7 +86,7 @@ class Store:
         raises: StoreCorrupt for a lower that leads nowhere, twice to the same layer, or to itself; OSError.
         """
         found = tuple(self.target(link, layer.id) for link in layer.lowers)
-        if len({layer.id, *found}) <= len(found):
+        if len({layer.id, *found}) <= len(found) and not self.damaged_too:
             raise corrupt(
                 layer.id,
                 Damage("lower_malformed", self.path(layer.id, LOWER), "its lower names a layer twice, or itself"),
@@ -92,10 +94,13 @@ class Store:
         return found
 
     def target(self, link: str, layer_id: str) -> str:
-        """Return the id that l/*link* leads to, which *layer_id* needs. Raises StoreCorrupt, OSError."""
+        """Return the id that l/*link* leads to, which *layer_id* needs. Raises StoreCorrupt, OSError.
+
+        Of a damaged layer it may be an id that is not there, and *link* itself where that leads nowhere.
+        """
         if link not in self._targets:
-            found = link_target(self.home, link)
-            if found is None or not os.path.isdir(self.path(found, DIFF)):
+            found = link_target(self.home, link) or (link if self.damaged_too else None)
+            if found is None or not (self.damaged_too or os.path.isdir(self.path(found, DIFF))):
                 message = f"its lower {LINKS}/{link} leads to no layer"
                 raise corrupt(layer_id, Damage("lower_unresolved", self.path(LINKS, link), message))
             self._targets[link] = found
@@ -117,13 +122,25 @@ class Store:
             found.setdefault(first[len(LINKS) + 1 :], []).append(layer_id)
         return {link: tuple(ids) for link, ids in found.items()}
 
+    def names(self, layer_id: str) -> tuple[str, ...]:
+        """Return the names in l/ that lead to a layer, its children's and its own among them. Raises OSError."""
+        return self._names.get(layer_id, ())
+
+    @functools.cached_property
+    def _names(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for link, target in sorted(all_links(self.home).items()):
+            if target is not None:
+                found[target] = (*found.get(target, ()), link)
+        return found
+
     def _read(self, layer_id: str) -> Layer | None:
         layer, damage = examine(self.home, layer_id)
         if layer is None:
             return None
-        if damage:
+        if damage and not self.damaged_too:
             raise corrupt(layer_id, damage[0])
-        return layer
+        return layer if layer.link else layer._replace(link=next(iter(self.names(layer_id)), ""))
 
 
 def examine(home: str, layer_id: str) -> tuple[Layer | None, list[Damage]]:
