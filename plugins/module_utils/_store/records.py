@@ -210,7 +210,7 @@ def _files(root: str, path: str, depth: int = 8) -> t.Iterator[str]:
 
 def _unreadable(path: str, why: str | None) -> StoreCorrupt:
     return StoreCorrupt(
-        f"cannot tell which layers are needed: {printable(path)}: {why or 'it cannot be read'}",
+        f"it cannot be told which layers are needed: {printable(path)}: {why or 'it cannot be read'}",
         hint="as long as this is so no layer here is taken for an orphan; have the engine repair it",
         path=printable(path),
     )

@@ -192,7 +192,7 @@ def test_a_record_that_cannot_be_read_is_told_and_nothing_is_an_orphan(home):
     (found,) = examine_store(str(home))
     assert (found.code, found.subject) == ("store_file_unreadable", "cache-id")
     assert found.path == str(home.parent / "image/overlay2/layerdb/sha256/abc/cache-id")
-    assert "cannot tell which layers are needed" in found.message
+    assert "it cannot be told which layers are needed" in found.message
 
 
 def test_damage_comes_first(home):
