@@ -32,6 +32,7 @@ from .._linux.quiet import open_quietly, read_quietly
 from .foreign import CONTAINERS_STORAGE, DOCKER
 from .layer import Store, examine, link_target
 from .layout import DIFF, LINK, LINKS, names_in
+from .name_search import NameSearch
 
 _LAYERDB = "image/overlay2/layerdb"
 _IMAGEDB = "image/overlay2/imagedb"
@@ -92,11 +93,12 @@ def _named_by_docker(root: str, ids: t.Collection[str]) -> dict[str, str]:
                 id = _content(root, f"{entry}/{name}", must)
                 if id:
                     found.setdefault(id, f"{entry}/{name}")
-    searched = [*_files(root, _IMAGEDB), *(path for path in _files(root, _BUILDKIT, 1) if path.endswith(".db"))]
-    left = {os.fsencode(id): id for id in ids if id not in found}
-    for path in searched:
-        for known in _occurring(root, path, left):
-            found[left.pop(known)] = path
+    search = NameSearch(id for id in ids if id not in found)
+    if not search.longest:
+        return found
+    for path in (*_files(root, _IMAGEDB), *(path for path in _files(root, _BUILDKIT, 1) if path.endswith(".db"))):
+        for id in _occurring(root, path, search):
+            found.setdefault(id, path)
     return found
 
 
@@ -122,23 +124,21 @@ def _content(root: str, path: str, must: bool) -> str:
     return content
 
 
-def _occurring(root: str, path: str, names: t.Collection[bytes]) -> set[bytes]:
-    """Return those of *names* whose bytes occur in a file, which may be large. Raises StoreCorrupt."""
-    found: set[bytes] = set()
-    overlap = max(map(len, names), default=1) - 1  # a name may lie across the border of two chunks
+def _occurring(root: str, path: str, search: NameSearch) -> set[str]:
+    """Return the names whose bytes occur in a file, which may be large. Raises StoreCorrupt."""
+    found: set[str] = set()
     path = os.path.join(root, path)
     try:
         fd = open_quietly(path, os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise _unreadable(path, "it is no file")
-            data = b""
-            while len(found) < len(names):
+            data = chunk = os.read(fd, _CHUNK)
+            while chunk:
+                found |= search.names_in(data)
                 chunk = os.read(fd, _CHUNK)
-                if not chunk:
-                    break
-                data = data[len(data) - min(overlap, len(data)) :] + chunk
-                found.update(name for name in names if name not in found and name in data)
+                # A name may lie across the border.
+                data = data[max(0, len(data) - search.longest + 1) :] + chunk
         finally:
             os.close(fd)
     except OSError as error:
