@@ -30,7 +30,7 @@ import typing as t
 from .._errors import StoreCorrupt, printable
 from .._linux.quiet import open_quietly, read_quietly
 from .foreign import CONTAINERS_STORAGE, DOCKER
-from .layer import Store, examine, link_target
+from .layer import Store, all_links, examine
 from .layout import DIFF, LINK, LINKS, names_in
 from .name_search import NameSearch
 
@@ -52,8 +52,9 @@ def references(store: Store, engine: str) -> dict[str, str]:
     named = {DOCKER: _named_by_docker, CONTAINERS_STORAGE: _named_by_containers_storage}[engine]
     root = os.path.dirname(store.home)
     found = {id: f"its record {printable(path)} names it" for id, path in named(root, ids).items() if id in ids}
+    links = all_links(store.home)
     for id in list(found):
-        for lower in _lowers(store.home, id):
+        for lower in _lowers(store.home, id, links):
             found.setdefault(lower, f"layer {id}, which its records name, is built on it")
     return found
 
@@ -68,7 +69,7 @@ def orphans(store: Store, needed: t.Container[str]) -> list[str]:
     ]
 
 
-def _lowers(home: str, id: str) -> t.Iterator[str]:
+def _lowers(home: str, id: str, links: t.Mapping[str, str | None]) -> t.Iterator[str]:
     """Yield the layers below a layer. Raises StoreCorrupt where they cannot be told."""
     try:
         layer, damage = examine(home, id)
@@ -78,7 +79,7 @@ def _lowers(home: str, id: str) -> t.Iterator[str]:
         if one.code.startswith("lower"):
             raise _unreadable(one.path, f"layer {id} is damaged: {one.message}")
     for link in layer.lowers if layer else ():
-        lower = link_target(home, link)
+        lower = links.get(link)
         if lower is None:
             raise _unreadable(os.path.join(home, LINKS, link), f"layer {id} needs it, and it leads to no layer")
         yield lower
