@@ -2,8 +2,9 @@
 # The engines whose stores ours has to be like, as Debian ships them: unpacked, not installed, so that no daemon is
 # started on this machine and nothing of its own changes. Sourced.
 
-# Those of a list that this release has: docker.io may hold docker-cli and docker-buildx, or recommend them.
-ENGINE_PACKAGES='docker.io docker-cli docker-buildx containers-storage busybox-static'
+ENGINE_PACKAGES='docker.io containers-storage busybox-static'
+# What some releases have as packages of their own.
+ENGINE_PARTS='docker-cli docker-buildx'
 
 # engines: print the directory that the engines are unpacked in. Made once for a machine, in $SHARED.
 engines() {
@@ -34,8 +35,8 @@ unpack_engines() {
 
 # The packages, and what they need that this machine has not.
 download_engines() {
-    names=
-    for package in $ENGINE_PACKAGES; do
+    names=$ENGINE_PACKAGES
+    for package in $ENGINE_PARTS; do
         [ -z "$(apt-cache madison "$package")" ] || names="$names $package"
     done
     # shellcheck disable=SC2086 # a list of names

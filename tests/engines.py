@@ -20,6 +20,9 @@ from pathlib import Path
 ENGINES = os.environ.get("STRATA_ENGINES", "")  # where ./dev unpacked them
 PATIENCE = 60  # seconds for a daemon to start or end
 _CGROUPS = "/sys/fs/cgroup"
+# Where a daemon writes whatever its options say: it sees a tmpfs there.
+_PLACES = ("/etc/docker", "/opt/containerd", "/run/docker", "/run/containerd")
+_HIDE = 'for place in $PLACES; do mount -t tmpfs tmpfs "$place"; done; exec "$@"'
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -41,10 +44,11 @@ class Docker:
 
     @contextlib.contextmanager
     def running(self) -> t.Iterator[None]:
-        """Have it run, and gone afterwards with all that it mounted."""
+        """Have it run, in a mount namespace of its own, and gone afterwards."""
         # Sockets have short names, and the directory of a test may have a long one.
-        with tempfile.TemporaryDirectory(prefix="strata-docker-", dir="/tmp") as self._run:
-            Path(self._run, "daemon.json").write_text("{}")
+        with tempfile.TemporaryDirectory(prefix="strata-docker-", dir="/tmp") as self._run, _directories(_PLACES):
+            # Without it, new versions keep new images in another store.
+            Path(self._run, "daemon.json").write_text('{"features": {"containerd-snapshotter": false}}')
             Path(self._run, ".docker").mkdir()
             Path(self._run, ".docker/cli-plugins").symlink_to(f"{ENGINES}/usr/libexec/docker/cli-plugins")
             self.start()
@@ -52,7 +56,6 @@ class Docker:
                 yield
             finally:
                 self.end()
-                unmount_below(str(self.root), self._run)
                 self._remove_cgroups()
 
     def end(self, number: int = signal.SIGTERM) -> None:
@@ -95,13 +98,20 @@ class Docker:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        options = ["--iptables=false", "--ip-masq=false", "--bridge=none", "--storage-driver=overlay2"]
+        options = [
+            "--iptables=false",
+            "--ip6tables=false",
+            "--ip-masq=false",
+            "--bridge=none",
+            "--storage-driver=overlay2",
+        ]
         places = [f"--data-root={self.root}", f"--exec-root={self._run}/exec", f"--pidfile={self._run}/pid"]
         host = [f"--host=unix://{self._run}/sock", f"--config-file={self._run}/daemon.json"]
         parent = f"--cgroup-parent=/{os.path.basename(self._run)}"
         with open(self.root.parent / "dockerd.log", "ab") as log:
-            command = ["dockerd", *options, *places, *host, parent]
-            self._process = subprocess.Popen(command, env=environment(HOME=self._run), stdout=log, stderr=log)
+            command = ["unshare", "--mount", "sh", "-euc", _HIDE, "sh", "dockerd", *options, *places, *host, parent]
+            env = environment(HOME=self._run, PLACES=" ".join(_PLACES))
+            self._process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
         end = time.monotonic() + PATIENCE
         while not os.path.exists(f"{self._run}/sock") or self.popen("version", stdout=-3, stderr=-3).wait() != 0:
             if self._process.poll() is not None or time.monotonic() > end:
@@ -116,12 +126,25 @@ class Docker:
                     os.rmdir(directory)
 
 
-def unmount_below(*directories: str) -> None:
-    """Unmount what a killed daemon left mounted below *directories*."""
+@contextlib.contextmanager
+def _directories(paths: t.Iterable[str]) -> t.Iterator[None]:
+    """Have these directories; afterwards those are gone that were not there."""
+    made = [path for path in paths if not os.path.isdir(path)]
+    for path in made:
+        os.mkdir(path)
+    try:
+        yield
+    finally:
+        for path in made:
+            os.rmdir(path)
+
+
+def unmount_below(directory: str) -> None:
+    """Unmount what an engine left mounted below *directory*."""
     with open("/proc/self/mounts", encoding="utf-8") as file:
         points = [line.split()[1] for line in file]
     for point in reversed(points):
-        if point.startswith(tuple(f"{directory}/" for directory in directories)):
+        if point.startswith(f"{directory}/"):
             subprocess.run(["umount", "--lazy", point], check=True)
 
 
