@@ -40,7 +40,7 @@ STAGES = (
     Stage("lint docs", "module documentation", "plugins/modules"),
     Stage("lint ansible-lint", "profile production, strict"),
     Stage("sanity", "ansible-test sanity"),
-    Stage("conformance", "real overlayfs against its plain twin", "tests/conformance"),
+    Stage("conformance", "real overlayfs and real Docker on our layers", "tests/conformance"),
     Stage("examples", "the documentation's examples, also with the lowest ansible-core", "tests/examples"),
     Stage("integration", "the modules through Ansible on real mounts", "tests/integration/targets"),
     Stage("crash --sample", "runs killed at some steps", "tests/crash"),

@@ -96,7 +96,7 @@ ansible_facts:
         managed_by:
           description:
             - V(docker) or V(containers-storage) when the records of that engine lie beside O(home), else V(none).
-            - Another engine's store is only read.
+            - Another engine's store is only read, but for the removal of layers that it has no record of.
           type: str
         backing_fs:
           description: The filesystem, as Docker calls it.
@@ -234,7 +234,10 @@ ansible_facts:
                 - Damage is V(link_missing), V(link_empty), V(link_doubled), V(link_astray), V(lower_malformed),
                   V(lower_unresolved), V(diff_missing), V(work_missing) and V(store_file_unreadable).
                 - Litter is V(dangling_link), V(staging_leftover) and V(dead_holder).
-                - The rest is V(unsealed_parent), V(stale_volatile) and V(loose_mode).
+                - The rest is V(orphan), V(unsealed_parent), V(stale_volatile) and V(loose_mode).
+                - V(orphan) is a layer that none of the records of the engine in RV(ansible_facts.overlay2.managed_by)
+                  knows, BuildKit's among them. While the engine runs it may be a layer that it is just making.
+                  When a record cannot be read, that is V(store_file_unreadable), and nothing is an orphan.
               type: str
             subject:
               description: The layer, or the name in the store.

@@ -70,6 +70,8 @@ options:
       - V(present) makes the layer if it is missing.
       - V(committed) sees to it that it is sealed, too.
       - V(absent) removes it; a layer that is mounted, held, busy or has children is C(layer_in_use).
+      - In the store of another engine any change is C(store_foreign), but for the removal of a layer that none of the
+        engine's records knows, while the engine does not run.
     type: str
     choices: [present, committed, absent]
     default: present
@@ -113,6 +115,19 @@ EXAMPLES = r"""
     recursive: true
   check_mode: true
   register: plan
+
+- name: Find what a killed dockerd left
+  strata.overlay2.overlay2_facts:
+    home: /var/lib/docker/overlay2
+    gather_subset: [health]
+
+- name: Remove it, with dockerd stopped
+  strata.overlay2.overlay2_layer:
+    home: /var/lib/docker/overlay2
+    id: "{{ item.subject }}"
+    state: absent
+    recursive: true
+  loop: "{{ ansible_facts.overlay2.health | selectattr('code', 'eq', 'orphan') }}"
 
 - name: Remove a layer
   strata.overlay2.overlay2_layer:

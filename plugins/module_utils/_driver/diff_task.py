@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from .._errors import ArchiveRejected, InvalidInput, LayerInUse, NotSupported, printable
+from .._store.foreign import store_foreign
 from .._store.layout import DIFF, check_home, check_id, require_store
 from .._store.lock import layer_not_found
 from . import content, probe
@@ -151,10 +152,12 @@ class ApplyTask(_DiffTask):
         self._action: content.ApplyArchive | None = None
 
     def plan(self, have: DiffState, predicting: bool) -> Plan:
-        """See Task. Raises LayerInUse for a layer whose content must not change now."""
+        """See Task. Raises LayerInUse, StoreForeign for a layer whose content must not change now."""
         layer, source = self.layer(have), self._source
         if not source.merge and self._is_applied(layer):
             return Plan((), have)
+        if have.store.engine:
+            raise store_foreign(self.home, have.store.engine, f"change the content of layer {self.id}")
         self._check_free(layer, have.store)
         self._action = content.ApplyArchive(layer, source, have.settings, bool(have.features.userxattr))
         diff_id = None if source.merge else source.diff_id

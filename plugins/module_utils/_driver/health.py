@@ -11,12 +11,14 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._store import staging
+from .._store.foreign import managed_by
 from .._store.layer import (
     CONTENT_CURE,
     LINK_CURE,
     LOWER_CURE,
     WORK_CURE,
     Layer,
+    Store,
     examine,
     has_content,
     is_directory,
@@ -38,6 +40,7 @@ from .._store.layout import (
     layer_ids,
 )
 from .._store.links import all_links
+from .._store.records import orphans, references
 from . import holders
 from .mount_actions import MARKER
 from .observe import Observer
@@ -75,8 +78,10 @@ class _Examination:
         damage = list(self._of_files())
         for kind in (self._of_links, self._of_lowers):
             damage += kind()
+        unreadable, orphans = self._of_records()
+        damage += unreadable
         litter = [*self._of_litter()]
-        rest = [*self._of_access(), *self._of_layers()]
+        rest = [*self._of_access(), *self._of_layers(), *orphans]
         order = sorted(damage, key=_by_subject), sorted(litter, key=_by_subject), sorted(rest, key=_by_subject)
         return [finding for findings in order for finding in findings]
 
@@ -199,6 +204,23 @@ class _Examination:
                 message = f"layer {layer.id} was mounted volatile and not unmounted in order: content may be lost"
                 hint = "check its content, then mount it with strata.overlay2.overlay2_mount and force: true"
                 yield self._found("stale_volatile", layer.id, path, message, hint)
+
+    def _of_records(self) -> tuple[list[Finding], list[Finding]]:
+        """Return which record of another engine cannot be read, or else which layers none of its records knows."""
+        engine = managed_by(self.home)
+        if engine is None:
+            return [], []
+        store = Store(self.home)
+        try:
+            needed = references(store, engine)
+        except StoreCorrupt as error:
+            path = error.details["path"]
+            return [Finding("store_file_unreadable", os.path.basename(path), path, str(error), error.hint)], []
+        hint = f"stop {engine} and look again: then strata.overlay2.overlay2_layer can remove it"
+        return [], [
+            self._found("orphan", id, id, f"layer {id} is in none of {engine}'s records", hint)
+            for id in orphans(store, needed)
+        ]
 
 
 def _by_subject(finding: Finding) -> tuple[str, str, str]:

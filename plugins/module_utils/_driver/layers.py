@@ -189,7 +189,7 @@ class _Planner:
 def plan_absent(ids: t.Sequence[str], have: StoreState, *, recursive: bool = False, force: bool = False) -> Plan:
     """Plan that none of *ids* is there; recursive: nor what is built on them. Pure.
 
-    force: unmount, and drop holders, first. Raises LayerInUse.
+    force: unmount, and drop holders, first. Raises LayerInUse, StoreForeign.
     """
     going = {layer_id for layer_id in ids if layer_id in have.layers}
     todo = sorted(going) if recursive else []
@@ -200,6 +200,8 @@ def plan_absent(ids: t.Sequence[str], have: StoreState, *, recursive: bool = Fal
     order = sorted(going, key=lambda layer_id: (-len(have.layers[layer_id].lowers), layer_id))
     actions: list[Action] = []
     for layer_id in order:
+        if layer_id in have.needed:
+            raise have.needed[layer_id]
         actions += removal.plan_removal(have.layers[layer_id], have, going, force)
     layers = {layer_id: layer for layer_id, layer in have.layers.items() if layer_id not in going}
     children = {

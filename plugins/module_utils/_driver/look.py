@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import Overlay2Error, printable
+from .._store.foreign import managed_by
 from .._store.layout import is_store, require_store
 from . import probe
 from .observe import Observer
@@ -29,7 +30,8 @@ def look(
     above:    also of all that is built on them.
     users:    look for processes that have them busy; costs a scan of /proc.
     creating: layers may be made or mounted: tell what the filesystem and the kernel have against it.
-    removing: layers may go, so a damaged one is told as far as it can be read.
+    removing: layers may go: damaged ones are told as far as they can be read, and so is what another engine, if the
+              store is one's, has against it.
     raises:   InvalidInput for a home that is no store, StoreCorrupt, OSError.
     """
     exists = is_store(home)
@@ -50,6 +52,7 @@ def look(
                 todo += children[layer_id]
     refusal, quota = _refusals(home) if creating else (None, None)
     settings = read_settings(home) if exists else None
+    engine = managed_by(home)
     return StoreState(
         home=home,
         exists=exists,
@@ -59,6 +62,8 @@ def look(
         refusal=refusal,
         quota=quota,
         root=settings.root if settings else (0, 0),
+        engine=engine,
+        needed=_needed(home, engine, layers) if engine and removing and layers else {},
     )
 
 
@@ -80,3 +85,9 @@ def _users(home: str, layers: t.Mapping[str, LayerState]) -> dict[str, str]:
     from . import busy  # not needed by most runs, and each import is compiled on every host
 
     return {id: busy.describe_users(users) for id, users in busy.scan(home, layers).items()}
+
+
+def _needed(home: str, engine: str, layers: t.Mapping[str, LayerState]) -> dict[str, Overlay2Error]:
+    from .foreign_layers import removal_refusals  # as above
+
+    return removal_refusals(home, engine, layers)

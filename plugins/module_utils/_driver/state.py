@@ -57,6 +57,7 @@ class StoreState(t.NamedTuple):
     users:    who has a layer busy, in words, by id; looked for only where a plan may need it.
     refusal:  why no layer can be made or mounted here; None if it can.
     quota:    why there can be no limits here; None if there can.
+    engine:   whose store it is, if not ours; needed: by id, why a layer must not be removed from it.
     root:     uid and gid of the remapped root.
     """
 
@@ -68,6 +69,8 @@ class StoreState(t.NamedTuple):
     refusal: Overlay2Error | None = None
     quota: Overlay2Error | None = None
     root: tuple[int, int] = (0, 0)
+    engine: str | None = None
+    needed: t.Mapping[str, Overlay2Error] = {}
 
 
 class Action:

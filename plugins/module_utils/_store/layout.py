@@ -32,6 +32,7 @@ import typing as t
 
 from .._errors import InvalidInput, StoreNotFound, printable
 from .._linux.quiet import open_quietly
+from .foreign import managed_by
 
 DEFAULT_HOME = "/var/lib/overlay2"
 
@@ -86,12 +87,22 @@ def check_id(layer_id: str, what: str = "layer id") -> str:
 
 
 def check_home(home: str) -> str:
-    """Return *home* without symlinks and dots. Raises InvalidInput if it is not absolute or is ``/``."""
+    """Return *home* without symlinks and dots.
+
+    raises: InvalidInput if it is not absolute, is ``/``, or a symlink out of another engine's data root.
+    """
     if not os.path.isabs(home):
         raise InvalidInput(f"home {printable(home)!r} is not an absolute path", hint="give the whole path of the store")
     real = os.path.realpath(home)
     if real == "/":
         raise InvalidInput("home is the root directory", hint="a store needs a directory of its own")
+    given = os.path.normpath(home)
+    engine = managed_by(given)
+    if engine and os.path.realpath(os.path.dirname(given)) != os.path.dirname(real):
+        raise InvalidInput(
+            f"home {printable(home)} is a symlink to {printable(real)}, away from {engine}'s records",
+            hint="have a bind mount in the place of the symlink, so that it is known whose store this is",
+        )
     return real
 
 

@@ -144,6 +144,17 @@ def volatile(home):
     (home / "top/work/work/incompat/volatile").mkdir(parents=True)
 
 
+def unknown_to_docker(home):
+    chain = home.parent / "image/overlay2/layerdb/sha256/abc"
+    chain.mkdir(parents=True)
+    (chain / "cache-id").write_text("mid")
+
+
+def torn_record(home):
+    unknown_to_docker(home)
+    (home.parent / "image/overlay2/layerdb/sha256/abc/cache-id").write_text("")
+
+
 def loose(home):
     home.chmod(0o701)
 
@@ -179,6 +190,7 @@ def loose_links(home):
         (dead, [("dead_holder", "top")]),
         (unsealed, [("unsealed_parent", "mid")]),
         (volatile, [("stale_volatile", "top")]),
+        (unknown_to_docker, [("orphan", "top")]),
         (loose, [("loose_mode", "store")]),
         (loose_links, [("loose_mode", "l")]),
         (loose_layer, [("loose_mode", "mid")]),
@@ -196,6 +208,14 @@ def test_each_harm_is_found_and_nothing_else(home, traces, harm, expected):
     assert traces(home) == before
     assert [(finding.code, finding.subject) for finding in found] == expected
     assert all(finding.message and finding.hint and finding.path.startswith(str(home)) for finding in found)
+
+
+def test_a_record_that_cannot_be_read_is_told_and_nothing_is_an_orphan(home):
+    torn_record(home)
+    (found,) = examine_store(str(home))
+    assert (found.code, found.subject) == ("store_file_unreadable", "cache-id")
+    assert found.path == str(home.parent / "image/overlay2/layerdb/sha256/abc/cache-id")
+    assert "it cannot be told which layers are needed" in found.message
 
 
 def test_damage_comes_first(home):

@@ -20,6 +20,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     Overlay2Error,
     ParentMismatch,
     QuotaNotSupported,
+    StoreForeign,
 )
 
 BASE = LayerState("base", "A" * 26, (), committed=True, read_write=False)
@@ -167,3 +168,10 @@ def test_a_layer_in_use_stays(ids, have, words):
     with pytest.raises(LayerInUse, match=words) as error:
         plan_absent(ids, have)
     assert isinstance(error.value, Overlay2Error) and error.value.hint
+
+
+def test_what_another_engine_needs_stays_whatever_the_force():
+    have = store(BASE, APP)._replace(engine="docker", needed={"base": StoreForeign("docker needs it", hint="leave it")})
+    with pytest.raises(StoreForeign, match="docker needs it"):
+        plan_absent(["base"], have, recursive=True, force=True)
+    assert sentences(plan_absent(["app"], have)) == ["remove layer app"]

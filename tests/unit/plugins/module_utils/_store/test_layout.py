@@ -32,6 +32,17 @@ def test_home_is_absolute_and_not_the_root(tmp_path):
             layout.check_home(bad)
 
 
+def test_no_symlink_hides_whose_store_it_is(tmp_path):
+    (tmp_path / "docker/image/overlay2/layerdb").mkdir(parents=True)
+    (tmp_path / "disk/overlay2").mkdir(parents=True)
+    (tmp_path / "docker/overlay2").symlink_to("../disk/overlay2")
+    (tmp_path / "var").symlink_to("docker")
+    with pytest.raises(InvalidInput, match="away from docker's records"):
+        layout.check_home(str(tmp_path / "docker/overlay2"))
+    assert layout.check_home(str(tmp_path / "var/store")) == str(tmp_path / "docker/store")
+    assert layout.check_home(str(tmp_path / "disk/overlay2")) == str(tmp_path / "disk/overlay2")
+
+
 def test_missing_and_empty_directories_can_become_stores(tmp_path):
     assert not layout.is_store(str(tmp_path / "missing"))
     (tmp_path / "lost+found").mkdir()

@@ -1,0 +1,44 @@
+# shellcheck shell=sh
+# The engines whose stores ours has to be like, as Debian ships them: unpacked, not installed, so that no daemon is
+# started on this machine and nothing of its own changes. Sourced.
+
+ENGINE_PACKAGES='docker.io containers-storage busybox-static'
+# What some releases have as packages of their own.
+ENGINE_PARTS='docker-cli docker-buildx'
+
+# engines: print the directory that the engines are unpacked in. Made once for a machine, in $SHARED.
+engines() {
+    key=$(cat /etc/os-release dev.d/engines.sh | sha256sum | cut -c 1-16)
+    unpacked=$SHARED/engines/$key
+    mkdir -p "$SHARED/engines"
+    exec 8>"$SHARED/engines/lock"
+    flock 8
+    [ -d "$unpacked" ] || unpack_engines "$unpacked"
+    exec 8>&-
+    printf '%s\n' "$unpacked"
+}
+
+unpack_engines() {
+    say 'dev: unpacking Docker and containers-storage'
+    find "$SHARED/engines" -mindepth 1 -maxdepth 1 -type d -exec rm -rf --one-file-system {} +
+    mkdir -p "$SHARED/engines/debs/partial" "$SHARED/engines/new"
+    { download_engines || { apt_get update && download_engines; }; } >"$CACHE/engines.log" 2>&1 || {
+        cat "$CACHE/engines.log" >&2
+        die 'cannot download Docker and containers-storage'
+    }
+    for deb in "$SHARED/engines/debs"/*.deb; do
+        dpkg-deb --extract "$deb" "$SHARED/engines/new"
+    done
+    rm -rf --one-file-system "$SHARED/engines/debs"
+    mv "$SHARED/engines/new" "$1"
+}
+
+# The packages, and what they need that this machine has not.
+download_engines() {
+    names=$ENGINE_PACKAGES
+    for package in $ENGINE_PARTS; do
+        [ -z "$(apt-cache madison "$package")" ] || names="$names $package"
+    done
+    # shellcheck disable=SC2086 # a list of names
+    apt_get install --reinstall --download-only -o "Dir::Cache::archives=$SHARED/engines/debs" $names
+}

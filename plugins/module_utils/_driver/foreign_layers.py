@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Removing layers from another engine's store: what is in the way of that. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._errors import Overlay2Error, StoreCorrupt, printable
+from .._linux import mountinfo
+from .._store.foreign import store_foreign
+from .._store.layer import Store
+from .._store.records import orphans, references
+from . import busy
+
+
+def removal_refusals(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, Overlay2Error]:
+    """Return by id why a layer of *engine*'s store must not be removed; those that may have no key. Raises OSError."""
+    ids = tuple(ids)
+    store = Store(home)
+    try:
+        needed = references(store, engine)
+    except StoreCorrupt as error:
+        return {id: _refusal(home, engine, id, f"and {error}", error.hint) for id in ids}
+    unknown = orphans(store, needed)
+    # Only then: it costs a scan of /proc.
+    users = engine_users(home) if any(id in unknown for id in ids) else ""
+    found = {}
+    for id in ids:
+        if id not in unknown:
+            found[id] = _refusal(home, engine, id, f"and {needed.get(id, 'it is no layer')}")
+        elif users:
+            found[id] = _refusal(home, engine, id, f"which runs: {users}", f"stop {engine}, and end what it left")
+    return found
+
+
+def engine_users(home: str) -> str:
+    """Return in words who is at work in the data root, the directory that *home* lies in; "" if nobody is.
+
+    An engine that runs has files open there; what it started may have mounts, or stand in one. Both engines mount home
+    on itself and leave that behind. Raises OSError.
+    """
+    root = os.path.dirname(home)
+    for mount in mountinfo.read():
+        if mountinfo.is_below(mount.mount_point, root) and mount.mount_point not in (root, home):
+            return f"{mount.fstype} is mounted on {printable(mount.mount_point)}"
+    places = [root]
+    if os.lstat(root).st_dev != os.lstat(home).st_dev:  # a scan looks at one filesystem
+        places.append(home)
+    for place in places:
+        users = {
+            mount.pid: busy.User(mount.pid, mount.command, "mount", mount.mount_point)
+            for mounts in busy.mounts_elsewhere(place).values()
+            for mount in mounts
+            if mount.mount_point != home
+        }
+        users.update({user.pid: user for found in busy.scan(place).values() for user in found if user.how != "mount"})
+        if users:
+            return "its data root is " + busy.describe_users(sorted(users.values()))
+    return ""
+
+
+def _refusal(home: str, engine: str, layer_id: str, why: str, hint: str = "") -> Overlay2Error:
+    return store_foreign(home, engine, f"remove layer {layer_id}", why, hint)

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The store of Podman and Buildah, by the real containers-storage: what our modules tell of it, and let go."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import tarfile
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.modules import overlay2_diff, overlay2_facts, overlay2_layer
+from ansible_collections.strata.overlay2.tests import engines, modules
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(not engines.ENGINES, reason="needs the engines, which ./dev conformance unpacks"),
+]
+
+BASE, APP, LONE, HALF = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
+
+
+class Storage:
+    """containers-storage on a root of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.home = root / "graph" / "overlay"
+        self.layers = root / "graph" / "overlay-layers" / "layers.json"
+
+    def command(self, *words: str) -> list[str]:
+        places = ["--graph", str(self.root / "graph"), "--run", str(self.root / "run")]
+        return ["containers-storage", *places, "--storage-driver", "overlay", *words]
+
+    def __call__(self, *words: str, stdin: bytes = b"") -> str:
+        done = subprocess.run(
+            self.command(*words), env=engines.environment(), input=stdin, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode().strip()
+
+    def facts(self) -> dict[str, t.Any]:
+        params = {"home": str(self.home), "gather_subset": ["layers", "health"]}
+        result = modules.run_module(overlay2_facts.main, params)
+        assert result is not None and not result.get("failed"), result
+        return t.cast("dict[str, t.Any]", result["ansible_facts"]["overlay2"])
+
+    def orphans(self) -> list[str]:
+        return [finding["subject"] for finding in self.facts()["health"] if finding["code"] == "orphan"]
+
+    def remove(self, layer_id: str) -> dict[str, t.Any]:
+        params = {"home": str(self.home), "id": layer_id, "state": "absent"}
+        result = modules.run_module(overlay2_layer.main, params)
+        assert result is not None
+        return result
+
+
+def layer_tar(size: int = 10) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name in ("first", "second"):
+            info = tarfile.TarInfo(name)
+            info.size = size
+            tar.addfile(info, io.BytesIO(name[:1].encode() * size))
+    return out.getvalue()
+
+
+@pytest.fixture
+def storage(tmp_path):
+    """Its store with the image of base and app, a container of that, and the layer lone."""
+    made = Storage(tmp_path)
+    made("create-layer", "--id", BASE)
+    made("applydiff", BASE, stdin=layer_tar())
+    made("create-layer", "--id", APP, BASE)
+    made("create-image", "--id", "image", APP)
+    made("create-container", "--id", "container", "image")
+    yield made
+    engines.unmount_below(str(tmp_path))
+
+
+def test_facts_are_what_it_records(storage):
+    told = storage.facts()
+    assert told["managed_by"] == "containers-storage"
+    records = json.loads(storage.layers.read_text())
+    assert len(records) == 3
+    assert {record["id"]: record.get("parent", "") for record in records} == {
+        layer["id"]: layer["parent"] for layer in told["layers"].values()
+    }
+    assert storage.orphans() == []
+    inspected = modules.run_module(overlay2_diff.main, {"home": str(storage.home), "id": BASE})
+    assert inspected is not None
+    told = [f'Add "{change["path"]}"' for change in inspected["changes"] if change["kind"] == "added"]
+    assert told == storage("changes", BASE).splitlines()
+
+
+def test_a_layer_whose_record_a_power_cut_lost_may_go(storage):
+    records = storage.layers.read_bytes()
+    storage("create-layer", "--id", LONE, APP)
+    assert storage.orphans() == []
+    storage.layers.write_bytes(records)
+    assert storage.orphans() == [LONE]
+    for layer_id in (BASE, APP):
+        refused = storage.remove(layer_id)
+        assert refused["error"] == "store_foreign" and "overlay-layers/layers.json names it" in refused["msg"], refused
+    removed = storage.remove(LONE)
+    assert removed["changed"], removed
+    assert not (storage.home / LONE).exists()
+    assert storage.orphans() == []
+    storage.layers.write_bytes(records[:-20])
+    assert storage.remove(APP)["error"] == "store_foreign"
+    storage.layers.write_bytes(records)
+    mounted = Path(storage("mount", "container"))
+    assert (mounted / "first").read_bytes() == b"f" * 10
+    refused = storage.remove(BASE)
+    assert refused["error"] == "store_foreign"
+    storage("unmount", "container")
+
+
+def test_nothing_goes_while_a_container_is_mounted(storage):
+    records = storage.layers.read_bytes()
+    storage("create-layer", "--id", LONE)
+    storage.layers.write_bytes(records)
+    storage("mount", "container")
+    refused = storage.remove(LONE)
+    assert refused["error"] == "store_foreign" and "which runs: overlay is mounted on " in refused["msg"], refused
+    storage("unmount", "container")
+    removed = storage.remove(LONE)
+    assert removed["changed"], removed
+
+
+def test_what_it_was_importing_when_it_was_killed_is_known_to_it(storage):
+    command = storage.command("import-layer", "--id", HALF)
+    client = subprocess.Popen(command, env=engines.environment(), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert client.stdin is not None
+    client.stdin.write(layer_tar(1 << 20)[: 3 << 19])
+    client.stdin.flush()
+    end = time.monotonic() + engines.PATIENCE
+    while not (storage.home / HALF / "diff/first").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    client.send_signal(signal.SIGKILL)
+    client.communicate()
+    assert (storage.home / HALF / "diff/first").exists()
+    assert storage.orphans() == []
+    assert storage.remove(HALF)["error"] == "store_foreign"

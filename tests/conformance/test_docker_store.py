@@ -1,0 +1,436 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real dockerd: what our modules tell of its store is what it tells, and it works on layers of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import tarfile
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.modules import (
+    overlay2_diff,
+    overlay2_facts,
+    overlay2_init,
+    overlay2_layer,
+    overlay2_mount,
+)
+from ansible_collections.strata.overlay2.tests import engines, modules
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(not engines.ENGINES, reason="needs the engines, which ./dev conformance unpacks"),
+]
+
+CAPABILITY = b"\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"  # cap_net_bind_service
+CHANGE = """
+rm /data/gone /data/first
+rm -r /data/replaced /data/tree && mkdir -m 750 /data/replaced && echo new >/data/replaced/new
+chmod 4711 /data/mode && chown 7:8 /data/owner && echo more >>/data/grown && mv /data/moved /data/elsewhere
+mkdir -p /added/below && echo x >/added/below/file && ln /added/below/file /added/link && ln -s nowhere /added/symlink
+mkfifo /added/fifo && rm /data/kind && mkdir /data/kind && touch -d @1000000000 /data/old
+"""
+
+
+def run(module: t.Any, home: Path, **params: t.Any) -> dict[str, t.Any]:
+    result = modules.run_module(module.main, {"home": str(home), **params})
+    assert result is not None
+    return result
+
+
+def ok(module: t.Any, home: Path, **params: t.Any) -> dict[str, t.Any]:
+    result = run(module, home, **params)
+    assert not result.get("failed"), result
+    return result
+
+
+def facts(home: Path, *subsets: str) -> dict[str, t.Any]:
+    found = ok(overlay2_facts, home, gather_subset=["status", *subsets])["ansible_facts"]["overlay2"]
+    return t.cast("dict[str, t.Any]", found)
+
+
+def orphans(home: Path) -> list[str]:
+    findings = facts(home, "health")["health"]
+    assert [finding for finding in findings if finding["code"] == "store_file_unreadable"] == []
+    return [finding["subject"] for finding in findings if finding["code"] == "orphan"]
+
+
+def image_tar() -> bytes:
+    """Return the tar of an image: a shell, and of each kind of entry one."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+
+        def add(name: str, kind: bytes = tarfile.REGTYPE, content: bytes = b"", **fields: t.Any) -> None:
+            info = tarfile.TarInfo(name)
+            info.type, info.size, info.mtime = kind, len(content), 1_500_000_000
+            info.mode = 0o755 if kind == tarfile.DIRTYPE else 0o644
+            for field, value in fields.items():
+                setattr(info, field, value)
+            tar.addfile(info, io.BytesIO(content))
+
+        for name in ("bin", "data", "data/replaced", "data/tree", "data/tree/deep", "etc"):
+            add(name, tarfile.DIRTYPE)
+        add("tmp", tarfile.DIRTYPE, mode=0o1777, uid=3, gid=4)
+        add("bin/busybox", content=engines.busybox().read_bytes(), mode=0o755)
+        add("bin/sh", tarfile.SYMTYPE, linkname="busybox")
+        for name in ("gone", "mode", "owner", "grown", "moved", "kind", "old", "replaced/old", "tree/deep/file"):
+            add(f"data/{name}", content=name.encode() * 100)
+        add("data/first", content=b"linked")
+        add("data/second", tarfile.LNKTYPE, linkname="data/first")
+        add("data/set-uid", mode=0o6755, uid=1000, gid=2000, content=b"#!/bin/sh\n")
+        capable = {"SCHILY.xattr.security.capability": CAPABILITY.decode()}
+        add("data/capable", mode=0o755, content=b"binary", pax_headers=capable)
+        add("data/" + "ü" * 60, content=b"long name")
+        add("data/fifo", tarfile.FIFOTYPE, mode=0o600)
+        add("data/null", tarfile.CHRTYPE, mode=0o666, devmajor=1, devminor=3)
+    return out.getvalue()
+
+
+@pytest.fixture
+def docker(tmp_path):
+    """dockerd, running, with the image base, the container changed, the image top of that, and the container idle."""
+    made = engines.Docker(tmp_path / "docker")
+    with made.running():
+        made("import", "-", "base", stdin=image_tar())
+        made("run", "--network=none", "--name=changed", "base", "/bin/sh", "-ec", CHANGE)
+        made("commit", "changed", "top")
+        made("create", "--network=none", "--name=idle", "top", "/bin/busybox", "true")
+        yield made
+
+
+def layers_of(docker: engines.Docker, name: str) -> list[str]:
+    """Return the ids of the layers of an image or a container, its own first, going by what Docker says."""
+    data = docker.inspect(name)["GraphDriver"]["Data"]
+    paths = [data["UpperDir"], *filter(None, data.get("LowerDir", "").split(":"))]
+    return [os.path.basename(os.path.dirname(path)) for path in paths]
+
+
+def test_facts_are_what_docker_tells(docker):
+    told = facts(docker.home, "layers")
+    assert told["managed_by"] == "docker"
+    rows = dict(docker.info("DriverStatus"))
+    assert rows and {name: told["status"].get(name) for name in rows} == rows
+    for name in ("base", "top", "changed", "idle"):
+        data = docker.inspect(name)["GraphDriver"]["Data"]
+        layer = told["layers"][layers_of(docker, name)[0]]
+        ours = {
+            "LowerDir": ":".join(layer["lower_dirs"]),
+            "MergedDir": layer["merged_dir"],
+            "UpperDir": layer["upper_dir"],
+            "WorkDir": layer["work_dir"],
+        }
+        assert {key: value for key, value in ours.items() if value or key in data} == data
+        assert layer["read_write"] is None
+    assert sorted(told["layers"]) == sorted({id for name in ("changed", "idle") for id in layers_of(docker, name)})
+
+
+def test_what_was_inspected_is_docker_diff(docker):
+    letters = {"added": "A", "modified": "C", "deleted": "D"}
+    for name in ("changed", "idle"):
+        found = ok(overlay2_diff, docker.home, id=layers_of(docker, name)[0])
+        changes = [f"{letters[change['kind']]} {change['path']}" for change in found["changes"]]
+        assert changes == sorted(docker("diff", name).splitlines(), key=lambda line: line[2:])
+    assert ok(overlay2_diff, docker.home, id=layers_of(docker, "changed")[0])["summary"]["deleted"] > 2
+
+
+class Entry(t.NamedTuple):
+    """A name in a tree. content: digest of a file, target of a symlink, number of a device; links: all its names."""
+
+    mode: int
+    owner: tuple[int, int]
+    mtime: int
+    content: str | tuple[int, int]
+    capability: bytes
+    links: frozenset[str]
+
+
+def tree_of_tar(data: bytes) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    links: dict[str, set[str]] = {}
+    kinds = {tarfile.DIRTYPE: stat.S_IFDIR, tarfile.SYMTYPE: stat.S_IFLNK, tarfile.FIFOTYPE: stat.S_IFIFO}
+    kinds.update({tarfile.REGTYPE: stat.S_IFREG, tarfile.CHRTYPE: stat.S_IFCHR})
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        for info in tar:
+            links.setdefault(info.linkname if info.islnk() else info.name, set()).add(info.name)
+            if info.islnk():
+                continue
+            content: str | tuple[int, int] = (info.devmajor, info.devminor) if info.ischr() else info.linkname
+            if info.isreg():
+                content = hashlib.sha256(tar.extractfile(info).read()).hexdigest()  # type: ignore[union-attr]
+            mode, owner = info.mode | kinds[info.type], (info.uid, info.gid)
+            capability = info.pax_headers.get("SCHILY.xattr.security.capability", "").encode()
+            found[info.name] = Entry(mode, owner, int(info.mtime), content, capability, frozenset())
+    return {
+        name: found[first]._replace(links=frozenset(names) if not stat.S_ISDIR(found[first].mode) else frozenset())
+        for first, names in links.items()
+        for name in names
+    }
+
+
+def tree_of_directory(root: Path) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    inodes: dict[int, set[str]] = {}
+    for path in sorted(root.rglob("*")):
+        name, info = str(path.relative_to(root)), path.lstat()
+        content: str | tuple[int, int] = ""
+        capability = b""
+        if path.is_symlink():
+            content = os.readlink(path)
+        elif stat.S_ISREG(info.st_mode):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            if "security.capability" in os.listxattr(path):
+                capability = os.getxattr(path, "security.capability")
+        elif stat.S_ISCHR(info.st_mode):
+            content = (os.major(info.st_rdev), os.minor(info.st_rdev))
+        names = inodes.setdefault(info.st_ino, set()) if not path.is_dir() or path.is_symlink() else set()
+        names.add(name)
+        owner = (info.st_uid, info.st_gid)
+        found[name] = Entry(info.st_mode, owner, int(info.st_mtime), content, capability, frozenset())
+        inodes.setdefault(-info.st_ino, set()).add(name)
+    shared = {name: frozenset(names) for names in inodes.values() for name in names}
+    return {
+        name: entry._replace(links=shared[name] if not stat.S_ISDIR(entry.mode) else frozenset())
+        for name, entry in found.items()
+    }
+
+
+def export(docker: engines.Docker, layer_id: str, directory: Path) -> tuple[Path, str]:
+    """Export a layer of Docker's; return its tar and its diff id."""
+    dest = directory / f"{layer_id}.tar"
+    result = ok(overlay2_diff, docker.home, id=layer_id, state="exported", dest=str(dest))
+    return dest, result["diff_id"]
+
+
+def test_its_layers_in_a_store_of_ours_are_the_tree_it_exports(docker, tmp_path):
+    ids = layers_of(docker, "idle")
+    home = tmp_path / "store"
+    ok(overlay2_init, home)
+    parent = ""
+    for layer_id in reversed(ids):
+        tar, diff_id = export(docker, layer_id, tmp_path)
+        ok(overlay2_layer, home, id=layer_id, parent=parent)
+        ok(overlay2_diff, home, id=layer_id, state="applied", src=str(tar), remote_src=True, diff_id=diff_id)
+        parent = layer_id
+    try:
+        merged = Path(ok(overlay2_mount, home, id=ids[0])["path"])
+        ours, its = tree_of_directory(merged), tree_of_tar(docker.output("export", "idle"))
+        assert sorted(ours) == sorted(its)
+        assert {name: (ours[name], its[name]) for name in ours if ours[name] != its[name]} == {}
+        assert its["data/capable"].capability == CAPABILITY
+        assert its["data/second"].links == {"data/second"} and its["added/link"].links == {
+            "added/link",
+            "added/below/file",
+        }
+    finally:
+        ok(overlay2_init, home, state="unmounted", force=True)
+
+
+def entries(tar: bytes) -> list[tuple[t.Any, ...]]:
+    """Return what a tar says of each name, but for what older versions of Docker said otherwise."""
+    with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
+        return [
+            (info.name, info.type, info.mode & 0o7777, info.uid, info.gid, info.size, info.mtime, info.pax_headers)
+            for info in opened
+        ]
+
+
+def saved_layers(docker: engines.Docker, image: str) -> list[bytes]:
+    """Return the layers' tars in what ``docker save`` writes, the base first."""
+    with tarfile.open(fileobj=io.BytesIO(docker.output("save", image))) as saved:
+
+        def content(name: str) -> bytes:
+            return saved.extractfile(name).read()  # type: ignore[union-attr]
+
+        return [content(name) for name in json.loads(content("manifest.json"))[0]["Layers"]]
+
+
+def digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def test_a_layer_docker_unpacked_is_exported_as_the_tar_it_was(docker, tmp_path):
+    tar, diff_id = export(docker, layers_of(docker, "base")[0], tmp_path)
+    docker("import", "-", "again", stdin=tar.read_bytes())
+    assert docker.inspect("again")["RootFS"]["Layers"] == [diff_id]
+    (again,) = layers_of(docker, "again")
+    assert export(docker, again, tmp_path)[1] == diff_id
+
+
+def test_a_container_is_exported_as_docker_commits_it(docker, tmp_path):
+    tar, diff_id = export(docker, layers_of(docker, "changed")[0], tmp_path)
+    its = saved_layers(docker, "top")[1]
+    assert digest(its) == docker.inspect("top")["RootFS"]["Layers"][1]
+    assert entries(tar.read_bytes()) == entries(its)
+    with tarfile.open(fileobj=io.BytesIO(its)) as opened:
+        is_old = any(info.mode > 0o7777 or info.uname for info in opened)
+    if not is_old:
+        assert diff_id == digest(its)
+
+
+def test_docker_runs_on_layers_of_ours(docker, tmp_path):
+    see = ["run", "--rm", "--network=none", "top", "/bin/sh", "-c", "cd /; tar -cf - bin data added tmp | sha256sum"]
+    before = docker(*see), tree_of_tar(docker.output("export", "idle"))
+    ids = layers_of(docker, "top")
+    of_init = set(tree_of_directory(docker.home / layers_of(docker, "idle")[1] / "diff"))
+    tars = saved_layers(docker, "top")
+    diff_ids = docker.inspect("top")["RootFS"]["Layers"]
+    docker("rm", "changed", "idle")
+    docker.end()
+
+    home = tmp_path / "store"
+    ok(overlay2_init, home)
+    for number, layer_id in enumerate(reversed(ids)):
+        src = tmp_path / f"{number}.tar"
+        src.write_bytes(tars[number])
+        ok(overlay2_layer, home, id=layer_id, parent="" if number == 0 else ids[-number])
+        how = {"src": str(src), "remote_src": True, "diff_id": diff_ids[number]}
+        ok(overlay2_diff, home, id=layer_id, state="applied", **how)
+    for layer_id in ids:
+        move_layer(docker.home, layer_id, tmp_path)
+        move_layer(home, layer_id, docker.home)
+    layers = facts(docker.home, "layers")["layers"]
+    assert sorted(layers) == sorted(ids)
+    assert [layers[id]["diff_id"] for id in reversed(ids)] == diff_ids
+
+    docker.start()
+    docker("create", "--network=none", "--name=idle", "top", "/bin/busybox", "true")
+    after = docker(*see), tree_of_tar(docker.output("export", "idle"))
+    assert after[0] == before[0]
+    assert sorted(after[1]) == sorted(before[1])
+    assert {name for name in before[1] if after[1][name] != before[1][name]} <= of_init
+    docker("commit", "idle", "more")
+    assert docker.inspect("more")["RootFS"]["Layers"][:2] == diff_ids
+
+
+def move_layer(home: Path, layer_id: str, to: Path) -> None:
+    """Move a layer and its name in l/ to another store, or away."""
+    link = (home / layer_id / "link").read_text()
+    (to / "l").mkdir(exist_ok=True)
+    (home / layer_id).rename(to / layer_id)
+    (home / "l" / link).rename(to / "l" / link)
+
+
+DOCKERFILE = b"""
+FROM base AS one
+RUN echo 1 >/one && mkdir /many && cd /many && for n in 1 2 3 4 5; do echo $n >$n; done
+RUN rm /many/3
+FROM base
+COPY --from=one /many /many
+COPY context.txt /
+RUN cat /many/5 /context.txt >/both
+"""
+
+
+def build(docker: engines.Docker) -> str:
+    """Build an image, and return what BuildKit tells of it."""
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for name, content in (("Dockerfile", DOCKERFILE), ("context.txt", b"from the context")):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    command = ["build", "--network=none", "--tag=built", "-"]
+    told = docker.popen(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    output = told.communicate(context.getvalue())[0].decode()
+    assert told.returncode == 0, output
+    return output
+
+
+def killed_while_it_imports(docker: engines.Docker) -> str:
+    """Kill dockerd amid an image's layer; return the layer."""
+    before = set(os.listdir(docker.home))
+    client = docker.popen("import", "-", "never", stdin=subprocess.PIPE, stdout=-3, stderr=-3)
+    assert client.stdin is not None
+    client.stdin.write(image_tar()[: 1 << 19])
+    client.stdin.flush()
+    end = time.monotonic() + engines.PATIENCE
+    found: list[str] = []
+    while not found and time.monotonic() < end:
+        new = set(os.listdir(docker.home)) - before
+        found = [id for id in new if os.path.exists(docker.home / id / "diff/data/tree/deep")]
+        time.sleep(0.01)
+    docker.end(signal.SIGKILL)
+    client.kill()
+    client.communicate()
+    (layer_id,) = found
+    for record in (docker.root / "image/overlay2/layerdb/tmp").glob("*/cache-id"):  # as newer versions begin with it
+        if record.read_text() == layer_id:
+            assert orphans(docker.home) == []
+            shutil.rmtree(record.parent)
+    return layer_id
+
+
+def test_only_what_no_record_of_docker_and_buildkit_knows_may_go(docker):
+    assert "CACHED" not in build(docker)
+    assert orphans(docker.home) == []
+    orphan = killed_while_it_imports(docker)
+    assert orphans(docker.home) == [orphan]
+
+    docker.start()
+    assert orphans(docker.home) == [orphan]
+    refused = run(overlay2_layer, docker.home, id=orphan, state="absent")
+    assert refused["error"] == "store_foreign" and "which runs: " in refused["msg"] and "dockerd" in refused["msg"]
+    docker.end()
+
+    cut_short = "0" * 64  # where a kill comes between its first two steps
+    (docker.home / cut_short).mkdir()
+    assert orphans(docker.home) == [orphan]
+    (docker.home / cut_short / "diff").mkdir()
+    assert orphans(docker.home) == [cut_short, orphan]
+    assert ok(overlay2_layer, docker.home, id=cut_short, state="absent")["changed"]
+
+    layers = set(facts(docker.home, "layers")["layers"])
+    reasons = {}
+    for id in sorted(layers - {orphan}):
+        refused = run(overlay2_layer, docker.home, id=id, state="absent", force=True, recursive=True)
+        assert refused["error"] == "store_foreign", refused
+        reasons[id] = refused["msg"]
+    assert any("its record buildkit/" in reason for reason in reasons.values())
+    assert any("its record image/overlay2/layerdb/mounts/" in reason for reason in reasons.values())
+    assert set(facts(docker.home, "layers")["layers"]) == layers
+
+    check = run(overlay2_layer, docker.home, id=orphan, state="absent", _ansible_check_mode=True)
+    removed = ok(overlay2_layer, docker.home, id=orphan, state="absent")
+    assert check["actions"] == removed["actions"] == [f"remove layer {orphan}"] and removed["changed"]
+    assert not ok(overlay2_layer, docker.home, id=orphan, state="absent")["changed"]
+    assert [finding["code"] for finding in facts(docker.home, "health")["health"]] == []
+    assert sorted(os.listdir(docker.home)) == sorted([*layers - {orphan}, "l"])
+
+    docker.start()
+    told = build(docker)
+    steps = re.findall(r"^#(\d+) \[.*\] (?:RUN|COPY) ", told, re.MULTILINE)
+    assert len(set(steps)) == 5
+    assert set(steps) <= set(re.findall(r"^#(\d+) CACHED$", told, re.MULTILINE))
+    assert docker("run", "--rm", "--network=none", "built", "/bin/busybox", "cat", "/both") == "5\nfrom the context"
+
+
+def test_whatever_else_changes_is_store_foreign(docker, tmp_path):
+    (tmp_path / "image.tar").write_bytes(image_tar())
+    idle = layers_of(docker, "idle")[0]
+    docker.end()
+    before = facts(docker.home, "layers", "health", "mounts")
+    for module, params in (
+        (overlay2_layer, {"id": "new"}),
+        (overlay2_layer, {"id": idle, "state": "committed"}),
+        (overlay2_mount, {"id": idle}),
+        (overlay2_diff, {"id": idle, "state": "applied", "src": str(tmp_path / "image.tar"), "remote_src": True}),
+        (overlay2_init, {"state": "absent", "force": True}),
+    ):
+        refused = run(module, docker.home, **params)
+        assert refused["failed"] and refused["error"] == "store_foreign" and refused["actions"] == [], refused
+    after = facts(docker.home, "layers", "health", "mounts")
+    assert {key: after[key] for key in before if key != "filesystem"} == {
+        key: before[key] for key in before if key != "filesystem"
+    }
