@@ -32,6 +32,7 @@ from .settings import read_settings
 
 _REMOVE = "put it back from a backup, or remove the layer and all built on it and make them anew"
 _SWEEP = "strata.overlay2.overlay2_prune sweeps it"
+_SWEEP_STAGED = "the next run that makes, fills or removes a layer sweeps it"
 
 
 class Finding(t.NamedTuple):
@@ -151,7 +152,7 @@ class _Examination:
             for path in staging.leftovers(os.path.join(self.home, id)):
                 name = os.path.basename(path)
                 message = f"a killed run has left {printable(path)}"
-                yield self._found("staging_leftover", id or name, path, message, "the next run that changes sweeps it")
+                yield self._found("staging_leftover", id or name, path, message, _SWEEP_STAGED)
         for id in self.layers:
             if holders.is_dead(self.home, id):
                 message = f"the holders of layer {id} are of another boot, or unreadable"

@@ -60,6 +60,7 @@ class Observer:
             diff_id=found.record.diff_id,
             digest=found.record.digest,
             chain_id=self._chain_id(layer_id),
+            marked=found.marked,
         )
 
     def children(self, layer_id: str) -> tuple[str, ...]:
