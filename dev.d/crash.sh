@@ -1,13 +1,17 @@
 # shellcheck shell=sh
-# ./dev crash [--sample] [ARG...]: runs killed at every step, or at some.
+# ./dev crash [--sample[=SEED]] [ARG...]: runs interrupted at every step, or at some, which the seed chooses.
 . dev.d/isolate.sh
 
 # tests/crash reads it.
 export STRATA_CRASH=full
-if [ "${1:-}" = --sample ]; then
-    STRATA_CRASH=sample
+case ${1:-} in
+--sample | --sample=*)
+    STRATA_CRASH=$(printf '%s' "$1" | cut -s -d= -f2)
+    : "${STRATA_CRASH:=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}"
     shift
-fi
-ready test mount util-linux
+    say "dev: the same sample again: ./dev crash --sample=$STRATA_CRASH"
+    ;;
+esac
+ready test strace e2fsprogs xfsprogs mount util-linux
 scratch
 isolated_pytest crash tests/crash "$@"

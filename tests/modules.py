@@ -17,9 +17,15 @@ from ansible.module_utils.testing import patch_module_args
 
 
 def run_module(
-    main: t.Callable[[], None], params: dict[str, t.Any], prepare: t.Callable[[], object] = lambda: None
+    main: t.Callable[[], None],
+    params: dict[str, t.Any],
+    prepare: t.Callable[[], object] = lambda: None,
+    watch: t.Callable[[int], object] = lambda pid: None,
 ) -> dict[str, t.Any] | None:
-    """Call a module's *main* with *params* in a child, after *prepare*; return its result, None if it was killed."""
+    """Call a module's *main* with *params* in a child, after *prepare*; return its result, None if it was killed.
+
+    watch: called here with the child's pid, which may be what *prepare* waits for.
+    """
     ours, its = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -36,6 +42,7 @@ def run_module(
         finally:
             os._exit(0)
     os.close(its)
+    watch(pid)
     with open(ours, "rb") as pipe:
         output = pipe.read()
     status = os.waitpid(pid, 0)[1]

@@ -143,11 +143,17 @@ class ApplyArchive(Action):
         self._check("digest", self.source.digest, self.digest)
 
     def commit(self, run: Run) -> None:
-        record_content(run.home, self.layer.id)  # what is written next to it is no longer, or not yet, true
-        exchange(os.path.join(run.staging(self.layer.id), DIFF), f"{run.home}/{self.layer.id}/{DIFF}")
-        sync_directory(f"{run.home}/{self.layer.id}")
-        if not self.source.merge:
-            record_content(run.home, self.layer.id, self.diff_id, self.digest)
+        id = self.layer.id
+        new, current = os.path.join(run.staging(id), DIFF), f"{run.home}/{id}/{DIFF}"
+        with contextlib.ExitStack() as undo:
+            undo.callback(_if_it_can, record_content, run.home, id, self.layer.diff_id, self.layer.digest)
+            record_content(run.home, id)  # what is written next to it is no longer, or not yet, true
+            exchange(new, current)
+            undo.callback(_if_it_can, exchange, new, current)
+            sync_directory(f"{run.home}/{id}")
+            if not self.source.merge:
+                record_content(run.home, id, self.diff_id, self.digest)
+            undo.pop_all()
 
     def _check(self, name: str, wanted: str | None, found: str) -> None:
         if wanted is not None and wanted != found:
@@ -157,6 +163,12 @@ class ApplyArchive(Action):
                 expected=wanted,
                 found=found,
             )
+
+
+def _if_it_can(function: t.Callable[..., None], *arguments: t.Any) -> None:
+    """Undo a step after an error, which is not to be hidden by another."""
+    with contextlib.suppress(OSError):
+        function(*arguments)
 
 
 @contextlib.contextmanager

@@ -47,6 +47,7 @@ from .observe import Observer
 from .settings import read_settings
 
 _SWEEP = "strata.overlay2.overlay2_prune sweeps it"
+_SWEEP_STAGED = "the next run that makes, fills or removes a layer sweeps it"
 
 
 class Finding(t.NamedTuple):
@@ -169,8 +170,7 @@ class _Examination:
             for path in staging.leftovers(os.path.join(self.home, id)):
                 name = os.path.basename(path)
                 message = f"a killed run has left {printable(path)}"
-                deed = f"applies a tar to layer {id}" if id else "makes or removes a layer"
-                yield self._found("staging_leftover", id or name, path, message, f"the next run that {deed} sweeps it")
+                yield self._found("staging_leftover", id or name, path, message, _SWEEP_STAGED)
         for id in self.layers:
             if holders.is_dead(self.home, id):
                 message = f"the holders of layer {id} are of another boot, or unreadable"

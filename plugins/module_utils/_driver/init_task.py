@@ -66,7 +66,8 @@ class InitTask:
             return have._replace(refusal=probe.refusal(features), quota=probe.quota_refusal(features))
         have = self._with_use(have)
         if self._state == "absent":
-            keeps = sorted(name for name in names if name not in (*_PARTS, LOST_AND_FOUND, *have.layers))
+            ours = (*_PARTS, LOST_AND_FOUND, *have.layers)
+            keeps = sorted(name for name in names if name not in ours and not name.startswith(STAGING))
             stays = bool(keeps) or LOST_AND_FOUND in names or self._is_mount_point()
             layers = {layer.id: _as_found(self.home, layer) for layer in have.layers.values()}
             have = have._replace(keeps=tuple(keeps), home_stays=stays, layers=layers)

@@ -32,7 +32,7 @@ class Wanted(t.NamedTuple):
 
 
 class MakeLayer(Action):
-    """Make a layer on *parent*, which is sealed by that."""
+    """Make a layer. Its parent is sealed by that, if it is made in the same run; else by a SealLayer of its own."""
 
     def __init__(self, layer: LayerState) -> None:
         self.layer = layer
@@ -46,11 +46,11 @@ class MakeLayer(Action):
         new = staging.NewLayer(self.layer.id, staging.new_link(), lowers, bool(self.layer.read_write), *run.root)
         staging.stage_layer(run.staging(), new)
         run.made[new.id] = new
+        if self.layer.parent in run.made:
+            staging.seal_layer(run.staging(), self.layer.parent)
 
     def commit(self, run: Run) -> None:
         staging.publish_layer(run.home, run.staging(), run.made[self.layer.id])
-        if self.layer.parent:
-            staging.seal_layer(run.home, self.layer.parent)
 
 
 class SealLayer(Action):
@@ -122,6 +122,8 @@ class _Planner:
             self._make(want)
         else:
             self._check(want, found)
+            if found.parent in self.layers:  # that is, it was asked for; a run may have been killed before it could
+                self._seal_layer(found.parent)
         if self._seal:
             self._seal_layer(want.id)
 
@@ -171,16 +173,16 @@ class _Planner:
 
     def _seal_layer(self, layer_id: str) -> None:
         layer = self.layers[layer_id]
-        if layer.committed:
+        if layer.marked:
             return
-        if layer.writable:
+        if layer.writable and not layer.committed:
             raise LayerInUse(
                 f"layer {layer_id} is mounted read-write, so it cannot be sealed or built on",
                 hint="unmount it first, with strata.overlay2.overlay2_mount",
                 id=layer_id,
                 holders=list(layer.holders),
             )
-        self.layers[layer_id] = layer._replace(committed=True)
+        self.layers[layer_id] = layer._replace(committed=True, marked=True)
         self.sealed.add(layer_id)
         if layer.link is not None or self._seal:  # what is made in this run and built on needs no word of its own
             self.actions.append(SealLayer(layer_id))

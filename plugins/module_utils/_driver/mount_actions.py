@@ -21,6 +21,7 @@ from .describe import MountDescription, perform
 from .removal import end_mount
 from .run import Run
 from .state import Action, LayerState
+from .workdir import require_writable
 
 # Where overlayfs notes that a mount skips syncs: it refuses the workdir from then on.
 MARKER = f"{WORK}/work/incompat/volatile"
@@ -48,13 +49,24 @@ class MountLayer(Action):
         except OSError:
             with contextlib.suppress(OSError):
                 os.rmdir(merged)
+            if not self.description.flags & MS_RDONLY:
+                self._forget_marker(run)
             raise
-        if any(run.root) and not self.description.flags & MS_RDONLY:
+        if not self.description.flags & MS_RDONLY:
             try:
-                os.chown(os.path.join(run.home, self.layer_id, WORK, "work"), *run.root)  # made by the mount just now
+                work = os.path.join(run.home, self.layer_id, WORK)
+                require_writable(merged, work)
+                if any(run.root):
+                    os.chown(os.path.join(work, "work"), *run.root)  # made by the mount just now
             except OSError:
                 end_mount(run.home, self.layer_id)
+                self._forget_marker(run)
                 raise
+
+    def _forget_marker(self, run: Run) -> None:
+        """Remove the volatile marker of a mount that came to nothing; an older one had to go before it."""
+        with contextlib.suppress(OSError):
+            delete_tree(os.path.join(run.home, self.layer_id, MARKER))
 
 
 class ForgetContent(Action):

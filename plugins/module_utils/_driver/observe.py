@@ -63,6 +63,7 @@ class Observer:
             diff_id=found.record.diff_id,
             digest=found.record.digest,
             chain_id=self._chain_id(layer_id, lowers),
+            marked=found.marked,
         )
 
     def remains(self, layer_id: str) -> LayerState | None:
@@ -88,6 +89,7 @@ class Observer:
             holders=holders.read(self.home, layer_id),
             diff_id=found.record.diff_id,
             digest=found.record.digest,
+            marked=found.marked,
         )
 
     def children(self, layer_id: str) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ import typing as t
 
 from .._errors import LayerInUse, printable
 from .._linux import mount
-from .._store import staging
 from .._store.layout import MERGED
 from . import holders
 from .run import Run
@@ -55,10 +54,8 @@ def end_mount(home: str, layer_id: str, flags: int = 0) -> None:
         try:
             return os.rmdir(merged)  # ends its copies in other mount namespaces
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTEMPTY):  # the second: somebody wrote there before the mount
+            if error.errno != errno.EBUSY:  # not a mount point any more; the directory may have to stay: read-only, say
                 return
-            if error.errno != errno.EBUSY:  # still a mount point
-                raise
 
 
 class RemoveLayer(Action):
@@ -70,11 +67,8 @@ class RemoveLayer(Action):
     def describe(self) -> str:
         return f"remove layer {self.layer.id}"
 
-    def prepare(self, run: Run) -> None:
-        run.staging()
-
     def commit(self, run: Run) -> None:
-        staging.retire_layer(run.home, run.staging(), self.layer.id, self.layer.link or "")
+        run.retire(self.layer.id, self.layer.link or "")
 
 
 def plan_removal(layer: LayerState, have: StoreState, going: t.Collection[str], force: bool) -> list[Action]:

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
-import typing as t
 
 from .._errors import printable
 from .._linux.quiet import open_quietly
@@ -29,6 +29,7 @@ class Run:
         self.made: dict[str, staging.NewLayer] = {}
         self._store = Store(home)
         self._stagings: dict[str, staging.Staging] = {}
+        self._retired: list[staging.Retired] = []
         self._unsynced = False
 
     def links_of(self, layer_id: str) -> tuple[str, ...]:
@@ -52,6 +53,21 @@ class Run:
         self._unsynced = True
         return self._stagings[layer_id].path
 
+    def retire(self, layer_id: str, link: str) -> None:
+        """Take a layer out of sight, however full the filesystem is. Raises OSError; the layer is as it was then.
+
+        link: "" for a layer whose own is lost.
+        """
+        try:
+            room = self.staging()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self._retired.append(staging.Retired(self.home, layer_id, link))
+        else:
+            staging.retire_layer(self.home, room, layer_id, link)
+        self._unsynced = True
+
     def will_sync(self) -> None:
         """Note that something was written which the next sync() has to make durable."""
         self._unsynced = True
@@ -73,8 +89,10 @@ class Run:
         May take long, and needs no lock but the staging directories' own.
         """
         warnings = []
-        todo: list[t.Callable[[], None]] = [mine.close for mine in self._stagings.values()]
-        todo += [functools.partial(staging.sweep, os.path.join(self.home, place)) for place in self._stagings]
+        todo = [mine.close for mine in self._stagings.values()]
+        todo += [gone.close for gone in self._retired]
+        if todo:
+            todo.append(functools.partial(staging.sweep_all, self.home))
         for step in todo:
             try:
                 step()
@@ -84,4 +102,5 @@ class Run:
                     f"could not delete all that was removed: {where}: {error.strerror}; a later run tries again"
                 )
         self._stagings.clear()
+        self._retired.clear()
         return warnings

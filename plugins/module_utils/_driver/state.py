@@ -19,7 +19,7 @@ class LayerState(t.NamedTuple):
 
     link:            name in l/; None for one that is only planned.
     lowers:          ids, nearest first.
-    committed:       marked, or with children.
+    committed:       marked, or with children; marked: the file that says so is there.
     read_write:      a container's layer; None where we have no record (dockerd's).
     mounted:         there is an overlay on its merged; writable: that has an upperdir.
     size_limit:      bytes; inodes_limit: files and directories; 0 means none.
@@ -41,6 +41,7 @@ class LayerState(t.NamedTuple):
     diff_id: str | None = None
     digest: str | None = None
     chain_id: str | None = None
+    marked: bool = False
 
     @property
     def parent(self) -> str:

@@ -34,6 +34,9 @@ class Access(t.NamedTuple):
 class MakeStore(Action):
     """Make a store, after trying on its filesystem whether overlays work there. Refused, nothing is left of it.
 
+    l/ is made last: without it there is no store, whatever else lies there.
+
+
     access:   of home ("") and of l.
     new_home: there is no home yet, so the engine found nothing to lock.
     """
@@ -54,7 +57,6 @@ class MakeStore(Action):
             self._make_directories(run.home)
             if self.new_home:
                 self._lock.enter_context(locked(run.home, Deadline(_WAIT)))
-            self._make_directory(os.path.join(run.home, LINKS), self.access[LINKS].mode)
             _try_overlays(run.home)
         except BaseException:
             self._undo()
@@ -62,9 +64,16 @@ class MakeStore(Action):
 
     def commit(self, run: Run) -> None:
         with self._lock:
-            for name in (LINKS, ""):
-                _set_access(os.path.join(run.home, name), self.access[name])
-            write_settings(run.home, self.settings)
+            try:
+                write_settings(run.home, self.settings)
+                _set_access(run.home, self.access[""])
+                self._make_directory(os.path.join(run.home, LINKS), self.access[LINKS].mode)
+                _set_access(os.path.join(run.home, LINKS), self.access[LINKS])
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    remove_file(os.path.join(run.home, OWN_FILE))
+                self._undo()
+                raise
             run.will_sync()
 
     def _make_directories(self, home: str) -> None:
@@ -166,6 +175,7 @@ def _try_overlays(home: str) -> None:
         told = trial_on(room.path)
     finally:
         room.close()
+        staging.sweep(home)
     refusal = probe.refusal(probe.probe(home, trial=told))
     if refusal:
         raise refusal
@@ -173,12 +183,19 @@ def _try_overlays(home: str) -> None:
 
 
 def _set_access(path: str, access: Access) -> None:
-    """Set it on a directory, never through a symlink; nobody gets in between who may not."""
+    """Set it on a directory, never through a symlink; nobody gets in between who may not. Raises OSError."""
     fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
+        found = os.fstat(fd)
         os.fchmod(fd, access.mode & 0o700)
-        os.fchown(fd, access.uid, access.gid)
-        os.fchmod(fd, access.mode)
+        try:
+            os.fchown(fd, access.uid, access.gid)
+            os.fchmod(fd, access.mode)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.fchown(fd, found.st_uid, found.st_gid)
+                os.fchmod(fd, stat.S_IMODE(found.st_mode))
+            raise
     finally:
         os.close(fd)
 

@@ -17,6 +17,7 @@ import typing as t
 from .._errors import printable
 from .._linux import mount, namespace
 from .answers import Answers, mount_options, read_parameters
+from .workdir import require_writable
 
 # Where the tmpfs of a trial goes: we cannot work without it, and nothing on the way to a store or to Python's modules
 # is hidden by it.
@@ -98,7 +99,7 @@ def _answers(in_userns: bool, refusal_of_lower: t.Callable[[t.Sequence[str]], st
 
 
 def _refusal(options: t.Sequence[str]) -> str | None:
-    """Return why no overlay with several lowers can be mounted with *options*; None if one can."""
+    """Return why no overlay with several lowers can be mounted with *options*; None if one can. Raises OSError."""
     with _directories("lower1", "lower2"):
         try:
             with _mounted(options, "lower2", "lower1"):
@@ -124,6 +125,9 @@ def _refusal_of_lower(fd: int, options: t.Sequence[str]) -> str | None:
 
 
 def _refused(error: OSError) -> str:
+    """Return what the kernel has against it. Raises OSError for what says nothing about the kernel."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM):
+        raise error
     if error.errno == errno.ENODEV:
         return "the kernel has no overlayfs"
     return f"mount: {error.strerror}"
@@ -177,6 +181,7 @@ def _mounted(options: t.Sequence[str], *lowers: str) -> t.Iterator[None]:
     data = ",".join([*options, "lowerdir=" + ":".join(lowers), "upperdir=upper", "workdir=work"])
     mount.mount("overlay", "merged", "overlay", 0, data)
     try:
+        require_writable("merged", "work")
         yield
     finally:
         mount.umount("merged", mount.MNT_DETACH)

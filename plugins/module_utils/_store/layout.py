@@ -61,6 +61,7 @@ LINK_NAME = re.compile(r"[A-Z2-7]{26}")
 LAYER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _RESERVED_IDS = (LINKS, QUOTA_DEVICE)
 LOST_AND_FOUND = "lost+found"  # in the root directory of an ext4
+_BEFORE_LINKS = (LOST_AND_FOUND, STAGING, OWN_FILE, OWN_FILE + ".new")  # of a store, l/ is made last
 _TRIALS = (
     "check-overlayfs-support",
     "opaque-bug-check",
@@ -125,7 +126,7 @@ def names_in(directory: str) -> list[Name]:
 
 
 def is_store(home: str) -> bool:
-    """Tell whether *home* is a store: False where it could become one, being missing or empty.
+    """Tell whether *home* is a store: False where it could become one, being missing, empty, or left by a killed run.
 
     raises: InvalidInput if it is anything else: a file, a directory with other content; OSError.
     """
@@ -136,7 +137,7 @@ def is_store(home: str) -> bool:
     except NotADirectoryError:
         raise _no_store(home, "it is no directory") from None
     if not any(entry.name == LINKS for entry in entries):
-        found = sorted(entry.name for entry in entries if entry.name != LOST_AND_FOUND)
+        found = sorted(entry.name for entry in entries if entry.name not in _BEFORE_LINKS)
         if found:
             raise _no_store(home, f"it holds {printable(found[0])!r} and no {LINKS}/ directory")
         return False

@@ -76,13 +76,14 @@ def replace_file(path: str, content: t.Mapping[str, t.Any]) -> None:
     """Write *content* to *path*, durably: after a crash it has the old content or the new. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path + _NEW)  # a killed run's
-    stage_file(path + _NEW, content)
-    fd = open_quietly(path + _NEW)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.rename(path + _NEW, path)
+    with _not_left(path + _NEW):
+        stage_file(path + _NEW, content)
+        fd = open_quietly(path + _NEW)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(path + _NEW, path)
     sync_directory(os.path.dirname(path))
 
 
@@ -90,9 +91,10 @@ def replace_unsynced(path: str, text: str) -> None:
     """Write ASCII *text* to *path*, never seen by half, but not durably: for what no boot outlives. Raises OSError."""
     # One name for all: what a killed run left is overwritten, never piled up.
     fd = os.open(path + _NEW, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(fd, "w", encoding="ascii") as file:
-        file.write(text)
-    os.rename(path + _NEW, path)
+    with _not_left(path + _NEW):
+        with open(fd, "w", encoding="ascii") as file:
+            file.write(text)
+        os.rename(path + _NEW, path)
 
 
 def remove_file(path: str) -> None:
@@ -109,6 +111,17 @@ def sync_directory(directory: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def _not_left(path: str) -> t.Iterator[None]:
+    """Remove *path* if what is done with it fails."""
+    try:
+        yield
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise
 
 
 def _encoded(content: t.Mapping[str, t.Any]) -> bytes:

@@ -17,7 +17,7 @@ import os
 import stat
 import typing as t
 
-from .._linux.quiet import open_quietly
+from .._linux.quiet import open_quietly, read_quietly
 from .._linux.rename import rename_noreplace
 from .layout import (
     COMMITTED,
@@ -33,11 +33,14 @@ from .layout import (
     STAGING,
     WORK,
     WORK_MODE,
+    layer_ids,
     names_in,
 )
 from .links import link_target
 from .lock import is_free, try_lock
 from .own_file import stage_file, write_new
+
+_RETIRED = STAGING + "-"  # what hidden names in home begin with
 
 
 class NewLayer(t.NamedTuple):
@@ -80,10 +83,36 @@ class Staging:
                 fd = open_quietly(self.path, os.O_DIRECTORY)
             except FileNotFoundError:  # another run has just removed the empty directory, or swept ours
                 continue
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.rmdir(self._all)
+                raise
             if try_lock(fd) and os.path.lexists(self.path):
                 return fd
             os.close(fd)  # a sweep came between, or somebody looked whether it is a leftover
             self.path = os.path.join(self._all, os.urandom(8).hex())
+
+
+class Retired:
+    """A removed layer under a hidden name in home, locked until it is gone: where there is no space for a Staging."""
+
+    def __init__(self, home: str, layer_id: str, link: str) -> None:
+        """Take the layer out of sight as retire_layer does, by a rename that needs no directory. Raises OSError."""
+        self.path = os.path.join(home, _RETIRED + os.urandom(8).hex())
+        self._fd = open_quietly(os.path.join(home, layer_id), os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            try_lock(self._fd)  # the layer's own lock goes along; in vain where the run holds it already
+            _take_away(home, layer_id, link, self.path)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def close(self) -> None:
+        """Delete it. Raises OSError; what is left the next run sweeps."""
+        try:
+            delete_tree(self.path)
+        finally:
+            os.close(self._fd)
 
 
 def new_link() -> str:
@@ -121,32 +150,45 @@ def seal_layer(home: str, layer_id: str) -> None:
 
 
 def retire_layer(home: str, staging: str, layer_id: str, link: str) -> None:
-    """Take a layer out of sight, into *staging*, and its name out of l/. Raises OSError.
+    """Take a layer out of sight, into *staging*, and its name out of l/. Raises OSError; the layer is as it was then.
 
     link: "" for a layer whose own is lost.
     """
-    rename_noreplace(os.path.join(home, layer_id), os.path.join(staging, layer_id))
-    _unlink_dangling(home, link, layer_id)
+    _take_away(home, layer_id, link, os.path.join(staging, layer_id))
 
 
 def leftovers(parent: str) -> list[str]:
-    """Return the staging directories in *parent* that nobody works in any more, sorted. Raises OSError."""
-    try:
-        entries = names_in(os.path.join(parent, STAGING))
-    except FileNotFoundError:
-        return []
-    return sorted(path for path in (os.path.join(parent, STAGING, entry.name) for entry in entries) if is_free(path))
+    """Return the staging directories, and removed layers, in *parent* that no run sees to any more. Raises OSError."""
+    found = []
+    for entry in names_in(parent):
+        if entry.name == STAGING:
+            with contextlib.suppress(FileNotFoundError):  # another run has just removed it
+                found += [
+                    os.path.join(parent, STAGING, staged.name) for staged in names_in(os.path.join(parent, STAGING))
+                ]
+        elif entry.name.startswith(_RETIRED):
+            found.append(os.path.join(parent, entry.name))
+    return sorted(path for path in found if is_free(path))
 
 
 def unlink_leftovers(home: str) -> None:
-    """Remove the names in l/ that killed runs left: those of layers that lie in staging directories. Raises OSError.
+    """Remove the names in l/ that killed runs left: those of layers that are staged or retired. Raises OSError.
 
     The store's lock must be held.
     """
     for path in leftovers(home):
-        for entry in names_in(path):
-            with contextlib.suppress(OSError), open(os.path.join(path, entry.name, LINK), encoding="ascii") as file:
-                _unlink_dangling(home, file.read(64), entry.name)
+        is_layer = os.path.basename(path).startswith(_RETIRED)
+        for layer in [path] if is_layer else [os.path.join(path, entry.name) for entry in names_in(path)]:
+            with contextlib.suppress(OSError):
+                _unlink_dangling(home, os.fsdecode(read_quietly(os.path.join(layer, LINK))))
+
+
+def sweep_all(home: str) -> None:
+    """Delete what killed runs left, in *home* and in its layers. Raises OSError. Needs no lock."""
+    sweep(home)
+    for layer_id in layer_ids(home):
+        if os.path.lexists(os.path.join(home, layer_id, STAGING)):
+            sweep(os.path.join(home, layer_id))
 
 
 def sweep(parent: str) -> None:
@@ -220,9 +262,19 @@ def _make_directory(path: str, mode: int, uid: int, gid: int) -> None:
         os.chown(path, uid, gid)
 
 
-def _unlink_dangling(home: str, link: str, layer_id: str) -> None:
-    """Remove l/*link* if it is this layer's, and the layer is not there."""
-    if not LINK_NAME.fullmatch(link) or link_target(home, link) != layer_id:
-        return
-    if not os.path.lexists(os.path.join(home, layer_id)):
+def _take_away(home: str, layer_id: str, link: str, path: str) -> None:
+    """Move a layer to *path* and remove its name in l/, or neither. Raises OSError."""
+    place = os.path.join(home, layer_id)
+    rename_noreplace(place, path)
+    try:
+        _unlink_dangling(home, link)
+    except OSError:
+        rename_noreplace(path, place)
+        raise
+
+
+def _unlink_dangling(home: str, link: str) -> None:
+    """Remove l/*link* if it leads to a layer that is not there."""
+    layer_id = link_target(home, link) if LINK_NAME.fullmatch(link) else None
+    if layer_id is not None and not os.path.lexists(os.path.join(home, layer_id)):
         os.unlink(os.path.join(home, LINKS, link))

@@ -23,9 +23,11 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     StoreForeign,
 )
 
-BASE = LayerState("base", "A" * 26, (), committed=True, read_write=False)
+BASE = LayerState("base", "A" * 26, (), committed=True, read_write=False, marked=True)
 APP = LayerState("app", "B" * 26, ("base",), read_write=False)
 JOB = LayerState("job", "C" * 26, ("app", "base"), read_write=True)
+SEALED_APP = APP._replace(committed=True, marked=True)
+LOST_MARK = BASE._replace(marked=False)
 
 
 def store(*layers, users=None, refusal=None, quota=None):
@@ -58,10 +60,11 @@ def sentences(plan):
         ),
         pytest.param([Wanted("app")], True, store(BASE, APP), ["seal layer app"], id="sealing"),
         pytest.param([Wanted("base")], True, store(BASE), [], id="sealed twice"),
-        pytest.param([Wanted("base")], True, store(), ["make layer base", "seal layer base"], id="made sealed"),
         pytest.param(
-            [Wanted("job", read_write=False, size=0)], False, store(BASE, APP._replace(committed=True), JOB), [], id="0"
+            [Wanted("app", "base")], False, store(LOST_MARK, APP), ["seal layer base"], id="a mark that was lost"
         ),
+        pytest.param([Wanted("base")], True, store(), ["make layer base", "seal layer base"], id="made sealed"),
+        pytest.param([Wanted("job", read_write=False, size=0)], False, store(BASE, SEALED_APP, JOB), [], id="0"),
     ],
 )
 def test_present(wanted, sealed, have, expected):
@@ -73,7 +76,7 @@ def test_present(wanted, sealed, have, expected):
 
 def test_what_is_planned_is_what_will_be_seen():
     plan = plan_present([Wanted("base"), Wanted("app", "base")], store())
-    assert plan.after.layers["base"] == LayerState("base", None, (), committed=True, read_write=False)
+    assert plan.after.layers["base"] == LayerState("base", None, (), committed=True, read_write=False, marked=True)
     assert plan.after.layers["app"] == LayerState("app", None, ("base",), read_write=False)
 
 
@@ -131,7 +134,7 @@ def test_what_cannot_be_meant_is_refused(wanted, words):
         check_wanted(wanted)
 
 
-CHAIN = (BASE, APP._replace(committed=True), JOB)
+CHAIN = (BASE, SEALED_APP, JOB)
 
 
 @pytest.mark.parametrize(

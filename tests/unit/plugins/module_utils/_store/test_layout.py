@@ -51,6 +51,12 @@ def test_missing_and_empty_directories_can_become_stores(tmp_path):
         layout.require_store(str(tmp_path))
 
 
+def test_what_a_killed_run_left_can_become_a_store(tmp_path):
+    (tmp_path / ".staging" / "0123").mkdir(parents=True)
+    (tmp_path / ".strata.json.new").touch()
+    assert not layout.is_store(str(tmp_path))
+
+
 def test_a_directory_with_links_is_a_store(tmp_path):
     (tmp_path / "l").mkdir()
     (tmp_path / "l" / LINK).symlink_to("../gone/diff")

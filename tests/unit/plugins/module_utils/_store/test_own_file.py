@@ -33,6 +33,15 @@ def test_what_a_killed_run_left_is_no_obstacle(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_what_cannot_be_put_in_place_is_not_left(tmp_path):
+    (tmp_path / "file").mkdir()
+    with pytest.raises(IsADirectoryError):
+        own_file.replace_file(str(tmp_path / "file"), {})
+    with pytest.raises(IsADirectoryError):
+        own_file.replace_unsynced(str(tmp_path / "file"), "")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"format": "1"}', "\xff"])
 def test_a_damaged_file_is_named(tmp_path, text):
     (tmp_path / "file").write_text(text, encoding="latin-1")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import subprocess
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
@@ -100,6 +101,46 @@ def test_what_killed_runs_left_is_swept_and_what_others_do_is_not(home):
     assert os.listdir(home) == ["l"]
 
 
+def test_without_space_a_layer_is_retired_under_a_hidden_name(home):
+    new = make(home)
+    retired = staging.Retired(str(home), "app", new.link)
+    assert os.listdir(home / "l") == [] and sorted(os.listdir(home)) == [os.path.basename(retired.path), "l"]
+    assert staging.leftovers(str(home)) == []
+    staging.sweep(str(home))
+    assert os.path.isdir(retired.path)  # it is seen to
+    retired.close()
+    assert os.listdir(home) == ["l"]
+
+
+def test_a_killed_run_may_leave_a_retired_layer(home):
+    new = make(home)
+    os.rename(home / "app", home / ".staging-0123")
+    (home / ".staging-0123" / "diff" / "link").write_text(make(home, "other").link)
+    assert staging.leftovers(str(home)) == [str(home / ".staging-0123")]
+    staging.unlink_leftovers(str(home))
+    assert new.link not in os.listdir(home / "l") and len(os.listdir(home / "l")) == 1
+    staging.sweep_all(str(home))
+    assert sorted(os.listdir(home)) == ["l", "other"]
+
+
+def test_what_lies_in_layers_is_swept_too(home):
+    make(home)
+    (home / "app" / ".staging" / "0123" / "diff").mkdir(parents=True)
+    staging.sweep_all(str(home))
+    assert not (home / "app" / ".staging").exists()
+
+
+def test_a_layer_whose_link_cannot_be_removed_stays(home, run_mount):
+    new = make(home)
+    run_mount(home / "l", "--bind", home / "l")
+    subprocess.run(["mount", "-o", "remount,bind,ro", home / "l"], check=True)
+    room = staging.Staging(str(home))
+    with pytest.raises(OSError):
+        staging.retire_layer(str(home), room.path, "app", new.link)
+    room.close()
+    assert os.readlink(home / "l" / new.link) == "../app/diff" and (home / "app" / "diff").is_dir()
+
+
 def test_a_staging_directory_is_locked(home):
     room = staging.Staging(str(home))
     with pytest.raises(Exception, match="another run"), locked(room.path, Deadline(0)):
@@ -136,12 +177,10 @@ def test_a_mount_is_not_entered(home, run_mount):
 
 @pytest.fixture
 def run_mount():
-    import subprocess
-
     mounted = []
 
-    def mount(target):
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", target], check=True)
+    def mount(target, *what):
+        subprocess.run(["mount", *(what or ("-t", "tmpfs", "tmpfs")), target], check=True)
         mounted.append(target)
 
     yield mount

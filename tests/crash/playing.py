@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playing one case again and again, and what has to be there after a run that went wrong, and after the next."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import typing as t
+from pathlib import Path
+
+from ansible_collections.strata.overlay2.plugins.module_utils._linux import mountinfo
+from ansible_collections.strata.overlay2.tests.crash import snapshot
+from ansible_collections.strata.overlay2.tests.crash.cases import STORE, Call, Case, layer, make_tars
+
+FACTS = Call("facts", {"gather_subset": ["layers", "health"]})
+
+
+class Stage:
+    """The store of a case in *area*, made anew for each run.
+
+    old, new: what is there before and after an undisturbed run, of which result is the result.
+    """
+
+    def __init__(self, area: Path, case: Case) -> None:
+        self.case = case
+        self.home = area / "home"
+        self._template = area / "template"
+        make_tars(area)
+        STORE.run(area / "other")  # from now on it is known what the filesystem can do
+        for call in case.before:
+            if call.module != "mount":
+                call.run(self._template)
+        self.make()
+        self.old = snapshot.take(self.home)
+        self.result = case.call.run(self.home)
+        self.new = snapshot.take(self.home)
+        assert self.old != self.new and not self.new.litter
+
+    def make(self) -> None:
+        """Have the store as it is before the run."""
+        unmount_below(self.home)
+        shutil.rmtree(self.home, ignore_errors=True)
+        if self._template.exists():
+            subprocess.run(["cp", "-a", self._template, self.home], check=True)
+        for call in self.case.before:
+            if call.module == "mount":
+                call.run(self.home)
+
+    def check(self, result: dict[str, t.Any] | None, code: str, *, certain: bool = True) -> None:
+        """Fail unless what is there is what *result* says; after a kill, which is None, the old or the new.
+
+        code:    of the error, if it is one.
+        certain: False after a failed sync: then nobody knows what is on disk, and either will do.
+        """
+        found = snapshot.take(self.home)
+        if result is None:
+            snapshot.assert_between(found, self.old, self.new)
+            return
+        if not result.get("failed"):
+            snapshot.assert_same(found._replace(litter=[]), self.new)
+            assert result.get("warnings") or not found.litter
+            return
+        assert result["error"] == code and result["msg"] and result["hint"], result
+        done = result["actions"]
+        assert done == self.result["actions"][: len(done)] and result["changed"] == bool(done)
+        if done or not certain:
+            snapshot.assert_between(found, self.old, self.new)
+        else:
+            snapshot.assert_same(found, self.old)
+
+    def finish(self) -> None:
+        """Run it again, undisturbed; fail unless all is as it shall be then."""
+        self.case.call.run(self.home)
+        found = snapshot.take(self.home)
+        snapshot.assert_same(found._replace(litter=[]), self.new)
+        assert self.case.call.params.get("merge") or not self.case.call.run(self.home)["changed"]
+        if found.litter:  # left to the next run that makes, fills or removes a layer
+            layer(id="sweeper").run(self.home)
+            layer(id="sweeper", state="absent").run(self.home)
+            snapshot.assert_same(snapshot.take(self.home), self.new)
+        if self.home.exists():
+            assert FACTS.run(self.home)["ansible_facts"]["overlay2"]["health"] == []
+
+
+def unmount_below(directory: Path) -> None:
+    """Unmount everything that is mounted below *directory*."""
+    for mount in reversed(mountinfo.read()):
+        if mount.mount_point.startswith(f"{directory}/"):
+            subprocess.run(["umount", mount.mount_point], check=True)

@@ -1,0 +1,167 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lies in a store, file by file, so that two stores made by the same runs are equal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+import typing as t
+from pathlib import Path
+
+from ansible_collections.strata.overlay2.plugins.module_utils._linux import mountinfo
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layout import (
+    DIFF,
+    HOLDERS,
+    LINK,
+    LINKS,
+    MERGED,
+    OWN_FILE,
+    STAGING,
+    layer_ids,
+)
+
+_LINK = re.compile(r"(?<![A-Z2-7])[A-Z2-7]{26}(?![A-Z2-7])")
+_OF_MOUNTING = "trusted.overlay.uuid"  # random, and given to each upper that is mounted, where there is space for it
+_UUID = ",uuid=on"  # shown then
+
+
+_ENTERED = ("/", f"{LINKS}/")
+
+
+class Snapshot(t.NamedTuple):
+    """entries: what is at a path, from home; "mount ID": what is mounted there. litter: paths of what killed runs left.
+
+    Random names in l/ are shown as the ids of their layers.
+    """
+
+    entries: dict[str, t.Any]
+    litter: list[str]
+
+    @property
+    def layers(self) -> set[str]:
+        """The ids of the layers, half or whole."""
+        return {path.partition("/")[0] for path in self.entries if path.endswith("/")} - {LINKS}
+
+    def units(self, both: set[str]) -> dict[str, t.Any]:
+        """Return the entries by what may only be there, or change, as a whole.
+
+        both: layers that are there before and after; of these the content, and each file beside it. Others as a whole.
+        """
+        units: dict[str, t.Any] = {}
+        for path, entry in self.entries.items():
+            first, _slash, rest = path.partition("/")
+            if first == LINKS and rest:
+                unit = path if rest in both else rest
+            elif not rest or first in both or rest == HOLDERS:
+                unit = f"{first}/{DIFF}" if rest.startswith(f"{DIFF}/") else path
+            else:
+                unit = first
+            units.setdefault(unit, {})[path] = entry
+        return units
+
+
+def take(home: Path) -> Snapshot:
+    """Look at *home*: without l/ it is no store, and all that is there is litter."""
+    if not (home / LINKS).exists():
+        return Snapshot({}, ["/"] if home.exists() else [])
+    owners = {(home / id / LINK).read_text(): id for id in layer_ids(str(home))}
+    entries: dict[str, t.Any] = {"/": _entry(home, owners)}
+    litter: list[str] = []
+    todo = [home]
+    while todo:
+        directory = todo.pop()
+        for found in os.scandir(directory):
+            path = os.path.relpath(found.path, home)
+            is_directory = found.is_dir(follow_symlinks=False)
+            if _is_litter(path, owners):
+                litter.append(path)
+                continue
+            if found.name == MERGED and directory.parent == home:
+                continue  # told by the mount; without one it may stay as well as go
+            name = f"{LINKS}/{owners[found.name]}" if directory == home / LINKS else path
+            entry = _entry(Path(found.path), owners)
+            if found.name == OWN_FILE:
+                entry = (*entry[:3], _record(Path(found.path)), entry[4])
+            entries[name + "/" * is_directory] = entry
+            if is_directory:
+                todo.append(Path(found.path))
+    for mount in mountinfo.read():
+        if mount.mount_point.startswith(f"{home}/"):
+            id = mount.mount_point.split("/")[-2]
+            shown = _named(f"{mount.options} {mount.super_options}".replace(str(home), ""), owners).replace(_UUID, "")
+            entries.setdefault(f"mount {id}", []).append(shown)
+    return Snapshot(entries, sorted(litter))
+
+
+def assert_same(found: Snapshot, wanted: Snapshot) -> None:
+    """Fail unless everything is as *wanted*."""
+    paths = sorted(found.entries.keys() | wanted.entries.keys())
+    differences = [
+        f"{path} is {found.entries.get(path)}, not {wanted.entries.get(path)}"
+        for path in paths
+        if found.entries.get(path) != wanted.entries.get(path)
+    ]
+    assert not differences, "; ".join(differences)
+    assert found.litter == wanted.litter
+
+
+def assert_between(found: Snapshot, old: Snapshot, new: Snapshot) -> None:
+    """Fail unless each part is as it was or as it shall be; the record of a layer's content may be erased."""
+    both = old.layers & new.layers
+    units, olds, news = (snapshot.units(both) for snapshot in (found, old, new))
+    for unit in units.keys() | olds.keys() | news.keys():
+        one, before, after = units.get(unit), olds.get(unit), news.get(unit)
+        if unit.endswith(f"/{OWN_FILE}") and one is not None and unit.partition("/")[0] in both:
+            one, before, after = (_erased(unit, entry) for entry in (one, before, after))
+        if unit in _ENTERED and one is not None and one[unit][0] == "drwx------":
+            continue  # nobody gets in while mode and owner are set
+        assert one in (before, after), f"{unit} is neither as it was nor as it shall be: {one}"
+
+
+def _is_litter(path: str, owners: dict[str, str]) -> bool:
+    name = os.path.basename(path)
+    depth = path.count("/")
+    return (
+        (name == STAGING and depth <= 1)
+        or (path.startswith(f"{LINKS}/") and name not in owners)
+        or (name.startswith(".strata") and name.endswith(".new") and depth <= 1)
+    )
+
+
+def _entry(path: Path, owners: dict[str, str]) -> tuple[t.Any, ...]:
+    found = path.lstat()
+    names = set(os.listxattr(path, follow_symlinks=False)) - {_OF_MOUNTING}
+    attributes = {name: os.getxattr(path, name, follow_symlinks=False) for name in sorted(names)}
+    what: t.Any = None
+    if stat.S_ISLNK(found.st_mode):
+        what = os.readlink(path)
+    elif stat.S_ISREG(found.st_mode):
+        data = path.read_bytes()
+        what = (
+            _named(data.decode(), owners) if len(data) < 4096 and data.isascii() else hashlib.sha256(data).hexdigest()
+        )
+    elif not stat.S_ISDIR(found.st_mode):
+        what = found.st_rdev
+    return stat.filemode(found.st_mode), found.st_uid, found.st_gid, what, attributes
+
+
+def _named(text: str, owners: dict[str, str]) -> str:
+    return _LINK.sub(lambda match: owners.get(match.group(), match.group()), text)
+
+
+def _erased(unit: str, entry: dict[str, t.Any] | None) -> t.Any:
+    """Return the record as it is without what it says of the layer's content."""
+    if entry is None:
+        return None
+    *access, record, attributes = entry[unit]
+    return access, {key: value for key, value in record.items() if key not in ("diff_id", "digest")}, attributes
+
+
+def _record(path: Path) -> dict[str, t.Any]:
+    """Return what one of our own files says; None says as much as nothing."""
+    return {key: value for key, value in json.loads(path.read_bytes()).items() if value is not None}

@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running a module under strace(1): recording the steps by which it changes files, and letting one of them fail.
+
+A step is a system call that succeeds in an undisturbed run, by name and number: the Nth of its name in a process. The
+module is forked from a process that has all of it imported, so these are the same in each run. strace counts in every
+process by itself: in a child of the module only those can be told whose number the module itself does not reach.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ansible_collections.strata.overlay2.tests import modules
+
+KILL = "SIGKILL"
+
+# All that changes a file, its place, its attributes, or a mount, and what makes it durable. Not every architecture has
+# all of them.
+CALLS = """
+    mkdir mkdirat mknod mknodat open openat link linkat symlink symlinkat unlink unlinkat rmdir
+    rename renameat renameat2 chmod fchmod fchmodat chown fchown lchown fchownat utimensat setxattr lsetxattr fsetxattr
+    removexattr lremovexattr fremovexattr write pwrite64 truncate ftruncate fallocate copy_file_range sendfile
+    fsync fdatasync syncfs mount umount2
+"""
+_SET = ",".join(f"?{name}" for name in CALLS.split())
+_CALL = re.compile(r"(\d+) +(\w+)\((.*)")
+_READING = re.compile(r"O_RDONLY(?!.*O_CREAT)|O_PATH")
+_ELSEWHERE = re.compile(r'"/|<[^>]*[:/]')  # a path, or what -y shows of an fd: a path, a pipe
+
+
+class Step(t.NamedTuple):
+    """The *number*th call of *name* in the module's own process, or in one that it makes. text: as strace shows it."""
+
+    name: str
+    number: int
+    own: bool
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.name} number {self.number}{'' if self.own else ' in a child'}: {self.text}"
+
+
+class Outcome(t.NamedTuple):
+    """result: None if the module was killed. hit: what strace says of the calls it let fail."""
+
+    result: dict[str, t.Any] | None
+    hit: list[str]
+
+
+def record(main: t.Callable[[], None], params: dict[str, t.Any], area: Path) -> list[Step]:
+    """Run a module; return the steps it takes below *area*, of a child's those that are none of the module's own."""
+    _result, lines = _run(main, params, "-f", "-e", f"trace={_SET}")
+    counts: collections.Counter[tuple[str, str]] = collections.Counter()
+    steps: dict[tuple[str, int], Step] = {}
+    module_pid = lines[0].split()[0]
+    for line in lines:
+        call = _CALL.match(line)
+        if call is None:  # the rest of a call, an exit
+            continue
+        pid, name, text = call.groups()
+        counts[pid, name] += 1
+        if not _changes(name, text, str(area)):
+            continue
+        step = Step(name, counts[pid, name], pid == module_pid, text)
+        if step.own or step[:2] not in steps:
+            steps[step[:2]] = step
+    return [step for step in steps.values() if step.own or step.number > counts[module_pid, step.name]]
+
+
+def interrupt(main: t.Callable[[], None], params: dict[str, t.Any], step: Step, fault: str) -> Outcome:
+    """Run a module and let *step* fail with *fault*, or end it there by SIGKILL."""
+    how = f"signal={fault}" if fault == KILL else f"error={fault}"
+    children = () if step.own else ("-f",)
+    inject = f"inject={step.name}:{how}:when={step.number}"
+    result, lines = _run(main, params, *children, "-e", f"trace={step.name}", "-e", inject)
+    return Outcome(result, [line for line in lines if "(INJECTED)" in line or f"killed by {KILL}" in line])
+
+
+@functools.cache
+def why_not() -> str | None:
+    """Return why strace cannot be used here; None if it can."""
+    if shutil.which("strace") is None:
+        return "needs strace"
+    command = ["strace", "-e", "inject=getppid:error=EIO", "true"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    return None if run.returncode == 0 else f"ptrace(2) is not possible here: {run.stderr.strip()}"
+
+
+def _run(
+    main: t.Callable[[], None], params: dict[str, t.Any], *options: str
+) -> tuple[dict[str, t.Any] | None, list[str]]:
+    gate, opener = os.pipe()
+    tracers: list[subprocess.Popen[str]] = []
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8", errors="replace") as log:
+
+        def wait() -> None:
+            os.close(opener)
+            os.read(gate, 1)
+
+        def attach(pid: int) -> None:
+            command = ["strace", "-y", "-o", log.name, *options, "-p", str(pid)]
+            tracers.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+            assert tracers[0].stderr
+            said = tracers[0].stderr.readline()
+            os.close(opener)  # goes on, attached or not
+            assert "attached" in said, said
+
+        try:
+            result = modules.run_module(main, params, wait, attach)
+        finally:
+            os.close(gate)
+            for tracer in tracers:
+                tracer.communicate()
+        return result, log.read().splitlines()
+
+
+def _changes(name: str, text: str, area: str) -> bool:
+    if " = -1 " in text or (name in ("open", "openat") and _READING.search(text)):
+        return False
+    return area in text or not _ELSEWHERE.search(text)
