@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# ./dev crash [--sample] [ARG...]: runs killed at every step, or at some.
+# ./dev crash [--sample] [ARG...]: runs killed at every step, or at some; many runs at once.
 . dev.d/isolate.sh
 
 # tests/crash reads it.
@@ -8,6 +8,6 @@ if [ "${1:-}" = --sample ]; then
     STRATA_CRASH=sample
     shift
 fi
-ready test mount util-linux
+ready test e2fsprogs xfsprogs mount util-linux zstd
 scratch
 isolated_pytest crash tests/crash "$@"

@@ -100,6 +100,7 @@ def what_is_there(home: Path) -> dict[str, tuple[t.Any, ...]]:
 
 
 def assert_no_litter(home: Path) -> None:
+    assert not Store(str(home)).unsealed_parents()
     assert not (home / ".staging").exists()
     assert set(all_links(str(home)).values()) == Store(str(home)).ids
     assert len(all_links(str(home))) == len(Store(str(home)).ids)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import typing as t
 
@@ -16,7 +17,9 @@ from .filesystem import merged_options
 from .observe import Observer
 from .state import reported
 
-_VANISHED = (FileNotFoundError, NotADirectoryError)  # nothing is locked here
+# Nothing is locked here.
+_VANISHED = (FileNotFoundError, NotADirectoryError)
+_MOVING = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 
 class Details:
@@ -80,8 +83,9 @@ class Details:
         for id in self._ids:
             try:
                 found[id] = usage_of(f"{self.home}/{id}/{DIFF}")._asdict()
-            except _VANISHED:
-                continue
+            except OSError as error:
+                if error.errno not in _MOVING:
+                    raise
         return found
 
     def quotas(self) -> dict[str, t.Any]:
@@ -103,5 +107,8 @@ class Details:
     def _ids(self) -> list[str]:
         if not self._features["exists"]:
             return []
-        there = self._observer.store.ids
+        try:
+            there = self._observer.store.ids
+        except _VANISHED:
+            return []
         return sorted(there) if self._only is None else [id for id in dict.fromkeys(self._only) if id in there]

@@ -29,6 +29,7 @@ class Run:
         self.made: dict[str, staging.NewLayer] = {}
         self._store = Store(home)
         self._stagings: dict[str, staging.Staging] = {}
+        self._leftovers: dict[str, list[str]] = {}
         self._unsynced = False
 
     def links_of(self, layer_id: str) -> tuple[str, ...]:
@@ -44,11 +45,16 @@ class Run:
         return (layer.link, *layer.lowers)
 
     def staging(self, layer_id: str = "") -> str:
-        """Return our staging directory in home, or in a layer. Raises OSError."""
+        """Return our staging directory in home, or in a layer; for the first the store's lock must be held.
+
+        raises: OSError.
+        """
         if layer_id not in self._stagings:
-            if not layer_id:
-                staging.unlink_leftovers(self.home)
-            self._stagings[layer_id] = staging.Staging(os.path.join(self.home, layer_id) if layer_id else self.home)
+            parent = os.path.join(self.home, layer_id)
+            self._leftovers[parent] = staging.leftovers(parent)
+            if not layer_id and self._leftovers[parent]:
+                self._mend(self._leftovers[parent])
+            self._stagings[layer_id] = staging.Staging(parent)
         self._unsynced = True
         return self._stagings[layer_id].path
 
@@ -69,11 +75,12 @@ class Run:
     def close(self) -> list[str]:
         """Delete what is left in our staging directories and in those of killed runs; return warnings.
 
-        May take long, and needs no lock but the staging directories' own.
+        May take long, and needs no lock but the staging directories' own. What was left since we looked, with the
+        store's lock, is for the next run to mend first.
         """
         warnings = []
         todo: list[t.Callable[[], None]] = [mine.close for mine in self._stagings.values()]
-        todo += [functools.partial(staging.sweep, os.path.join(self.home, place)) for place in self._stagings]
+        todo += [functools.partial(staging.sweep, parent, found) for parent, found in self._leftovers.items()]
         for step in todo:
             try:
                 step()
@@ -83,4 +90,11 @@ class Run:
                     f"could not delete all that was removed: {where}: {error.strerror}; a later run tries again"
                 )
         self._stagings.clear()
+        self._leftovers.clear()
         return warnings
+
+    def _mend(self, leftovers: t.Sequence[str]) -> None:
+        """Do what killed runs had still to do beside deleting: their names in l/, and the marks of new parents."""
+        staging.unlink_leftovers(self.home, leftovers)
+        for layer_id in self._store.unsealed_parents():
+            staging.seal_layer(self.home, layer_id)

@@ -117,6 +117,12 @@ class Store:
             found.setdefault(first[len(LINKS) + 1 :], []).append(layer_id)
         return {link: tuple(ids) for link, ids in found.items()}
 
+    def unsealed_parents(self) -> tuple[str, ...]:
+        """Return the ids of the layers that have children and no mark of that, sorted. Raises OSError."""
+        parents = {link_target(self.home, link) for link in self.children if LINK_NAME.fullmatch(link)}
+        found = (id for id in parents if id in self.ids and not os.path.lexists(self.path(id, COMMITTED)))
+        return tuple(sorted(found))
+
     def _read(self, layer_id: str) -> Layer | None:
         layer, damage = examine(self.home, layer_id)
         if layer is None:

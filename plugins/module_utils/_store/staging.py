@@ -136,20 +136,24 @@ def leftovers(parent: str) -> list[str]:
     return sorted(path for path in (os.path.join(parent, STAGING, entry.name) for entry in entries) if is_free(path))
 
 
-def unlink_leftovers(home: str) -> None:
-    """Remove the names in l/ that killed runs left: those of layers that lie in staging directories. Raises OSError.
+def unlink_leftovers(home: str, paths: t.Iterable[str]) -> None:
+    """Remove the names in l/ of the layers that lie in the leftovers *paths*. Raises OSError.
 
     The store's lock must be held.
     """
-    for path in leftovers(home):
-        for entry in names_in(path):
-            with contextlib.suppress(OSError), open(os.path.join(path, entry.name, LINK), encoding="ascii") as file:
-                _unlink_dangling(home, file.read(64), entry.name)
+    for path in paths:
+        try:
+            names = [entry.name for entry in names_in(path)]
+        except FileNotFoundError:  # another run has just swept it
+            continue
+        for name in names:
+            with contextlib.suppress(OSError), open(os.path.join(path, name, LINK), encoding="ascii") as file:
+                _unlink_dangling(home, file.read(64), name)
 
 
-def sweep(parent: str) -> None:
-    """Delete the staging directories in *parent* that killed runs left. Raises OSError. Needs no lock but theirs."""
-    for path in leftovers(parent):
+def sweep(parent: str, paths: t.Iterable[str]) -> None:
+    """Delete the leftovers *paths* of the staging directories in *parent*. Raises OSError. Needs no lock but theirs."""
+    for path in paths:
         with contextlib.suppress(FileNotFoundError):
             fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
             try:

@@ -113,6 +113,14 @@ def test_a_layer_twice_in_a_chain_is_damage(home):
         store.lowers(store.layer("top"))
 
 
+def test_parents_without_a_seal_are_found(home):
+    assert Store(str(home)).unsealed_parents() == ("base", "mid")
+    staging.seal_layer(str(home), "mid")
+    assert Store(str(home)).unsealed_parents() == ("base",)
+    (home / "top" / "lower").write_text("l/../../etc")
+    assert Store(str(home)).unsealed_parents() == ("base",)
+
+
 @pytest.mark.parametrize("target", ["/etc", "../../diff", "../base/work", "base/diff"])
 def test_other_symlinks_are_no_links(home, target):
     (home / "l" / "A").symlink_to(target)

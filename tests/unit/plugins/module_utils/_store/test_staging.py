@@ -91,10 +91,11 @@ def test_what_killed_runs_left_is_swept_and_what_others_do_is_not(home):
     os.close(killed._fd)
     at_work = staging.Staging(str(home))
 
-    assert staging.leftovers(str(home)) == [killed.path]
-    staging.unlink_leftovers(str(home))
+    left = staging.leftovers(str(home))
+    assert left == [killed.path]
+    staging.unlink_leftovers(str(home), left)
     assert new.link not in os.listdir(home / "l")
-    staging.sweep(str(home))
+    staging.sweep(str(home), [*left, at_work.path])
     assert os.listdir(home / ".staging") == [os.path.basename(at_work.path)]
     at_work.close()
     assert os.listdir(home) == ["l"]
