@@ -42,7 +42,7 @@ STAGES = (
     Stage("sanity", "ansible-test sanity"),
     Stage("conformance", "real overlayfs against its plain twin", "tests/conformance"),
     Stage("integration", "the modules through Ansible on real mounts", "tests/integration/targets"),
-    Stage("crash --sample", "runs killed at some steps", "tests/crash"),
+    Stage("crash --sample", "runs killed at some steps, and many at once", "tests/crash"),
 )
 
 

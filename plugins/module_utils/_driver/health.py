@@ -192,7 +192,7 @@ class _Examination:
         for layer in self.layers.values():
             if layer.link in parents and not layer.marked:
                 message = f"layer {layer.id} has children and no mark that it is sealed"
-                hint = "overlay2_layer with state: committed writes it; until then the children stand for it"
+                hint = "its children stand for it; the next run that sweeps what a killed one left writes it"
                 yield self._found("unsealed_parent", layer.id, f"{layer.id}/{COMMITTED}", message, hint)
             path = f"{layer.id}/{MARKER}"
             mount = self._mount(layer.id)
