@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# ./dev crash [--sample[=SEED]] [ARG...]: runs interrupted at every step, or at some, which the seed chooses.
+# ./dev crash [--sample[=SEED]] [ARG...]: runs interrupted at every step, or at some, which the seed chooses; many runs at
+# once.
 . dev.d/isolate.sh
 
 # tests/crash reads it.
@@ -12,6 +13,6 @@ case ${1:-} in
     say "dev: the same sample again: ./dev crash --sample=$STRATA_CRASH"
     ;;
 esac
-ready test strace e2fsprogs xfsprogs mount util-linux
+ready test strace e2fsprogs xfsprogs mount util-linux zstd
 scratch
 isolated_pytest crash tests/crash "$@"

@@ -43,7 +43,7 @@ STAGES = (
     Stage("conformance", "real overlayfs and real Docker on our layers", "tests/conformance"),
     Stage("examples", "the documentation's examples, also with the lowest ansible-core", "tests/examples"),
     Stage("integration", "the modules through Ansible on real mounts", "tests/integration/targets"),
-    Stage("crash --sample", "runs interrupted at some steps, full disks", "tests/crash"),
+    Stage("crash --sample", "runs interrupted at some steps, full disks, many runs at once", "tests/crash"),
 )
 
 

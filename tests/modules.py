@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
 import signal
 import sys
 import traceback
@@ -16,20 +17,18 @@ import typing as t
 from ansible.module_utils.testing import patch_module_args
 
 
-def run_module(
-    main: t.Callable[[], None],
-    params: dict[str, t.Any],
-    prepare: t.Callable[[], object] = lambda: None,
-    watch: t.Callable[[int], object] = lambda pid: None,
-) -> dict[str, t.Any] | None:
-    """Call a module's *main* with *params* in a child, after *prepare*; return its result, None if it was killed.
+class Started:
+    """A module's *main* with *params* in a child, which calls *prepare* first."""
 
-    watch: called here with the child's pid, which may be what *prepare* waits for.
-    """
-    ours, its = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(ours)
+    def __init__(
+        self, main: t.Callable[[], None], params: dict[str, t.Any], prepare: t.Callable[[], object] = lambda: None
+    ) -> None:
+        self._pipe, its = os.pipe()
+        self.pid = os.fork()
+        if self.pid:
+            os.close(its)
+            return
+        os.close(self._pipe)
         sys.stdout = io.TextIOWrapper(os.fdopen(its, "wb"), write_through=True)
         try:
             prepare()
@@ -41,12 +40,47 @@ def run_module(
             traceback.print_exc()
         finally:
             os._exit(0)
-    os.close(its)
-    watch(pid)
-    with open(ours, "rb") as pipe:
-        output = pipe.read()
-    status = os.waitpid(pid, 0)[1]
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return None
-    return t.cast("dict[str, t.Any]", json.loads(output))
+
+    def result(self, kill_after: float | None = None) -> dict[str, t.Any] | None:
+        """Return the module's result, None if it was killed; kill_after: seconds until it is, if it has no answer."""
+        with open(self._pipe, "rb") as pipe:
+            if kill_after is not None and not select.select([pipe], [], [], kill_after)[0]:
+                os.kill(self.pid, signal.SIGKILL)
+            output = pipe.read()
+        status = os.waitpid(self.pid, 0)[1]
+        if os.WIFSIGNALED(status):
+            assert os.WTERMSIG(status) == signal.SIGKILL
+            return None
+        return t.cast("dict[str, t.Any]", json.loads(output))
+
+
+def run_module(
+    main: t.Callable[[], None],
+    params: dict[str, t.Any],
+    prepare: t.Callable[[], object] = lambda: None,
+    watch: t.Callable[[int], object] = lambda pid: None,
+    *,
+    kill_after: float | None = None,
+) -> dict[str, t.Any] | None:
+    """Call a module's *main* with *params* in a child, after *prepare*; return its result as Started.result does.
+
+    watch: called here with the child's pid, which may be what *prepare* waits for.
+    """
+    started = Started(main, params, prepare)
+    watch(started.pid)
+    return started.result(kill_after)
+
+
+def run_together(*calls: tuple[t.Callable[[], None], dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Call modules' mains, each with its params, all at once; return their results in the same order."""
+    waiting, gate = os.pipe()
+
+    def wait() -> None:
+        os.close(gate)
+        os.read(waiting, 1)  # until the last of those who could write is gone
+
+    started = [Started(main, params, wait) for main, params in calls]
+    os.close(waiting)
+    os.close(gate)
+    results = [each.result() for each in started]
+    return [result for result in results if result is not None]

@@ -45,7 +45,8 @@ def scan(home: str, ids: t.Collection[str] | None = None) -> dict[str, list[User
 
     Found in any mount namespace, by any name: below the layer's directory, in an overlay of it, and through bind mounts
     of both. The overlay on <home>/<id>/merged is no user itself, nor are copies of it that go with it. Neither is our
-    own process. Raises OSError.
+    own process, nor one that has no more open than the layer's directory, which is how layers are locked.
+    Raises OSError.
     """
     view = View(home, ids)
     users: dict[str, dict[int, User]] = {}
@@ -55,6 +56,8 @@ def scan(home: str, ids: t.Collection[str] | None = None) -> dict[str, list[User
             continue
         for how, path in _held(task):
             for id, name in view.layers_at(table, path):
+                if how == "open file" and name == f"{view.home}/{id}":
+                    continue  # how a run locks a layer, or waits for that
                 found = users.setdefault(id, {})
                 if task.pid not in found:
                     found[task.pid] = User(task.pid, namespaces.command_of(task.pid), how, name)

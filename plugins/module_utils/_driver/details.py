@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import typing as t
 
@@ -17,7 +18,9 @@ from .observe import Observer
 from .problems import Problem, damaged_layers
 from .state import reported
 
-_VANISHED = (FileNotFoundError, NotADirectoryError)  # nothing is locked here
+# Nothing is locked here.
+_VANISHED = (FileNotFoundError, NotADirectoryError)
+_MOVING = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 
 class Details:
@@ -88,8 +91,9 @@ class Details:
         for id in self._ids:
             try:
                 found[id] = usage_of(f"{self.home}/{id}/{DIFF}")._asdict()
-            except _VANISHED:
-                continue
+            except OSError as error:
+                if error.errno not in _MOVING:
+                    raise
         return found
 
     def quotas(self) -> dict[str, t.Any]:
@@ -111,5 +115,8 @@ class Details:
     def _ids(self) -> list[str]:
         if not self._features["exists"]:
             return []
-        there = self._observer.store.ids
+        try:
+            there = self._observer.store.ids
+        except _VANISHED:
+            return []
         return sorted(there) if self._only is None else [id for id in dict.fromkeys(self._only) if id in there]

@@ -79,6 +79,8 @@ def _layers(home: str) -> tuple[bool | None, int | None]:
     try:
         exists = is_store(home)
         return exists, sum(1 for _unused in layer_ids(home)) if exists else 0
+    except FileNotFoundError:  # removed between the two looks
+        return False, 0
     except PermissionError:
         if os.geteuid() == 0:
             raise

@@ -88,6 +88,18 @@ def place_of(home: str) -> str:
     return path
 
 
+def look_at(home: str) -> Filesystem:
+    """Return what the filesystem is like where *home* is, or would be. Raises OSError."""
+    while True:
+        place = place_of(home)
+        try:
+            return look(place)
+        except FileNotFoundError:
+            if os.path.isdir(place):
+                raise
+            # It has just been removed.
+
+
 def look(place: str) -> Filesystem:
     """Return what the filesystem of the directory *place* is like. Raises OSError."""
     path_fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # needs no right to read the directory

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 import typing as t
 
 from .._errors import StoreCorrupt, printable
@@ -37,6 +38,7 @@ from .._store.layout import (
     LOWER,
     OWN_FILE,
     WORK,
+    is_store,
     layer_ids,
 )
 from .._store.links import all_links
@@ -46,6 +48,7 @@ from .mount_actions import MARKER
 from .observe import Observer
 from .settings import read_settings
 
+_PAUSE = 0.1  # seconds: a run at work is past the same place by then
 _SWEEP = "strata.overlay2.overlay2_prune sweeps it"
 _SWEEP_STAGED = "the next run that makes, fills or removes a layer sweeps it"
 
@@ -61,8 +64,26 @@ class Finding(t.NamedTuple):
 
 
 def examine_store(home: str) -> list[Finding]:
-    """Return what is wrong at *home*: damage first, then litter, then the rest; each by subject. Raises OSError."""
-    return _Examination(home).findings()
+    """Return what is wrong at *home*: damage first, then litter, then the rest; each by subject. Raises OSError.
+
+    Nothing is locked, so a run at work makes it look for a moment as if something were wrong. What is wrong is there at
+    a second look, too.
+    """
+    findings = _examine(home)
+    if findings:
+        time.sleep(_PAUSE)
+        again = {(found.code, found.path) for found in _examine(home)}
+        findings = [found for found in findings if (found.code, found.path) in again]
+    return findings
+
+
+def _examine(home: str) -> list[Finding]:
+    try:
+        return _Examination(home).findings()
+    except FileNotFoundError:
+        if is_store(home):
+            raise
+        return []  # it has just been removed
 
 
 class _Examination:

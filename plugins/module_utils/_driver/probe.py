@@ -65,7 +65,7 @@ def probe(home: str, *, trial: Answers | None = None, cache: str = answers.DIREC
     cache:  where answers are kept until the next boot.
     raises: OSError where the filesystem cannot be looked at.
     """
-    found = filesystem.look(filesystem.place_of(home))
+    found = filesystem.look_at(home)
     is_root = os.geteuid() == 0
     if trial is None:
         trial = _answers(found, cache) if is_root else _untried()

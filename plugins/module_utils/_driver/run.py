@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import typing as t
 
 from .._errors import printable
 from .._linux.quiet import open_quietly
@@ -30,6 +31,7 @@ class Run:
         self._store = Store(home)
         self._stagings: dict[str, staging.Staging] = {}
         self._retired: list[staging.Retired] = []
+        self._leftovers: list[str] = []
         self._unsynced = False
 
     def links_of(self, layer_id: str) -> tuple[str, ...]:
@@ -45,10 +47,15 @@ class Run:
         return (layer.link, *layer.lowers)
 
     def staging(self, layer_id: str = "") -> str:
-        """Return our staging directory in home, or in a layer. Raises OSError."""
+        """Return our staging directory in home, or in a layer; for the first the store's lock must be held.
+
+        raises: OSError.
+        """
         if layer_id not in self._stagings:
             if not layer_id:
-                staging.unlink_leftovers(self.home)
+                self._leftovers = staging.leftovers(self.home)
+                if self._leftovers:
+                    self._mend()
             self._stagings[layer_id] = staging.Staging(os.path.join(self.home, layer_id) if layer_id else self.home)
         self._unsynced = True
         return self._stagings[layer_id].path
@@ -86,13 +93,15 @@ class Run:
     def close(self) -> list[str]:
         """Delete what is left in our staging directories and in those of killed runs; return warnings.
 
-        May take long, and needs no lock but the staging directories' own.
+        May take long, and needs no lock but the staging directories' own. What was left since we looked, with the
+        store's lock, is for the next run to mend first.
         """
         warnings = []
-        todo = [mine.close for mine in self._stagings.values()]
+        todo: list[t.Callable[[], None]] = [mine.close for mine in self._stagings.values()]
         todo += [gone.close for gone in self._retired]
         if todo:
-            todo.append(functools.partial(staging.sweep_all, self.home))
+            todo.append(functools.partial(staging.sweep, self.home, self._leftovers))
+            todo.append(functools.partial(staging.sweep_layers, self.home))
         for step in todo:
             try:
                 step()
@@ -103,4 +112,11 @@ class Run:
                 )
         self._stagings.clear()
         self._retired.clear()
+        self._leftovers.clear()
         return warnings
+
+    def _mend(self) -> None:
+        """Do what killed runs had still to do beside deleting: their names in l/, and the marks of new parents."""
+        staging.unlink_leftovers(self.home, self._leftovers)
+        for layer_id in self._store.unsealed_parents():
+            staging.seal_layer(self.home, layer_id)

@@ -74,6 +74,17 @@ class StoreState(t.NamedTuple):
     needed: t.Mapping[str, Overlay2Error] = {}
 
 
+class Overtaken(Exception):
+    """Another run was faster, or is still at work: look again once it is done, and plan anew. Nothing was done yet.
+
+    layer: whose lock it holds; "" if there is nothing to wait for.
+    """
+
+    def __init__(self, layer: str = "") -> None:
+        super().__init__(layer)
+        self.layer = layer
+
+
 class Action:
     """One step of a plan. All steps are prepared before the first is committed, so that what can fail fails early."""
 
@@ -82,7 +93,7 @@ class Action:
         return type(self).__name__
 
     def prepare(self, run: Run) -> None:
-        """Do what takes long or may fail, out of sight: interrupted, it leaves litter at most."""
+        """Do what takes long or may fail, out of sight: interrupted, it leaves litter at most. May raise Overtaken."""
 
     def commit(self, run: Run) -> None:
         """Make it so."""

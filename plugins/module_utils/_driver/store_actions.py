@@ -8,19 +8,21 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 import typing as t
 
 from .._errors import StoreBusy, printable
 from .._linux.quiet import open_quietly
 from .._store import staging
-from .._store.layout import LINKS, OWN_FILE, QUOTA_DEVICE, STAGING, names_in
+from .._store.layout import LINKS, OWN_FILE, QUOTA_DEVICE, STAGING, is_store, names_in
 from .._store.lock import Deadline, locked
 from .._store.own_file import remove_file, sync_directory
 from .run import Run
 from .settings import IdRange, Settings, write_settings
-from .state import Action
+from .state import Action, Overtaken
 
-_WAIT = 60  # seconds for another run that has begun to make the same store
+_WAIT = 60  # seconds for another run that has begun to make the same store, or still deletes what it has removed
+_PAUSE = 0.05  # seconds between two attempts
 
 
 class Access(t.NamedTuple):
@@ -35,7 +37,6 @@ class MakeStore(Action):
     """Make a store, after trying on its filesystem whether overlays work there. Refused, nothing is left of it.
 
     l/ is made last: without it there is no store, whatever else lies there.
-
 
     access:   of home ("") and of l.
     new_home: there is no home yet, so the engine found nothing to lock.
@@ -56,7 +57,7 @@ class MakeStore(Action):
         try:
             self._make_directories(run.home)
             if self.new_home:
-                self._lock.enter_context(locked(run.home, Deadline(_WAIT)))
+                self._lock_home(run.home)
             _try_overlays(run.home)
         except BaseException:
             self._undo()
@@ -75,6 +76,15 @@ class MakeStore(Action):
                 self._undo()
                 raise
             run.will_sync()
+
+    def _lock_home(self, home: str) -> None:
+        """Lock the home just made. Raises Overtaken if another run has made a store of it first, or removed it."""
+        try:
+            self._lock.enter_context(locked(home, Deadline(_WAIT)))
+        except FileNotFoundError:
+            raise Overtaken() from None
+        if is_store(home):
+            raise Overtaken()
 
     def _make_directories(self, home: str) -> None:
         missing = [home]
@@ -144,14 +154,7 @@ class RemoveStore(Action):
     def commit(self, run: Run) -> None:
         run.sync()  # that the layers are gone, before what says whose they were
         run.close()
-        staging.sweep(run.home)
-        staged = os.path.join(run.home, STAGING)
-        if os.path.lexists(staged):
-            raise StoreBusy(
-                f"{printable(staged)} is still in use, or could not be emptied",
-                hint="wait for the run that works in there, and unmount what is mounted below it",
-                path=printable(staged),
-            )
+        _empty_staging(run.home)
         remove_file(os.path.join(run.home, OWN_FILE))
         _remove_quota_device(os.path.join(run.home, QUOTA_DEVICE))
         links = os.path.join(run.home, LINKS)
@@ -165,6 +168,23 @@ class RemoveStore(Action):
             sync_directory(os.path.dirname(run.home))
 
 
+def _empty_staging(home: str) -> None:
+    """Delete what is staged at *home*, once nobody works in there. Raises StoreBusy, OSError."""
+    staged = os.path.join(home, STAGING)
+    deadline = Deadline(_WAIT)
+    while True:
+        staging.sweep(home, staging.leftovers(home))
+        if not os.path.lexists(staged):
+            return
+        if deadline.passed:
+            raise StoreBusy(
+                f"{printable(staged)} is still in use, or could not be emptied",
+                hint="wait for the run that works in there, and unmount what is mounted below it",
+                path=printable(staged),
+            )
+        time.sleep(_PAUSE)
+
+
 def _try_overlays(home: str) -> None:
     """Raise NotSupported if no overlay can have its upper at *home*; otherwise keep the answers."""
     from . import answers, filesystem, probe
@@ -175,7 +195,7 @@ def _try_overlays(home: str) -> None:
         told = trial_on(room.path)
     finally:
         room.close()
-        staging.sweep(home)
+        staging.sweep(home, staging.leftovers(home))
     refusal = probe.refusal(probe.probe(home, trial=told))
     if refusal:
         raise refusal

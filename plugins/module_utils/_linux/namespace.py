@@ -38,7 +38,8 @@ def in_private_mounts(function: t.Callable[[], T]) -> T:
     def there() -> T:
         unshare(CLONE_NEWNS)
         # The copies are still in the peer groups of the originals: a mount below a shared one would be made there too.
-        mount.mount("none", "/", "none", mount.MS_REC | mount.MS_PRIVATE)
+        # Slaves, not private ones, so that what is unmounted outside meanwhile does not live on in here.
+        mount.mount("none", "/", "none", mount.MS_REC | mount.MS_SLAVE)
         return function()
 
     return in_child(there)

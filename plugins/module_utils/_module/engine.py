@@ -16,8 +16,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from .._driver.run import Run
-from .._driver.state import Plan
-from .._errors import NoSpace, NotPermitted, Overlay2Error, printable
+from .._driver.state import Overtaken, Plan
+from .._errors import LayerInUse, LayerNotFound, NoSpace, NotPermitted, Overlay2Error, printable
 from .._store.lock import Deadline, is_free, layer_locked, locked
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -94,36 +94,85 @@ def run_query(query: t.Callable[[dict[str, t.Any]], dict[str, t.Any]], **argumen
 
 
 def _converge(module: AnsibleModule, task: Task, deadline: Deadline, done: list[str]) -> dict[str, t.Any]:
+    while True:
+        try:
+            return _attempt(module, task, deadline, done)
+        except Overtaken as other:
+            if other.layer:
+                _wait_for(task.home, other.layer, deadline, module.check_mode)
+
+
+def _wait_for(home: str, layer_id: str, deadline: Deadline, shared: bool) -> None:
+    """Return once nobody is at work on a layer, or it is gone. Raises StoreBusy, OSError."""
+    with contextlib.suppress(LayerNotFound), layer_locked(home, layer_id, deadline, shared=shared):
+        pass
+
+
+def _attempt(module: AnsibleModule, task: Task, deadline: Deadline, done: list[str]) -> dict[str, t.Any]:
+    """Do it once. Raises Overtaken if another run's work has to be waited for, or looked at, first."""
     predicting: bool = module.check_mode
     shared = predicting or task.reading
-    with contextlib.ExitStack() as layer_locks:
-        for layer_id in sorted(task.layers):
-            if os.path.isdir(os.path.join(task.home, layer_id)):
-                layer_locks.enter_context(layer_locked(task.home, layer_id, deadline, shared=shared))
-        while True:
-            with contextlib.ExitStack() as store_lock:
-                if os.path.isdir(task.home):
-                    store_lock.enter_context(locked(task.home, deadline, shared=shared))
-                have = task.observe()
-                if task.lengthy:
-                    store_lock.close()
-                plan = task.plan(have, predicting)
-                waiting = next((id for id in plan.touches if id not in task.layers and _is_taken(task, id)), None)
-                if waiting is None:
-                    after = plan.after
-                    if plan.actions and not predicting:
-                        after = _apply(module, task, have, plan, store_lock, done)
-                    return _result(module, task, have, plan, after)
-            with layer_locked(task.home, waiting, deadline):
-                pass  # another run has finished with it; look again
+    directories = [*(os.path.join(task.home, layer_id) for layer_id in sorted(task.layers)), task.home]
+    with contextlib.ExitStack() as layer_locks, contextlib.ExitStack() as store_lock:
+        unlocked = []
+        for directory in directories:
+            stack = store_lock if directory == task.home else layer_locks
+            if not _enter(stack, directory, deadline, shared):
+                unlocked.append(directory)
+        _check_missing(unlocked)  # layers: those that another run made while we waited for the store's lock
+        have = task.observe()
+        if task.home in unlocked:
+            _check_missing([task.home])
+        if task.lengthy:
+            store_lock.close()
+        plan = _plan(task, have, deadline, predicting)
+        after = plan.after
+        if plan.actions and not predicting:
+            after = _apply(module, task, have, plan, store_lock, deadline, done)
+        return _result(module, task, have, plan, after)
 
 
-def _is_taken(task: Task, layer_id: str) -> bool:
-    return not is_free(os.path.join(task.home, layer_id))
+def _enter(stack: contextlib.ExitStack, directory: str, deadline: Deadline, shared: bool) -> bool:
+    """Hold the lock of *directory* in *stack*; False if there is none to lock, or no longer."""
+    if os.path.isdir(directory):
+        with contextlib.suppress(FileNotFoundError):
+            stack.enter_context(locked(directory, deadline, shared=shared))
+            return True
+    return False
+
+
+def _check_missing(directories: t.Iterable[str]) -> None:
+    """Raise Overtaken if one of these, which were not there to be locked, is there now."""
+    if any(map(os.path.isdir, directories)):
+        raise Overtaken()
+
+
+def _plan(task: Task, have: t.Any, deadline: Deadline, predicting: bool) -> Plan:
+    """Return the plan, once no other run is at work on a layer that it touches, or that is in its way."""
+    try:
+        plan = task.plan(have, predicting)
+        others = [layer_id for layer_id in plan.touches if layer_id not in task.layers]
+    except LayerInUse as error:
+        layer_id = error.details.get("id")
+        if layer_id in task.layers or deadline.passed or not isinstance(layer_id, str):
+            raise
+        if is_free(os.path.join(task.home, layer_id), shared=predicting):
+            raise
+        raise Overtaken(layer_id) from None
+    for layer_id in others:
+        if not is_free(os.path.join(task.home, layer_id), shared=predicting):
+            raise Overtaken(layer_id)
+    return plan
 
 
 def _apply(
-    module: AnsibleModule, task: Task, have: t.Any, plan: Plan, store_lock: contextlib.ExitStack, done: list[str]
+    module: AnsibleModule,
+    task: Task,
+    have: t.Any,
+    plan: Plan,
+    store_lock: contextlib.ExitStack,
+    deadline: Deadline,
+    done: list[str],
 ) -> t.Any:
     """Do what the plan says and return what is then there. *done* gets what has been done, whatever happens."""
     run = Run(task.home, task.root(have))
@@ -137,6 +186,8 @@ def _apply(
             action.commit(run)
             done.append(action.describe())
         run.sync()
+        if plan.long:  # the layers around must stand still while they are looked at
+            store_lock.enter_context(locked(task.home, Deadline(deadline.seconds)))
         return task.observe()
     finally:
         store_lock.close()

@@ -144,6 +144,12 @@ class Store:
         """Return the names in l/ that lead to a layer, sorted: its link, unless it is damaged. Raises OSError."""
         return sorted(link for link, target in all_links(self.home).items() if target == layer_id)
 
+    def unsealed_parents(self) -> tuple[str, ...]:
+        """Return the ids of the layers that have children and no mark of that, sorted. Raises OSError."""
+        parents = {link_target(self.home, link) for link in self.children if LINK_NAME.fullmatch(link)}
+        found = (id for id in parents if id in self.ids and not os.path.lexists(self.path(id, COMMITTED)))
+        return tuple(sorted(found))
+
     def _read(self, layer_id: str) -> Layer | None:
         layer, damage = examine(self.home, layer_id)
         if layer is None:

@@ -143,6 +143,8 @@ def is_store(home: str) -> bool:
         return False
     try:
         links = names_in(os.path.join(home, LINKS))
+    except FileNotFoundError:  # another run is removing the store, l/ last
+        return False
     except OSError as error:
         if error.errno not in (errno.ENOTDIR, errno.ELOOP):
             raise

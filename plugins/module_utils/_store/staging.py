@@ -171,29 +171,32 @@ def leftovers(parent: str) -> list[str]:
     return sorted(path for path in found if is_free(path))
 
 
-def unlink_leftovers(home: str) -> None:
-    """Remove the names in l/ that killed runs left: those of layers that are staged or retired. Raises OSError.
+def unlink_leftovers(home: str, paths: t.Iterable[str]) -> None:
+    """Remove the names in l/ of the layers in the leftovers *paths*, or that these are. Raises OSError.
 
     The store's lock must be held.
     """
-    for path in leftovers(home):
-        is_layer = os.path.basename(path).startswith(_RETIRED)
-        for layer in [path] if is_layer else [os.path.join(path, entry.name) for entry in names_in(path)]:
+    for path in paths:
+        layers = [path]
+        if not os.path.basename(path).startswith(_RETIRED):
+            with contextlib.suppress(FileNotFoundError):  # another run has just swept it
+                layers = [os.path.join(path, entry.name) for entry in names_in(path)]
+        for layer in layers:
             with contextlib.suppress(OSError):
                 _unlink_dangling(home, os.fsdecode(read_quietly(os.path.join(layer, LINK))))
 
 
-def sweep_all(home: str) -> None:
-    """Delete what killed runs left, in *home* and in its layers. Raises OSError. Needs no lock."""
-    sweep(home)
+def sweep_layers(home: str) -> None:
+    """Delete what killed runs left in layers: content that was to be theirs. Raises OSError. Needs no lock."""
     for layer_id in layer_ids(home):
         if os.path.lexists(os.path.join(home, layer_id, STAGING)):
-            sweep(os.path.join(home, layer_id))
+            directory = os.path.join(home, layer_id)
+            sweep(directory, leftovers(directory))
 
 
-def sweep(parent: str) -> None:
-    """Delete the staging directories in *parent* that killed runs left. Raises OSError. Needs no lock but theirs."""
-    for path in leftovers(parent):
+def sweep(parent: str, paths: t.Iterable[str]) -> None:
+    """Delete the leftovers *paths* of the staging directories in *parent*. Raises OSError. Needs no lock but theirs."""
+    for path in paths:
         with contextlib.suppress(FileNotFoundError):
             fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
             try:

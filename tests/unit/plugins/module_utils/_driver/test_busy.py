@@ -164,6 +164,12 @@ def test_we_are_no_user_ourselves(store):
 
 
 @pytest.mark.root
+def test_who_locks_a_layer_is_no_user(store, run_python):
+    run_python("fd = os.open(sys.argv[1], os.O_RDONLY)", f"{store.home}/app")
+    assert busy.scan(store.home) == {}
+
+
+@pytest.mark.root
 def test_one_process_uses_many_layers_and_each_once(store, run_python):
     code = "files = [open(path) for path in sys.argv[1:] for _ in range(3)]"
     paths = [f"{store.home}/{id}/diff/{id}" for id in ("base", "app", "other")]

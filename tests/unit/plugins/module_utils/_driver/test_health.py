@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import stat
 
 import pytest
@@ -227,6 +228,27 @@ def test_damage_comes_first(home):
 def test_a_staging_directory_at_work_is_no_leftover(home):
     room = staging.Staging(str(home))
     assert examine_store(str(home)) == []
+    room.close()
+
+
+def test_runs_at_work_make_nothing_look_wrong(home):
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            make_and_remove(home)
+    try:
+        assert [found for _unused in range(20) for found in examine_store(str(home))] == []
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def make_and_remove(home):
+    room = staging.Staging(str(home))
+    new = staging.NewLayer(os.urandom(4).hex(), staging.new_link(), (link(home, "mid"), link(home, "base")), False)
+    staging.stage_layer(room.path, new)
+    staging.publish_layer(str(home), room.path, new)
+    staging.retire_layer(str(home), room.path, new.id, new.link)
     room.close()
 
 

@@ -27,10 +27,45 @@ def test_a_mount_in_private_stays_there(tmp_path, propagation):
         before = mountinfo.read()
         inside = namespace.in_private_mounts(lambda: mount_tmpfs(str(target)))
         assert inside[-1].mount_point == str(target)
-        assert all(not one.propagation for one in inside)
+        assert not [one for one in inside if any(field.startswith("shared") for field in one.propagation)]
         assert mountinfo.read() == before
     finally:
         mount.umount(tmp_path)
+
+
+@pytest.mark.root
+def test_what_is_unmounted_outside_does_not_live_on_in_private(tmp_path):
+    target = tmp_path / "target"
+    mount.mount("tmpfs", tmp_path, "tmpfs")
+    seen, gone = os.pipe(), os.pipe()
+
+    def mount_points() -> list[list[str]]:
+        before = mountinfo.read()
+        os.write(seen[1], b"1")
+        os.read(gone[0], 1)
+        return [[one.mount_point for one in found] for found in (before, mountinfo.read())]
+
+    def unmount() -> None:
+        os.read(seen[0], 1)
+        mount.umount(target)
+        os.write(gone[1], b"1")
+
+    try:
+        mount.mount("none", tmp_path, "none", mount.MS_SHARED)
+        target.mkdir()
+        mount.mount("tmpfs", target, "tmpfs")
+        pid = os.fork()
+        if pid == 0:
+            unmount()
+            os._exit(0)
+        before, after = namespace.in_private_mounts(mount_points)
+        os.waitpid(pid, 0)
+        assert str(target) in before
+        assert str(target) not in after
+    finally:
+        mount.umount(tmp_path, mount.MNT_DETACH)
+        for fd in (*seen, *gone):
+            os.close(fd)
 
 
 def test_without_the_right_it_is_not_permitted():

@@ -233,6 +233,14 @@ def test_a_layer_twice_in_a_chain_is_damage(home):
         store.lowers(store.layer("top"))
 
 
+def test_parents_without_a_seal_are_found(home):
+    assert Store(str(home)).unsealed_parents() == ("base", "mid")
+    staging.seal_layer(str(home), "mid")
+    assert Store(str(home)).unsealed_parents() == ("base",)
+    (home / "top" / "lower").write_text("l/../../etc")
+    assert Store(str(home)).unsealed_parents() == ("base",)
+
+
 def test_what_is_recorded_of_the_content_leaves_the_rest(home):
     record_content(str(home), "top", "sha256:1", "sha256:2")
     assert Store(str(home)).layer("top").record == Record(True, "sha256:1", "sha256:2")

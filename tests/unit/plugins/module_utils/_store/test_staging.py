@@ -92,10 +92,11 @@ def test_what_killed_runs_left_is_swept_and_what_others_do_is_not(home):
     os.close(killed._fd)
     at_work = staging.Staging(str(home))
 
-    assert staging.leftovers(str(home)) == [killed.path]
-    staging.unlink_leftovers(str(home))
+    left = staging.leftovers(str(home))
+    assert left == [killed.path]
+    staging.unlink_leftovers(str(home), left)
     assert new.link not in os.listdir(home / "l")
-    staging.sweep(str(home))
+    staging.sweep(str(home), [*left, at_work.path])
     assert os.listdir(home / ".staging") == [os.path.basename(at_work.path)]
     at_work.close()
     assert os.listdir(home) == ["l"]
@@ -106,7 +107,7 @@ def test_without_space_a_layer_is_retired_under_a_hidden_name(home):
     retired = staging.Retired(str(home), "app", new.link)
     assert os.listdir(home / "l") == [] and sorted(os.listdir(home)) == [os.path.basename(retired.path), "l"]
     assert staging.leftovers(str(home)) == []
-    staging.sweep(str(home))
+    staging.sweep(str(home), [retired.path])
     assert os.path.isdir(retired.path)  # it is seen to
     retired.close()
     assert os.listdir(home) == ["l"]
@@ -116,17 +117,18 @@ def test_a_killed_run_may_leave_a_retired_layer(home):
     new = make(home)
     os.rename(home / "app", home / ".staging-0123")
     (home / ".staging-0123" / "diff" / "link").write_text(make(home, "other").link)
-    assert staging.leftovers(str(home)) == [str(home / ".staging-0123")]
-    staging.unlink_leftovers(str(home))
+    left = staging.leftovers(str(home))
+    assert left == [str(home / ".staging-0123")]
+    staging.unlink_leftovers(str(home), left)
     assert new.link not in os.listdir(home / "l") and len(os.listdir(home / "l")) == 1
-    staging.sweep_all(str(home))
+    staging.sweep(str(home), left)
     assert sorted(os.listdir(home)) == ["l", "other"]
 
 
 def test_what_lies_in_layers_is_swept_too(home):
     make(home)
     (home / "app" / ".staging" / "0123" / "diff").mkdir(parents=True)
-    staging.sweep_all(str(home))
+    staging.sweep_layers(str(home))
     assert not (home / "app" / ".staging").exists()
 
 
