@@ -47,7 +47,7 @@ def look(
                 continue
             layers[layer_id] = layer
             if above or removing:
-                children[layer_id] = observer.children(layer_id)
+                children[layer_id] = observer.children(layer_id, by_any_name=removing)
             if above:
                 todo += children[layer_id]
     refusal, quota = _refusals(home) if creating else (None, None)

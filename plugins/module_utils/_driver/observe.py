@@ -92,16 +92,20 @@ class Observer:
             marked=found.marked,
         )
 
-    def children(self, layer_id: str) -> tuple[str, ...]:
+    def children(self, layer_id: str, *, by_any_name: bool = False) -> tuple[str, ...]:
         """Return the ids of the layers right above, sorted; of a damaged one those that its names in l/ tell.
 
-        raises: OSError.
+        by_any_name: also those that know it by another name than its link: dockerd gives a second one to a layer that
+        it makes again. Raises OSError.
         """
         try:
             found = self.store.layer(layer_id)
-            names = [found.link] if found else []
+            names = {found.link} if found else set()
         except StoreCorrupt:
-            names = self.store.names_of(layer_id)
+            by_any_name = True
+            names = set()
+        if by_any_name:
+            names.update(self.store.names_of(layer_id))
         above = {child for name in names for child in self.store.children.get(name, ())}
         return tuple(sorted(above - {layer_id}))
 

@@ -142,7 +142,15 @@ class Store:
 
     def names_of(self, layer_id: str) -> list[str]:
         """Return the names in l/ that lead to a layer, sorted: its link, unless it is damaged. Raises OSError."""
-        return sorted(link for link, target in all_links(self.home).items() if target == layer_id)
+        return self._names.get(layer_id, [])
+
+    @functools.cached_property
+    def _names(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for link, target in sorted(all_links(self.home).items()):
+            if target is not None:
+                found.setdefault(target, []).append(link)
+        return found
 
     def unsealed_parents(self) -> tuple[str, ...]:
         """Return the ids of the layers that have children and no mark of that, sorted. Raises OSError."""

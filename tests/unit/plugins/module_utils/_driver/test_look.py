@@ -92,3 +92,12 @@ def test_the_children_of_a_layer_whose_link_file_is_wrong_keep_it(chain, content
         plan_absent(["near"], look(chain.home, ["near"], removing=True), force=True)
     both = plan_absent(["near"], look(chain.home, ["near"], above=True, removing=True), recursive=True)
     assert [action.describe() for action in both.actions] == ["remove layer app", "remove layer near"]
+
+
+def test_the_children_of_a_layer_that_has_two_names_keep_it(chain):
+    name = "B" * 26  # as dockerd gives a second one to a layer it makes again
+    os.symlink("../near/diff", f"{chain.home}/l/{name}")
+    with open(f"{chain.home}/near/link", "w", encoding="ascii") as file:
+        file.write(name)
+    with pytest.raises(LayerInUse, match="has children: app"):
+        plan_absent(["near"], look(chain.home, ["near"], removing=True), force=True)
