@@ -21,6 +21,24 @@ def test_the_page_of_errors_is_made_from_the_classes():
     assert len(codes) == len(set(codes)) > 10
 
 
+def test_every_error_is_had_on_a_real_condition():
+    code = re.compile(r"^    code = \"(\w+)\"", re.MULTILINE)
+    codes = set(code.findall((ROOT / "plugins/module_utils/_errors.py").read_text(encoding="utf-8")))
+    table = (ROOT / "tests/integration/targets/errors/vars/main.yml").read_text(encoding="utf-8")
+    asserted = set(re.findall(r"\berror: (\w+)", table))
+    assert codes - {"overlay2_error"} == asserted
+
+
+def test_every_finding_is_planted_in_a_store():
+    files = [ROOT / "plugins/module_utils" / name for name in ("_store/layer.py", "_driver/health.py")]
+    told = re.compile(r"(?:Damage|_found)\(\s*\"(\w+)\"")
+    codes = {code for path in files for code in told.findall(path.read_text(encoding="utf-8"))}
+    table = (ROOT / "tests/integration/targets/overlay2_facts/vars/main.yml").read_text(encoding="utf-8")
+    found = re.findall(r"finds: \[([^]]*)\]", table)
+    codes -= {"orphan", "leaked_project"}  # of another engine's store, and of quotas
+    assert codes == {finding.split()[0] for findings in found for finding in findings.split(", ")}
+
+
 def test_the_readme_names_every_module():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
