@@ -49,7 +49,8 @@ from .observe import Observer
 from .settings import read_settings
 
 _PAUSE = 0.1  # seconds: a run at work is past the same place by then
-_SWEEP = "strata.overlay2.overlay2_prune sweeps it"
+_UNLINK = "it takes a name and no space: remove the symlink while no run works in the store"
+_DEAD = "it means nothing: the next mount of the layer writes it anew; or remove the file"
 _SWEEP_STAGED = "the next run that makes, fills or removes a layer sweeps it"
 
 
@@ -186,7 +187,9 @@ class _Examination:
     def _of_litter(self) -> t.Iterator[Finding]:
         for link, target in self.links.items():
             if target not in self.layers and target not in self.unread:
-                yield self._found("dangling_link", link, f"{LINKS}/{link}", f"{LINKS}/{link} leads to no layer", _SWEEP)
+                yield self._found(
+                    "dangling_link", link, f"{LINKS}/{link}", f"{LINKS}/{link} leads to no layer", _UNLINK
+                )
         for id in ("", *self.layers):
             for path in staging.leftovers(os.path.join(self.home, id)):
                 name = os.path.basename(path)
@@ -195,7 +198,7 @@ class _Examination:
         for id in self.layers:
             if holders.is_dead(self.home, id):
                 message = f"the holders of layer {id} are of another boot, or unreadable"
-                yield self._found("dead_holder", id, f"{id}/{HOLDERS}", message, _SWEEP)
+                yield self._found("dead_holder", id, f"{id}/{HOLDERS}", message, _DEAD)
 
     def _of_access(self) -> t.Iterator[Finding]:
         for name, wanted in (("", HOME_MODE), (LINKS, LINKS_MODE)):
