@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import typing as t
@@ -146,12 +147,18 @@ class RemoveStore(Action):
         run.close()
         staging.sweep(run.home)
         staged = os.path.join(run.home, STAGING)
-        if os.path.lexists(staged):
+        try:
+            os.rmdir(staged)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
             raise StoreBusy(
                 f"{printable(staged)} is still in use, or could not be emptied",
                 hint="wait for the run that works in there, and unmount what is mounted below it",
                 path=printable(staged),
-            )
+            ) from None
         remove_file(os.path.join(run.home, OWN_FILE))
         _remove_quota_device(os.path.join(run.home, QUOTA_DEVICE))
         links = os.path.join(run.home, LINKS)
