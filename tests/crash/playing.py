@@ -70,6 +70,15 @@ class Stage:
         else:
             snapshot.assert_same(found, self.old)
 
+    def check_cut_off(self, result: dict[str, t.Any] | None) -> None:
+        """Fail unless what is there is what a run left whose filesystem failed: all, if it reports success."""
+        found = snapshot.take(self.home)
+        if result is None or result.get("failed"):
+            assert result is None or result["error"] == "os_error", result
+            snapshot.assert_between(found, self.old, self.new)
+        else:
+            snapshot.assert_same(found._replace(litter=[]), self.new)
+
     def finish(self) -> None:
         """Run it again, undisturbed; fail unless all is as it shall be then."""
         self.case.call.run(self.home)

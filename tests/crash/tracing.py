@@ -15,8 +15,10 @@ import functools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import typing as t
 from pathlib import Path
 
@@ -86,6 +88,22 @@ def interrupt(main: t.Callable[[], None], params: dict[str, t.Any], step: Step, 
     return Outcome(result, [line for line in lines if "(INJECTED)" in line or f"killed by {KILL}" in line])
 
 
+def pause(
+    main: t.Callable[[], None], params: dict[str, t.Any], step: Step, deed: t.Callable[[], object]
+) -> dict[str, t.Any] | None:
+    """Run a module, stop it right after *step*, do *deed*, let it go on; return its result."""
+
+    def meanwhile(pid: int, log: t.Callable[[], str]) -> None:
+        while "--- stopped by SIGSTOP ---" not in log():
+            assert "+++" not in log(), f"it ended before {step}"
+            time.sleep(0.005)
+        deed()
+        os.kill(pid, signal.SIGCONT)
+
+    inject = f"inject={step.name}:signal=SIGSTOP:when={step.number}"
+    return _run(main, params, "-e", f"trace={step.name}", "-e", inject, meanwhile=meanwhile)[0]
+
+
 @functools.cache
 def why_not() -> str | None:
     """Return why strace cannot be used here; None if it can."""
@@ -97,7 +115,10 @@ def why_not() -> str | None:
 
 
 def _run(
-    main: t.Callable[[], None], params: dict[str, t.Any], *options: str
+    main: t.Callable[[], None],
+    params: dict[str, t.Any],
+    *options: str,
+    meanwhile: t.Callable[[int, t.Callable[[], str]], None] = lambda pid, log: None,
 ) -> tuple[dict[str, t.Any] | None, list[str]]:
     gate, opener = os.pipe()
     tracers: list[subprocess.Popen[str]] = []
@@ -114,6 +135,11 @@ def _run(
             said = tracers[0].stderr.readline()
             os.close(opener)  # goes on, attached or not
             assert "attached" in said, said
+            try:
+                meanwhile(pid, Path(log.name).read_text)
+            except BaseException:
+                os.kill(pid, signal.SIGKILL)
+                raise
 
         try:
             result = modules.run_module(main, params, wait, attach)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import time
@@ -174,7 +175,14 @@ def _empty_staging(home: str) -> None:
     deadline = Deadline(_WAIT)
     while True:
         staging.sweep(home, staging.leftovers(home))
-        if not os.path.lexists(staged):
+        try:
+            os.rmdir(staged)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+        else:
             return
         if deadline.passed:
             raise StoreBusy(
