@@ -22,7 +22,6 @@ from .walk import (
     Trail,
     below,
     changed_meanwhile,
-    get_xattr,
     list_xattrs,
     lstat,
     open_listed,
@@ -37,9 +36,9 @@ from .whiteouts import (
     opaque_xattr,
     tar_name,
 )
+from .xattrs import xattrs_to_export
 
 BUFFER = 256 * 1024  # bytes handed over at once; a multiple of BLOCK
-CAPABILITY = "security.capability"
 
 _TYPES = {
     stat.S_IFREG: REGULAR,
@@ -54,18 +53,22 @@ Write = t.Callable[[t.Union[bytes, memoryview]], object]
 MapIds = t.Callable[[int, int], tuple[int, int]]
 
 
-def export_layer(upper: str | bytes, write: Write, *, map_ids: MapIds | None = None, userxattr: bool = False) -> None:
+def export_layer(
+    upper: str | bytes, write: Write, *, map_ids: MapIds | None = None, userxattr: bool = False, xattrs: bool = False
+) -> None:
     """Write the tar of what the upperdir *upper* holds: a layer's ``diff``, without the directory itself.
 
     write:     takes the stream piece by piece; must be done with a memoryview when it returns.
     map_ids:   (uid, gid) on disk to (uid, gid) in the tar; its Overlay2Error is raised again with the entry's name.
     userxattr: the store's mounts keep their marks in ``user.overlay.*``.
+    xattrs:    ``user.*`` and POSIX ACLs too; moby has file capabilities only.
     raises:    LayerInUse when something changes the layer meanwhile, NotSupported for a layer that only makes sense
-               with its lowers (redirect, metacopy, whiteouts by xattr), OSError. The stream is then incomplete.
+               with its lowers (redirect, metacopy, whiteouts by xattr) or for xattrs no tar can carry, OSError. The
+               stream is then incomplete.
     Sockets are left out, as tar has no form for them.
     """
     with Trail(upper) as trail:
-        exporter = _Exporter(trail, _Stream(write), map_ids, userxattr)
+        exporter = _Exporter(trail, _Stream(write), map_ids, userxattr, xattrs)
         for path, name, kind in walk(trail):
             if kind == IS_DIRECTORY:
                 exporter.directory(path)
@@ -78,12 +81,13 @@ def export_layer(upper: str | bytes, write: Write, *, map_ids: MapIds | None = N
 
 
 class _Exporter:
-    def __init__(self, trail: Trail, stream: _Stream, map_ids: MapIds | None, userxattr: bool) -> None:
+    def __init__(self, trail: Trail, stream: _Stream, map_ids: MapIds | None, userxattr: bool, xattrs: bool) -> None:
         self.stream = stream
         self._trail = trail
         self._map_ids = map_ids
         self._opaque = opaque_xattr(userxattr)
         self._userxattr = userxattr
+        self._xattrs = xattrs
         self._first_names: dict[tuple[int, int], bytes] = {}
 
     def directory(self, path: bytes) -> None:
@@ -132,8 +136,7 @@ class _Exporter:
         xattrs = NO_XATTRS
         if names:
             check_self_contained(names, path, stat.S_ISDIR(mode), self._userxattr)
-            if CAPABILITY in names:
-                xattrs = {os.fsencode(CAPABILITY): _rootless(get_xattr(node, CAPABILITY))}
+            xattrs = xattrs_to_export(names, node, path, self._xattrs, self._map_ids is not None)
         uid, gid = self._owner(path, st)
         kind = _TYPES[stat.S_IFMT(mode)]
         tar_path = path + b"/" if kind == DIRECTORY else path
@@ -237,10 +240,3 @@ def _read_into(room: memoryview, fd: int, path: bytes) -> int:
     except OSError as error:
         error.filename = printable(path)
         raise
-
-
-def _rootless(capability: bytes) -> bytes:
-    """Return a file capability as revision 2: revision 3's root id means nothing outside its user namespace."""
-    if capability[3:4] == b"\x03":
-        return capability[:3] + b"\x02" + capability[4:20]
-    return capability
