@@ -17,13 +17,14 @@ from .._archive.clone import clone_tree
 from .._archive.compression import ArchiveReader, ArchiveWriter, check_level
 from .._archive.decompress import CHUNK
 from .._archive.digests import Digest, check_digest
-from .._archive.export import export_layer, tree_size
-from .._errors import DigestMismatch, InvalidInput, printable
+from .._archive.export import Write, export_layer, tree_size
+from .._errors import ArchiveRejected, DigestMismatch, InvalidInput, NotSupported, printable
 from .._linux.quiet import open_quietly
 from .._linux.rename import exchange
 from .._store.layer import record_content
 from .._store.layout import DIFF
 from .._store.own_file import sync_directory
+from . import destination
 from .run import Run
 from .settings import Settings, to_container, to_host
 from .state import Action, LayerState
@@ -76,18 +77,50 @@ def look_into(home: str, layer: LayerState, userxattr: bool) -> Content:
     return Content(tree_size(upper), [(change.kind, printable(change.path)) for change in found])
 
 
-def layer_diff_id(home: str, layer: LayerState, settings: Settings, userxattr: bool) -> str:
-    """Return the diff id of the tar that exporting a layer would write. Raises as export_layer does."""
-    digest = Digest()
-    export_layer(f"{home}/{layer.id}/{DIFF}", digest.update, map_ids=_to_container(settings), userxattr=userxattr)
-    return str(digest)
+class Tar(t.NamedTuple):
+    """The tar that a layer is exported as.
+
+    userxattr: as the store's mounts have it; xattrs: with those of users.
+    """
+
+    layer: LayerState
+    settings: Settings
+    userxattr: bool
+    xattrs: bool
+
+    def write(self, home: str, write: Write) -> None:
+        """Write it, to *write* as export_layer has it, and raise as that does."""
+        export_layer(
+            f"{home}/{self.layer.id}/{DIFF}",
+            write,
+            map_ids=_to_container(self.settings),
+            userxattr=self.userxattr,
+            xattrs=self.xattrs,
+        )
+
+    def diff_id(self, home: str) -> str:
+        """Return its diff id. Raises as export_layer does."""
+        digest = Digest()
+        self.write(home, digest.update)
+        return str(digest)
 
 
-def file_digests(path: str) -> tuple[str, str, str]:
-    """Return digest, diff id and compression of the tar at *path*. Raises ArchiveRejected, NotSupported, OSError."""
-    with _reading(path) as reader:
-        reader.drain()
-        return reader.digest, reader.diff_id, reader.compression
+class Digests(t.NamedTuple):
+    """Of a tar that lies in a file: the file's digest, the tar's diff id, and by what it is compressed."""
+
+    digest: str
+    diff_id: str
+    compression: str
+
+
+def digests_of(file: t.BinaryIO) -> Digests | None:
+    """Return what tar the *file* holds; None if that is none. Raises OSError."""
+    try:
+        with ArchiveReader(file.read) as reader:
+            reader.drain()
+            return Digests(reader.digest, reader.diff_id, reader.compression)
+    except (ArchiveRejected, NotSupported):
+        return None
 
 
 def file_digest(path: str) -> str:
@@ -102,31 +135,27 @@ def file_digest(path: str) -> str:
 class WriteArchive(Action):
     """Write a layer's tar to a file, which appears whole or not at all."""
 
-    def __init__(
-        self, layer: LayerState, dest: str, compression: str, level: int | None, settings: Settings, userxattr: bool
-    ) -> None:
-        self.layer = layer
+    def __init__(self, tar: Tar, dest: str, compression: str, level: int | None, access: destination.Access) -> None:
         self.dest = dest
         self.diff_id = self.digest = ""
+        self._tar = tar
         self._compression = compression
         self._level = level
-        self._settings = settings
-        self._userxattr = userxattr
+        self._access = access
         self._new = f"{dest}.{os.urandom(6).hex()}.new"
 
     def describe(self) -> str:
-        return f"write the tar of layer {self.layer.id} to {printable(self.dest)}"
+        return f"write the tar of layer {self._tar.layer.id} to {printable(self.dest)}"
 
     def prepare(self, run: Run) -> None:
         try:
-            with open(os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            with open(destination.create(self._new, self._access), "wb") as file:
                 writer = ArchiveWriter(file.write, self._compression, self._level)
                 with contextlib.closing(writer):
-                    upper = f"{run.home}/{self.layer.id}/{DIFF}"
-                    maps = _to_container(self._settings)
-                    export_layer(upper, writer.write, map_ids=maps, userxattr=self._userxattr)
+                    self._tar.write(run.home, writer.write)
                     writer.finish()
                 file.flush()
+                destination.give(file.fileno(), self._access)
                 os.fsync(file.fileno())
             self.diff_id, self.digest = writer.diff_id, writer.digest
         except BaseException:
