@@ -66,9 +66,34 @@ options:
   max_size:
     description: With O(state=applied), refuse an archive that holds more than this, uncompressed.
     type: str
+  xattrs:
+    description:
+      - With O(state=exported), the extended attributes that the tar gets.
+      - V(docker) takes file capabilities only, as Docker does.
+      - V(all) also takes C(user.*) and POSIX ACLs, in records that O(state=applied) and GNU tar read. Where there are
+        some, the diff id is no longer Docker's.
+    type: str
+    choices: [docker, all]
+    default: docker
   dest:
-    description: With O(state=exported), the file to write, in a directory that exists. It appears whole or not at all.
+    description:
+      - With O(state=exported), the file to write, in a directory that exists. It appears whole or not at all.
+      - A symlink is replaced, not followed.
     type: path
+  owner:
+    description: Name or id of the user who owns O(dest). Left out, it stays as it is; a new file is root's.
+    type: str
+  group:
+    description:
+      - Name or id of the group that owns O(dest).
+      - Left out, it stays as it is; a new file has root's, or that of its directory where that hands it down.
+    type: str
+  mode:
+    description:
+      - Permissions of O(dest), as in M(ansible.builtin.file), V("0640") or V(u=rw,g=r). Quote an octal one.
+      - Left out, they stay as they are; a new file has V("0600"), which a symbolic mode starts from, too.
+      - While it is written, a new file can be read by nobody whom this leaves out.
+    type: raw
   compression:
     description: Of O(dest); identical input gives identical bytes.
     type: str
@@ -105,6 +130,15 @@ EXAMPLES = r"""
     state: exported
     dest: /srv/results/job-1.tar.gz
     compression: gzip
+
+- name: Keep it with ACLs and the like, for its group to read
+  strata.overlay2.overlay2_diff:
+    id: job-1
+    state: exported
+    xattrs: all
+    dest: /srv/results/job-1.full.tar
+    group: adm
+    mode: "0640"
 """
 
 RETURN = r"""
@@ -158,9 +192,10 @@ hint:
 import typing as t
 
 from ..module_utils._driver.content import Source
-from ..module_utils._driver.diff_task import ApplyTask, ExportTask, InspectTask
+from ..module_utils._driver.destination import WantedAccess, group_id, user_id
+from ..module_utils._driver.diff_task import ApplyTask, Export, ExportTask, InspectTask
 from ..module_utils._errors import InvalidInput
-from ..module_utils._module.arguments import home_argument, lock_argument, parse_size
+from ..module_utils._module.arguments import home_argument, lock_argument, parse_mode, parse_size
 from ..module_utils._module.engine import run_module
 
 
@@ -170,7 +205,7 @@ def task(params: dict[str, t.Any]) -> t.Any:
     if params["state"] == "inspected":
         return InspectTask(home, layer_id, parent)
     if params["state"] == "exported":
-        return ExportTask(home, layer_id, parent, params["dest"], params["compression"], params["compression_level"])
+        return ExportTask(home, layer_id, parent, export(params))
     if parent is not None:
         raise InvalidInput("parent is not for state applied", hint="leave it out")
     if not params["src"]:
@@ -183,6 +218,13 @@ def task(params: dict[str, t.Any]) -> t.Any:
         parse_size(params["max_size"], "max_size"),
     )
     return ApplyTask(home, layer_id, source)
+
+
+def export(params: dict[str, t.Any]) -> Export:
+    """Return how the tar is to lie in dest. Raises InvalidInput."""
+    access = WantedAccess(user_id(params["owner"]), group_id(params["group"]), parse_mode(params["mode"]))
+    xattrs = params["xattrs"] == "all"
+    return Export(params["dest"], params["compression"], params["compression_level"], xattrs, access)
 
 
 def main() -> None:
@@ -201,7 +243,11 @@ def main() -> None:
             "digest": {"type": "str"},
             "merge": {"type": "bool", "default": False},
             "max_size": {"type": "str"},
+            "xattrs": {"type": "str", "choices": ["docker", "all"], "default": "docker"},
             "dest": {"type": "path"},
+            "owner": {"type": "str"},
+            "group": {"type": "str"},
+            "mode": {"type": "raw"},
             "compression": {"type": "str", "choices": ["none", "gzip", "zstd"], "default": "none"},
             "compression_level": {"type": "int"},
         },

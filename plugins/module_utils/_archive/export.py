@@ -22,7 +22,6 @@ from .walk import (
     Trail,
     below,
     changed_meanwhile,
-    get_xattr,
     list_xattrs,
     lstat,
     open_listed,
@@ -37,9 +36,9 @@ from .whiteouts import (
     opaque_xattr,
     tar_name,
 )
+from .xattrs import xattrs_to_export
 
 BUFFER = 256 * 1024  # bytes handed over at once; a multiple of BLOCK
-CAPABILITY = "security.capability"
 
 _TYPES = {
     stat.S_IFREG: REGULAR,
@@ -55,7 +54,12 @@ MapIds = t.Callable[[int, int], tuple[int, int]]
 
 
 def export_layer(
-    upper: str | bytes | int, write: Write, *, map_ids: MapIds | None = None, userxattr: bool = False
+    upper: str | bytes | int,
+    write: Write,
+    *,
+    map_ids: MapIds | None = None,
+    userxattr: bool = False,
+    xattrs: bool = False,
 ) -> None:
     """Write the tar of what the upperdir *upper* holds: a layer's ``diff``, without the directory itself.
 
@@ -64,12 +68,14 @@ def export_layer(
     map_ids:   (uid, gid) on disk to (uid, gid) in the tar; not asked for whiteouts, which the kernel makes as the root
                of the host. Its ValueError is raised as StoreCorrupt, with the entry's name.
     userxattr: the store's mounts keep their marks in ``user.overlay.*``.
+    xattrs:    ``user.*`` and POSIX ACLs too; moby has file capabilities only.
     raises:    LayerInUse when something changes the layer meanwhile, NotSupported for a layer that only makes sense
-               with its lowers (redirect, metacopy, whiteouts by xattr), OSError. The stream is then incomplete.
+               with its lowers (redirect, metacopy, whiteouts by xattr) or for xattrs no tar can carry, OSError. The
+               stream is then incomplete.
     Sockets are left out, as tar has no form for them.
     """
     with Trail(upper) as trail:
-        exporter = Exporter(trail, write, map_ids, userxattr)
+        exporter = Exporter(trail, write, map_ids, userxattr, xattrs)
         for path, name, kind in walk(trail):
             if kind == IS_DIRECTORY:
                 exporter.directory(path)
@@ -83,12 +89,15 @@ def export_layer(
 class Exporter:
     """Writes what a trail is at, entry by entry; finish() ends the tar. Arguments as export_layer has them."""
 
-    def __init__(self, trail: Trail, write: Write, map_ids: MapIds | None, userxattr: bool = False) -> None:
+    def __init__(
+        self, trail: Trail, write: Write, map_ids: MapIds | None, userxattr: bool = False, xattrs: bool = False
+    ) -> None:
         self._stream = _Stream(write)
         self._trail = trail
         self._map_ids = map_ids
         self._opaque = opaque_xattr(userxattr)
         self._userxattr = userxattr
+        self._xattrs = xattrs
         self._first_names: dict[tuple[int, int], bytes] = {}
 
     def put(self, entry: Entry) -> None:
@@ -146,9 +155,16 @@ class Exporter:
         xattrs = NO_XATTRS
         if names:
             check_self_contained(names, path, stat.S_ISDIR(mode), self._userxattr)
-            if CAPABILITY in names:
-                xattrs = {os.fsencode(CAPABILITY): _rootless(get_xattr(node, CAPABILITY))}
-        uid, gid = self._owner(path, st)
+        try:
+            if names:
+                xattrs = xattrs_to_export(names, node, path, self._xattrs, self._map_ids)
+            uid, gid = self._owner(path, st)
+        except ValueError as error:
+            raise StoreCorrupt(
+                f"{printable(path)} has an owner, or an ACL with one, that no container can see: {error}",
+                hint="a user of the host wrote to the layer: give it to an owner the map knows, or remove it",
+                path=printable(path),
+            ) from None
         kind = _TYPES[stat.S_IFMT(mode)]
         tar_path = path + b"/" if kind == DIRECTORY else path
         size = st.st_size if kind == REGULAR else 0
@@ -157,14 +173,7 @@ class Exporter:
     def _owner(self, path: bytes, st: os.stat_result) -> tuple[int, int]:
         if not self._map_ids or path.rpartition(b"/")[2].startswith(WHITEOUT_PREFIX):
             return st.st_uid, st.st_gid
-        try:
-            return self._map_ids(st.st_uid, st.st_gid)
-        except ValueError as error:
-            raise StoreCorrupt(
-                f"{printable(path)} has an owner that no container can see: {error}",
-                hint="a user of the host wrote to the layer: chown it to an owner the map knows, or remove it",
-                path=printable(path),
-            ) from None
+        return self._map_ids(st.st_uid, st.st_gid)
 
     def _linked(self, entry: Entry, st: os.stat_result) -> Entry:
         """Return *entry* as a hard link if its inode came by under another name before."""
@@ -255,10 +264,3 @@ def _read_into(room: memoryview, fd: int, path: bytes) -> int:
     except OSError as error:
         error.filename = printable(path)
         raise
-
-
-def _rootless(capability: bytes) -> bytes:
-    """Return a file capability as revision 2: revision 3's root id means nothing outside its user namespace."""
-    if capability[3:4] == b"\x03":
-        return capability[:3] + b"\x02" + capability[4:20]
-    return capability

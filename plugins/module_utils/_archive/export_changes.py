@@ -20,16 +20,23 @@ from .walk import Trail, entered, lstat
 from .whiteouts import tar_name
 
 
-def export_changes(new: str | int, changes: t.Iterable[Change], write: Write, *, map_ids: MapIds | None = None) -> None:
+def export_changes(
+    new: str | int,
+    changes: t.Iterable[Change],
+    write: Write,
+    *,
+    map_ids: MapIds | None = None,
+    xattrs: bool = False,
+) -> None:
     """Write the tar of *changes*, which tree_changes found in the tree *new*.
 
     new:      the directory, by path or fd.
     changes:  sorted by the paths' bytes, which is not the order of a walk: ``/a-b`` comes before ``/a/b``.
-    write, map_ids: as for export_layer.
+    write, map_ids, xattrs: as for export_layer.
     raises:   LayerInUse when something changes the tree meanwhile, OSError. The stream is then incomplete.
     """
     with Trail(new) as trail:
-        exporter = Exporter(trail, write, map_ids)
+        exporter = Exporter(trail, write, map_ids, xattrs=xattrs)
         place: list[bytes] = []
         for kind, absolute in changes:
             path = absolute[1:]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .tar import REGULAR, XATTR_PREFIX, Entry
+from .tar import REGULAR, XATTR_PREFIX, Entry, xattr_name
 
 MAX_ID = 0xFFFFFFFE  # the next one means "leave it" to chown(2)
 MAX_SIZE = (1 << 63) - 1  # of a file: off_t
@@ -64,7 +64,7 @@ def amended(entry: Entry, records: Records) -> Entry:
     xattrs = {}
     for key, value in records.items():
         if key.startswith(XATTR_PREFIX):
-            xattrs[key[len(XATTR_PREFIX) :]] = value
+            xattrs[xattr_name(key)] = value
         elif key.startswith(_SPARSE_PREFIX):
             raise ValueError("it is a sparse file, which no layer needs and this collection does not read")
         elif key == b"linkpath":

@@ -8,6 +8,7 @@ Source: POSIX.1-2017 pax, "ustar Interchange Format"; tar(5).
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 BLOCK = 512  # bytes; headers and bodies are padded to it
@@ -25,6 +26,8 @@ FIFO = b"6"
 XATTR_PREFIX = b"SCHILY.xattr."  # PAX records that carry extended attributes (star, go-archive, GNU tar)
 
 NO_XATTRS: t.Mapping[bytes, bytes] = {}
+
+_ENCODED = re.compile(rb"%(?:25|3D)")
 
 
 class Entry(t.NamedTuple):
@@ -48,3 +51,13 @@ class Entry(t.NamedTuple):
     major: int = 0
     minor: int = 0
     xattrs: t.Mapping[bytes, bytes] = NO_XATTRS
+
+
+def xattr_keyword(name: bytes) -> bytes:
+    """Return the PAX keyword of an xattr. A keyword ends at its first "=", so that is written as GNU tar does."""
+    return XATTR_PREFIX + name.replace(b"%", b"%25").replace(b"=", b"%3D")
+
+
+def xattr_name(keyword: bytes) -> bytes:
+    """Return the xattr that *keyword* is of, which starts with XATTR_PREFIX; the reverse of xattr_keyword."""
+    return _ENCODED.sub(lambda found: b"=" if found.group() == b"%3D" else b"%", keyword[len(XATTR_PREFIX) :])

@@ -16,7 +16,7 @@ import struct
 import typing as t
 import zlib
 
-from .tar import BLOCK, XATTR_PREFIX, Entry
+from .tar import BLOCK, Entry, xattr_keyword
 
 NAME_SIZE = 100
 PREFIX_SIZE = 155
@@ -50,7 +50,7 @@ def header(entry: Entry) -> bytes:
 
 def _records(entry: Entry) -> dict[bytes, bytes]:
     """Return the PAX records for what one block cannot hold; a splittable path is among them all the same."""
-    records = {XATTR_PREFIX + key: value for key, value in entry.xattrs.items()} if entry.xattrs else {}
+    records = {xattr_keyword(name): value for name, value in entry.xattrs.items()} if entry.xattrs else {}
     if len(entry.name) > NAME_SIZE or not entry.name.isascii():
         records[b"path"] = entry.name
     if entry.linkname and (len(entry.linkname) > NAME_SIZE or not entry.linkname.isascii()):

@@ -15,12 +15,13 @@ from .._archive.clone import clone_tree
 from .._archive.compression import ArchiveReader, ArchiveWriter, check_level
 from .._archive.decompress import CHUNK
 from .._archive.digests import Digest, check_digest
-from .._errors import DigestMismatch, InvalidInput, printable
+from .._errors import ArchiveRejected, DigestMismatch, InvalidInput, NotSupported, printable
 from .._linux.quiet import open_quietly
 from .._linux.rename import exchange
 from .._store.layer import record_content
 from .._store.layout import DIFF
 from .._store.own_file import sync_directory
+from . import destination
 from .difference import Difference
 from .run import Run
 from .settings import Settings
@@ -53,11 +54,22 @@ def check_source(source: Source) -> None:
             check_digest(value, option)
 
 
-def file_digests(path: str) -> tuple[str, str, str]:
-    """Return digest, diff id and compression of the tar at *path*. Raises ArchiveRejected, NotSupported, OSError."""
-    with _reading(path) as reader:
-        reader.drain()
-        return reader.digest, reader.diff_id, reader.compression
+class Digests(t.NamedTuple):
+    """Of a tar that lies in a file: the file's digest, the tar's diff id, and by what it is compressed."""
+
+    digest: str
+    diff_id: str
+    compression: str
+
+
+def digests_of(file: t.BinaryIO) -> Digests | None:
+    """Return what tar the *file* holds; None if that is none. Raises OSError."""
+    try:
+        with ArchiveReader(file.read) as reader:
+            reader.drain()
+            return Digests(reader.digest, reader.diff_id, reader.compression)
+    except (ArchiveRejected, NotSupported):
+        return None
 
 
 def file_digest(path: str) -> str:
@@ -72,12 +84,21 @@ def file_digest(path: str) -> str:
 class WriteArchive(Action):
     """Write a layer's tar to a file, which appears whole or not at all."""
 
-    def __init__(self, layer: LayerState, dest: str, compression: str, level: int | None, found: Difference) -> None:
+    def __init__(
+        self,
+        layer: LayerState,
+        dest: str,
+        compression: str,
+        level: int | None,
+        access: destination.Access,
+        found: Difference,
+    ) -> None:
         self.layer = layer
         self.dest = dest
         self.diff_id = self.digest = ""
         self._compression = compression
         self._level = level
+        self._access = access
         self._found = found
         self._new = f"{dest}.{os.urandom(6).hex()}.new"
 
@@ -86,12 +107,13 @@ class WriteArchive(Action):
 
     def prepare(self, run: Run) -> None:
         try:
-            with open(os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            with open(destination.create(self._new, self._access), "wb") as file:
                 writer = ArchiveWriter(file.write, self._compression, self._level)
                 with contextlib.closing(writer):
                     self._found.write(writer.write)
                     writer.finish()
                 file.flush()
+                destination.give(file.fileno(), self._access)
                 os.fsync(file.fileno())
             self.diff_id, self.digest = writer.diff_id, writer.digest
         except BaseException:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._errors import ArchiveRejected, InvalidInput, LayerInUse, NotSupported, printable
+from .._errors import InvalidInput, LayerInUse, printable
 from .._store.foreign import store_foreign
 from .._store.layout import DIFF, check_home, check_id, require_store
 from .._store.lock import layer_not_found
-from . import content, probe
+from . import content, destination, probe
 from .difference import Difference
 from .look import look
 from .removal import check_unused
@@ -62,8 +62,11 @@ class _DiffTask:
         """Return the layer the task is about."""
         return have.store.layers[self.id]
 
-    def difference_of(self, have: DiffState) -> Difference:
-        """Return what the layer has other than the one it is compared with. Raises the refusal of a mount it needs."""
+    def difference_of(self, have: DiffState, *, xattrs: bool = False) -> Difference:
+        """Return what the layer has other than the one it is compared with; xattrs: its tar has those of users.
+
+        raises: the refusal of a mount that it needs.
+        """
         layer, features = self.layer(have), have.features
         parent = layer.parent if self.parent is None else self.parent
         own = parent == layer.parent and features.native_overlay_diff is not False
@@ -82,62 +85,77 @@ class _DiffTask:
             options=probe.mount_options(features),
             userxattr=bool(features.userxattr),
             map_ids=have.settings.container_ids,
+            xattrs=xattrs,
         )
+
+
+class Export(t.NamedTuple):
+    """How a layer's tar is to lie in a file. xattrs: with those of users."""
+
+    dest: str | None
+    compression: str
+    level: int | None
+    xattrs: bool
+    access: destination.WantedAccess
 
 
 class ExportTask(_DiffTask):
     """The layer's tar is in a file."""
 
-    def __init__(
-        self, home: str, layer_id: str, parent: str | None, dest: str | None, compression: str, level: int | None
-    ) -> None:
+    def __init__(self, home: str, layer_id: str, parent: str | None, wanted: Export) -> None:
         super().__init__(home, layer_id, parent)
-        if not dest:
+        if not wanted.dest:
             raise InvalidInput("state exported needs dest", hint="say where the tar is to be written")
-        content.check_compression(compression, level)
-        self.dest = os.path.abspath(dest)
+        content.check_compression(wanted.compression, wanted.level)
+        self.dest = os.path.abspath(wanted.dest)
         if os.path.isdir(self.dest) or not os.path.isdir(os.path.dirname(self.dest)):
-            raise InvalidInput(
-                f"dest {printable(dest)} is a directory, or in none", hint="give a file in a directory that exists"
-            )
-        self._compression = compression
-        self._level = level
+            message = f"dest {printable(wanted.dest)} is a directory, or in none"
+            raise InvalidInput(message, hint="give a file in a directory that exists")
+        self._wanted = wanted
+        self._there: destination.Access | None = None
+        self._access = destination.NEW
+        self._current: content.Digests | None = None
         self._action: content.WriteArchive | None = None
         self._found: Difference | None = None
 
     def plan(self, have: DiffState, predicting: bool) -> Plan:
         """See Task; the tar is computed in check mode too."""
-        found = self._found = self.difference_of(have)
-        current = self._current()
+        self._action = self._current = None  # an earlier attempt's, which another run has overtaken
+        found = self._found = self.difference_of(have, xattrs=self._wanted.xattrs)
+        there, current = self._look()
+        self._there = there and there.access
+        self._access = access = self._wanted.access.of(self._there or destination.NEW)
         diff_id = found.diff_id() if current is not None or predicting else None
-        if current is not None and current[1:] == (diff_id, self._compression):
-            return Plan((), have._replace(diff_id=diff_id, digest=current[0]))
-        self._action = content.WriteArchive(self.layer(have), self.dest, self._compression, self._level, found)
+        if there is not None and current is not None and current[1:] == (diff_id, self._wanted.compression):
+            self._current = current
+            return Plan(() if access == self._there else (destination.GiveAccess(self.dest, there, access),), have)
+        self._action = content.WriteArchive(
+            self.layer(have), self.dest, self._wanted.compression, self._wanted.level, access, found
+        )
         return Plan((self._action,), have._replace(diff_id=diff_id, digest=None), long=True)
 
     def difference(self, before: DiffState, after: DiffState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-        """Return whether the file holds the layer's content."""
-        if self._action is None:
-            return {}, {}
+        """Return whether the file holds the layer's content, and whose it is."""
+        old, new = destination.difference(self._there, self._access)
+        if self._action is not None:
+            old, new = {"content": "not the layer's", **old}, {"content": "the layer's", **new}
         place = printable(self.dest)
-        return {place: "does not hold this content"}, {place: "holds the layer's content"}
+        return ({place: old}, {place: new}) if new else ({}, {})
 
     def report(self, have: DiffState, after: DiffState, predicting: bool) -> dict[str, t.Any]:
         """See Task."""
         diff_id, digest = after.diff_id, after.digest
-        if self._action is not None and not predicting:
+        if self._current is not None:
+            diff_id, digest = self._current.diff_id, self._current.digest
+        elif self._action is not None and not predicting:
             diff_id, digest = self._action.diff_id, self._action.digest
         found = self._found or self.difference_of(have)
         return _reported(found, diff_id, digest)
 
-    def _current(self) -> tuple[str, str, str] | None:
-        """Return digest, diff id and compression of what dest holds; None if that is no layer's tar."""
-        if not os.path.isfile(self.dest):
-            return None
-        try:
-            return content.file_digests(self.dest)
-        except (ArchiveRejected, NotSupported):
-            return None
+    def _look(self) -> tuple[destination.Found | None, content.Digests | None]:
+        """Return the file that is there, and the tar in it."""
+        with destination.opened(self.dest) as file:
+            return (None, None) if file is None else (destination.found(file), content.digests_of(file))
 
 
 class ApplyTask(_DiffTask):
@@ -153,6 +171,7 @@ class ApplyTask(_DiffTask):
 
     def plan(self, have: DiffState, predicting: bool) -> Plan:
         """See Task. Raises LayerInUse, StoreForeign for a layer whose content must not change now."""
+        self._action = None  # an earlier attempt's, which another run has overtaken
         layer, source = self.layer(have), self._source
         if not source.merge and self._is_applied(layer):
             return Plan((), have)

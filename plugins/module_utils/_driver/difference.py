@@ -40,7 +40,7 @@ class Difference:
     other:   None for an empty tree.
     options: of every mount of ours; userxattr: whether they keep their marks in ``user.overlay.*``.
     own:     *other* is the layer's own parent, and the kernel's marks in its directory tell the difference.
-    map_ids: (uid, gid) on disk to those in the tar.
+    map_ids: (uid, gid) on disk to those in the tar. xattrs: the tar has those of users, too.
 
     Native where it can be: the layer's own directory then tells all. Otherwise both are compared as mounts show them.
     That is so, too, for a directory with redirects or with files of which only the metadata was copied up: mounts by
@@ -57,6 +57,7 @@ class Difference:
         options: t.Sequence[str] = (),
         userxattr: bool = False,
         map_ids: MapIds | None = None,
+        xattrs: bool = False,
     ) -> None:
         self._home = home
         self._layer = layer
@@ -65,6 +66,7 @@ class Difference:
         self._options = options
         self._userxattr = userxattr
         self._map_ids = map_ids
+        self._xattrs = xattrs
 
     @property
     def native(self) -> bool:
@@ -80,13 +82,16 @@ class Difference:
     def write(self, write: Write) -> None:
         """Write it as a tar, to *write* as export_layer has it. Raises as content does; incomplete then."""
         if self.native:
-            export_layer(self._upper, write, map_ids=self._map_ids, userxattr=self._userxattr)
+            self._write_all(self._upper, write)
             return
         with self._views() as (new, old):
             if old is None:
-                export_layer(new, write, map_ids=self._map_ids, userxattr=self._userxattr)
+                self._write_all(new, write)
             else:
-                export_changes(new, self._found[0].changes, write, map_ids=self._map_ids)
+                export_changes(new, self._found[0].changes, write, map_ids=self._map_ids, xattrs=self._xattrs)
+
+    def _write_all(self, root: str | int, write: Write) -> None:
+        export_layer(root, write, map_ids=self._map_ids, userxattr=self._userxattr, xattrs=self._xattrs)
 
     def diff_id(self) -> str:
         """Return the diff id of the tar. Raises as content does."""

@@ -21,8 +21,6 @@ from .._store.layer import (
     Layer,
     Store,
     examine,
-    has_content,
-    is_directory,
     misnamed,
     unresolved,
 )
@@ -38,6 +36,8 @@ from .._store.layout import (
     LOWER,
     OWN_FILE,
     WORK,
+    has_content,
+    is_directory,
     is_store,
     layer_ids,
 )

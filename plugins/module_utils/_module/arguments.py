@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
 
 from .._errors import InvalidInput, printable
 from .._store.layout import DEFAULT_HOME
@@ -14,6 +18,7 @@ from .._store.layout import DEFAULT_HOME
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(?:([kmgtp])(?:i?b)?|b)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}  # bytes
 _MAX_SIZE = 2**63 - 1  # bytes
+_ALL_BITS = 0o7777  # permissions, setuid, setgid and sticky
 
 
 def home_argument() -> dict[str, t.Any]:
@@ -53,3 +58,29 @@ def parse_count(number: int | None, option: str) -> int | None:
     if number is not None and number < 0:
         raise InvalidInput(f"invalid {option} {number}: it is negative", hint="use 0 for none", option=option)
     return number
+
+
+def parse_mode(mode: t.Any) -> t.Callable[[int], int] | None:
+    """Return what makes of a regular file's mode the one that *mode* asks for; None for None.
+
+    mode: as ansible.builtin.file takes it, a number, octal or symbolic. raises: InvalidInput.
+    """
+    if mode is None:
+        return None
+
+    def change(have: int) -> int:
+        # Of ansible-core, so that the letters mean the same: no public function works on what is not there yet.
+        found = os.stat_result((stat.S_IFREG | have, *(0,) * 9))
+        return int(AnsibleModule._symbolic_mode_to_octal(found, mode))
+
+    try:
+        if isinstance(mode, str) and any(operator in mode for operator in "+-="):
+            change(0)
+            return change
+        number = int(mode, 8) if isinstance(mode, str) else mode
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= _ALL_BITS:
+            raise ValueError(mode)
+    except ValueError:
+        hint = 'write it as "0640" or "u=rw,g=r"'
+        raise InvalidInput(f"invalid mode {printable(str(mode))!r}", hint=hint, option="mode") from None
+    return lambda _have: number

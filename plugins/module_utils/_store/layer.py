@@ -9,12 +9,23 @@ import contextlib
 import errno
 import functools
 import os
-import stat
 import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._linux.quiet import read_quietly
-from .layout import COMMITTED, DIFF, LINK, LINK_NAME, LINKS, LOWER, MAX_DEPTH, OWN_FILE, layer_ids
+from .layout import (
+    COMMITTED,
+    DIFF,
+    LINK,
+    LINK_NAME,
+    LINKS,
+    LOWER,
+    MAX_DEPTH,
+    OWN_FILE,
+    has_content,
+    is_directory,
+    layer_ids,
+)
 from .links import all_links, link_target
 from .own_file import NO_FILE, read_file, replace_file, unreadable
 
@@ -218,20 +229,6 @@ def unresolved(home: str, link: str, target: str | None) -> Damage:
     else:
         why = "is no symlink" if os.path.lexists(path) else "does not exist"
     return Damage("lower_unresolved", path, f"its lower {LINKS}/{link} {why}", hint)
-
-
-def has_content(home: str, layer_id: str) -> bool:
-    """Tell whether a layer has its diff. Raises OSError."""
-    directory = f"{home}/{layer_id}"
-    return is_directory(directory) and is_directory(f"{directory}/{DIFF}")
-
-
-def is_directory(path: str) -> bool:
-    """Tell whether there is a directory at *path*; a symlink, which may lead elsewhere, is none. Raises OSError."""
-    try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
 
 
 def record_content(home: str, layer_id: str, diff_id: str | None = None, digest: str | None = None) -> None:

@@ -28,6 +28,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 import typing as t
 
 from .._errors import InvalidInput, StoreNotFound, printable
@@ -170,6 +171,20 @@ def layer_ids(home: str) -> t.Iterator[str]:
     for entry in names_in(home):
         if entry.is_directory and is_id(entry.name) and not entry.name.startswith(_TRIALS):
             yield entry.name
+
+
+def has_content(home: str, layer_id: str) -> bool:
+    """Tell whether a layer has its diff. Raises OSError."""
+    directory = f"{home}/{layer_id}"
+    return is_directory(directory) and is_directory(f"{directory}/{DIFF}")
+
+
+def is_directory(path: str) -> bool:
+    """Tell whether there is a directory at *path*; a symlink, which may lead elsewhere, is none. Raises OSError."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _no_store(home: str, why: str) -> InvalidInput:

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which of a file's xattrs go into a tar. PRIVATE to the collection.
+
+moby takes file capabilities alone. Users may want theirs too: ``user.*`` and POSIX ACLs, in the records that GNU tar
+makes of them with ``--xattrs-include='*'``. Whatever else a file has is its host's, or overlayfs' own.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._errors import NotSupported, printable
+from .tar import NO_XATTRS
+from .walk import get_xattr
+from .whiteouts import OVERLAY_XATTR_PREFIXES
+from .xattr_ids import ACLS, CAPABILITY, MapIds, with_mapped_ids
+
+MAX_SIZE = 512 * 1024  # bytes of one file's; readers take 1 MiB for them and the file's names
+
+
+def xattrs_to_export(
+    names: t.Collection[str], node: int | bytes, path: bytes, users: bool = False, map_ids: MapIds | None = None
+) -> t.Mapping[bytes, bytes]:
+    """Return by name what the tar gets of the xattrs *names*, which the file at *node*, an fd or a path, has.
+
+    path:   the entry's, for messages.
+    users:  those of users, too.
+    map_ids: ids on disk to those in the tar, for ACLs.
+    raises: NotSupported for more than a tar's readers take, ValueError for an id that *map_ids* does not know; OSError.
+    """
+    wanted = [name for name in map(os.fsencode, names) if name == CAPABILITY or (users and _is_users(name))]
+    if not wanted:
+        return NO_XATTRS
+    found = {name: get_xattr(node, os.fsdecode(name)) for name in wanted}
+    if map_ids:
+        for name in ACLS:
+            if name in found:
+                found[name] = with_mapped_ids(name, found[name], map_ids)
+    size = sum(len(name) + len(value) for name, value in found.items())
+    if size > MAX_SIZE:
+        raise NotSupported(
+            f"{printable(path)} has {size} bytes of extended attributes, and no tar can have more than {MAX_SIZE}",
+            hint="export it without them: leave xattrs out",
+            path=printable(path),
+        )
+    if CAPABILITY in found:
+        found[CAPABILITY] = _rootless(found[CAPABILITY])
+    return found
+
+
+def _is_users(name: bytes) -> bool:
+    return name in ACLS or (name.startswith(b"user.") and not name.startswith(OVERLAY_XATTR_PREFIXES))
+
+
+def _rootless(capability: bytes) -> bytes:
+    """Return a file capability as revision 2: revision 3's root id means nothing outside its user namespace."""
+    if capability[3:4] == b"\x03":
+        return capability[:3] + b"\x02" + capability[4:20]
+    return capability

@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose the file is that a tar is written to, and who may read it: what is asked for, planned and done."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver import destination
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files to others"),
+]
+
+OLD = destination.Access(5, 6, 0o644)
+
+
+def access_of(path):
+    st = os.lstat(path)
+    return (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode))
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("content")
+    os.chown(path, 5, 6)
+    os.chmod(path, 0o644)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("wanted", "have", "planned"),
+    [
+        pytest.param(destination.WantedAccess(), OLD, OLD, id="nothing asked: as it is"),
+        pytest.param(destination.WantedAccess(), destination.NEW, destination.NEW, id="nothing asked of a new file"),
+        pytest.param(destination.WantedAccess(uid=0), OLD, destination.Access(0, 6, 0o644), id="only the owner"),
+        pytest.param(
+            destination.WantedAccess(gid=0), destination.NEW, destination.Access(None, 0, 0o600), id="only the group"
+        ),
+        pytest.param(
+            destination.WantedAccess(mode=lambda have: have & ~0o044),
+            OLD,
+            destination.Access(5, 6, 0o600),
+            id="less mode",
+        ),
+        pytest.param(
+            destination.WantedAccess(mode=lambda have: 0), OLD, destination.Access(5, 6, 0), id="no mode at all"
+        ),
+    ],
+)
+def test_what_is_asked_for_over_what_there_is(wanted, have, planned):
+    assert wanted.of(have) == planned
+    assert wanted.of(planned) == planned
+
+
+@pytest.mark.parametrize(
+    ("have", "planned", "before", "after"),
+    [
+        pytest.param(OLD, OLD, {}, {}, id="nothing"),
+        pytest.param(OLD, OLD._replace(mode=0o4640), {"mode": "0644"}, {"mode": "4640"}, id="the mode"),
+        pytest.param(
+            OLD, destination.Access(0, 0, 0o644), {"owner": 5, "group": 6}, {"owner": 0, "group": 0}, id="both ids"
+        ),
+        pytest.param(
+            None, destination.NEW, {"mode": None}, {"mode": "0600"}, id="a new file: not what the kernel chooses"
+        ),
+        pytest.param(None, OLD, {"owner": None, "group": None, "mode": None}, OLD.shown(), id="a new file's all"),
+    ],
+)
+def test_a_difference_has_what_changes(have, planned, before, after):
+    assert destination.difference(have, planned) == (before, after)
+
+
+class TestIds:
+    def test_names_and_numbers(self):
+        assert (destination.user_id("root"), destination.group_id("root")) == (0, 0)
+        assert (destination.user_id("1234"), destination.group_id("4294967294")) == (1234, 4294967294)
+        assert (destination.user_id(None), destination.group_id(None)) == (None, None)
+
+    @pytest.mark.parametrize("name", ["-1", "4294967295", "", "no such one", "a\0b", "\udcff"])
+    def test_bad_ones(self, name):
+        for option, look_up in (("owner", destination.user_id), ("group", destination.group_id)):
+            with pytest.raises(InvalidInput, match=option) as caught:
+                look_up(name)
+            assert caught.value.hint
+
+
+class TestOpened:
+    def test_a_file(self, file):
+        with destination.opened(str(file)) as opened:
+            assert opened.read() == b"content"
+            there = destination.found(opened)
+        assert there == ((file.stat().st_dev, file.stat().st_ino), OLD)
+
+    def test_nothing_there(self, tmp_path):
+        with destination.opened(str(tmp_path / "none")) as opened:
+            assert opened is None
+
+    def test_a_symlink_is_nothing(self, file, tmp_path):
+        os.symlink(file, tmp_path / "link")
+        with destination.opened(str(tmp_path / "link")) as opened:
+            assert opened is None
+
+    @pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
+    def test_anything_else_is_refused(self, tmp_path, kind):
+        os.mknod(tmp_path / "node", kind | 0o600, os.makedev(1, 3))
+        with pytest.raises(InvalidInput, match="is no regular file"), destination.opened(str(tmp_path / "node")):
+            pass
+
+
+class TestGiving:
+    @pytest.mark.parametrize("mode", [0, 0o400, 0o640, 0o777, 0o4755, 0o2640], ids=oct)
+    @pytest.mark.parametrize("umask", [0, 0o777], ids=oct)
+    def test_a_new_file_has_less_until_it_is_given_all(self, tmp_path, mode, umask):
+        wanted = destination.Access(5, 6, mode)
+        before = os.umask(umask)
+        try:
+            fd = destination.create(str(tmp_path / "new"), wanted)
+        finally:
+            os.umask(before)
+        try:
+            uid, gid, made = access_of(tmp_path / "new")
+            assert (uid, gid, made & ~(mode & 0o600)) == (0, 0, 0)
+            assert os.write(fd, b"content") == 7
+            destination.give(fd, wanted)
+        finally:
+            os.close(fd)
+        assert access_of(tmp_path / "new") == wanted
+
+    def test_what_the_kernel_chooses_stays(self, tmp_path):
+        os.chown(tmp_path, 0, 77)
+        os.chmod(tmp_path, 0o2755)
+        fd = destination.create(str(tmp_path / "new"), destination.NEW)
+        destination.give(fd, destination.NEW)
+        os.close(fd)
+        assert access_of(tmp_path / "new") == (0, 77, 0o600)
+
+    def test_a_file_there_is_never_replaced(self, file):
+        with pytest.raises(FileExistsError):
+            destination.create(str(file), destination.NEW)
+
+    @pytest.mark.parametrize(
+        "wanted", [destination.Access(0, 7, 0o4711), destination.Access(5, 6, 0o600), destination.Access(9, 6, 0o644)]
+    )
+    def test_the_action_does_what_it_says(self, file, tmp_path, wanted):
+        with destination.opened(str(file)) as opened:
+            there = destination.found(opened)
+        action = destination.GiveAccess(str(file), there, wanted)
+        assert action.describe().startswith("set ") and str(file) in action.describe()
+        assert file.stat().st_uid == 5
+        action.commit(Run(str(tmp_path)))
+        assert access_of(file) == wanted
+        assert file.read_text() == "content"
+
+    def test_what_was_put_in_its_place_is_left_alone(self, file, tmp_path):
+        with destination.opened(str(file)) as opened:
+            there = destination.found(opened)
+        action = destination.GiveAccess(str(file), there, destination.Access(1000, 1000, 0o666))
+        other = tmp_path / "other"
+        other.write_text("secret")
+        os.replace(other, file)
+        before = access_of(file)
+        with pytest.raises(OSError, match="Stale"):
+            action.commit(Run(str(tmp_path)))
+        os.unlink(file)
+        os.symlink(tmp_path / "victim", file)
+        (tmp_path / "victim").write_text("secret")
+        with pytest.raises(OSError, match="symbolic links"):
+            action.commit(Run(str(tmp_path)))
+        assert access_of(tmp_path / "victim") == before
