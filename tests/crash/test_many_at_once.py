@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Many processes use one store at once: nothing is lost, nobody is stuck, and each is told what is true.
 
-What they do is random: STRATA_SEED repeats the choices of a run that failed, if not their order. STRATA_CRASH=sample
-takes fewer processes.
+What they do is random: the seed of ./dev crash --sample repeats the choices of a run that failed, if not their order,
+and takes fewer processes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_layer,
 )
 from ansible_collections.strata.overlay2.tests import modules
+from ansible_collections.strata.overlay2.tests.crash.sampling import SEED
 from ansible_collections.strata.overlay2.tests.crash.worker import FILLED, ROOT, SHARED, Log, Worker
 
 pytestmark = [
@@ -36,7 +37,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, and makes files of other owners"),
 ]
 
-WORKERS, EACH = (20, 50) if os.environ.get("STRATA_CRASH", "full") == "full" else (8, 25)
+WORKERS, EACH = (20, 50) if SEED == "full" else (8, 25)
 PATIENCE = 600  # seconds for all of it: only a deadlock takes so long
 MAKERS = {"ext4": ["mke2fs", "-q", "-F", "-t", "ext4"], "xfs": ["mkfs.xfs", "-q", "-f"]}
 
@@ -69,8 +70,7 @@ def ok(module: t.Any, home: Path, **params: t.Any) -> dict[str, t.Any]:
 
 @pytest.mark.parametrize("killing", [False, True], ids=["all live", "some are killed"])
 def test_many_at_once(home: Path, tmp_path: Path, killing: bool) -> None:
-    seed = os.environ.get("STRATA_SEED") or os.urandom(4).hex()
-    print(f"STRATA_SEED={seed}")
+    seed = SEED if SEED != "full" else os.urandom(4).hex()
     logs = run_workers(home, tmp_path, seed, killing)
     for field in ("runs", "killed", "refused"):
         print(field, sum(getattr(log, field) for log in logs.values()))
@@ -107,7 +107,7 @@ def run_workers(home: Path, directory: Path, seed: str, killing: bool) -> dict[s
         assert not hung, f"{[pids[pid] for pid in hung]} have not ended:\n{stacks.read()}"
     told = {name: json.loads((directory / f"{name}.json").read_text()) for name in pids.values()}
     failures = [f"{name}: {found['failure']}" for name, found in told.items() if "failure" in found]
-    assert not failures, "\n".join([f"STRATA_SEED={seed}", *failures])
+    assert not failures, "\n".join([f"seed {seed}", *failures])
     return {name: Log(**found) for name, found in told.items()}
 
 

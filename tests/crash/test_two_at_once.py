@@ -23,6 +23,7 @@ from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_mount,
 )
 from ansible_collections.strata.overlay2.tests import modules
+from ansible_collections.strata.overlay2.tests.crash.sampling import SEED
 from ansible_collections.strata.overlay2.tests.crash.worker import FILES, tar_of
 
 pytestmark = [
@@ -30,7 +31,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, and makes files of other owners"),
 ]
 
-ROUNDS = 12 if os.environ.get("STRATA_CRASH", "full") == "full" else 3
+ROUNDS = 12 if SEED == "full" else 3
 Call = tuple[t.Any, dict[str, t.Any]]  # a module and its parameters without home
 
 
