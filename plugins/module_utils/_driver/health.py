@@ -12,18 +12,9 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._store import staging
+from .._store.damage import CONTENT_CURE, LINK_CURE, LOWER_CURE, WORK_CURE, unresolved
 from .._store.foreign import managed_by
-from .._store.layer import (
-    CONTENT_CURE,
-    LINK_CURE,
-    LOWER_CURE,
-    WORK_CURE,
-    Layer,
-    Store,
-    examine,
-    misnamed,
-    unresolved,
-)
+from .._store.layer import Layer, Store, examine, misnamed
 from .._store.layout import (
     COMMITTED,
     DIFF,

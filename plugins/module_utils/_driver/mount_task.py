@@ -10,8 +10,8 @@ import typing as t
 
 from .._errors import NotSupported, Overlay2Error, printable
 from .._linux import mountinfo
+from .._store.damage import CONTENT_CURE, WORK_CURE, Damage, corrupt
 from .._store.foreign import managed_by, store_foreign
-from .._store.layer import CONTENT_CURE, WORK_CURE, Damage, corrupt
 from .._store.layout import DIFF, MERGED, WORK, check_home, check_id, is_directory, is_store, require_store
 from .._store.lock import layer_not_found
 from . import probe

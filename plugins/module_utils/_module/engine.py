@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import typing as t
 
@@ -65,6 +66,7 @@ class Task(t.Protocol):
 
 def run_module(make_task: t.Callable[[dict[str, t.Any]], Task], **arguments: t.Any) -> None:
     """Run a module: *make_task* turns its parameters into a Task, and may raise; *arguments* as AnsibleModule takes."""
+    gc.disable()  # one task, and the process ends: what little is circular may stay
     module = AnsibleModule(supports_check_mode=True, **arguments)
     done: list[str] = []
     try:
@@ -82,6 +84,7 @@ def run_module(make_task: t.Callable[[dict[str, t.Any]], Task], **arguments: t.A
 
 def run_query(query: t.Callable[[dict[str, t.Any]], dict[str, t.Any]], **arguments: t.Any) -> None:
     """Run a module that only reads: *query* turns its parameters into the result."""
+    gc.disable()
     module = AnsibleModule(supports_check_mode=True, **arguments)
     try:
         result = query(module.params)

@@ -13,6 +13,7 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._linux.quiet import read_quietly
+from .damage import LINK_CURE, LOWER_CURE, Damage, corrupt, unresolved
 from .layout import (
     COMMITTED,
     DIFF,
@@ -28,12 +29,6 @@ from .layout import (
 )
 from .links import all_links, link_target
 from .own_file import NO_FILE, read_file, replace_file, unreadable
-
-_ANEW = "remove the layer with state: absent and recursive: true, and make anew what is lost"
-CONTENT_CURE = f"put it back from a backup, or {_ANEW}"
-WORK_CURE = "make the directory, mode 0700, with the owner of the layer's diff"
-LINK_CURE = f"write the name of the symlink in {LINKS}/ that leads to it into the file, without a newline; or {_ANEW}"
-LOWER_CURE = f"write {LINKS}/ with the parent's link, then a colon and the parent's lower, into the file; or {_ANEW}"
 
 
 class Record(t.NamedTuple):
@@ -61,15 +56,6 @@ class Layer(t.NamedTuple):
     record: Record
 
 
-class Damage(t.NamedTuple):
-    """code: as in the findings of ``health``; path: what is damaged."""
-
-    code: str
-    path: str
-    message: str
-    hint: str
-
-
 class Store:
     """The layers of a store as they are now, each read when it is first asked for.
 
@@ -79,6 +65,7 @@ class Store:
     def __init__(self, home: str) -> None:
         self.home = home
         self._layers: dict[str, Layer | None] = {}
+        self._links: dict[str, str | None] = {}
         self._targets: dict[str, str] = {}
 
     def path(self, *parts: str) -> str:
@@ -121,8 +108,8 @@ class Store:
     def target(self, link: str, layer_id: str) -> str:
         """Return the id that l/*link* leads to, which *layer_id* needs. Raises StoreCorrupt, OSError."""
         if link not in self._targets:
-            found = link_target(self.home, link)
-            if found is None or not has_content(self.home, found):
+            found = self._leads_to(link)
+            if found is None or not self._has_content(found):
                 raise corrupt(layer_id, unresolved(self.home, link, found))
             self._targets[link] = found
         return self._targets[link]
@@ -173,10 +160,19 @@ class Store:
         layer, damage = examine(self.home, layer_id)
         if layer is None:
             return None
-        damage = damage or misnamed(self.home, layer, link_target(self.home, layer.link))
+        damage = damage or misnamed(self.home, layer, self._leads_to(layer.link))
         if damage:
             raise corrupt(layer_id, damage[0])
         return layer
+
+    def _leads_to(self, link: str) -> str | None:
+        if link not in self._links:
+            self._links[link] = link_target(self.home, link)
+        return self._links[link]
+
+    def _has_content(self, layer_id: str) -> bool:
+        known = self._layers.get(layer_id) is not None
+        return is_directory(self.path(layer_id, DIFF)) if known else has_content(self.home, layer_id)
 
     def _is_cut(self, layer: Layer, parent_id: str) -> bool:
         """Tell whether a lower differs from its parent's, where that can be read."""
@@ -217,35 +213,10 @@ def misnamed(home: str, layer: Layer, target: str | None) -> list[Damage]:
     return [Damage("link_astray", path, f"its name {LINKS}/{layer.link} leads elsewhere", hint)]
 
 
-def unresolved(home: str, link: str, target: str | None) -> Damage:
-    """Return why l/*link*, a lower, leads to no content; *target*: as link_target says."""
-    path = f"{home}/{LINKS}/{link}"
-    hint = f"make it a symlink to ../<id>/{DIFF} of the layer whose file {LINK} holds {link}; or {_ANEW}"
-    if target is not None:
-        why = f"leads to layer {target}, which has no {DIFF} directory"
-        hint = f"put layer {target} back from a backup, or {_ANEW}"
-    elif os.path.islink(path):
-        why = f"leads to {printable(os.readlink(path))!r}, which is no layer's {DIFF}"
-    else:
-        why = "is no symlink" if os.path.lexists(path) else "does not exist"
-    return Damage("lower_unresolved", path, f"its lower {LINKS}/{link} {why}", hint)
-
-
 def record_content(home: str, layer_id: str, diff_id: str | None = None, digest: str | None = None) -> None:
     """Keep, durably, the digests of a layer's whole content; None erases them. Raises StoreCorrupt, OSError."""
     path = f"{home}/{layer_id}/{OWN_FILE}"
     replace_file(path, {**(read_file(path) or {}), "diff_id": diff_id, "digest": digest})
-
-
-def corrupt(layer_id: str, damage: Damage) -> StoreCorrupt:
-    """Return the error for a damaged layer."""
-    return StoreCorrupt(
-        f"layer {layer_id} is damaged: {damage.message}",
-        hint=damage.hint,
-        id=layer_id,
-        path=printable(damage.path),
-        damage=damage.code,
-    )
 
 
 def _read_link_file(path: str, damage: list[Damage]) -> str:
