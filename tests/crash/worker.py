@@ -280,7 +280,7 @@ class Worker:
             return
         state = "absent" if self.own_exists else "present"
         parent = {} if self.own_exists else {"parent": ROOT, "read_write": True}
-        result = self.run(overlay2_layer, id=self.own, state=state, **parent)
+        result = self.run(overlay2_layer, "layer_in_use", id=self.own, state=state, **parent)  # by facts, at work
         if result is None:
             self.own_exists = None
             return
