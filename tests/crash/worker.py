@@ -102,10 +102,10 @@ class Worker:
             (self.create, 4),
             (self.create_list, 1),
             (self.seal, 1),
-            (self.mount, 4),
+            (self.mount, 3),
             (self.write, 3),
-            (self.unmount, 3),
-            (self.remove, 4),
+            (self.unmount, 4),
+            (self.remove, 6),
             (self.apply, 2),
             (self.export, 2),
             (self.inspect, 1),
@@ -114,6 +114,7 @@ class Worker:
             (self.keep_store, 1),
             (self.toggle_own, 2),
         ]
+        self.toggle_own()
         for way in self.random.choices([way for way, _weight in ways], [weight for _way, weight in ways], k=count):
             try:
                 way()
@@ -139,12 +140,11 @@ class Worker:
         return result
 
     def create(self) -> None:
-        id = self.random.choice(SHARED + FILLED)
-        self._create([self._wanted(id)])
+        self._create([self._wanted(self.random.choice(SHARED + FILLED))])
 
     def create_list(self) -> None:
-        first = self.random.randrange(STEP)
-        self._create([self._wanted(id, _usual_parent(id)) for id in SHARED[first::STEP]])
+        chain = SHARED[self.random.randrange(STEP) :: STEP]
+        self._create([self._wanted(id, _usual_parent(id)) for id in chain])
 
     def seal(self) -> None:
         self._create([self._wanted(self.random.choice(SHARED))], state="committed")
@@ -154,8 +154,8 @@ class Worker:
         if id in FILLED:
             return {"id": id, "parent": ""}
         if parent is None:
-            others = [other for other in SHARED + FILLED if other != id]
-            parent = _usual_parent(id) if self.random.random() < 0.75 else self.random.choice(["", *others])
+            any_other = self.random.choice(["", *(other for other in SHARED + FILLED if other != id)])
+            parent = _usual_parent(id) if self.random.random() < 0.75 else any_other
         return {"id": id, "parent": parent, "read_write": SHARED.index(id) % 2 == 0}
 
     def _create(self, wanted: list[dict[str, t.Any]], **more: t.Any) -> None:
@@ -169,7 +169,9 @@ class Worker:
             assert layer["parent"] == want["parent"]
 
     def mount(self) -> None:
-        id = self.random.choice((*SHARED, self.own))
+        self._mount(self.random.choice((*SHARED, self.own)))
+
+    def _mount(self, id: str) -> None:
         try:
             result = self.run(overlay2_mount, "layer_not_found", id=id, holder=self.name)
         except Refused:
@@ -186,7 +188,9 @@ class Worker:
         self._read(result["path"])
 
     def write(self) -> None:
-        """Write into what is mounted read-write, and read all that this one holds."""
+        """Write into what is mounted read-write, if need be the own layer, and read all that this one holds."""
+        if not self.read_write and self.own_exists:
+            self._mount(self.own)
         for id, path in self.mounted.items():
             self._read(path)
             if id in self.read_write and os.path.basename(path) == "merged":
@@ -197,8 +201,7 @@ class Worker:
 
     def _read(self, path: str) -> None:
         """Read all that a mount shows. What a filled layer below holds is of one tar."""
-        names = [name for name in os.listdir(path) if not name.startswith(".")]
-        texts = {name: (Path(path) / name).read_text() for name in names}
+        texts = {name: (Path(path) / name).read_text() for name in os.listdir(path) if not name.startswith(".")}
         assert all(texts.values()), (path, texts)
         check_versions([text for name, text in texts.items() if name.startswith("file-")])
 
@@ -221,7 +224,7 @@ class Worker:
         self.read_write.pop(id, None)
 
     def remove(self) -> None:
-        id, recursive = self.random.choice(SHARED + FILLED), self.random.random() < 0.3
+        id, recursive = self.random.choice(SHARED + FILLED), self.random.random() < 0.5
         result = self.run(overlay2_layer, "layer_in_use", id=id, state="absent", recursive=recursive)
         if result is None:
             self.log.maybe_removed.extend(SHARED + FILLED if recursive else [id])
@@ -239,8 +242,7 @@ class Worker:
 
     def export(self) -> None:
         id, dest = self.random.choice((*SHARED, *FILLED, *FILLED)), self.room / "exported.tar"
-        may = "layer_not_found layer_in_use"
-        result = self.run(overlay2_diff, may, id=id, state="exported", dest=str(dest))
+        result = self.run(overlay2_diff, "layer_not_found layer_in_use", id=id, state="exported", dest=str(dest))
         if result is None:
             return
         with tarfile.open(dest) as tar:
@@ -254,8 +256,7 @@ class Worker:
 
     def facts(self) -> None:
         result = self.run(overlay2_facts, killable=False, gather_subset=["all"])
-        assert result is not None
-        found = result["ansible_facts"]["overlay2"]
+        found = t.cast("dict[str, t.Any]", result)["ansible_facts"]["overlay2"]
         assert found["exists"]
         assert ROOT in found["layers"]
         if self.own_exists is not None:
@@ -267,13 +268,11 @@ class Worker:
         assert codes <= (LITTER if self.killing else frozenset()), found["health"]
 
     def predict(self) -> None:
-        id = self.random.choice(SHARED)
-        may = "layer_in_use"
-        self.run(overlay2_layer, may, id=id, state="absent", recursive=True, _ansible_check_mode=True)
+        removal = {"id": self.random.choice(SHARED), "state": "absent", "recursive": True}
+        self.run(overlay2_layer, "layer_in_use", _ansible_check_mode=True, **removal)
 
     def keep_store(self) -> None:
-        result = self.run(overlay2_init)
-        assert result is None or not result["changed"]
+        assert not (self.run(overlay2_init) or {}).get("changed")
 
     def toggle_own(self) -> None:
         """Make the layer nobody else touches, or remove it."""
@@ -281,7 +280,7 @@ class Worker:
             return
         state = "absent" if self.own_exists else "present"
         parent = {} if self.own_exists else {"parent": ROOT, "read_write": True}
-        result = self.run(overlay2_layer, id=self.own, state=state, **parent)
+        result = self.run(overlay2_layer, "layer_in_use", id=self.own, state=state, **parent)  # by facts, at work
         if result is None:
             self.own_exists = None
             return
@@ -297,5 +296,5 @@ def _usual_parent(id: str) -> str:
 
 def _layers(actions: t.Iterable[str], verb: str) -> list[str]:
     """Return the layers of the sentences that start with *verb*."""
-    words = [action.split() for action in actions]
-    return [each[each.index("layer") + 1] for each in words if each[0] == verb and "layer" in each]
+    words = [action.split() for action in actions if action.startswith(verb)]
+    return [each[each.index("layer") + 1] for each in words]

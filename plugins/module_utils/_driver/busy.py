@@ -10,6 +10,8 @@ import os
 import typing as t
 
 from .._errors import printable
+from .._linux.mountinfo import is_below
+from .._store.layout import DIFF, MERGED, WORK
 from . import namespaces
 from .elsewhere import LayerMount, View
 
@@ -31,6 +33,7 @@ class User(t.NamedTuple):
     path: str
 
 
+_CONTENT = (DIFF, WORK, MERGED)
 _HOLDS = {
     "root": "its root in",
     "cwd": "its cwd in",
@@ -40,13 +43,13 @@ _HOLDS = {
 }
 
 
-def scan(home: str, ids: t.Collection[str] | None = None) -> dict[str, list[User]]:
+def scan(home: str, ids: t.Collection[str] | None = None, *, whole: bool = False) -> dict[str, list[User]]:
     """Return who uses the layers *ids* of the store at *home*, or any layer. Unused layers are left out.
 
     Found in any mount namespace, by any name: below the layer's directory, in an overlay of it, and through bind mounts
     of both. The overlay on <home>/<id>/merged is no user itself, nor are copies of it that go with it. Neither is our
-    own process, nor one that has no more open than the layer's directory, which is how layers are locked.
-    Raises OSError.
+    own process, nor one that has nothing open but the layer's directory, which is how layers are locked, or a file
+    that tells about the layer; with *whole* that counts as well. Raises OSError.
     """
     view = View(home, ids)
     users: dict[str, dict[int, User]] = {}
@@ -56,8 +59,8 @@ def scan(home: str, ids: t.Collection[str] | None = None) -> dict[str, list[User
             continue
         for how, path in _held(task):
             for id, name in view.layers_at(table, path):
-                if how == "open file" and name == f"{view.home}/{id}":
-                    continue  # how a run locks a layer, or waits for that
+                if not whole and how == "open file" and _is_beside_content(name, f"{view.home}/{id}"):
+                    continue
                 found = users.setdefault(id, {})
                 if task.pid not in found:
                     found[task.pid] = User(task.pid, namespaces.command_of(task.pid), how, name)
@@ -94,6 +97,11 @@ def describe_users(users: t.Sequence[User]) -> str:
     ]
     more = [f"{len(users) - SHOWN} more"] if len(users) > SHOWN else []
     return "held by " + ", ".join(each + more)
+
+
+def _is_beside_content(path: str, layer: str) -> bool:
+    """Tell whether *path* is the directory *layer* or lies in there, but not in diff, work or merged."""
+    return path == layer or (is_below(path, layer) and path[len(layer) + 1 :].partition("/")[0] not in _CONTENT)
 
 
 def _held(task: namespaces.Task) -> t.Iterator[tuple[str, str]]:

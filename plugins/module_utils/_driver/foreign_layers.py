@@ -56,7 +56,9 @@ def engine_users(home: str) -> str:
             for mount in mounts
             if mount.mount_point != home
         }
-        users.update({user.pid: user for found in busy.scan(place).values() for user in found if user.how != "mount"})
+        users.update(
+            {user.pid: user for found in busy.scan(place, whole=True).values() for user in found if user.how != "mount"}
+        )
         if users:
             return "its data root is " + busy.describe_users(sorted(users.values()))
     return ""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from .._errors import Overlay2Error, printable
@@ -14,6 +15,8 @@ from . import probe
 from .observe import Observer
 from .settings import read_settings
 from .state import LayerState, StoreState
+
+_PAUSE = 0.1  # seconds
 
 
 def look(
@@ -84,7 +87,13 @@ def _refusals(home: str) -> tuple[Overlay2Error | None, Overlay2Error | None]:
 def _users(home: str, layers: t.Mapping[str, LayerState]) -> dict[str, str]:
     from . import busy  # not needed by most runs, and each import is compiled on every host
 
-    return {id: busy.describe_users(users) for id, users in busy.scan(home, layers).items()}
+    users = busy.scan(home, layers)
+    if users:  # one that only looks, such as facts, is through in a moment
+        time.sleep(_PAUSE)
+        again = {id: {user.pid for user in found} for id, found in busy.scan(home, users).items()}
+        both = {id: [user for user in found if user.pid in again.get(id, ())] for id, found in users.items()}
+        users = {id: found for id, found in both.items() if found}
+    return {id: busy.describe_users(found) for id, found in users.items()}
 
 
 def _needed(home: str, engine: str, layers: t.Mapping[str, LayerState]) -> dict[str, Overlay2Error]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver import busy
@@ -164,8 +165,10 @@ def test_we_are_no_user_ourselves(store):
 
 
 @pytest.mark.root
-def test_who_locks_a_layer_is_no_user(store, run_python):
-    run_python("fd = os.open(sys.argv[1], os.O_RDONLY)", f"{store.home}/app")
+@pytest.mark.parametrize("path", ["app", "app/link"])
+def test_who_locks_a_layer_or_reads_about_it_is_no_user(store, run_python, path):
+    (Path(store.home) / "app/link").write_text("")
+    run_python("fd = os.open(sys.argv[1], os.O_RDONLY)", f"{store.home}/{path}")
     assert busy.scan(store.home) == {}
 
 
