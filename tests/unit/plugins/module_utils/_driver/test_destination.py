@@ -159,6 +159,21 @@ class TestGiving:
         assert access_of(file) == wanted
         assert file.read_text() == "content"
 
+    def test_neither_the_old_nor_the_new_owner_may_do_more_for_a_moment(self, file, monkeypatch):
+        chown, seen = os.fchown, []
+
+        def watched(fd, *ids):
+            seen.append(access_of(file))
+            chown(fd, *ids)
+            seen.append(access_of(file))
+
+        os.chmod(file, 0o660)
+        monkeypatch.setattr(os, "fchown", watched)
+        with open(file, "rb") as opened:
+            destination.give(opened.fileno(), destination.Access(7, 8, 0o604))
+        assert seen == [(5, 6, 0o600), (7, 8, 0o600)]
+        assert access_of(file) == (7, 8, 0o604)
+
     def test_what_was_put_in_its_place_is_left_alone(self, file, tmp_path):
         with destination.opened(str(file)) as opened:
             there = destination.found(opened)
