@@ -72,6 +72,7 @@ options:
       - V(docker) takes file capabilities only, as Docker does.
       - V(all) also takes C(user.*) and POSIX ACLs, in records that O(state=applied) and GNU tar read. Where there are
         some, the diff id is no longer Docker's.
+      - Against another layer than its own parent, as in Docker, a file with other xattrs alone is no changed file.
     type: str
     choices: [docker, all]
     default: docker

@@ -94,3 +94,10 @@ def test_what_vanishes_meanwhile_is_an_error(trees):
     (new / "a" / "in").unlink()
     with pytest.raises(LayerInUse, match="a/in"):
         export_changes(str(new), changes, lambda piece: None)
+
+
+def test_users_xattrs_where_asked_for(trees):
+    os.setxattr(trees[1] / "a/in", "user.note", b"1")
+    for options, records in (({}, {}), ({"xattrs": True}, {"SCHILY.xattr.user.note": "1"})):
+        with tarfile.open(fileobj=io.BytesIO(exported(*trees, **options))) as tar:
+            assert tar.getmember("a/in").pax_headers == records
