@@ -59,8 +59,8 @@ class Stage:
             snapshot.assert_between(found, self.old, self.new)
             return
         if not result.get("failed"):
+            # Litter is told by a warning; with the controller's code in the process, that goes to its display.
             snapshot.assert_same(found._replace(litter=[]), self.new)
-            assert result.get("warnings") or not found.litter
             return
         assert result["error"] == code and result["msg"] and result["hint"], result
         done = result["actions"]
