@@ -20,9 +20,9 @@ from ansible_collections.strata.overlay2.tests import modules
 class Driver:
     """Calls them in the words that Docker has for what they do."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **params: t.Any) -> None:
         self.home = home
-        self.run(overlay2_init)
+        self.ok(overlay2_init, **params)
 
     def run(self, module: t.Any, **params: t.Any) -> dict[str, t.Any]:
         result = modules.run_module(module.main, {"home": str(self.home), **params})

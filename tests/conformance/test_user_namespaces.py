@@ -26,7 +26,7 @@ from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_layer,
     overlay2_mount,
 )
-from ansible_collections.strata.overlay2.tests import modules
+from ansible_collections.strata.overlay2.tests.driver import Driver
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.tars import (
     archive,
     directory,
@@ -88,23 +88,12 @@ OWNERS = {
 }
 
 
-class Store:
+class Store(Driver):
     """The modules on one store. ranges: of both its maps; none for a store without."""
 
     def __init__(self, home: Path, ranges: Ranges = ()) -> None:
-        self.home = home
         maps = [dict(zip(("container_id", "host_id", "size"), item)) for item in ranges]
-        self.ok(overlay2_init, uid_map=maps, gid_map=maps)
-
-    def run(self, module: t.Any, **params: t.Any) -> dict[str, t.Any]:
-        result = modules.run_module(module.main, {"home": str(self.home), **params})
-        assert result is not None
-        return result
-
-    def ok(self, module: t.Any, **params: t.Any) -> dict[str, t.Any]:
-        result = self.run(module, **params)
-        assert not result.get("failed"), result
-        return result
+        super().__init__(home, uid_map=maps, gid_map=maps)
 
     def apply(self, layer_id: str, tar: Path, **params: t.Any) -> dict[str, t.Any]:
         return self.run(overlay2_diff, id=layer_id, state="applied", src=str(tar), remote_src=True, **params)

@@ -19,13 +19,14 @@ import typing as t
 
 from .walk import Trail, below, list_xattrs
 from .whiteouts import OPAQUE_VALUE, is_whiteout
+from .xattr_ids import ACLS
 
 MAX_SYMLINKS = 40  # the kernel's MAXSYMLINKS
 IMPLIED_MODE = 0o755  # of a directory that no entry is about
 
 _KEEP = 64  # directories open at once
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_ACLS = ("system.posix_acl_access", "system.posix_acl_default")
+_ACLS = tuple(map(os.fsdecode, ACLS))
 _GONE = (errno.ENODATA, errno.ENOTSUP)
 
 

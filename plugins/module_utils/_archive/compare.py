@@ -15,12 +15,13 @@ import stat
 import typing as t
 
 from .walk import IS_DIRECTORY, Trail, children, entered, get_xattr, list_xattrs, lstat
+from .xattr_ids import CAPABILITY
 
 ADDED = "added"
 MODIFIED = "modified"
 DELETED = "deleted"
 
-_CAPABILITY = "security.capability"
+_CAPABILITY = os.fsdecode(CAPABILITY)
 
 
 class Change(t.NamedTuple):

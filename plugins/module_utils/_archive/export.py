@@ -36,6 +36,7 @@ from .whiteouts import (
     opaque_xattr,
     tar_name,
 )
+from .xattr_ids import MapIds
 from .xattrs import xattrs_to_export
 
 BUFFER = 256 * 1024  # bytes handed over at once; a multiple of BLOCK
@@ -50,7 +51,6 @@ _TYPES = {
 }
 
 Write = t.Callable[[t.Union[bytes, memoryview]], object]
-MapIds = t.Callable[[int, int], tuple[int, int]]
 
 
 def export_layer(

@@ -14,10 +14,11 @@ import stat
 import typing as t
 
 from .compare import DELETED, Change
-from .export import Exporter, MapIds, Write
+from .export import Exporter, Write
 from .tar import REGULAR, Entry
 from .walk import Trail, entered, lstat
 from .whiteouts import tar_name
+from .xattr_ids import MapIds
 
 
 def export_changes(

@@ -120,7 +120,6 @@ class ExportTask(_DiffTask):
 
     def plan(self, have: DiffState, predicting: bool) -> Plan:
         """See Task; the tar is computed in check mode too."""
-        self._action = self._current = None  # an earlier attempt's, which another run has overtaken
         found = self._found = self.difference_of(have, xattrs=self._wanted.xattrs)
         there, current = self._look()
         self._there = there and there.access
@@ -171,7 +170,6 @@ class ApplyTask(_DiffTask):
 
     def plan(self, have: DiffState, predicting: bool) -> Plan:
         """See Task. Raises LayerInUse, StoreForeign for a layer whose content must not change now."""
-        self._action = None  # an earlier attempt's, which another run has overtaken
         layer, source = self.layer(have), self._source
         if not source.merge and self._is_applied(layer):
             return Plan((), have)

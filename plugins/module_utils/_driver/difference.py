@@ -13,8 +13,9 @@ import typing as t
 from .._archive.changes import upper_changes
 from .._archive.compare import TreeChanges, tree_changes
 from .._archive.digests import Digest
-from .._archive.export import MapIds, Write, export_layer, tree_size
+from .._archive.export import Write, export_layer, tree_size
 from .._archive.export_changes import export_changes
+from .._archive.xattr_ids import MapIds
 from .._errors import NotSupported, printable
 from .._store.layout import DIFF
 from .state import LayerState

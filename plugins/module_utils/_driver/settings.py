@@ -18,6 +18,8 @@ LEFT = -1  # in place of an id: leave it, as for chown(2)
 
 MapIds = t.Callable[[int, int], tuple[int, int]]
 
+_CONTAINER, _HOST = 0, 1  # places in an IdRange
+_SIDES = ("container", "host")
 _CACHED = 4096  # owners, of a function that maps them
 
 
@@ -66,10 +68,16 @@ class Settings(t.NamedTuple):
         return bool(self.uid_map or self.gid_map)
 
     def _host_ids(self, uid: int, gid: int) -> tuple[int, int]:
-        return _to_host(self.uid_map, uid, "uid"), _to_host(self.gid_map, gid, "gid")
+        return self._translated(uid, gid, _CONTAINER, _HOST)
 
     def _container_ids(self, uid: int, gid: int) -> tuple[int, int]:
-        return _to_container(self.uid_map, uid, "uid"), _to_container(self.gid_map, gid, "gid")
+        return self._translated(uid, gid, _HOST, _CONTAINER)
+
+    def _translated(self, uid: int, gid: int, source: int, target: int) -> tuple[int, int]:
+        return (
+            _translated(self.uid_map, uid, "uid", source, target),
+            _translated(self.gid_map, gid, "gid", source, target),
+        )
 
 
 def read_settings(home: str) -> Settings:
@@ -116,19 +124,11 @@ def check_map(ranges: t.Sequence[IdRange], option: str) -> tuple[IdRange, ...]:
     return tuple(ordered)
 
 
-def _to_host(ranges: t.Sequence[IdRange], number: int, word: str) -> int:
+def _translated(ranges: t.Sequence[IdRange], number: int, word: str, source: int, target: int) -> int:
+    """Return the id for *number*; source, target: _CONTAINER or _HOST. Raises ValueError."""
     if not ranges or number == LEFT:
         return number
-    for first, host_first, size in ranges:
-        if first <= number < first + size:
-            return host_first + number - first
-    raise ValueError(f"container {word} {number} has no host {word} in the store's {word} map")
-
-
-def _to_container(ranges: t.Sequence[IdRange], number: int, word: str) -> int:
-    if not ranges or number == LEFT:
-        return number
-    for first, host_first, size in ranges:
-        if host_first <= number < host_first + size:
-            return first + number - host_first
-    raise ValueError(f"host {word} {number} has no container {word} in the store's {word} map")
+    for item in ranges:
+        if item[source] <= number < item[source] + item.size:
+            return item[target] + number - item[source]
+    raise ValueError(f"{_SIDES[source]} {word} {number} has no {_SIDES[target]} {word} in the store's {word} map")

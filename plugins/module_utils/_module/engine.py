@@ -72,8 +72,7 @@ def run_module(make_task: t.Callable[[dict[str, t.Any]], Task], **arguments: t.A
     try:
         if os.geteuid() != 0:
             raise NotPermitted("a store belongs to root", hint="run the task with become: true")
-        task = make_task(module.params)
-        result = _converge(module, task, Deadline(module.params["lock_timeout"]), done)
+        result = _converge(module, make_task, Deadline(module.params["lock_timeout"]), done)
     except Overlay2Error as error:
         _fail(module, error, done)
     except OSError as error:
@@ -96,8 +95,11 @@ def run_query(query: t.Callable[[dict[str, t.Any]], dict[str, t.Any]], **argumen
         module.exit_json(changed=False, **result)
 
 
-def _converge(module: AnsibleModule, task: Task, deadline: Deadline, done: list[str]) -> dict[str, t.Any]:
+def _converge(
+    module: AnsibleModule, make_task: t.Callable[[dict[str, t.Any]], Task], deadline: Deadline, done: list[str]
+) -> dict[str, t.Any]:
     while True:
+        task = make_task(module.params)  # anew: nothing is left of what an overtaken attempt has planned
         try:
             return _attempt(module, task, deadline, done)
         except Overtaken as other:

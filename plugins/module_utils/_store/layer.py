@@ -152,7 +152,7 @@ class Store:
 
     def unsealed_parents(self) -> tuple[str, ...]:
         """Return the ids of the layers that have children and no mark of that, sorted. Raises OSError."""
-        parents = {link_target(self.home, link) for link in self.children if LINK_NAME.fullmatch(link)}
+        parents = {self._leads_to(link) for link in self.children if LINK_NAME.fullmatch(link)}
         found = (id for id in parents if id in self.ids and not os.path.lexists(self.path(id, COMMITTED)))
         return tuple(sorted(found))
 
