@@ -90,6 +90,8 @@ class Staging:
             if try_lock(fd) and os.path.lexists(self.path):
                 return fd
             os.close(fd)  # a sweep came between, or somebody looked whether it is a leftover
+            with contextlib.suppress(OSError):
+                os.rmdir(self.path)
             self.path = os.path.join(self._all, os.urandom(8).hex())
 
 

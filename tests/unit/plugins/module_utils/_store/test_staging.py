@@ -150,6 +150,15 @@ def test_a_staging_directory_is_locked(home):
     room.close()
 
 
+def test_a_look_in_between_leaves_no_second_directory(home, monkeypatch):
+    looks = iter([False])
+    monkeypatch.setattr(staging, "try_lock", lambda fd: next(looks, True))  # somebody else has the first one's lock
+    room = staging.Staging(str(home))
+    assert os.listdir(home / ".staging") == [os.path.basename(room.path)]
+    room.close()
+    assert not os.path.lexists(home / ".staging")
+
+
 def test_deep_and_strange_trees_are_deleted_without_following_symlinks(home, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     (outside / "kept").write_text("")
