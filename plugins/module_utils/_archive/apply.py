@@ -23,6 +23,7 @@ from .walk import IS_DIRECTORY, children
 from .whiteouts import HIDES, METADATA_PREFIX, OPAQUE, WHITEOUT_PREFIX, is_whiteout, opaque_xattr, parse_marker
 from .xattr_ids import MapIds
 
+_DOT = ord(".")
 # What the kernel answers to a name that no honest archive has; all else is the host's doing.
 _ARCHIVES_FAULT = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)
 
@@ -86,7 +87,9 @@ def _no_umask() -> t.Iterator[None]:
 class _Applier:
     def __init__(self, root: Root, nodes: Nodes) -> None:
         self._root = root
+        self._known = root.known
         self._nodes = nodes
+        self._makers = nodes.makers
         # The paths this archive brought and those they lie in; None where nothing else was there to tell them from.
         self._brought: set[bytes] | None = {b""} if os.listdir(root.top.fd) else None
         self._root_marker: Entry | None = None
@@ -94,17 +97,19 @@ class _Applier:
     def apply(self, entry: Entry) -> None:
         """Do what *entry* says."""
         parent, _unused, name = entry.name.rpartition(b"/")
-        if not name or name in (b".", b".."):  # of a directory, or strange
+        is_marker = False
+        if not name or name[0] == _DOT:  # of a directory, a marker, or strange
             parent, _unused, name = clean(entry.name, entry).rpartition(b"/")
             if not name:
                 return  # owner and mode of the root are the store's affair, as in moby
-        place = self._root.known(parent) or self._place(parent, entry)
+            is_marker = name.startswith(WHITEOUT_PREFIX)
+        place = self._known(parent) or self._place(parent, entry)
         if not place:
             return
-        if name.startswith(WHITEOUT_PREFIX):
+        if is_marker:
             self._marker(entry, place, name)
             return
-        self._nodes.makers[entry.type](entry, place, name)
+        self._makers[entry.type](entry, place, name)
         if self._brought is not None:
             self._note(place.child(name))
 

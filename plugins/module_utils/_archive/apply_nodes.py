@@ -39,6 +39,7 @@ class Nodes:
     def __init__(self, reader: TarReader, root: Root, map_ids: MapIds | None) -> None:
         self._reader = reader
         self._root = root
+        self._ours = root.ours  # uid and gid
         self._map_ids = map_ids
         # By an entry's type: what makes it in a directory. They raise ArchiveRejected, NotSupported, OSError.
         self.makers: dict[bytes, t.Callable[[Entry, Directory, bytes], None]] = {
@@ -57,7 +58,7 @@ class Nodes:
         self._settle_node(entry._replace(type=CHAR, mode=0, xattrs={}), (entry.uid, entry.gid), place, name)
 
     def _file(self, entry: Entry, place: Directory, name: bytes) -> None:
-        _name, _type, mode, uid, gid, left, mtime, *_rest, xattrs = entry
+        _name, _type, mode, uid, gid, left, mtime, _link, _major, _minor, xattrs = entry
         try:
             fd = os.open(name, _NEW_FILE, mode & 0o777, dir_fd=place.fd)
         except FileExistsError:
@@ -70,10 +71,11 @@ class Nodes:
                 written = os.write(fd, piece)
                 if written < len(piece):
                     _write_rest(fd, memoryview(piece)[written:])
-            if not place.plain:
+            plain = place.plain
+            if not plain:
                 shed_acls(fd)
-            if not place.plain or xattrs or mode & _BEYOND_MKDIR or self._map_ids or (uid, gid) != self._root.ours:
-                self._settle(fd, entry, place.plain)
+            if not plain or xattrs or mode & _BEYOND_MKDIR or self._map_ids or (uid, gid) != self._ours:
+                self._settle(fd, entry, plain)
             os.utime(fd, ns=(mtime, mtime))
         finally:
             os.close(fd)
@@ -82,7 +84,7 @@ class Nodes:
         directory, is_new = self._root.make_directory(place, name, entry.mode)
         plain = is_new and place.plain
         self._settle(directory.fd, entry, plain)
-        if not plain or entry.xattrs or entry.mode & stat.S_ISGID or self._owner(entry) != self._root.ours:
+        if not plain or entry.xattrs or entry.mode & stat.S_ISGID or self._owner(entry) != self._ours:
             directory.plain = self._root.is_plain(directory.fd)
         self._root.remember(entry.name.rstrip(b"/"), directory)
         self._root.set_time(directory, entry.mtime_ns)
@@ -94,7 +96,7 @@ class Nodes:
         capabilities away; the mode last, as an ACL changes it.
         """
         owner = self._owner(entry)
-        if owner != self._root.ours or not plain:
+        if owner != self._ours or not plain:
             os.fchown(fd, *owner)
         if entry.xattrs:
             self._set_xattrs(fd, entry)
@@ -117,7 +119,7 @@ class Nodes:
 
     def _settle_node(self, entry: Entry, owner: Owner, place: Directory, name: bytes) -> None:
         """As `_settle`, for what cannot be opened; and give it its time."""
-        if owner != self._root.ours or not place.plain:
+        if owner != self._ours or not place.plain:
             os.chown(name, *owner, dir_fd=place.fd, follow_symlinks=False)
         if entry.type != SYMLINK:
             path = below(place.fd, name)

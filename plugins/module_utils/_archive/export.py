@@ -14,7 +14,7 @@ import stat
 import typing as t
 
 from .._errors import LayerInUse, StoreCorrupt, printable
-from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, END, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry
+from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, END, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry, new_entry
 from .tar_writer import header
 from .walk import (
     IS_DIRECTORY,
@@ -125,10 +125,10 @@ class Exporter:
             st = os.fstat(fd)
             if not stat.S_ISREG(st.st_mode):
                 raise changed_meanwhile(path, "was replaced")
-            entry = self._linked(self._entry(path, st, fd)[0], st)
-            self.put(entry)
-            if entry.size:
-                self._stream.put_body(fd, entry.size, path)
+            entry, _unused = self._entry(path, st, fd)
+            if st.st_nlink > 1:
+                entry = self._linked(entry, st)
+            self._stream.put_file(header(entry), fd, entry.size, path)
         finally:
             os.close(fd)
 
@@ -151,14 +151,15 @@ class Exporter:
     def _entry(self, path: bytes, st: os.stat_result, node: int | bytes) -> tuple[Entry, list[str]]:
         """Return the entry as its inode tells it, and the names of the xattrs at *node*, an fd or a path."""
         names = list_xattrs(node)
-        mode = st.st_mode
+        mode, uid, gid = st.st_mode, st.st_uid, st.st_gid
         xattrs = NO_XATTRS
         if names:
             check_self_contained(names, path, stat.S_ISDIR(mode), self._userxattr)
         try:
             if names:
                 xattrs = xattrs_to_export(names, node, path, self._xattrs, self._map_ids)
-            uid, gid = self._owner(path, st)
+            if self._map_ids and not path.rpartition(b"/")[2].startswith(WHITEOUT_PREFIX):
+                uid, gid = self._map_ids(uid, gid)
         except ValueError as error:
             raise StoreCorrupt(
                 f"{printable(path)} has an owner, or an ACL with one, that no container can see: {error}",
@@ -168,12 +169,8 @@ class Exporter:
         kind = _TYPES[stat.S_IFMT(mode)]
         tar_path = path + b"/" if kind == DIRECTORY else path
         size = st.st_size if kind == REGULAR else 0
-        return Entry(tar_path, kind, stat.S_IMODE(mode), uid, gid, size, st.st_mtime_ns, xattrs=xattrs), names
-
-    def _owner(self, path: bytes, st: os.stat_result) -> tuple[int, int]:
-        if not self._map_ids or path.rpartition(b"/")[2].startswith(WHITEOUT_PREFIX):
-            return st.st_uid, st.st_gid
-        return self._map_ids(st.st_uid, st.st_gid)
+        fields = (tar_path, kind, mode & 0o7777, uid, gid, size, st.st_mtime_ns, b"", 0, 0, xattrs)
+        return new_entry(Entry, fields), names
 
     def _linked(self, entry: Entry, st: os.stat_result) -> Entry:
         """Return *entry* as a hard link if its inode came by under another name before."""
@@ -203,8 +200,25 @@ class _Stream:
         self._buffer[self._used : end] = blocks
         self._used = end
 
-    def put_body(self, fd: int, size: int, path: bytes) -> None:
-        """Add *size* bytes from *fd*, padded to blocks. Raises LayerInUse if the file does not end exactly there."""
+    def put_file(self, head: bytes, fd: int, size: int, path: bytes) -> None:
+        """Add header blocks and *size* bytes from *fd*, padded. Raises LayerInUse if the file does not end there."""
+        start = self._used + len(head)
+        end = start + size
+        if end + BLOCK > BUFFER or not size:
+            self.put(head)
+            if size:
+                self._put_body(fd, size, path)
+            return
+        # All that is left to do for a small file, in as few steps as can be.
+        buffer = self._buffer
+        buffer[self._used : start] = head
+        got = _read_into(buffer[start : end + 1], fd, path)  # one byte more would come if it had grown
+        if got != size:
+            raise changed_meanwhile(path, "grew" if got > size else "shrank")
+        self._used = end + -size % BLOCK
+        buffer[end : self._used] = bytes(self._used - end)
+
+    def _put_body(self, fd: int, size: int, path: bytes) -> None:
         if size >= BUFFER - self._used:
             self.flush()  # so that one read gets all of a small file, and by coming back short proves its end
         left = size

@@ -17,7 +17,7 @@ import zlib
 
 from .._errors import ArchiveRejected, printable
 from .pax import MAX_SIZE, Records, amended, check_owner, check_time, parse_records
-from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SYMLINK, Entry
+from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry, new_entry
 
 CHUNK = 256 * 1024  # bytes asked for at once
 LIMIT = 1 << 20  # bytes of an extended header, as in Go; the kernel's longest xattr has 64 KiB
@@ -27,8 +27,9 @@ Read = t.Callable[[int], bytes]
 
 # name, (mode, uid, gid), size, mtime, checksum, type, linkname, magic with version, (major, minor), prefix
 _HEADER = struct.Struct("100s 24s 12s 12s 8s c 100s 8s 64x 16s 155s 12x")
-_START = struct.Struct("100s 24s 12s 12s 8s c")
+_START = struct.Struct("100s 24s 12s 12s 8s c").unpack_from
 _PREFIX_AT = 345
+_adler32 = zlib.adler32
 _ZEROS = bytes(BLOCK)
 _POSIX, _GNU = b"ustar\0", b"ustar  \0"
 _STAR_TRAILER = b"tar\0"  # ends star's header, whose prefix is shorter
@@ -81,14 +82,15 @@ class TarReader:
                     return
             else:
                 self._at = start + BLOCK
-            name, owner, size_field, mtime, checksum, kind = _START.unpack_from(block)
-            if zlib.adler32(block) & 0xFFFF != _expected(checksum) and not _adds_up(block, checksum):
+            name, owner, size_field, mtime, checksum, kind = _START(block)
+            if _adler32(block) & 0xFFFF != _expected(checksum) and not _adds_up(block, checksum):
                 raise self._broken("what follows is no header: its checksum is wrong")
             name = name.partition(b"\0")[0]  # _text, without the call: most of what is done is done once an entry
             try:
                 if kind == REGULAR and not block[_PREFIX_AT] and not self._extended:  # nearly all are
-                    mode, uid, gid = _owner(owner)
-                    entry = Entry(name, kind, mode, uid, gid, _number(size_field), _nanoseconds(mtime))
+                    size = _number(size_field)
+                    values = (name, kind, *_owner(owner), size, _nanoseconds(mtime), b"", 0, 0, NO_XATTRS)
+                    entry = new_entry(Entry, values)
                 elif kind in _EXTENDED:
                     self._padding = 0
                     self._last = name
@@ -98,7 +100,7 @@ class TarReader:
                     fields = _HEADER.unpack(block)
                     name = self._name(name, block, fields)
                     entry = self._entry(name, fields)
-                size = entry.size
+                    size = entry.size
                 if not 0 <= size <= MAX_SIZE:
                     raise ValueError(f"its size {size} is negative or absurd")
             except ValueError as error:

@@ -23,14 +23,15 @@ PREFIX_SIZE = 155
 MAX_ID = 0o7777777  # what seven octal digits hold
 MAX_NUMBER = 0o77777777777  # what eleven octal digits hold: 8 GiB - 1, and a time in 2242
 
-# name, (mode, uid, gid), size, mtime, checksum (spaces while it is summed), type, linkname,
-# magic with version and empty user and group names, (major, minor), prefix
-_BLOCK = struct.Struct("100s 24s 12s 12s 8s c 100s 72s 16s 155s 12x")
+_MAX_TIME = (MAX_NUMBER + 1) * 10**9 - 1  # ns: with it, the seconds are MAX_NUMBER
+
+# After the checksum: type, linkname, magic with version and empty user and group names, (major, minor), prefix.
+_TAIL = struct.Struct("c 100s 72s 16s 155s 12x")
 _MAGIC = b"ustar\x0000"
-_BLANK = b" " * 8
-_CHECKSUM_AT = 148
-_NON_ASCII = bytes(range(128, 256)) + b"\0"
 _NO_DEVICE = b"0000000\x000000000\0"
+_PAX = b"x"
+_BLANKS = 8 * ord(" ")  # the sum of the checksum's own bytes, while it is made
+_NON_ASCII = bytes(range(128, 256)) + b"\0"
 
 
 def header(entry: Entry) -> bytes:
@@ -38,14 +39,29 @@ def header(entry: Entry) -> bytes:
 
     mtime is floored to seconds, as moby does before it writes. A name that is not UTF-8 stands raw in its PAX record.
     """
-    records = _records(entry)
-    if not records:
+    if _is_plain(entry):
         return _block(entry, entry.name, entry.linkname)
+    records = _records(entry)
     if len(records) == 1 and b"path" in records:
         split = _split(entry.name)
         if split:
             return _block(entry, split[1], entry.linkname, split[0])
     return _extended(entry.name, records) + _block(entry, _stub(entry.name), _stub(entry.linkname))
+
+
+def _is_plain(entry: Entry) -> bool:
+    """Tell whether one block can hold all there is to say; so it is with nearly every entry."""
+    name, _type, _mode, uid, gid, size, mtime_ns, linkname, _major, _minor, xattrs = entry
+    return (
+        len(name) <= NAME_SIZE
+        and name.isascii()
+        and not xattrs
+        and (not linkname or (len(linkname) <= NAME_SIZE and linkname.isascii()))
+        and uid <= MAX_ID
+        and gid <= MAX_ID
+        and size <= MAX_NUMBER
+        and 0 <= mtime_ns <= _MAX_TIME
+    )
 
 
 def _records(entry: Entry) -> dict[bytes, bytes]:
@@ -61,9 +77,8 @@ def _records(entry: Entry) -> dict[bytes, bytes]:
         records[b"gid"] = b"%d" % entry.gid
     if entry.size > MAX_NUMBER:
         records[b"size"] = b"%d" % entry.size
-    mtime = entry.mtime_ns // 10**9
-    if not 0 <= mtime <= MAX_NUMBER:
-        records[b"mtime"] = b"%d" % mtime
+    if not 0 <= entry.mtime_ns <= _MAX_TIME:
+        records[b"mtime"] = b"%d" % (entry.mtime_ns // 10**9)
     return records
 
 
@@ -92,9 +107,7 @@ def _extended(name: bytes, records: t.Mapping[bytes, bytes]) -> bytes:
     body = b"".join(_record(key, records[key]) for key in sorted(records))
     parent, base = posixpath.split(name)
     title = posixpath.join(parent, b"PaxHeaders.0", base).translate(None, _NON_ASCII)[:NAME_SIZE].rstrip(b"/")
-    head = _sealed(
-        _BLOCK.pack(title, _owner(0, 0, 0), b"%011o" % len(body), b"%011o" % 0, _BLANK, b"x", b"", _MAGIC, b"", b"")
-    )
+    head = _sealed(title, _owner(0, 0, 0), len(body), _time(0), _PAX)
     return head + body + bytes(-len(body) % BLOCK)
 
 
@@ -108,21 +121,13 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 def _block(entry: Entry, name: bytes, linkname: bytes, prefix: bytes = b"") -> bytes:
     """Return the ustar block. A number that does not fit is 0 here: its PAX record has it."""
-    mtime = entry.mtime_ns // 10**9
-    return _sealed(
-        _BLOCK.pack(
-            name,
-            _owner(entry.mode, entry.uid, entry.gid),
-            b"%011o" % (entry.size if entry.size <= MAX_NUMBER else 0),
-            b"%011o" % (mtime if 0 <= mtime <= MAX_NUMBER else 0),
-            _BLANK,
-            entry.type,
-            linkname,
-            _MAGIC,
-            b"%07o\0%07o" % (entry.major, entry.minor) if entry.major or entry.minor else _NO_DEVICE,
-            prefix,
-        )
-    )
+    _name, kind, mode, uid, gid, size, mtime_ns, _link, major, minor, _xattrs = entry
+    tail = b""
+    if linkname or prefix or major or minor:
+        device = b"%07o\0%07o" % (major, minor) if major or minor else _NO_DEVICE
+        tail = _TAIL.pack(kind, linkname, _MAGIC, device, prefix)
+    time = _time(mtime_ns // 10**9)
+    return _sealed(name, _owner(mode, uid, gid), size if size <= MAX_NUMBER else 0, time, kind, tail)
 
 
 @functools.lru_cache(maxsize=256)  # a layer has few owners and modes
@@ -130,7 +135,25 @@ def _owner(mode: int, uid: int, gid: int) -> bytes:
     return b"%07o\0%07o\0%07o\0" % (mode, uid if uid <= MAX_ID else 0, gid if gid <= MAX_ID else 0)
 
 
-def _sealed(block: bytes) -> bytes:
-    """Put the checksum in. adler32's low half is 1 + the sum of the bytes: ASCII cannot reach its modulus 65521."""
-    total = (zlib.adler32(block) & 0xFFFF) - 1
-    return b"%s%06o\0%s" % (block[:_CHECKSUM_AT], total, block[_CHECKSUM_AT + 7 :])
+@functools.lru_cache(maxsize=256)  # neighbours often have the same
+def _time(seconds: int) -> bytes:
+    return b"%011o\0" % (seconds if 0 <= seconds <= MAX_NUMBER else 0)
+
+
+@functools.lru_cache(maxsize=16)
+def _plain_tail(kind: bytes) -> tuple[bytes, int]:
+    """Return what follows the checksum of an entry without linkname, device and prefix, and the sum of it."""
+    tail = _TAIL.pack(kind, b"", _MAGIC, b"" if kind == _PAX else _NO_DEVICE, b"")
+    return tail, _sum(tail)
+
+
+def _sealed(name: bytes, owner: bytes, size: int, time: bytes, kind: bytes, tail: bytes = b"") -> bytes:
+    """Return a block of these fields with its checksum. tail: what follows that; b"" for a plain one."""
+    start = b"%b%b%011o\0%b" % (name.ljust(NAME_SIZE, b"\0"), owner, size, time)
+    tail, total = (tail, _sum(tail)) if tail else _plain_tail(kind)
+    return b"%b%06o\0 %b" % (start, _sum(start) + _BLANKS + total, tail)
+
+
+def _sum(part: bytes) -> int:
+    """Return the sum of the bytes of ASCII text: adler32's low half is 1 more, as it cannot reach its modulus 65521."""
+    return (zlib.adler32(part) & 0xFFFF) - 1

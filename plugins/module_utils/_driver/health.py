@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
@@ -181,15 +182,23 @@ class _Examination:
                 yield self._found(
                     "dangling_link", link, f"{LINKS}/{link}", f"{LINKS}/{link} leads to no layer", _UNLINK
                 )
-        for id in ("", *self.layers):
-            for path in staging.leftovers(os.path.join(self.home, id)):
-                name = os.path.basename(path)
-                message = f"a killed run has left {printable(path)}"
-                yield self._found("staging_leftover", id or name, path, message, _SWEEP_STAGED)
+        yield from self._leftovers("")
+        yield from self._of_each(self._leftovers)
         for id in self.layers:
             if holders.is_dead(self.home, id):
                 message = f"the holders of layer {id} are of another boot, or unreadable"
                 yield self._found("dead_holder", id, f"{id}/{HOLDERS}", message, _DEAD)
+
+    def _leftovers(self, id: str) -> t.Iterator[Finding]:
+        for path in staging.leftovers(os.path.join(self.home, id)):
+            message = f"a killed run has left {printable(path)}"
+            yield self._found("staging_leftover", id or os.path.basename(path), path, message, _SWEEP_STAGED)
+
+    def _of_each(self, look: t.Callable[[str], t.Iterator[Finding]]) -> t.Iterator[Finding]:
+        """Yield what *look* finds in each layer. One that another run has just removed has nothing."""
+        for id in self.layers:
+            with contextlib.suppress(FileNotFoundError):
+                yield from look(id)
 
     def _of_access(self) -> t.Iterator[Finding]:
         for name, wanted in (("", HOME_MODE), (LINKS, LINKS_MODE)):
@@ -199,12 +208,14 @@ class _Examination:
                 message = f"{printable(path)} has mode {mode:04o}: others can run, or change, what lies in layers"
                 hint = "strata.overlay2.overlay2_init corrects it"
                 yield self._found("loose_mode", name or os.path.basename(self.home), name, message, hint)
-        for id in self.layers:
-            mode = stat.S_IMODE(os.lstat(f"{self.home}/{id}").st_mode)
-            if mode & ~LAYER_MODE:
-                message = f"layer {id} has mode {mode:04o}: who can enter the store can run, or change, what lies in it"
-                hint = f"chmod {LAYER_MODE:04o} {printable(self.home)}/{id}"
-                yield self._found("loose_mode", id, id, message, hint)
+        yield from self._of_each(self._loose_layer)
+
+    def _loose_layer(self, id: str) -> t.Iterator[Finding]:
+        mode = stat.S_IMODE(os.lstat(f"{self.home}/{id}").st_mode)
+        if mode & ~LAYER_MODE:
+            message = f"layer {id} has mode {mode:04o}: who can enter the store can run, or change, what lies in it"
+            hint = f"chmod {LAYER_MODE:04o} {printable(self.home)}/{id}"
+            yield self._found("loose_mode", id, id, message, hint)
 
     def _of_layers(self) -> t.Iterator[Finding]:
         parents = {layer.lowers[0] for layer in self.layers.values() if layer.lowers}
