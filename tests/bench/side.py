@@ -13,6 +13,7 @@ hash FILE                   what only the digest of a file costs
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -58,5 +59,6 @@ def hash(path: str) -> str:
 
 
 if __name__ == "__main__":
+    gc.disable()  # as the modules do
     operations = {f.__name__: f for f in (apply, export, inspect, compare, remove, hash)}
     print(operations[sys.argv[1]](*sys.argv[2:]))

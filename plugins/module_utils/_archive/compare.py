@@ -14,7 +14,7 @@ import os
 import stat
 import typing as t
 
-from .walk import IS_DIRECTORY, Trail, children, entered, get_xattr, list_xattrs, lstat
+from .walk import Trail, children, entered, get_xattr, list_xattrs, lstat
 from .xattr_ids import CAPABILITY
 
 ADDED = "added"
@@ -22,6 +22,7 @@ MODIFIED = "modified"
 DELETED = "deleted"
 
 _CAPABILITY = os.fsdecode(CAPABILITY)
+_BATCH = 1024  # names looked at together: few enough for little memory, enough to change directories seldom
 
 
 class Change(t.NamedTuple):
@@ -93,23 +94,49 @@ def _own_directory_kept() -> t.Iterator[None]:
         os.close(here)
 
 
-def _capability_in(directory: int, name: bytes) -> bytes:
-    """Return the file capability of *name* in *directory*, which becomes the working directory. Raises OSError."""
+def _capabilities(directory: int, names: t.Iterable[bytes]) -> dict[bytes, bytes]:
+    """Return which of *names* in *directory* have a file capability, and which. Raises OSError.
+
+    The directory becomes the working directory.
+    """
     os.fchdir(directory)
-    return capability(name) if _CAPABILITY in list_xattrs(name) else b""  # most have none, and an exception costs more
+    # Most have none: a list without it costs less than an exception.
+    return {name: capability(name) for name in names if _CAPABILITY in list_xattrs(name)}
+
+
+def _stats(directory: int, names: t.Iterable[bytes]) -> dict[bytes, os.stat_result]:
+    """Return what *names* in *directory* are, those that are there. Raises OSError."""
+    found = {}
+    for name in names:
+        try:
+            st = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        found[name] = st
+    return found
+
+
+def _is_one_inode(old: os.stat_result, new: os.stat_result) -> bool:
+    """Tell whether both are a layer's same inode, unchanged: so a mount shows it, under its own device number.
+
+    Whatever changes an inode changes its ctime, which nobody can set.
+    """
+    return old.st_ino == new.st_ino and old.st_ctime_ns == new.st_ctime_ns
 
 
 class _Level:
     """A directory that both trails are in, or only ours if the old tree has none of that name.
 
-    rest:     what lies in it and is still to be compared, in no order that matters.
+    has_old:  the old tree has it too.
+    rest:     the directories in it that are still to be entered, in no order that matters: name, whether the old tree
+              has a directory of that name, and whether it is in the list of changes.
     recorded: it is in the list of changes.
     """
 
-    def __init__(self, path: bytes, has_old: bool, rest: list[tuple[bytes, int]], recorded: bool) -> None:
+    def __init__(self, path: bytes, has_old: bool, recorded: bool) -> None:
         self.path = path
         self.has_old = has_old
-        self.rest = rest
+        self.rest: list[tuple[bytes, bool, bool]] = []
         self.recorded = recorded
 
 
@@ -124,12 +151,11 @@ class _Comparison:
 
     def run(self) -> None:
         """Compare all. A loop, not a recursion: trees may be deeper than Python's stack."""
-        self._enter(b"", self._old is not None, True)
+        self._compare(b"", self._old, True)
         while self._levels:
             level = self._levels[-1]
             if level.rest:
-                name, kind = level.rest.pop()
-                self._visit(level, name, kind)
+                self._enter(level, *level.rest.pop())
                 continue
             self._levels.pop()
             if self._levels:
@@ -137,40 +163,42 @@ class _Comparison:
                 if level.has_old and self._old:
                     self._old.up()
 
-    def _enter(self, path: bytes, has_old: bool, recorded: bool) -> None:
-        """Begin with the directory the trails are in; what only the old one has is deleted."""
-        found = children(self._new.fd)
-        self._levels.append(_Level(path, has_old, found, recorded))
-        if has_old and self._old:
-            names = {name for name, _kind in found}
-            for name, _kind in children(self._old.fd):
-                if name not in names:
-                    self._record(DELETED, path + b"/" + name)
-
-    def _visit(self, level: _Level, name: bytes, kind: int) -> None:
+    def _enter(self, level: _Level, name: bytes, has_old: bool, recorded: bool) -> None:
         path = level.path + b"/" + name
-        fd = self._new.fd
-        st = lstat(name, path, fd)
-        before = self._before(level, name)
-        changed = before is None or differs(before, st) or self._capability_differs(name)
-        if changed:
-            self._record(MODIFIED if before else ADDED, path, st)
-        if kind == IS_DIRECTORY:
-            entered(self._new, name, path)
-            if old := self._old if before and stat.S_ISDIR(before.st_mode) else None:
-                entered(old, name, path)
-            self._enter(path, old is not None, changed)
+        entered(self._new, name, path)
+        old = self._old if has_old else None
+        if old:
+            entered(old, name, path)
+        self._compare(path, old, recorded)
 
-    def _before(self, level: _Level, name: bytes) -> os.stat_result | None:
-        if not level.has_old or self._old is None:
-            return None
-        try:
-            return os.stat(name, dir_fd=self._old.fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
+    def _compare(self, path: bytes, old: Trail | None, recorded: bool) -> None:
+        """Compare what lies in the directory the trails are in; *path* leads there, "" to the root."""
+        level = _Level(path, old is not None, recorded)
+        self._levels.append(level)
+        names = [name for name, _kind in children(self._new.fd)]
+        if old:
+            there = set(names)
+            for name, _kind in children(old.fd):
+                if name not in there:
+                    self._record(DELETED, path + b"/" + name)
+        for start in range(0, len(names), _BATCH):
+            self._compare_some(level, names[start : start + _BATCH], old)
 
-    def _capability_differs(self, name: bytes) -> bool:
-        return self._old is not None and _capability_in(self._new.fd, name) != _capability_in(self._old.fd, name)
+    def _compare_some(self, level: _Level, names: list[bytes], old: Trail | None) -> None:
+        """Compare these *names* of the directory *level*."""
+        found = {name: lstat(name, level.path + b"/" + name, self._new.fd) for name in names}
+        before = _stats(old.fd, names) if old else {}
+        changed = {name for name, st in found.items() if name not in before or differs(before[name], st)}
+        if old:
+            same = [name for name in names if name not in changed and not _is_one_inode(before[name], found[name])]
+            ours, theirs = _capabilities(self._new.fd, same), _capabilities(old.fd, same)
+            changed.update(name for name in same if ours.get(name) != theirs.get(name))
+        for name, st in found.items():
+            if name in changed:
+                self._record(MODIFIED if name in before else ADDED, level.path + b"/" + name, st)
+            if stat.S_ISDIR(st.st_mode):
+                has_old = name in before and stat.S_ISDIR(before[name].st_mode)
+                level.rest.append((name, has_old, name in changed))
 
     def _record(self, kind: str, path: bytes, st: os.stat_result | None = None) -> None:
         """Add a change; with it the directories it lies in have changed."""
