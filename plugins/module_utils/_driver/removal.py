@@ -11,6 +11,7 @@ import typing as t
 
 from .._errors import LayerInUse, printable
 from .._linux import mount
+from .._store.last_use import note_use
 from .._store.layout import MERGED
 from . import holders
 from .run import Run
@@ -28,6 +29,7 @@ class DropHolders(Action):
 
     def commit(self, run: Run) -> None:
         holders.write(run.home, self.layer.id, ())
+        note_use(run.home, self.layer.id, self.layer.lowers)
 
 
 class DetachMount(Action):
