@@ -14,6 +14,7 @@ from .._errors import printable
 from .._linux.quiet import open_quietly
 from .._linux.sync import syncfs
 from .._store import staging
+from .._store.foreign import managed_by
 from .._store.layer import Store
 from .._store.lock import Deadline, layer_not_found
 
@@ -131,5 +132,7 @@ class Run:
     def _mend(self) -> None:
         """Do what killed runs had still to do beside deleting: their names in l/, and the marks of new parents."""
         staging.unlink_leftovers(self.home, self._leftovers)
+        if managed_by(self.home):  # its marks are its own business
+            return
         for layer_id in self._store.unsealed_parents():
             staging.seal_layer(self.home, layer_id)

@@ -12,7 +12,7 @@ import typing as t
 
 from .._linux.quiet import open_quietly
 
-_BLOCK = 512  # bytes: the unit of st_blocks
+BLOCK = 512  # bytes: the unit of st_blocks
 
 
 class Usage(t.NamedTuple):
@@ -23,12 +23,44 @@ class Usage(t.NamedTuple):
     inodes: int
 
 
+class Linked(t.NamedTuple):
+    """A file with more than one name. names: those that were found; links: all it has. bytes: blocks allocated."""
+
+    names: int
+    links: int
+    bytes: int
+
+
+class Tree(t.NamedTuple):
+    """What goes with a directory: bytes are freed then, in blocks; *linked*, by inode number, has names elsewhere."""
+
+    bytes: int
+    inodes: int
+    linked: t.Mapping[int, Linked]
+
+
+def tree_of(directory: str) -> Tree:
+    """Return what *directory* and all below it take, told apart from what will stay by a name elsewhere.
+
+    raises: as usage_of.
+    """
+    count = _count(directory)
+    linked = {inode: file for inode, file in count.linked.items() if file.names < file.links}
+    inside = count.blocks * BLOCK - sum(file.bytes for file in linked.values())
+    return Tree(inside, count.inodes, linked)
+
+
 def usage_of(directory: str) -> Usage:
     """Return what *directory* and all below it take, without what is mounted there.
 
     Only one directory is open at a time, however deep the tree is. What vanishes meanwhile is left out.
     raises: OSError; ESTALE where a directory was moved while we were in it.
     """
+    count = _count(directory)
+    return Usage(count.blocks * BLOCK, count.size, count.inodes)
+
+
+def _count(directory: str) -> _Count:
     fd = open_quietly(directory, os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         top = os.fstat(fd)
@@ -52,20 +84,20 @@ def usage_of(directory: str) -> Usage:
                 fd = above
                 if not os.path.samestat(os.fstat(fd), way[-1][0]):
                     raise OSError(errno.ESTALE, "a directory was moved while it was read", directory)
-        return Usage(count.blocks * _BLOCK, count.size, count.inodes)
+        return count
     finally:
         os.close(fd)
 
 
 class _Count:
-    """The sums so far."""
+    """The sums so far. linked: files with several names, by inode number."""
 
     def __init__(self, top: os.stat_result) -> None:
         self.blocks = top.st_blocks
         self.size = 0
         self.inodes = 1
         self._device = top.st_dev
-        self._linked: set[int] = set()
+        self.linked: dict[int, Linked] = {}
 
     def add(self, fd: int) -> list[str]:
         """Add what lies in the directory *fd*, and return the names of the directories there."""
@@ -88,7 +120,7 @@ class _Count:
     def _is_new(self, found: os.stat_result) -> bool:
         if stat.S_ISDIR(found.st_mode) or found.st_nlink == 1:
             return True
-        if found.st_ino in self._linked:
-            return False
-        self._linked.add(found.st_ino)
-        return True
+        known = self.linked.get(found.st_ino)
+        names = known.names + 1 if known else 1
+        self.linked[found.st_ino] = Linked(names, found.st_nlink, found.st_blocks * BLOCK)
+        return known is None
