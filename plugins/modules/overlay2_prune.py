@@ -153,12 +153,12 @@ layers:
       sample: held by ansible
     bytes_exclusive:
       description:
-        - Blocks that are freed if it goes, after those that stand before it if it does; a file with several names
-          counts once, where its last name goes.
+        - What is freed if it goes, after those that stand before it if it does, in blocks, and on XFS inodes; a file
+          with several names counts once, where its last name goes.
         - V(0) for a layer that others are built on which stay.
       type: int
     bytes_shared:
-      description: Blocks of it that stay, since layers need them that stay, by being built on it or by hard links.
+      description: What stays of it even so, since layers need it that stay, by being built on it or by hard links.
       type: int
     inodes:
       description: Files and directories in its directory.
@@ -198,7 +198,7 @@ litter:
       description: Where it was found.
       type: str
     bytes:
-      description: Blocks that are freed when it is swept.
+      description: What is freed when it is swept.
       type: int
 error:
   description: Stable code of a failure, as in the collection's C(docs/errors.md).

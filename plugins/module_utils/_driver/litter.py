@@ -16,7 +16,7 @@ from .state import Action
 
 
 class Litter(t.NamedTuple):
-    """code, subject: as in the findings of ``health``. path: from home. bytes: blocks freed when it is swept.
+    """code, subject: as in the findings of ``health``. path: from home. bytes: freed when it is swept.
 
     layer: the layer that it lies in, "" for none.
     """

@@ -25,7 +25,7 @@ from .look import users_of
 from .observe import Observer
 from .prune_state import Found, PruneState
 from .state import LayerState
-from .usage import BLOCK, Tree, tree_of
+from .usage import BLOCK, Tree, inode_bytes, tree_of
 
 _LINK_NAME = re.compile(rb"\b[A-Z2-7]{26}\b")
 _ATTEMPTS = 5  # to read a tree that is being changed
@@ -40,6 +40,7 @@ class Sizes:
 
     def __init__(self, home: str) -> None:
         self._home = home
+        self._per_inode = inode_bytes(home) if os.path.isdir(home) else 0
         self._known: dict[str, tuple[t.Any, Tree]] = {}
 
     def measure(self) -> None:
@@ -65,7 +66,7 @@ class Sizes:
         """Return what a directory takes, as it was found before if the stamp is the same. Raises OSError."""
         known = self._known.get(path)
         if known is None or known[0] != stamp:
-            known = self._known[path] = (stamp, _tree_of(path))
+            known = self._known[path] = (stamp, _tree_of(path, self._per_inode))
         return known[1]
 
 
@@ -133,11 +134,11 @@ def _litter_bytes(home: str, found: Litter, sizes: Sizes) -> int:
         return 0
 
 
-def _tree_of(path: str) -> Tree:
+def _tree_of(path: str, per_inode: int) -> Tree:
     """Return what a directory takes, where somebody may be at work. Raises OSError."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return tree_of(path)
+            return tree_of(path, per_inode)
         except OSError as error:
             if error.errno != errno.ESTALE or attempt == _ATTEMPTS:
                 raise

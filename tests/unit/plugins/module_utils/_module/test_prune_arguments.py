@@ -46,8 +46,3 @@ def test_no_room(text):
     with pytest.raises(InvalidInput, match="invalid until_free") as error:
         parse_room(text, "until_free")
     assert error.value.hint == 'write it as "20G" or "15%"'
-
-
-def test_a_share_is_one_of_the_size():
-    assert Room(15, percent=True).of(2000) == 300
-    assert Room(15).of(2000) == 15
