@@ -15,7 +15,8 @@ description:
   - In check mode the plan is returned; the run does exactly that.
   - A layer goes only if every option that is given lets it. Without any of O(keep_last), O(match), O(unused_for),
     O(older_than), O(until_free) and O(orphans_only) no layer goes.
-  - Mounted, held and busy layers always stay, and so do damaged ones, and all that lies below a layer that stays.
+  - Mounted, held and busy layers always stay, and so do damaged ones, and all that lies below a layer that stays. While
+    there is a layer of which it cannot be told what it is built on, no layer goes.
   - Litter is always swept, which is what killed runs left, names in C(l/) that lead nowhere, and holders of another
     boot. A name that leads nowhere stays if a layer needs it, since that is damage.
   - A layer is used when it is made, filled, mounted, held or let go, and when a layer built on it is made, mounted or

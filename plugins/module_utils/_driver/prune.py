@@ -64,8 +64,14 @@ class _Chooser:
                 self._above.setdefault(lower, []).append(id)
         self.may_sweep = have.engine is None or (wanted.remove_foreign and have.error is None)
         newest = _newest(have, wanted.keep_last or 0)
+        lost = next((id for id, found in sorted(have.found.items()) if found.lost and not found.orphan), "")
+        may_be_needed = f"layer {lost} is damaged, and may be built on it" if lost else ""
         self.reasons = {
-            id: (_in_use(found, have, wanted, id in working) or _spared(found, have, wanted, id in newest))
+            id: (
+                _in_use(found, have, wanted, id in working)
+                or may_be_needed
+                or _spared(found, have, wanted, id in newest)
+            )
             for id, found in have.found.items()
         }
         chosen = self._choose()

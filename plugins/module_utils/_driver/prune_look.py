@@ -28,6 +28,7 @@ from .state import LayerState
 from .usage import BLOCK, Tree, inode_bytes, tree_of
 
 _LINK_NAME = re.compile(rb"\b[A-Z2-7]{26}\b")
+_LOWER_FILE = re.compile(rb"l/[A-Z2-7]{26}(?::l/[A-Z2-7]{26})*")
 _ATTEMPTS = 5  # to read a tree that is being changed
 
 
@@ -94,6 +95,7 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
                 users.get(id, ""),
                 known.needed.get(id, ""),
                 id in known.orphans,
+                lost=id in damage and not _tells_lowers(home, id),
             )
             for id, layer in layers.items()
         },
@@ -175,6 +177,16 @@ def _remains(observer: Observer, id: str) -> LayerState | None:
         mounted = observer.mount(id) is not None
         return LayerState(id, None, lowers, mounted=mounted, holders=holders.read(home, id))
     return layer and layer._replace(lowers=lowers)
+
+
+def _tells_lowers(home: str, id: str) -> bool:
+    """Tell whether a layer's lower file, if there is one, is whole, wherever its names lead."""
+    try:
+        return _LOWER_FILE.fullmatch(read_quietly(f"{home}/{id}/{LOWER}")) is not None
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def _lower_names(home: str, id: str) -> list[str]:

@@ -58,7 +58,7 @@ class Found(t.NamedTuple):
     """A layer as it was found.
 
     tree:    what its directory takes.
-    damage:  what is wrong with it; its lowers are then those that can be told.
+    damage:  what is wrong with it; its lowers are then those that can be told, and with *lost* there may be others.
     users:   who has it busy, in words.
     needed:  why another engine needs it. orphan: it is such an engine's, and nothing needs it.
     """
@@ -70,6 +70,7 @@ class Found(t.NamedTuple):
     users: str = ""
     needed: str = ""
     orphan: bool = False
+    lost: bool = False
 
 
 class PruneState(t.NamedTuple):

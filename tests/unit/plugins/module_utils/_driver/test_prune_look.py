@@ -120,6 +120,7 @@ def test_of_a_damaged_layer_is_told_what_its_lower_file_still_says(home, layers)
     assert have.found["app"].layer.lowers == ("far",) and "malformed" in have.found["app"].damage
     assert have.found["near"].layer.lowers == ("far",) and "format 99" in have.found["near"].damage
     assert have.found["far"].damage == ""
+    assert [id for id, found in have.found.items() if found.lost] == ["app"]
 
 
 def test_what_is_still_to_be_deleted(home):

@@ -222,7 +222,6 @@ def test_a_layer_that_another_run_works_on_is_passed_by(home):
         lambda layer: (layer / "link").unlink(),
         lambda layer: (layer / "link").write_text(""),
         lambda layer: (layer / ".strata.json").write_text('{"format": 99}'),
-        lambda layer: (layer / "lower").write_text((layer / "lower").read_text() + ":l/nonsense"),
     ],
 )
 def test_a_damaged_layer_stays_with_what_it_is_built_on(home, damage):
@@ -230,6 +229,18 @@ def test_a_damaged_layer_stays_with_what_it_is_built_on(home, damage):
     told = prune(home, unused_for=0)
     assert gone(told) == ["lone"]
     assert rows(told)["job"]["reason"].startswith("damaged: ")
+
+
+@pytest.mark.parametrize("lower", ["", "l/AAAA", "whole:l/nonsense", "cut"])
+def test_where_a_layer_has_lost_what_it_is_built_on_any_other_may_be_that(home, lower):
+    whole = (home / "job/lower").read_text()
+    (home / "job/lower").write_text(whole[:27] if lower == "cut" else lower.replace("whole", whole))
+    told = prune(home, unused_for=0)
+    assert gone(told) == []
+    assert rows(told)["job"]["reason"].startswith("damaged: ")
+    assert rows(told)["lone"]["reason"] == "layer job is damaged, and may be built on it"
+    (home / "job/lower").write_text(whole)
+    assert gone(prune(home, unused_for=0)) == ["job", "tools", "base", "lone"]
 
 
 def test_litter_is_swept_and_told(home):
