@@ -200,7 +200,8 @@ def sweep_links(home: str, links: t.Iterable[str]) -> None:
     for link in links:
         target = link_target(home, link)
         if target is None or not os.path.lexists(os.path.join(home, target)):
-            os.unlink(os.path.join(home, LINKS, link))
+            with contextlib.suppress(FileNotFoundError):  # it went with the leftover that it was the name of
+                os.unlink(os.path.join(home, LINKS, link))
 
 
 def sweep(parent: str, paths: t.Iterable[str], until: Deadline | None = None) -> None:

@@ -58,6 +58,17 @@ def test_only_what_was_found_is_swept(home):
     assert [litter.subject for litter in found(home)] == ["B" * 26]
 
 
+def test_a_name_of_a_leftover_goes_with_it(home):
+    (home / ".staging/killed/gone").mkdir(parents=True)
+    (home / ".staging/killed/gone/link").write_text(LINK)
+    (home / "l" / LINK).symlink_to("../gone/diff")
+    assert [litter.code for litter in found(home)] == ["dangling_link", "staging_leftover"]
+    run = Run(str(home))
+    Sweep(found(home), None).commit(run)
+    assert run.close() == []
+    assert found(home) == []
+
+
 def test_a_name_that_leads_somewhere_by_now_stays(home):
     (home / "l" / LINK).symlink_to("../gone/diff")
     sweep = Sweep(found(home), None)
