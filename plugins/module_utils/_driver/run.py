@@ -78,6 +78,8 @@ class Run:
 
     def sweep(self) -> None:
         """Have close() delete what killed runs left; the store's lock must be held. Raises OSError."""
+        if self._sweeping:  # what there was is known, and of the layers some may be gone by now
+            return
         self._leftovers = staging.leftovers(self.home)
         if self._leftovers:
             self._mend()

@@ -275,6 +275,16 @@ def test_litter_is_swept_and_told(home):
     assert prune(home)[0] == []
 
 
+def test_a_removal_that_was_killed_is_gone_on_with(home):
+    room = home / ".staging/killed"
+    room.mkdir(parents=True)
+    (home / "job").rename(room / "job")
+    done = prune(home, unused_for=0)
+    assert done[0][:-1] == ["remove layer tools", "remove layer base", "remove layer lone"]
+    assert done[0][-1] == "sweep 1 dangling name in l/, 1 leftover of killed runs, or of deleting"
+    assert left(home) == [] and os.listdir(home / "l") == []
+
+
 def test_a_name_that_a_damaged_layer_needs_stays(home):
     shutil.rmtree(home / "base")
     told = prune(home, unused_for=0)
