@@ -96,6 +96,11 @@ class Docker:
     def _environment(self) -> dict[str, str]:
         return environment(HOME=self._run, DOCKER_BUILDKIT="1", BUILDKIT_PROGRESS="plain")
 
+    @property
+    def run_directory(self) -> str:
+        """Where it has its sockets: whatever it starts names it, or lies below it."""
+        return self._run
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         options = [

@@ -86,6 +86,7 @@ options:
 seealso:
   - module: strata.overlay2.overlay2_init
   - module: strata.overlay2.overlay2_mount
+  - module: strata.overlay2.overlay2_prune
 """
 
 EXAMPLES = r"""
@@ -115,19 +116,6 @@ EXAMPLES = r"""
     recursive: true
   check_mode: true
   register: plan
-
-- name: Find what a killed dockerd left
-  strata.overlay2.overlay2_facts:
-    home: /var/lib/docker/overlay2
-    gather_subset: [health]
-
-- name: Remove it, with dockerd stopped
-  strata.overlay2.overlay2_layer:
-    home: /var/lib/docker/overlay2
-    id: "{{ item.subject }}"
-    state: absent
-    recursive: true
-  loop: "{{ ansible_facts.overlay2.health | selectattr('code', 'eq', 'orphan') }}"
 
 - name: Remove a layer
   strata.overlay2.overlay2_layer:

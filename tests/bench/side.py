@@ -22,7 +22,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive.changes i
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.compare import tree_changes
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.compression import ArchiveReader, ArchiveWriter
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
-from ansible_collections.strata.overlay2.plugins.module_utils._store.staging import delete_tree
+from ansible_collections.strata.overlay2.plugins.module_utils._store.delete import delete_tree
 
 
 def apply(source: str, directory: str) -> str:

@@ -15,7 +15,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.modules import overlay2_diff, overlay2_facts, overlay2_layer
+from ansible_collections.strata.overlay2.plugins.modules import (
+    overlay2_diff,
+    overlay2_facts,
+    overlay2_layer,
+    overlay2_prune,
+)
 from ansible_collections.strata.overlay2.tests import engines, modules
 
 pytestmark = [
@@ -58,6 +63,11 @@ class Storage:
         params = {"home": str(self.home), "id": layer_id, "state": "absent"}
         result = modules.run_module(overlay2_layer.main, params)
         assert result is not None
+        return result
+
+    def prune(self, **params: t.Any) -> dict[str, t.Any]:
+        result = modules.run_module(overlay2_prune.main, {"home": str(self.home), "orphans_only": True, **params})
+        assert result is not None and not result.get("failed"), result
         return result
 
 
@@ -119,6 +129,30 @@ def test_a_layer_whose_record_a_power_cut_lost_may_go(storage):
     assert (mounted / "first").read_bytes() == b"f" * 10
     refused = storage.remove(BASE)
     assert refused["error"] == "store_foreign"
+    storage("unmount", "container")
+
+
+def test_orphans_are_pruned_and_every_layer_is_as_it_was(storage):
+    records = storage.layers.read_bytes()
+    storage("create-layer", "--id", LONE, APP)
+    storage("applydiff", LONE, stdin=layer_tar(100_000))
+    storage("create-layer", "--id", HALF, LONE)
+    storage.layers.write_bytes(records)
+    (storage.home / "l" / ("A" * 26)).symlink_to("../gone/diff")
+    before = storage("diff", BASE), storage("changes", APP), storage("layers")
+    told = storage.prune()
+    assert not told["changed"]
+    found = {layer["id"]: layer for layer in told["layers"] if layer["reason"].startswith("orphan: none of")}
+    assert sorted(found) == [LONE, HALF] == storage.orphans()
+    assert found[LONE]["bytes_shared"] > 200_000  # half, which stays as long as nothing is to go, is built on it
+    check = storage.prune(foreign="remove", _ansible_check_mode=True)
+    removed = storage.prune(foreign="remove")
+    assert check["actions"] == removed["actions"]
+    assert removed["actions"] == [f"remove layer {HALF}", f"remove layer {LONE}", "sweep 1 dangling name in l/"]
+    assert removed["remove_bytes"] > 200_000 and not storage.prune(foreign="remove")["changed"]
+    assert (storage("diff", BASE), storage("changes", APP), storage("layers")) == before
+    mounted = Path(storage("mount", "container"))
+    assert (mounted / "first").read_bytes() == b"f" * 10
     storage("unmount", "container")
 
 

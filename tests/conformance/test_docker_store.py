@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -26,6 +27,7 @@ from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_init,
     overlay2_layer,
     overlay2_mount,
+    overlay2_prune,
 )
 from ansible_collections.strata.overlay2.tests import engines, modules
 
@@ -52,7 +54,7 @@ def run(module: t.Any, home: Path, **params: t.Any) -> dict[str, t.Any]:
 
 def ok(module: t.Any, home: Path, **params: t.Any) -> dict[str, t.Any]:
     result = run(module, home, **params)
-    assert not result.get("failed"), result
+    assert not result.get("failed"), result.get("msg")
     return result
 
 
@@ -65,6 +67,32 @@ def orphans(home: Path) -> list[str]:
     findings = facts(home, "health")["health"]
     assert [finding for finding in findings if finding["code"] == "store_file_unreadable"] == []
     return [finding["subject"] for finding in findings if finding["code"] == "orphan"]
+
+
+def pruned(home: Path, **params: t.Any) -> dict[str, t.Any]:
+    """Prune orphans, after having looked what would go, which is what goes."""
+    params = {"orphans_only": True, **params}
+    check = ok(overlay2_prune, home, **params, _ansible_check_mode=True)
+    done = ok(overlay2_prune, home, **params)
+    assert {key: check[key] for key in ("actions", "remove_bytes", "litter")} == {
+        key: done[key] for key in ("actions", "remove_bytes", "litter")
+    }
+    return done
+
+
+def reported(home: Path) -> list[str]:
+    """Return the layers that are reported as orphans, after checking that their sizes and nothing else are told."""
+    told = pruned(home)
+    assert not told["changed"]
+    found = [layer for layer in told["layers"] if layer["reason"].startswith("orphan")]
+    for layer in found:
+        du = subprocess.run(
+            ["du", "--block-size=1", "--summarize", home / layer["id"]], capture_output=True, check=True
+        )
+        inodes = layer["bytes_exclusive"] + layer["bytes_shared"] - int(du.stdout.split()[0])
+        assert inodes in (0, 512 * layer["inodes"])  # XFS frees these, too
+    assert [layer["id"] for layer in found] == orphans(home)
+    return [layer["id"] for layer in found]
 
 
 def image_tar() -> bytes:
@@ -414,6 +442,126 @@ def test_only_what_no_record_of_docker_and_buildkit_knows_may_go(docker):
     assert len(set(steps)) == 5
     assert set(steps) <= set(re.findall(r"^#(\d+) CACHED$", told, re.MULTILINE))
     assert docker("run", "--rm", "--network=none", "built", "/bin/busybox", "cat", "/both") == "5\nfrom the context"
+
+
+def killed_while_it_builds(docker: engines.Docker) -> None:
+    """Kill dockerd amid a step of a build."""
+    context = io.BytesIO()
+    dockerfile = b"FROM base\nRUN echo slow >/slow && exec /bin/busybox sleep 600\n"
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        info = tarfile.TarInfo("Dockerfile")
+        info.size = len(dockerfile)
+        tar.addfile(info, io.BytesIO(dockerfile))
+    client = docker.popen("build", "--network=none", "-", stdin=subprocess.PIPE, stdout=-3, stderr=-3)
+    assert client.stdin is not None
+    client.stdin.write(context.getvalue())
+    client.stdin.close()
+    end = time.monotonic() + engines.PATIENCE
+    while not [*docker.home.glob("*/diff/slow")] and time.monotonic() < end:
+        time.sleep(0.05)
+    assert [*docker.home.glob("*/diff/slow")]
+    docker.end(signal.SIGKILL)
+    client.kill()
+    client.wait()
+
+
+def killed_while_it_loads(docker: engines.Docker, image: bytes) -> None:
+    """Kill dockerd amid loading an image."""
+    before = set(os.listdir(docker.home))
+    client = docker.popen("load", stdin=subprocess.PIPE, stdout=-3, stderr=-3)
+    assert client.stdin is not None
+    client.stdin.write(image)
+    client.stdin.close()
+    end = time.monotonic() + engines.PATIENCE
+    while set(os.listdir(docker.home)) == before and time.monotonic() < end:
+        time.sleep(0.001)
+    docker.end(signal.SIGKILL)
+    client.kill()
+    client.wait()
+
+
+def end_of_what_it_left(docker: engines.Docker) -> None:
+    """End what a killed dockerd started, and unmount what it mounted."""
+    here = os.readlink("/proc/self/ns/mnt")
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            is_its = docker.run_directory in Path(f"/proc/{pid}/cmdline").read_text()
+            sees_its = f"upperdir={docker.root}/" in Path(f"/proc/{pid}/mountinfo").read_text()
+            if os.readlink(f"/proc/{pid}/ns/mnt") != here and (is_its or sees_its):
+                os.kill(int(pid), signal.SIGKILL)
+    engines.unmount_below(str(docker.root))
+    end = time.monotonic() + engines.PATIENCE
+    told = run(overlay2_prune, docker.home, orphans_only=True, foreign="remove", _ansible_check_mode=True)
+    while told.get("error") == "store_foreign" and time.monotonic() < end:  # killed, they take a moment to go
+        time.sleep(0.1)
+        told = run(overlay2_prune, docker.home, orphans_only=True, foreign="remove", _ansible_check_mode=True)
+    assert not told.get("failed"), told["msg"]
+
+
+def what_runs(docker: engines.Docker) -> dict[str, str]:
+    """Return by image what a container of it sees."""
+    names = docker("images", "--format", "{{.Repository}}").split()
+    see = ["/bin/sh", "-c", "cd /; tar -cf - $(ls | grep -v -e proc -e sys -e dev -e etc) | sha256sum"]
+    return {name: docker("run", "--rm", "--network=none", name, *see) for name in sorted(names)}
+
+
+def test_orphans_are_reported_and_removed_and_docker_misses_nothing(docker):
+    build(docker)
+    runs, saved = what_runs(docker), {name: saved_layers(docker, name) for name in ("base", "top", "built")}
+    assert len(runs) == 3 and reported(docker.home) == []
+    other = docker.output("save", "built")
+    arisen = [killed_while_it_imports(docker)]
+    docker.start()
+    docker("rmi", "built")
+    killed_while_it_loads(docker, other)
+    end_of_what_it_left(docker)
+    docker.start()
+    docker("load", stdin=other)
+    killed_while_it_builds(docker)
+    end_of_what_it_left(docker)
+    docker.start()
+    assert reported(docker.home) == orphans(docker.home)  # whatever arises by then
+    assert set(arisen) <= set(reported(docker.home))
+    refused = run(overlay2_prune, docker.home, orphans_only=True, foreign="remove")
+    assert refused["error"] == "store_foreign" and "which runs: " in refused["msg"] and refused["actions"] == []
+    docker.end()
+    end_of_what_it_left(docker)
+
+    planted = [f"{number:064x}" for number in range(2)]
+    base = layers_by_diff(docker.home, "data/set-uid")
+    for number, layer_id in enumerate(planted):
+        (docker.home / layer_id / "diff").mkdir(parents=True)
+        (docker.home / layer_id / "diff/file").write_bytes(os.urandom(100_000))
+        (docker.home / layer_id / "link").write_text("AB"[number] * 26)
+        (docker.home / layer_id / "lower").write_text(f"l/{(docker.home / base / 'link').read_text()}")
+        (docker.home / "l" / ("AB"[number] * 26)).symlink_to(f"../{layer_id}/diff")
+    (docker.home / "l" / ("C" * 26)).symlink_to("../gone/diff")
+    expected = reported(docker.home)
+    print(f"{len(expected) - len(planted)} orphans arose")
+    assert {*planted, *arisen} <= {*expected}
+    assert reported(docker.home) == expected
+
+    layers = set(facts(docker.home, "layers")["layers"])
+    removed = pruned(docker.home, foreign="remove")
+    assert sorted(layer["id"] for layer in removed["layers"] if layer["decision"] == "remove") == expected
+    assert [found["path"] for found in removed["litter"]] == [str(docker.home / "l" / ("C" * 26))]
+    assert sorted(os.listdir(docker.home)) == sorted([*layers - {*expected}, "l"])
+    assert not pruned(docker.home, foreign="remove")["changed"]
+
+    docker.start()
+    told = build(docker)
+    steps = re.findall(r"^#(\d+) \[.*\] (?:RUN|COPY) ", told, re.MULTILINE)
+    assert len(set(steps)) == 5 and set(steps) <= set(re.findall(r"^#(\d+) CACHED$", told, re.MULTILINE))
+    assert what_runs(docker) == runs
+    assert {name: saved_layers(docker, name) for name in saved} == saved
+    docker("system", "prune", "--all", "--force")
+    docker("builder", "prune", "--all", "--force")
+    assert os.listdir(docker.home) == ["l"] and os.listdir(docker.home / "l") == []  # none was missed
+
+
+def layers_by_diff(home: Path, name: str) -> str:
+    """Return the first layer that has *name* as its own."""
+    return next(path.name for path in sorted(home.iterdir()) if (path / "diff" / name).exists())
 
 
 def test_whatever_else_changes_is_store_foreign(docker, tmp_path):

@@ -16,6 +16,7 @@ from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_init,
     overlay2_layer,
     overlay2_mount,
+    overlay2_prune,
 )
 from ansible_collections.strata.overlay2.tests import modules
 
@@ -25,6 +26,7 @@ MODULES = {
     "init": overlay2_init.main,
     "layer": overlay2_layer.main,
     "mount": overlay2_mount.main,
+    "prune": overlay2_prune.main,
 }
 
 
@@ -75,6 +77,10 @@ def mount(**params: t.Any) -> Call:
     return Call("mount", params)
 
 
+def prune(**params: t.Any) -> Call:
+    return Call("prune", params)
+
+
 IDS = [{"container_id": 0, "host_id": 100000, "size": 65536}]
 STORE = init()
 CHAIN = layer(layers=[{"id": "base", "parent": ""}, {"id": "mid", "parent": "base"}, {"id": "top", "parent": "mid"}])
@@ -94,6 +100,7 @@ CASES = (
     Case("seal", LONE, layer(id="lone", state="committed")),
     Case("remove a chain", (*FILLED, layer(id="top", parent="lone")), layer(id="lone", state="absent", recursive=True)),
     Case("remove a mounted layer", MOUNTED, layer(id="top", state="absent", force=True)),
+    Case("prune", (*MOUNTED, layer(id="other"), layer(id="upper", parent="other")), prune(unused_for="0s")),
     Case("fill a layer", LONE, diff(id="lone", src="first.tar")),
     Case("replace content", FILLED, diff(id="lone", src="second.tar")),
     Case("merge content", FILLED, diff(id="lone", src="second.tar", merge=True)),

@@ -21,6 +21,7 @@ from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_init,
     overlay2_layer,
     overlay2_mount,
+    overlay2_prune,
 )
 from ansible_collections.strata.overlay2.tests import modules
 from ansible_collections.strata.overlay2.tests.crash.sampling import SEED
@@ -203,6 +204,31 @@ def test_a_layer_is_mounted_while_it_is_made_removed_and_built_on(home):
         assert not (mounted.get("failed") is None and not is_there)
         ok(home, overlay2_layer, id="app", state="absent", recursive=True, force=True)
     assert len(os.listdir(home / "l")) == 1
+
+
+def test_a_store_is_pruned_while_layers_are_mounted_built_on_and_removed(home):
+    for _unused in range(ROUNDS):
+        ok(home, overlay2_layer, layers=[{"id": "base"}, {"id": "app", "parent": "base"}, {"id": "other"}])
+        pruned, again, mounted, child, removed = together(
+            home,
+            (overlay2_prune, {"unused_for": "0s"}),
+            (overlay2_prune, {"unused_for": "0s", "max_seconds": 0}),
+            (overlay2_mount, {"id": "app"}),
+            (overlay2_layer, {"id": "child", "parent": "other"}),
+            (overlay2_layer, {"id": "other", "state": "absent"}),
+        )
+        check(pruned)
+        check(again)
+        check(mounted, "layer_not_found")
+        check(child, "layer_not_found")
+        check(removed, "layer_in_use")
+        assert os.path.ismount(home / "app" / "merged") is (not mounted.get("failed"))
+        assert (home / "app").exists() is (not mounted.get("failed"))
+        facts = ok(home, overlay2_facts, gather_subset=["health"])["ansible_facts"]["overlay2"]
+        assert {finding["code"] for finding in facts["health"]} <= {"staging_leftover"}
+        ok(home, overlay2_init, state="unmounted", force=True)
+        assert ok(home, overlay2_prune, unused_for="0s")["pending_bytes"] == 0
+        assert sorted(os.listdir(home)) == [".strata.json", "l"] and os.listdir(home / "l") == []
 
 
 def stop_when_staged(event: str, args: tuple[t.Any, ...]) -> None:

@@ -16,21 +16,38 @@ from .._store.records import orphans, references
 from . import busy
 
 
-def removal_refusals(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, Overlay2Error]:
-    """Return by id why a layer of *engine*'s store must not be removed; those that may have no key. Raises OSError."""
-    ids = tuple(ids)
-    store = Store(home)
+class Known(t.NamedTuple):
+    """What an engine's records tell of its layers.
+
+    needed: by id, what needs a layer, in words. orphans: layers that nothing needs. error: why neither can be told.
+    """
+
+    needed: t.Mapping[str, str] = {}
+    orphans: t.Collection[str] = ()
+    error: StoreCorrupt | None = None
+
+
+def read_records(store: Store, engine: str) -> Known:
+    """Return what *engine*'s records tell of the layers of *store*. Raises OSError."""
     try:
         needed = references(store, engine)
     except StoreCorrupt as error:
-        return {id: _refusal(home, engine, id, f"and {error}", error.hint) for id in ids}
-    unknown = orphans(store, needed)
+        return Known(error=error)
+    return Known(needed, frozenset(orphans(store, needed)))
+
+
+def removal_refusals(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, Overlay2Error]:
+    """Return by id why a layer of *engine*'s store must not be removed; those that may have no key. Raises OSError."""
+    ids = tuple(ids)
+    known = read_records(Store(home), engine)
+    if known.error:
+        return {id: _refusal(home, engine, id, f"and {known.error}", known.error.hint) for id in ids}
     # Only then: it costs a scan of /proc.
-    users = engine_users(home) if any(id in unknown for id in ids) else ""
+    users = engine_users(home) if any(id in known.orphans for id in ids) else ""
     found = {}
     for id in ids:
-        if id not in unknown:
-            found[id] = _refusal(home, engine, id, f"and {needed.get(id, 'it is no layer')}")
+        if id not in known.orphans:
+            found[id] = _refusal(home, engine, id, f"and {known.needed.get(id, 'it is no layer')}")
         elif users:
             found[id] = _refusal(home, engine, id, f"which runs: {users}", f"stop {engine}, and end what it left")
     return found

@@ -41,9 +41,11 @@ from .observe import Observer
 from .settings import read_settings
 
 _PAUSE = 0.1  # seconds: a run at work is past the same place by then
-_UNLINK = "it takes a name and no space: remove the symlink while no run works in the store"
-_DEAD = "it means nothing: the next mount of the layer writes it anew; or remove the file"
-_SWEEP_STAGED = "the next run that makes, fills or removes a layer sweeps it"
+_UNLINK = "strata.overlay2.overlay2_prune sweeps it, unless a layer needs the name: then see that layer"
+_DEAD = "it means nothing: the next mount of the layer writes it anew, and strata.overlay2.overlay2_prune sweeps it"
+_SWEEP_STAGED = (
+    "strata.overlay2.overlay2_prune sweeps it, and so does the next run that makes, fills or removes a layer"
+)
 
 
 class Finding(t.NamedTuple):
@@ -242,7 +244,10 @@ class _Examination:
         except StoreCorrupt as error:
             path = error.details["path"]
             return [Finding("store_file_unreadable", os.path.basename(path), path, str(error), error.hint)], []
-        hint = f"stop {engine} and look again: then strata.overlay2.overlay2_layer can remove it"
+        hint = (
+            f"stop {engine} and look again: then strata.overlay2.overlay2_prune removes it,"
+            " with orphans_only: true and foreign: remove"
+        )
         return [], [
             self._found("orphan", id, id, f"layer {id} is in none of {engine}'s records", hint)
             for id in orphans(store, needed)

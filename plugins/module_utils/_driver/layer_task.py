@@ -55,7 +55,7 @@ class LayersTask:
         """See Task."""
         if self._state == "absent":
             return plan_absent(self._ids, have, recursive=self._recursive, force=self._force)
-        warnings = require(have, predicting)
+        warnings = require(self.home, have.exists, predicting)
         plan = plan_present(self._wanted, have, sealed=self._state == "committed")
         if plan.actions and have.engine:
             raise store_foreign(self.home, have.engine, plan.actions[0].describe())

@@ -61,7 +61,7 @@ def look(
         exists=exists,
         layers=layers,
         children=children,
-        users=_users(home, layers) if users and layers else {},
+        users=users_of(home, layers) if users and layers else {},
         refusal=refusal,
         quota=quota,
         root=settings.root if settings else (0, 0),
@@ -70,13 +70,13 @@ def look(
     )
 
 
-def require(have: StoreState, predicting: bool) -> tuple[str, ...]:
+def require(home: str, exists: bool, predicting: bool) -> tuple[str, ...]:
     """Raise StoreNotFound if there is no store; return warnings instead where the run is only predicted."""
-    if have.exists:
+    if exists:
         return ()
     if not predicting:
-        require_store(have.home)
-    return (f"there is no store at {printable(have.home)} yet: this is what would be after a default overlay2_init",)
+        require_store(home)
+    return (f"there is no store at {printable(home)} yet: this is what would be after a default overlay2_init",)
 
 
 def _refusals(home: str) -> tuple[Overlay2Error | None, Overlay2Error | None]:
@@ -84,7 +84,8 @@ def _refusals(home: str) -> tuple[Overlay2Error | None, Overlay2Error | None]:
     return probe.refusal(features), probe.quota_refusal(features)
 
 
-def _users(home: str, layers: t.Mapping[str, LayerState]) -> dict[str, str]:
+def users_of(home: str, layers: t.Collection[str]) -> dict[str, str]:
+    """Return in words who has layers busy, by id; costs a scan of /proc. Raises OSError."""
     from . import busy  # not needed by most runs, and each import is compiled on every host
 
     users = busy.scan(home, layers)

@@ -13,9 +13,10 @@ import typing as t
 from .._errors import LayerInUse, printable
 from .._linux.mount import MS_RDONLY
 from .._linux.mountinfo import is_below
+from .._store.delete import delete_tree
+from .._store.last_use import note_use
 from .._store.layer import record_content
 from .._store.layout import MERGED, MERGED_MODE, WORK
-from .._store.staging import delete_tree
 from . import holders
 from .describe import MountDescription, perform
 from .removal import end_mount
@@ -105,6 +106,7 @@ class Unmount(Action):
                 raise
             users = _users(run.home, self.layer_id) or "by whom could not be seen"
             raise _busy(run.home, self.layer_id, users) from None
+        note_use(run.home, self.layer_id)
 
 
 class ClearMarker(Action):
@@ -140,6 +142,7 @@ class SetHolder(Action):
     def commit(self, run: Run) -> None:
         names = {*self.layer.holders} - {self.holder}
         holders.write(run.home, self.layer.id, names | {self.holder} if self.holds else names)
+        note_use(run.home, self.layer.id, self.layer.lowers)
 
 
 def _users(home: str, layer_id: str) -> str:

@@ -170,7 +170,7 @@ def _of_overlays(answers: Answers) -> t.Iterator[Problem]:
 
 
 def _of_the_space(filesystem: Filesystem) -> t.Iterator[Problem]:
-    hint = "remove layers nobody needs with strata.overlay2.overlay2_layer and state: absent, or make it larger"
+    hint = "remove layers nobody needs with strata.overlay2.overlay2_prune, or make it larger"
     name = _name(filesystem)
     if _is_low(filesystem.free, filesystem.size, NEARLY_FULL_SPACE):
         yield Problem("nearly_full", f"{name} has {filesystem.free} of {filesystem.size} bytes left", hint)

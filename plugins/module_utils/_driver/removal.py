@@ -11,6 +11,7 @@ import typing as t
 
 from .._errors import LayerInUse, printable
 from .._linux import mount
+from .._store.last_use import note_use
 from .._store.layout import MERGED
 from . import holders
 from .run import Run
@@ -28,6 +29,7 @@ class DropHolders(Action):
 
     def commit(self, run: Run) -> None:
         holders.write(run.home, self.layer.id, ())
+        note_use(run.home, self.layer.id, self.layer.lowers)
 
 
 class DetachMount(Action):
@@ -59,15 +61,17 @@ def end_mount(home: str, layer_id: str, flags: int = 0) -> None:
 
 
 class RemoveLayer(Action):
-    """Remove a layer."""
+    """Remove a layer. seconds: how long to delete what this run removes, None for to the end."""
 
-    def __init__(self, layer: LayerState) -> None:
+    def __init__(self, layer: LayerState, seconds: int | None = None) -> None:
         self.layer = layer
+        self.seconds = seconds
 
     def describe(self) -> str:
         return f"remove layer {self.layer.id}"
 
     def commit(self, run: Run) -> None:
+        run.delete_for(self.seconds)
         run.retire(self.layer.id, self.layer.link or "")
 
 

@@ -14,8 +14,9 @@ from .._errors import printable
 from .._linux.quiet import open_quietly
 from .._linux.sync import syncfs
 from .._store import staging
+from .._store.foreign import managed_by
 from .._store.layer import Store
-from .._store.lock import layer_not_found
+from .._store.lock import Deadline, layer_not_found
 
 
 class Run:
@@ -33,6 +34,8 @@ class Run:
         self._retired: list[staging.Retired] = []
         self._leftovers: list[str] = []
         self._unsynced = False
+        self._sweeping = False
+        self._seconds: int | None = None
 
     def links_of(self, layer_id: str) -> tuple[str, ...]:
         """Return the names in l/ of what a child of *layer_id* has as lowers, nearest first; none for "".
@@ -53,9 +56,7 @@ class Run:
         """
         if layer_id not in self._stagings:
             if not layer_id:
-                self._leftovers = staging.leftovers(self.home)
-                if self._leftovers:
-                    self._mend()
+                self.sweep()
             self._stagings[layer_id] = staging.Staging(os.path.join(self.home, layer_id) if layer_id else self.home)
         self._unsynced = True
         return self._stagings[layer_id].path
@@ -74,6 +75,19 @@ class Run:
         else:
             staging.retire_layer(self.home, room, layer_id, link)
         self._unsynced = True
+
+    def sweep(self) -> None:
+        """Have close() delete what killed runs left; the store's lock must be held. Raises OSError."""
+        if self._sweeping:  # what there was is known, and of the layers some may be gone by now
+            return
+        self._leftovers = staging.leftovers(self.home)
+        if self._leftovers:
+            self._mend()
+        self._sweeping = True
+
+    def delete_for(self, seconds: int | None) -> None:
+        """Have close() delete for so long at most, and leave the rest to later runs; None: to the end."""
+        self._seconds = seconds
 
     def will_sync(self) -> None:
         """Note that something was written which the next sync() has to make durable."""
@@ -97,14 +111,15 @@ class Run:
         store's lock, is for the next run to mend first.
         """
         warnings = []
-        todo: list[t.Callable[[], None]] = [mine.close for mine in self._stagings.values()]
+        until = None if self._seconds is None else Deadline(self._seconds)
+        todo: list[t.Callable[[Deadline | None], None]] = [mine.close for mine in self._stagings.values()]
         todo += [gone.close for gone in self._retired]
-        if todo:
+        if todo or self._sweeping:
             todo.append(functools.partial(staging.sweep, self.home, self._leftovers))
             todo.append(functools.partial(staging.sweep_layers, self.home))
         for step in todo:
             try:
-                step()
+                step(until)
             except OSError as error:
                 where = printable(error.filename or self.home)
                 warnings.append(
@@ -113,10 +128,13 @@ class Run:
         self._stagings.clear()
         self._retired.clear()
         self._leftovers.clear()
+        self._sweeping = False
         return warnings
 
     def _mend(self) -> None:
         """Do what killed runs had still to do beside deleting: their names in l/, and the marks of new parents."""
         staging.unlink_leftovers(self.home, self._leftovers)
+        if managed_by(self.home):  # its marks are its own business
+            return
         for layer_id in self._store.unsealed_parents():
             staging.seal_layer(self.home, layer_id)

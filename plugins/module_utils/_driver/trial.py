@@ -51,7 +51,7 @@ def trial_on(directory: str) -> Answers:
     directory: of the caller, who sweeps it after a kill: nothing is left then but a directory without mounts.
     raises:    OSError; not for what is refused to us, which leaves the answers None.
     """
-    from .._store.staging import delete_tree
+    from .._store.delete import delete_tree
 
     in_userns = namespace.in_user_namespace()
     path = os.path.join(directory, "trial-" + os.urandom(8).hex())

@@ -14,6 +14,7 @@ XFS_FSOP_GEOM_FLAGS_FTYPE = 1 << 16
 
 _GEOMETRY_SIZE = 112  # struct xfs_fsop_geom_v1
 _FLAGS = struct.Struct("=92xI")
+_INODE_SIZE = struct.Struct("=24xI")
 
 
 def has_ftype(fd: int) -> bool:
@@ -21,6 +22,15 @@ def has_ftype(fd: int) -> bool:
 
     "." and ".." tell nothing here: in a small directory XFS makes them up, with a type.
     """
-    geometry = fcntl.ioctl(fd, XFS_IOC_FSGEOMETRY_V1, bytes(_GEOMETRY_SIZE))
-    flags: int = _FLAGS.unpack_from(geometry)[0]
+    flags: int = _FLAGS.unpack_from(_geometry(fd))[0]
     return bool(flags & XFS_FSOP_GEOM_FLAGS_FTYPE)
+
+
+def inode_size(fd: int) -> int:
+    """Return how many bytes an inode takes on the XFS that holds *fd*, which frees them. Raises as has_ftype."""
+    size: int = _INODE_SIZE.unpack_from(_geometry(fd))[0]
+    return size
+
+
+def _geometry(fd: int) -> bytes:
+    return fcntl.ioctl(fd, XFS_IOC_FSGEOMETRY_V1, bytes(_GEOMETRY_SIZE))

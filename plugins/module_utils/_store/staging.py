@@ -11,13 +11,12 @@ that nobody has locked is too.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import stat
 import typing as t
 
 from .._linux.quiet import open_quietly, read_quietly
 from .._linux.rename import rename_noreplace
+from .delete import delete_tree
 from .layout import (
     COMMITTED,
     DIFF,
@@ -36,7 +35,7 @@ from .layout import (
     names_in,
 )
 from .links import link_target
-from .lock import is_free, try_lock
+from .lock import Deadline, is_free, try_lock
 from .own_file import stage_file, write_new
 
 _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 8  # a character for each byte, each as often
@@ -65,10 +64,10 @@ class Staging:
         self.path = os.path.join(self._all, os.urandom(8).hex())
         self._fd = self._make()
 
-    def close(self) -> None:
-        """Delete the directory with all that is in it. Raises OSError; what is left the next run sweeps."""
+    def close(self, until: Deadline | None = None) -> None:
+        """Delete the directory with all that is in it. Raises OSError; what is left, also by *until*, a run sweeps."""
         try:
-            delete_tree(self.path)
+            delete_tree(self.path, until)
             with contextlib.suppress(OSError):  # others are still at work in there
                 os.rmdir(self._all)
         finally:
@@ -109,10 +108,10 @@ class Retired:
             os.close(self._fd)
             raise
 
-    def close(self) -> None:
-        """Delete it. Raises OSError; what is left the next run sweeps."""
+    def close(self, until: Deadline | None = None) -> None:
+        """Delete it. Raises OSError; what is left, also by *until*, the next run sweeps."""
         try:
-            delete_tree(self.path)
+            delete_tree(self.path, until)
         finally:
             os.close(self._fd)
 
@@ -188,76 +187,35 @@ def unlink_leftovers(home: str, paths: t.Iterable[str]) -> None:
                 _unlink_dangling(home, os.fsdecode(read_quietly(os.path.join(layer, LINK))))
 
 
-def sweep_layers(home: str) -> None:
+def sweep_layers(home: str, until: Deadline | None = None) -> None:
     """Delete what killed runs left in layers: content that was to be theirs. Raises OSError. Needs no lock."""
     for layer_id in layer_ids(home):
         if os.path.lexists(os.path.join(home, layer_id, STAGING)):
             directory = os.path.join(home, layer_id)
-            sweep(directory, leftovers(directory))
+            sweep(directory, leftovers(directory), until)
 
 
-def sweep(parent: str, paths: t.Iterable[str]) -> None:
+def sweep_links(home: str, links: t.Iterable[str]) -> None:
+    """Remove those of the names *links* in l/ that lead to no layer. Raises OSError. The store's lock must be held."""
+    for link in links:
+        target = link_target(home, link)
+        if target is None or not os.path.lexists(os.path.join(home, target)):
+            with contextlib.suppress(FileNotFoundError):  # it went with the leftover that it was the name of
+                os.unlink(os.path.join(home, LINKS, link))
+
+
+def sweep(parent: str, paths: t.Iterable[str], until: Deadline | None = None) -> None:
     """Delete the leftovers *paths* of the staging directories in *parent*. Raises OSError. Needs no lock but theirs."""
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
             fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 if try_lock(fd):
-                    delete_tree(path)
+                    delete_tree(path, until)
             finally:
                 os.close(fd)
     with contextlib.suppress(OSError):
         os.rmdir(os.path.join(parent, STAGING))
-
-
-def delete_tree(path: str) -> None:
-    """Delete the directory *path* and all below it, by directory fds, never following a symlink or entering a mount.
-
-    Raises OSError (EBUSY for a mount point); what was deleted is gone then. A missing *path* is fine.
-    """
-    try:
-        top = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return
-    try:
-        device = os.fstat(top).st_dev
-        while True:
-            moved = _empty(top, top, device, 0)
-            if not moved:
-                break
-    finally:
-        os.close(top)
-    os.rmdir(path)
-
-
-_DEPTH = 64  # open directories at most; what lies deeper is moved up first
-
-
-def _empty(fd: int, top: int, device: int, depth: int) -> bool:
-    """Delete all in *fd*; tell whether something too deep was moved up to *top*, so that it has to be seen to again."""
-    moved = False
-    for name in os.listdir(fd):
-        try:
-            os.unlink(name, dir_fd=fd)
-            continue
-        except OSError as error:
-            if error.errno not in (errno.EISDIR, errno.EPERM):  # EPERM: POSIX's word for a directory
-                raise
-            if error.errno == errno.EPERM and not stat.S_ISDIR(os.lstat(name, dir_fd=fd).st_mode):
-                raise
-        if depth == _DEPTH:
-            os.rename(name, os.urandom(8).hex(), src_dir_fd=fd, dst_dir_fd=top)
-            moved = True
-            continue
-        below = open_quietly(name, os.O_DIRECTORY | os.O_NOFOLLOW, fd)
-        try:
-            if os.fstat(below).st_dev != device:
-                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), name)
-            moved |= _empty(below, top, device, depth + 1)
-        finally:
-            os.close(below)
-        os.rmdir(name, dir_fd=fd)
-    return moved
 
 
 def _make_directory(path: str, mode: int, uid: int, gid: int) -> None:

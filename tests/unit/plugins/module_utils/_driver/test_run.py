@@ -47,3 +47,36 @@ def test_only_what_is_new_is_synced(tmp_path, opened):
     assert opened.count(home) == before + 1
     assert run.close() == []
     assert os.listdir(home) == []
+
+
+def leave(home, name):
+    """Leave what a killed run would, a layer of two files."""
+    (home / ".staging" / name / "app").mkdir(parents=True)
+    for file in ("a", "b"):
+        (home / ".staging" / name / "app" / file).write_text("")
+
+
+def test_what_killed_runs_left_is_swept_when_asked(tmp_path):
+    leave(tmp_path, "one")
+    run = Run(str(tmp_path))
+    assert run.close() == []
+    assert os.listdir(tmp_path) == [".staging"]
+    (tmp_path / "l").mkdir()
+    run.sweep()
+    assert run.close() == []
+    assert os.listdir(tmp_path) == ["l"]
+
+
+def test_what_there_is_no_time_for_is_left_to_the_next_run(tmp_path):
+    (tmp_path / "l").mkdir()
+    leave(tmp_path, "one")
+    run = Run(str(tmp_path))
+    run.delete_for(0)
+    mine = run.staging()
+    os.mkdir(f"{mine}/layer")
+    assert run.close() == []
+    assert sorted(os.listdir(tmp_path / ".staging")) == sorted(["one", os.path.basename(mine)])
+    later = Run(str(tmp_path))
+    later.staging()
+    assert later.close() == []
+    assert os.listdir(tmp_path) == ["l"]

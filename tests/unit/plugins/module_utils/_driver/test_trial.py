@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver import answers, trial
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.answers import Answers
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import child, mount, namespace
-from ansible_collections.strata.overlay2.plugins.module_utils._store.staging import delete_tree
+from ansible_collections.strata.overlay2.plugins.module_utils._store.delete import delete_tree
 
 pytestmark = pytest.mark.root
 

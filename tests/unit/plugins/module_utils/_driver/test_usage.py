@@ -7,7 +7,7 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.usage import usage_of
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.usage import tree_of, usage_of
 
 
 def test_hard_links_count_once_and_holes_not_at_all(tmp_path, traces):
@@ -52,3 +52,20 @@ def test_symlinks_are_not_followed(tmp_path):
 def test_what_is_mounted_there_is_not_counted(tmp_path, loop_filesystem):
     mounted = loop_filesystem("ext4")
     assert usage_of(str(mounted.parent)).inodes == 2  # it, and the image
+
+
+def test_what_has_a_name_elsewhere_does_not_go_with_a_tree(tmp_path):
+    tree = tmp_path / "tree"
+    (tree / "sub").mkdir(parents=True)
+    for name in ("inside", "outside", "alone"):
+        (tree / name).write_bytes(b"x" * 5000)
+    os.link(tree / "inside", tree / "sub/inside")
+    os.link(tree / "outside", tree / "sub/outside")
+    os.link(tree / "outside", tmp_path / "outside")
+    blocks = {path: os.lstat(path).st_blocks * 512 for path in (tree, *tree.rglob("*"))}
+    found = tree_of(str(tree))
+    assert found.linked == {(tree / "outside").stat().st_ino: (2, 3, blocks[tree / "outside"])}
+    assert found.bytes == sum(blocks[path] for path in (tree, tree / "sub", tree / "inside", tree / "alone"))
+    assert found.inodes == 5
+    (tmp_path / "outside").unlink()
+    assert tree_of(str(tree)) == (found.bytes + blocks[tree / "outside"], 5, {})

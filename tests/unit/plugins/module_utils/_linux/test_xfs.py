@@ -20,6 +20,16 @@ def test_a_new_xfs_keeps_types(loop_filesystem):
 
 
 @pytest.mark.root
+@pytest.mark.parametrize("size", [512, 1024])
+def test_the_size_of_an_inode(loop_filesystem, size):
+    fd = os.open(loop_filesystem("xfs", "-i", f"size={size}"), os.O_RDONLY)
+    try:
+        assert xfs.inode_size(fd) == size
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.root
 def test_an_old_xfs_without_types_is_told(loop_filesystem):
     """Skipped by kernels that do not mount it any more."""
     fd = os.open(loop_filesystem("xfs", "-m", "crc=0", "-n", "ftype=0"), os.O_RDONLY)

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Litter that a store may be swept of. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._store import staging
+from .._store.layout import HOLDERS, LINKS
+from . import holders
+from .run import Run
+from .state import Action
+
+
+class Litter(t.NamedTuple):
+    """code, subject: as in the findings of ``health``. path: from home. bytes: freed when it is swept.
+
+    layer: the layer that it lies in, "" for none.
+    """
+
+    code: str
+    subject: str
+    path: str
+    layer: str = ""
+    bytes: int = 0
+
+
+_WORDS = {
+    "dangling_link": "{} dangling name{} in l/",
+    "staging_leftover": "{} leftover{} of killed runs, or of deleting",
+    "dead_holder": "{} file{} with dead holders",
+}
+
+
+class Sweep(Action):
+    """Sweep litter. seconds: how long to delete, None for to the end."""
+
+    def __init__(self, litter: t.Sequence[Litter], seconds: int | None) -> None:
+        self.litter = litter
+        self.seconds = seconds
+
+    def describe(self) -> str:
+        counts = {code: sum(found.code == code for found in self.litter) for code in _WORDS}
+        parts = [_WORDS[code].format(count, "s" * (count > 1)) for code, count in counts.items() if count]
+        return "sweep " + ", ".join(parts)
+
+    def commit(self, run: Run) -> None:
+        run.delete_for(self.seconds)
+        run.sweep()
+        staging.sweep_links(run.home, [found.subject for found in self.litter if found.code == "dangling_link"])
+        for found in self.litter:
+            if found.code == "dead_holder":
+                holders.write(run.home, found.subject, ())
+
+
+def find_litter(
+    home: str, ids: t.Collection[str], links: t.Mapping[str, str | None], needed: t.Container[str]
+) -> t.Iterator[Litter]:
+    """Yield the litter of a store with the layers *ids*; sizes are not looked at. Raises OSError.
+
+    links:  where the names in l/ lead.
+    needed: names that lower files hold: dangling, they are what damage can be mended by.
+    """
+    for link, target in sorted(links.items()):
+        if target not in ids and link not in needed:
+            yield Litter("dangling_link", link, f"{LINKS}/{link}")
+    for id in ("", *sorted(ids)):
+        for path in staging.leftovers(os.path.join(home, id)):
+            yield Litter("staging_leftover", id or os.path.basename(path), os.path.relpath(path, home), id)
+    for id in sorted(ids):
+        if holders.is_dead(home, id):
+            yield Litter("dead_holder", id, f"{id}/{HOLDERS}", id)

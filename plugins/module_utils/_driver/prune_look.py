@@ -1,0 +1,198 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking at a whole store: how much each layer takes, who needs it, and what is litter. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import time
+import typing as t
+
+from .._errors import Overlay2Error, StoreCorrupt
+from .._linux.quiet import read_quietly
+from .._store import staging
+from .._store.foreign import managed_by
+from .._store.last_use import read_times
+from .._store.layout import DIFF, LINK, LOWER, STAGING, is_store, layer_ids
+from .._store.links import all_links
+from . import foreign_layers, holders
+from .litter import Litter, find_litter
+from .look import users_of
+from .observe import Observer
+from .prune_state import Found, PruneState
+from .state import LayerState
+from .usage import BLOCK, Tree, inode_bytes, tree_of
+
+_LINK_NAME = re.compile(rb"\b[A-Z2-7]{26}\b")
+_LOWER_FILE = re.compile(rb"l/[A-Z2-7]{26}(?::l/[A-Z2-7]{26})*")
+_ATTEMPTS = 5  # to read a tree that is being changed
+
+
+class Sizes:
+    """What trees in a store take: measured without any lock, since that takes long, and anew where it may have changed.
+
+    Known by what is replaced with a layer's content, and the times of its uses: what has none of these changed is as it
+    was, or is in use.
+    """
+
+    def __init__(self, home: str) -> None:
+        self._home = home
+        self._per_inode = inode_bytes(home) if os.path.isdir(home) else 0
+        self._known: dict[str, tuple[t.Any, Tree]] = {}
+
+    def measure(self) -> None:
+        """Measure all there is; what fails now is looked at again when it is needed."""
+        with contextlib.suppress(Overlay2Error, OSError):
+            if is_store(self._home):
+                for id in layer_ids(self._home):
+                    with contextlib.suppress(OSError):
+                        self.of_layer(id)
+                for path in staging.leftovers(self._home):
+                    with contextlib.suppress(OSError):
+                        self.of(path)
+
+    def of_layer(self, id: str) -> Tree:
+        """Return what a layer's directory takes. Raises OSError."""
+        path = f"{self._home}/{id}"
+        stamp: list[t.Any] = [os.lstat(path).st_ino, read_times(self._home, id)]
+        with contextlib.suppress(FileNotFoundError):
+            stamp.append(os.lstat(f"{path}/{DIFF}").st_ino)
+        return self.of(path, stamp)
+
+    def of(self, path: str, stamp: t.Any = None) -> Tree:
+        """Return what a directory takes, as it was found before if the stamp is the same. Raises OSError."""
+        known = self._known.get(path)
+        if known is None or known[0] != stamp:
+            known = self._known[path] = (stamp, _tree_of(path, self._per_inode))
+        return known[1]
+
+
+def look_to_prune(home: str, sizes: Sizes) -> PruneState:
+    """Return the state of a store, with all that a plan of what may go needs. Raises InvalidInput, OSError."""
+    if not is_store(home):
+        return PruneState(home, False)
+    observer = Observer(home)
+    engine = managed_by(home)
+    layers, damage = _layers(observer, bool(engine))
+    known = foreign_layers.read_records(observer.store, engine) if engine else foreign_layers.Known()
+    users = users_of(home, layers)
+    space = os.statvfs(home)
+    links = all_links(home)
+    needed = {name for id in damage for name in _lower_names(home, id)}
+    return PruneState(
+        home=home,
+        exists=True,
+        found={
+            id: Found(
+                layer,
+                sizes.of_layer(id),
+                read_times(home, id),
+                damage.get(id, ""),
+                users.get(id, ""),
+                known.needed.get(id, ""),
+                id in known.orphans,
+                lost=id in damage and not _tells_lowers(home, id),
+            )
+            for id, layer in layers.items()
+        },
+        litter=tuple(
+            found._replace(bytes=_litter_bytes(home, found, sizes))
+            for found in find_litter(home, observer.store.ids, links, needed)
+        ),
+        now=time.time(),
+        size=space.f_blocks * space.f_frsize,
+        free=space.f_bavail * space.f_frsize,
+        engine=engine,
+        engine_users=foreign_layers.engine_users(home) if engine else "",
+        error=known.error,
+    )
+
+
+def pending_bytes(home: str) -> int:
+    """Return how much is freed by what is out of sight and still to be deleted. Raises OSError."""
+    places = ["", *layer_ids(home)] if os.path.isdir(home) else []
+    sizes = Sizes(home)
+    total = 0
+    for id in places:
+        for path in staging.leftovers(os.path.join(home, id)) if _has_staging(home, id) else ():
+            with contextlib.suppress(FileNotFoundError):  # another run has just swept it
+                total += sizes.of(path).bytes
+    return total
+
+
+def _has_staging(home: str, id: str) -> bool:
+    return not id or os.path.lexists(f"{home}/{id}/{STAGING}")
+
+
+def _litter_bytes(home: str, found: Litter, sizes: Sizes) -> int:
+    path = os.path.join(home, found.path)
+    try:
+        return sizes.of(path).bytes if found.code == "staging_leftover" else os.lstat(path).st_blocks * BLOCK
+    except FileNotFoundError:  # another run has just swept it
+        return 0
+
+
+def _tree_of(path: str, per_inode: int) -> Tree:
+    """Return what a directory takes, where somebody may be at work. Raises OSError."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return tree_of(path, per_inode)
+        except OSError as error:
+            if error.errno != errno.ESTALE or attempt == _ATTEMPTS:
+                raise
+    raise AssertionError
+
+
+def _layers(observer: Observer, foreign: bool) -> tuple[dict[str, LayerState], dict[str, str]]:
+    """Return the layers, and what is wrong with them, by id; of a damaged one what can be told."""
+    layers: dict[str, LayerState] = {}
+    damage: dict[str, str] = {}
+    store = observer.store
+    observer.store.read_ahead(store.ids)
+    for id in sorted(store.ids):
+        if foreign and not any(os.path.lexists(store.path(id, part)) for part in (DIFF, LINK)):
+            continue  # of an engine's own: no layer, or not yet one
+        layer: LayerState | None
+        try:
+            layer = observer.layer(id)
+        except StoreCorrupt as error:
+            damage[id] = str(error)
+            layer = _remains(observer, id)
+        if layer is not None:
+            layers[id] = layer
+    return layers, damage
+
+
+def _remains(observer: Observer, id: str) -> LayerState | None:
+    home, store = observer.home, observer.store
+    links = {name: found for found in store.ids for name in store.names_of(found)}
+    lowers = tuple(dict.fromkeys(links[name] for name in _lower_names(home, id) if links.get(name, id) != id))
+    try:
+        layer = observer.remains(id)
+    except StoreCorrupt:  # its record cannot be read
+        mounted = observer.mount(id) is not None
+        return LayerState(id, None, lowers, mounted=mounted, holders=holders.read(home, id))
+    return layer and layer._replace(lowers=lowers)
+
+
+def _tells_lowers(home: str, id: str) -> bool:
+    """Tell whether a layer's lower file, if there is one, is whole, wherever its names lead."""
+    try:
+        return _LOWER_FILE.fullmatch(read_quietly(f"{home}/{id}/{LOWER}")) is not None
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+def _lower_names(home: str, id: str) -> list[str]:
+    """Return the names in l/ that a layer's lower file holds, however damaged it is."""
+    try:
+        text = read_quietly(f"{home}/{id}/{LOWER}")
+    except OSError:
+        return []
+    return [name.decode() for name in _LINK_NAME.findall(text)]

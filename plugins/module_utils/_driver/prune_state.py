@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What overlay2_prune is asked for, what it finds, and what it decides. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import StoreCorrupt
+from .._store.last_use import Times
+from .litter import Litter
+from .state import LayerState
+from .usage import Tree
+
+
+class Room(t.NamedTuple):
+    """How much of a filesystem is to be free: bytes, or with *percent* a share of its size."""
+
+    amount: float
+    percent: bool = False
+
+    def of(self, size: int) -> float:
+        """Return it in bytes, for a filesystem of *size* bytes."""
+        return size * self.amount / 100 if self.percent else self.amount
+
+
+class Wanted(t.NamedTuple):
+    """What is asked for; None is omitted. A layer goes only if all that is given lets it.
+
+    keep, match:            ids or globs of what stays, and of what alone may go.
+    keep_last:              how many of each lineage stay, the newest.
+    unused_for, older_than: seconds.
+    orphans_only:           only layers of a foreign store that its engine does not know.
+    remove_foreign:         orphans may go, and litter, from the store of another engine.
+    max_seconds:            how long to delete.
+    """
+
+    keep: tuple[str, ...] = ()
+    keep_last: int | None = None
+    match: tuple[str, ...] | None = None
+    unused_for: int | None = None
+    older_than: int | None = None
+    until_free: Room | None = None
+    orphans_only: bool = False
+    remove_foreign: bool = False
+    max_seconds: int | None = None
+
+    @property
+    def selectors(self) -> list[str]:
+        """The options that say which layers may go; none: no layer may."""
+        names = ("keep_last", "match", "unused_for", "older_than", "until_free")
+        given = [name for name in names if getattr(self, name) is not None]
+        return [*given, "orphans_only"] if self.orphans_only else given
+
+
+class Found(t.NamedTuple):
+    """A layer as it was found.
+
+    tree:    what its directory takes.
+    damage:  what is wrong with it; its lowers are then those that can be told, and with *lost* there may be others.
+    users:   who has it busy, in words.
+    needed:  why another engine needs it. orphan: it is such an engine's, and nothing needs it.
+    """
+
+    layer: LayerState
+    tree: Tree
+    times: Times
+    damage: str = ""
+    users: str = ""
+    needed: str = ""
+    orphan: bool = False
+    lost: bool = False
+
+
+class PruneState(t.NamedTuple):
+    """A store as it was found.
+
+    found:      its layers, by id.
+    now:        seconds since the epoch. size, free: of the filesystem, in bytes.
+    engine:     whose store it is, if not ours; its users: who is at work there, in words; error: why it cannot be told
+                which layers it needs.
+    """
+
+    home: str
+    exists: bool
+    found: t.Mapping[str, Found] = {}
+    litter: tuple[Litter, ...] = ()
+    now: float = 0.0
+    size: int = 0
+    free: int = 0
+    engine: str | None = None
+    engine_users: str = ""
+    error: StoreCorrupt | None = None
+
+
+class Decision(t.NamedTuple):
+    """What becomes of a layer, and why. exclusive: bytes freed if it goes; shared: those that stay even so."""
+
+    id: str
+    goes: bool
+    reason: str
+    exclusive: int
+    shared: int

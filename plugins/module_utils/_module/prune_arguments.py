@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long, and how much of a filesystem: values that only overlay2_prune takes. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import re
+
+from .._driver.prune_state import Room
+from .._errors import InvalidInput, printable
+from .arguments import parse_size
+
+_DURATION = re.compile(r"(\d{1,9}) ?([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SHARE = re.compile(r"(\d+(?:\.\d+)?) ?%")
+
+
+def parse_duration(text: str | None, option: str) -> int | None:
+    """Return *text* in seconds: ``90m``, ``36h``, ``7d``; None for None. Raises InvalidInput.
+
+    None is read into an empty text or a bare number: what it means decides which layers go.
+    """
+    if text is None:
+        return None
+    found = _DURATION.fullmatch(text)
+    if not found:
+        raise InvalidInput(
+            f"invalid {option} {printable(text)!r}", hint='write it as "90m", "36h", "7d" or "2w"', option=option
+        )
+    return int(found.group(1)) * _SECONDS[found.group(2)]
+
+
+def parse_room(text: str | None, option: str) -> Room | None:
+    """Return *text*, a size as parse_size takes it or a share such as ``15%``; None for None. Raises InvalidInput."""
+    if text is None:
+        return None
+    share = _SHARE.fullmatch(text)
+    if share and float(share.group(1)) <= 100:
+        return Room(float(share.group(1)), percent=True)
+    try:
+        size = parse_size(text, option) if text else None
+    except InvalidInput:
+        size = None
+    if size is None:
+        raise InvalidInput(f"invalid {option} {printable(text)!r}", hint='write it as "20G" or "15%"', option=option)
+    return Room(size)

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deleting a tree, whatever lies in it, and for as long as there is time. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import typing as t
+
+from .._linux.quiet import open_quietly
+from .lock import Deadline
+
+_DEPTH = 64  # open directories at most; what lies deeper is moved up first
+
+
+def delete_tree(path: str, until: Deadline | None = None) -> bool:
+    """Delete the directory *path* and all below it, by directory fds, never following a symlink or entering a mount.
+
+    until:   stop then; None to go on to the end.
+    returns: whether it is gone: False where time was up. A missing *path* is fine.
+    raises:  OSError (EBUSY for a mount point); what was deleted is gone then.
+    """
+    try:
+        top = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return True
+    try:
+        tree = _Tree(top, os.fstat(top).st_dev, until)
+        while tree.empty(top, 0):
+            pass
+    except _TimeIsUp:
+        return False
+    finally:
+        os.close(top)
+    os.rmdir(path)
+    return True
+
+
+class _TimeIsUp(Exception):
+    """What is left is for another time."""
+
+
+class _Tree(t.NamedTuple):
+    """What is being deleted. top: fd of its directory; device: of that."""
+
+    top: int
+    device: int
+    until: Deadline | None
+
+    def empty(self, fd: int, depth: int) -> bool:
+        """Delete all in *fd*; tell whether something too deep was moved up, so that the top has to be seen to again."""
+        moved = False
+        for name in os.listdir(fd):
+            if self.until is not None and self.until.passed:
+                raise _TimeIsUp()
+            if self._unlink(fd, name):
+                continue
+            if depth == _DEPTH:
+                os.rename(name, os.urandom(8).hex(), src_dir_fd=fd, dst_dir_fd=self.top)
+                moved = True
+                continue
+            below = open_quietly(name, os.O_DIRECTORY | os.O_NOFOLLOW, fd)
+            try:
+                if os.fstat(below).st_dev != self.device:
+                    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), name)
+                moved |= self.empty(below, depth + 1)
+            finally:
+                os.close(below)
+            os.rmdir(name, dir_fd=fd)
+        return moved
+
+    def _unlink(self, fd: int, name: str) -> bool:
+        """Delete *name* unless it is a directory; tell whether it is gone."""
+        try:
+            os.unlink(name, dir_fd=fd)
+        except OSError as error:
+            if error.errno not in (errno.EISDIR, errno.EPERM):  # EPERM: POSIX's word for a directory
+                raise
+            if error.errno == errno.EPERM and not stat.S_ISDIR(os.lstat(name, dir_fd=fd).st_mode):
+                raise
+            return False
+        return True

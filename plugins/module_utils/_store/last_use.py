@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a layer was made, and when it was last used. PRIVATE to the collection.
+
+    <home>/<id>/link            written once: its time is when the layer was made
+    <home>/<id>/.strata.json    its time is when the layer was last used: made, filled, mounted, held or let go, or
+                                when one built on it was made or mounted
+
+Only the time is set, and nothing synced: one lost in a crash is that of the use before. A layer that has no such file
+(dockerd's) tells by what else a use leaves a trace in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from .layout import COMMITTED, LINK, OWN_FILE, WORK
+from .own_file import replace_file
+
+
+class Times(t.NamedTuple):
+    """Seconds since the epoch."""
+
+    made: float
+    used: float
+
+
+def read_times(home: str, layer_id: str) -> Times:
+    """Return when a layer was made and last used; one without link, damaged, by its directory. Raises OSError."""
+    directory = f"{home}/{layer_id}"
+    made = _time(f"{directory}/{LINK}")
+    used = _time(f"{directory}/{OWN_FILE}")
+    if not used:
+        used = max(made, _time(f"{directory}/{COMMITTED}"), _time(f"{directory}/{WORK}"))
+    if not made:
+        made = os.lstat(directory).st_mtime
+    return Times(made, used or made)
+
+
+def note_use(home: str, layer_id: str, lowers: t.Iterable[str] = ()) -> None:
+    """Note that a layer is used now, and so are those below it; lowers: their ids. The layer's lock must be held.
+
+    What fails is left: no use of a layer is to fail because it could not be noted.
+    """
+    for used in (layer_id, *lowers):
+        path = f"{home}/{used}/{OWN_FILE}"
+        with contextlib.suppress(OSError):
+            try:
+                os.utime(path, follow_symlinks=False)
+            except FileNotFoundError:
+                if used == layer_id:  # those below may be another run's to write to
+                    replace_file(path, {})
+
+
+def _time(path: str) -> float:
+    """Return when a file was changed last, 0.0 if there is none."""
+    try:
+        return os.lstat(path).st_mtime
+    except (FileNotFoundError, NotADirectoryError):
+        return 0.0

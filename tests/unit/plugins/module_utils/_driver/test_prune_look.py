@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_look import (
+    Sizes,
+    look_to_prune,
+    pending_bytes,
+)
+
+pytestmark = pytest.mark.root
+
+_on_scan = None
+
+
+def _hook(event, arguments):
+    if _on_scan is not None and event == "os.scandir" and isinstance(arguments[0], int):
+        _on_scan(Path(os.readlink(f"/proc/self/fd/{arguments[0]}")))
+
+
+sys.addaudithook(_hook)  # there is no way to take one away
+
+
+@pytest.fixture
+def scanned():
+    """Give a function that has another called with each directory that is about to be listed during a test."""
+
+    def call(function):
+        global _on_scan
+        _on_scan = function
+
+    yield call
+    call(None)
+
+
+@pytest.fixture
+def home(layers, tmp_path):
+    """far <- near <- app, each with a name, and a time when it was made."""
+    home = tmp_path / "store"
+    lower = ""
+    for days, id in enumerate(("far", "near", "app")):
+        (home / id / "link").write_text(layers.links[id])
+        os.utime(home / id / "link", (time.time() - days * 86400,) * 2)
+        os.utime(home / id / "work", (time.time() - days * 86400,) * 2)
+        if lower:
+            (home / id / "lower").write_text(lower)
+        lower = ":".join(filter(None, (f"l/{layers.links[id]}", lower)))
+    return home
+
+
+def look(home):
+    return look_to_prune(str(home), Sizes(str(home)))
+
+
+def test_a_store_is_told(home):
+    have = look(home)
+    assert {id: found.layer.lowers for id, found in have.found.items()} == {
+        "far": (),
+        "near": ("far",),
+        "app": ("near", "far"),
+    }
+    assert [round((have.now - have.found[id].times.used) / 86400) for id in ("far", "near", "app")] == [0, 1, 2]
+    assert have.found["app"].tree.inodes == len([*(home / "app").rglob("*")]) + 1
+    assert have.exists and 0 < have.free < have.size and have.litter == ()
+
+
+def test_no_store_is_told(tmp_path):
+    assert look(tmp_path / "none").exists is False
+
+
+def test_what_was_measured_is_measured_again_only_where_it_may_have_changed(home, scanned):
+    measured = []
+    scanned(lambda path: measured.append(path.parent.name) if path.name == "diff" else None)
+    sizes = Sizes(str(home))
+    sizes.measure()
+    assert sorted(measured) == ["app", "far", "near"]
+    measured.clear()
+    (home / "near/diff").rename(home / "near/old")  # as if its content had been replaced
+    (home / "near/diff").mkdir()
+    (home / "far/.strata.json").write_text('{"format": 1}')  # as if it had been used
+    look_to_prune(str(home), sizes)
+    assert sorted(measured) == ["far", "near"]
+    measured.clear()
+    look_to_prune(str(home), sizes)
+    assert measured == []
+
+
+@pytest.mark.parametrize("moves", [2, 5])
+def test_what_moves_while_it_is_measured_is_measured_again(home, scanned, moves):
+    for name in ("here/moving", "there"):
+        (home / "app/diff" / name).mkdir(parents=True)
+    left = [*range(moves)]
+
+    def move(path):
+        if path.name == "moving" and left:
+            left.pop()
+            to = "there" if path.parent.name == "here" else "here"
+            path.rename(path.parent.parent / to / "moving")
+
+    scanned(move)
+    if moves == 5:
+        with pytest.raises(OSError, match="moved while it was read"):
+            Sizes(str(home)).of(str(home / "app"))
+    else:
+        assert Sizes(str(home)).of(str(home / "app")).inodes == len([*(home / "app").rglob("*")]) + 1
+    assert left == []
+
+
+def test_of_a_damaged_layer_is_told_what_its_lower_file_still_says(home, layers):
+    (home / "app/lower").write_text(f"nonsense l/{layers.links['far']}:l/{'Z' * 26}:")
+    (home / "near/.strata.json").write_text('{"format": 99}')
+    have = look(home)
+    assert have.found["app"].layer.lowers == ("far",) and "malformed" in have.found["app"].damage
+    assert have.found["near"].layer.lowers == ("far",) and "format 99" in have.found["near"].damage
+    assert have.found["far"].damage == ""
+    assert [id for id, found in have.found.items() if found.lost] == ["app"]
+
+
+def test_what_is_still_to_be_deleted(home):
+    assert pending_bytes(str(home)) == pending_bytes(str(home / "none")) == 0
+    for path in (".staging/one", "app/.staging/two"):
+        (home / path).mkdir(parents=True)
+        (home / path / "file").write_bytes(os.urandom(100_000))
+    assert 200_000 <= pending_bytes(str(home)) < 250_000

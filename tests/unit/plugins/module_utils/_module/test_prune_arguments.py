@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_state import Room
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
+from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_arguments import parse_duration, parse_room
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [(None, None), ("0s", 0), ("90m", 5400), ("36h", 129600), ("7d", 604800), ("7 d", 604800), ("2w", 1209600)],
+)
+def test_a_duration(text, seconds):
+    assert parse_duration(text, "unused_for") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "7", "-7d", "7D", "1.5h", "7d12h", " 7d", "7y", "9" * 5000 + "d", "\udcff"])
+def test_no_duration(text):
+    with pytest.raises(InvalidInput, match="invalid unused_for") as error:
+        parse_duration(text, "unused_for")
+    str(error.value).encode()
+    assert error.value.details == {"option": "unused_for"}
+
+
+@pytest.mark.parametrize(
+    ("text", "room"),
+    [
+        (None, None),
+        ("0", Room(0)),
+        ("20G", Room(20 << 30)),
+        ("1.5g", Room(3 << 29)),
+        ("15%", Room(15, percent=True)),
+        ("2.5 %", Room(2.5, percent=True)),
+        ("100%", Room(100, percent=True)),
+    ],
+)
+def test_room(text, room):
+    assert parse_room(text, "until_free") == room
+
+
+@pytest.mark.parametrize("text", ["", "-1G", "101%", "%", "15 percent", "20X", "9999P", "\udcff"])
+def test_no_room(text):
+    with pytest.raises(InvalidInput, match="invalid until_free") as error:
+        parse_room(text, "until_free")
+    assert error.value.hint == 'write it as "20G" or "15%"'
