@@ -22,6 +22,7 @@ CHAR = b"3"
 BLOCKDEV = b"4"
 DIRECTORY = b"5"
 FIFO = b"6"
+SPARSE = b"S"  # a regular file with holes, however the archive tells of them
 
 XATTR_PREFIX = b"SCHILY.xattr."  # PAX records that carry extended attributes (star, go-archive, GNU tar)
 
@@ -35,7 +36,7 @@ class Entry(t.NamedTuple):
 
     name, linkname: raw bytes as the archive has them, a directory's trailing slash included.
     mode:           permission, setuid, setgid and sticky bits only.
-    size:           bytes of the body; 0 for everything but a regular file.
+    size:           bytes of the body, a sparse file's holes included; 0 for everything but a regular file.
     mtime_ns:       nanoseconds since the epoch, may be negative.
     xattrs:         full name (``security.capability``) to value.
     """

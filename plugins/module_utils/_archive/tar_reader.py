@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A tar stream as entries and bodies, in one pass and in constant memory. PRIVATE to the collection.
 
-Reads what honest writers write: ustar, PAX, GNU long names and base-256 numbers, Unix V7. Where readers differ on what
-a stream means, moby's (Go's archive/tar) decides, or the stream is refused. Sparse files are, too.
+Reads what honest writers write: ustar, PAX, GNU long names and base-256 numbers, sparse files, Unix V7. Where readers
+differ on what a stream means, moby's (Go's archive/tar) decides, or the stream is refused.
 Source: POSIX.1-2017 pax, "ustar Interchange Format"; tar(5); Go src/archive/tar/reader.go.
 """
 
@@ -16,8 +16,9 @@ import typing as t
 import zlib
 
 from .._errors import ArchiveRejected, printable
-from .pax import MAX_SIZE, Records, amended, check_owner, check_time, parse_records
-from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SYMLINK, Entry
+from .pax import MAX_SIZE, SPARSE_NAME, Records, amended, check_owner, check_time, parse_records
+from .sparse import SparseMap, sparse_map
+from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry
 
 CHUNK = 256 * 1024  # bytes asked for at once
 LIMIT = 1 << 20  # bytes of an extended header, as in Go; the kernel's longest xattr has 64 KiB
@@ -38,7 +39,8 @@ _PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
 _DEVICES = (CHAR, BLOCKDEV)
 _EXTENDED = frozenset((_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK))
 _TYPES = {kind: kind for kind in (REGULAR, HARDLINK, SYMLINK, CHAR, BLOCKDEV, DIRECTORY, FIFO)}
-_TYPES[_CONTIGUOUS] = _TYPES[_V7_REGULAR] = REGULAR
+_TYPES[_CONTIGUOUS] = _TYPES[_V7_REGULAR] = _TYPES[SPARSE] = REGULAR
+_OF_BACKUPS = {b"D": " (a directory's list)", b"M": " (a file's other part)", b"V": " (a volume label)"}
 _HINT = "the archive is damaged, hostile or no layer; get it again from a source you trust"
 
 
@@ -70,6 +72,7 @@ class TarReader:
         self._pax: Records = {}  # of the next entry
         self._long: Records = {}  # the same in GNU's way; it has precedence
         self._extended = False  # one of them has something
+        self.sparse: SparseMap | None = None  # of the entry we are at, if that is SPARSE
 
     def __iter__(self) -> t.Iterator[Entry]:
         while True:
@@ -101,6 +104,8 @@ class TarReader:
                 size = entry.size
                 if not 0 <= size <= MAX_SIZE:
                     raise ValueError(f"its size {size} is negative or absurd")
+                if self.sparse and entry.type == SPARSE:
+                    size = self.sparse.stored
             except ValueError as error:
                 raise rejected(name, str(error)) from error
             self._last = name
@@ -189,17 +194,18 @@ class TarReader:
 
     def _name(self, name: bytes, block: bytes, fields: tuple[bytes, ...]) -> bytes:
         """Return the entry's whole name; *name* is what the header's field says."""
-        longer = self._long.get(b"path") or self._pax.get(b"path")
+        longer = self._pax.get(SPARSE_NAME) or self._long.get(b"path") or self._pax.get(b"path")
         if longer:
             return longer
         prefix = _prefix(block, fields[7], fields[9]) if fields[9][0] else b""
         return prefix + b"/" + name if prefix else name
 
     def _entry(self, name: bytes, fields: tuple[bytes, ...]) -> Entry:
-        _unused, owner, size_field, mtime, _unused, flag, linkname, _unused, device, _unused = fields
+        _unused, owner, size_field, mtime, _unused, flag, linkname, magic, device, _unused = fields
         kind = _TYPES.get(flag)
-        if kind is None:
-            raise ValueError(f"it is of type {flag!r}, which no layer needs and this collection does not read")
+        if kind is None or (flag == SPARSE and magic != _GNU):  # star's is another
+            what = f"{flag!r}{_OF_BACKUPS.get(flag, '')}"
+            raise ValueError(f"it is of type {what}, which no layer needs and this collection does not read")
         if flag == _V7_REGULAR and name.endswith(b"/"):
             kind = DIRECTORY
         mode, uid, gid = _owner(owner)
@@ -212,6 +218,11 @@ class TarReader:
                 raise ValueError(f"its device number {entry.major}:{entry.minor} is out of range")
         if self._extended:
             entry = amended(entry, {**self._global, **self._pax, **self._long})
+        if flag == SPARSE or self._pax:
+            self.sparse = sparse_map(entry, fields[9] if flag == SPARSE else b"", self._pax, self._take, _number)
+            if self.sparse:
+                entry = entry._replace(type=SPARSE, size=self.sparse.size)
+        if self._extended:
             self._pax, self._long, self._extended = {}, {}, bool(self._global)
         return entry
 
