@@ -16,8 +16,8 @@ import typing as t
 
 from .._errors import NotSupported, printable
 from .apply_root import Directory, Root, shed_acls
-from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry
-from .tar_reader import TarReader, rejected
+from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry, rejected
+from .tar_reader import TarReader
 from .walk import below
 from .whiteouts import OVERLAY_XATTR_PREFIXES, is_whiteout
 from .xattr_ids import MapIds, with_mapped_ids

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tar reader and the tar writer share: an entry, and the numbers of the format. PRIVATE to the collection.
+"""What readers and writers of tars share: an entry, and the numbers of the format. PRIVATE to the collection.
 
 Source: POSIX.1-2017 pax, "ustar Interchange Format"; tar(5).
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 import typing as t
+
+from .._errors import ArchiveRejected, printable
 
 BLOCK = 512  # bytes; headers and bodies are padded to it
 END = bytes(2 * BLOCK)  # two zero blocks end an archive
@@ -28,6 +30,7 @@ XATTR_PREFIX = b"SCHILY.xattr."  # PAX records that carry extended attributes (s
 
 NO_XATTRS: t.Mapping[bytes, bytes] = {}
 
+_HINT = "the archive is damaged, hostile or no layer; get it again from a source you trust"
 _ENCODED = re.compile(rb"%(?:25|3D)")
 
 
@@ -62,3 +65,12 @@ def xattr_keyword(name: bytes) -> bytes:
 def xattr_name(keyword: bytes) -> bytes:
     """Return the xattr that *keyword* is of, which starts with XATTR_PREFIX; the reverse of xattr_keyword."""
     return _ENCODED.sub(lambda found: b"=" if found.group() == b"%3D" else b"%", keyword[len(XATTR_PREFIX) :])
+
+
+def rejected(name: bytes, cause: str, hint: str = _HINT) -> ArchiveRejected:
+    """Return the error for an archive whose entry *name* cannot be taken."""
+    return ArchiveRejected(
+        f"archive entry {printable(name)}: {cause}",
+        hint=hint,
+        entry=printable(name),
+    )

@@ -15,10 +15,10 @@ import struct
 import typing as t
 import zlib
 
-from .._errors import ArchiveRejected, printable
+from .._errors import ArchiveRejected
 from .pax import MAX_SIZE, SPARSE_NAME, Records, amended, check_owner, check_time, parse_records
 from .sparse import SparseMap, sparse_map
-from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry
+from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry, rejected
 
 CHUNK = 256 * 1024  # bytes asked for at once
 LIMIT = 1 << 20  # bytes of an extended header, as in Go; the kernel's longest xattr has 64 KiB
@@ -41,16 +41,6 @@ _EXTENDED = frozenset((_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK))
 _TYPES = {kind: kind for kind in (REGULAR, HARDLINK, SYMLINK, CHAR, BLOCKDEV, DIRECTORY, FIFO)}
 _TYPES[_CONTIGUOUS] = _TYPES[_V7_REGULAR] = _TYPES[SPARSE] = REGULAR
 _OF_BACKUPS = {b"D": " (a directory's list)", b"M": " (a file's other part)", b"V": " (a volume label)"}
-_HINT = "the archive is damaged, hostile or no layer; get it again from a source you trust"
-
-
-def rejected(name: bytes, cause: str, hint: str = _HINT) -> ArchiveRejected:
-    """Return the error for an archive whose entry *name* cannot be taken."""
-    return ArchiveRejected(
-        f"archive entry {printable(name)}: {cause}",
-        hint=hint,
-        entry=printable(name),
-    )
 
 
 class TarReader:
@@ -125,6 +115,14 @@ class TarReader:
         self._at = start + len(found)
         self._left -= len(found)
         return found
+
+    def check_rest(self) -> None:
+        """Read on to the stream's end. Raises ArchiveRejected unless all that follows the end mark is padding."""
+        piece = self._buffer[self._at :]
+        while piece or (piece := self._read(CHUNK)):
+            if piece.count(0) != len(piece):
+                raise self._broken("something follows the archive's end")
+            piece = b""
 
     def _next_block(self) -> bytes | None:
         """Return the next header; None at the archive's end, which is two blocks of zeros, or one before the stream's.
