@@ -246,6 +246,6 @@ def _set_xattr(node: int | bytes, key: bytes, value: bytes, entry: Entry) -> Non
                 hint="move the store to a filesystem with extended attributes, such as ext4 or XFS",
                 entry=printable(entry.name),
             ) from error
-        if error.errno in (errno.EINVAL, errno.ERANGE):
-            raise rejected(entry.name, f"its {what} is malformed") from error
+        if error.errno in (errno.EINVAL, errno.ERANGE, errno.E2BIG):
+            raise rejected(entry.name, f"its {what} is malformed, or too long") from error
         raise

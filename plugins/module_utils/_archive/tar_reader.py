@@ -184,6 +184,8 @@ class TarReader:
             self._pax = parse_records(body)
         elif kind == _PAX_GLOBAL:
             self._global.update(parse_records(body, for_all=True))
+            if sum(len(key) + len(value) for key, value in self._global.items()) > LIMIT:
+                raise ValueError(f"global PAX headers of more than {LIMIT} bytes in all are not read")
         else:
             name = body.rstrip(b"\0")
             if b"\0" in name:

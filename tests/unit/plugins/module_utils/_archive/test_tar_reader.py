@@ -308,6 +308,11 @@ class TestRejected:
             pytest.param([pax(record("mtime", str(2**63))), member("f")], "mtime is out of range", id="a far time"),
             pytest.param([pax(record("path", "p"), b"g"), member("f")], "global", id="a global path"),
             pytest.param([pax(record("size", "1"), b"g"), member("f")], "global", id="a global size"),
+            pytest.param(
+                [pax(record(f"SCHILY.xattr.user.{name}", b"x" * 600_000), b"g") for name in "ab"],
+                "global PAX headers of more than 1048576 bytes in all",
+                id="global headers that grow",
+            ),
             pytest.param([patched(member("f"), 124, b"\xff" * 12)], "size -1 is negative", id="base 256: size"),
             pytest.param([patched(member("f"), 124, b"\x80" + b"\xff" * 11)], "absurd", id="base 256: absurd"),
             pytest.param([patched(member("f"), 108, b"\xff" * 8)], "owner -1:0", id="base 256: uid"),
