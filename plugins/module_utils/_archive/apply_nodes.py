@@ -29,6 +29,7 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FORMATS = {CHAR: stat.S_IFCHR, BLOCKDEV: stat.S_IFBLK, FIFO: stat.S_IFIFO}
 _TOO_LARGE = (errno.EFBIG, errno.EINVAL)  # what the kernel says to a size beyond a filesystem's
 _BEYOND_MKDIR = 0o7000  # mode bits that mkdir(2) and writing do not keep
+_NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.")  # xattr(7)
 _WIDEN = "use a store whose id maps know the id, or an archive without it"
 
 
@@ -240,12 +241,17 @@ def _set_xattr(node: int | bytes, key: bytes, value: bytes, entry: Entry) -> Non
         os.setxattr(node, key, value, follow_symlinks=isinstance(node, int))
     except OSError as error:
         what = f"xattr {printable(key)}"
+        if not key.startswith(_NAMESPACES):
+            hint = "it was made by another system: make it again without extended attributes (tar --no-xattrs)"
+            raise rejected(entry.name, f"its {what} is of a kind that Linux does not have", hint) from error
         if error.errno == errno.ENOTSUP:
             raise NotSupported(
                 f"archive entry {printable(entry.name)}: the store's filesystem cannot hold its {what}",
                 hint="move the store to a filesystem with extended attributes, such as ext4 or XFS",
                 entry=printable(entry.name),
             ) from error
+        if error.errno == errno.EPERM and key.startswith(b"user."):
+            raise rejected(entry.name, f"its {what} is one that only files and directories can have") from error
         if error.errno in (errno.EINVAL, errno.ERANGE, errno.E2BIG):
             raise rejected(entry.name, f"its {what} is malformed, or too long") from error
         raise
