@@ -3,7 +3,7 @@
 . dev.d/isolate.sh
 . dev.d/engines.sh
 
-ready test e2fsprogs xfsprogs mount util-linux zstd
+ready test e2fsprogs xfsprogs mount util-linux zstd libarchive-tools
 STRATA_ENGINES=$(engines)
 export STRATA_ENGINES
 scratch

@@ -14,7 +14,7 @@ import stat
 NS = 10**9
 TIME = 1_600_000_000 * NS
 CAPABILITY = bytes.fromhex("0100000200200000" + "00" * 12)
-NAMES = [b"a", b"b", b"c", b"a-b", b"\xff", "\u00e9".encode()]
+NAMES = [b"a", b"b", b"c", b"a-b", b"\xff", "\u00e9".encode(), b" \n"]
 
 
 class Vandal:
@@ -33,7 +33,7 @@ class Vandal:
                 [
                     *[self.write, self.write, self.mkdir, self.mkdir, self.remove, self.rename, self.link],
                     *[self.symlink, self.node, self.chmod, self.chown, self.times, self.touch, self.replace],
-                    self.capability,
+                    *[self.capability, self.xattr],
                 ]
             )
             with contextlib.suppress(OSError):  # much of it cannot be done: that is part of the game
@@ -89,3 +89,6 @@ class Vandal:
 
     def capability(self, path):
         os.setxattr(path, "security.capability", CAPABILITY)
+
+    def xattr(self, path):
+        os.setxattr(path, "user.note", b"x" * self.random.randrange(3), follow_symlinks=False)

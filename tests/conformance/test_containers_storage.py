@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import signal
 import subprocess
 import tarfile
@@ -15,6 +16,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
 from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_diff,
     overlay2_facts,
@@ -107,6 +109,42 @@ def test_facts_are_what_it_records(storage):
     assert inspected is not None
     told = [f'Add "{change["path"]}"' for change in inspected["changes"] if change["kind"] == "added"]
     assert told == storage("changes", BASE).splitlines()
+
+
+def test_it_makes_the_same_of_a_layers_tar(storage, tmp_path):
+    """Files with holes among it, in those forms that it takes: it reads them by Go's archive/tar, as Docker does."""
+    content = random.Random(1).randbytes(5000)
+    tree, theirs, ours = tmp_path / "tree", storage.home / LONE / "diff", tmp_path / "ours"
+    for path in (tree / "d", ours):
+        path.mkdir(parents=True)
+    with open(tree / "d" / "holes", "wb") as file:
+        for at in (1 << 16, 1 << 20, *range(2 << 20, 3 << 20, 1 << 15)):
+            file.seek(at)
+            file.write(content)
+        file.truncate(5 << 20)
+    (tree / "d" / "link").hardlink_to(tree / "d" / "holes")
+    (tree / "setuid").write_bytes(content)
+    (tree / "setuid").chmod(0o4751)
+    (tree / ".wh.gone").touch()
+    storage("create-layer", "--id", LONE)
+    for number, version in enumerate(("0.0", "0.1", "1.0")):
+        (tree / "d").rename(tree / f"d{number}")
+        command = ["tar", "-C", tree, "--format=posix", f"--sparse-version={version}", "--sparse", "-cf", "-", "."]
+        tar = subprocess.run(command, capture_output=True, check=True).stdout
+        (tree / f"d{number}").rename(tree / "d")
+        (tree / ".wh.gone").unlink(missing_ok=True)  # it takes none for what is gone already
+        storage("applydiff", LONE, stdin=tar)
+        apply_layer(io.BytesIO(tar).read, str(ours))
+    shown = ["-mindepth", "1", "-printf", "%P %y %#m %U %G %n %l ", "(", "-type", "f", "-printf", "%s", "-o", "-true"]
+    listings = []
+    for root in (theirs, ours):
+        command = ["find", str(root), *shown, ")", "-printf", "\\n"]
+        listings.append(sorted(subprocess.run(command, capture_output=True, check=True).stdout.splitlines()))
+        for number in range(3):
+            assert (root / f"d{number}/holes").read_bytes() == (tree / "d/holes").read_bytes()
+    assert listings[0] == listings[1]
+    assert len(listings[0]) > 6
+    assert (ours / "d0" / "holes").stat().st_blocks < 1 << 12
 
 
 def test_a_layer_whose_record_a_power_cut_lost_may_go(storage):

@@ -9,18 +9,28 @@ The archives are those of moby's breakout tests, and of what was found in tools 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import io
+import itertools
 import json
 import os
 import pathlib
+import signal
 import stat
+import subprocess
+import sys
+import time
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.clone import clone_tree
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
-from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected, LayerInUse
+from ansible_collections.strata.overlay2.plugins.module_utils._linux.openat2 import has_openat2
+from ansible_collections.strata.overlay2.plugins.module_utils._linux.rename import exchange
+from ansible_collections.strata.overlay2.tests import seccomp
 from ansible_collections.strata.overlay2.tests.conformance.vectors.build_trees import TREES, build
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.tars import (
     archive,
@@ -29,6 +39,7 @@ from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archiv
     member,
     pax,
     record,
+    sparse,
     symlink,
 )
 
@@ -86,6 +97,56 @@ ARCHIVES = {
     "a magic link to a descriptor": lambda v: [symlink("p", "/proc/self/fd/3"), member("p/../victim/hello", **EVIL)],
     "metadata for a symlink": lambda v: [
         symlink("loop", "../victim/hello", uid=1, mtime_ns=0, xattrs={b"trusted.x": b"1"}),
+    ],
+    # whiteouts
+    "a whiteout of no name in a directory": lambda v: [directory("d/"), member("d/.wh.")],
+    "a whiteout of a directory by its dot": lambda v: [symlink("d", v), member("d/.wh..")],
+    "a whiteout of what is above a symlinked directory": lambda v: [symlink("d", f"{v}/x"), member("d/.wh...")],
+    "a whiteout of a marker": lambda v: [member(".wh..wh."), member(".wh..wh..wh..opq"), member("d/.wh..wh.hello")],
+    "a whiteout with a slash behind": lambda v: [symlink("loop", "../victim"), directory("loop/.wh.hello/")],
+    "a whiteout that is a link": lambda v: [
+        hardlink(".wh.d", "shared"), symlink(".wh.e", v), member("e/hello", **EVIL),
+    ],
+    "a whiteout with a way in its name": lambda v: [member(".wh.x/../../victim/hello", **EVIL)],
+    "files that AUFS kept in a symlink": lambda v: [
+        symlink(".wh..wh.plnk", v), member(".wh..wh.plnk/1.1", **EVIL), hardlink("l", ".wh..wh.plnk/hello"),
+    ],
+    "a link to what AUFS kept goes up": lambda v: [
+        member(".wh..wh.plnk/1.1"), hardlink("l", ".wh..wh.plnk/../../victim/hello"),
+    ],
+    "files that AUFS kept, by another's name": lambda v: [
+        member(".wh..wh.plnk/hello", **EVIL), symlink("p", ".wh..wh.plnk"), member("p/hello", **EVIL),
+        hardlink("p/l", "p/hello"), directory(".wh..wh.plnk/d/"), member(".wh.p"),
+    ],
+    # devices
+    "devices of the machine": lambda v: [
+        member("sda", b"4", major=8, mode=0o666), member("mem", b"3", major=1, minor=1, mode=0o666), member("p", b"6"),
+    ],
+    "a file over a device": lambda v: [member("d", b"3", major=1, minor=8), member("d", **EVIL), hardlink("e", "d")],
+    "a device that is a directory": lambda v: [member("d/", b"3", major=1, minor=3), member("d/hello", **EVIL)],
+    # overlayfs' own xattrs
+    "a directory that says it was the victim": lambda v: [
+        directory("d/", xattrs={b"trusted.overlay.redirect": v.encode(), b"user.overlay.redirect": v.encode()}),
+        member("f", xattrs={b"trusted.overlay.metacopy": b"", b"trusted.overlay.redirect": f"{v}/hello".encode()}),
+    ],
+    "an opaque root by xattr": lambda v: [directory("./", xattrs={b"trusted.overlay.opaque": b"y"}), member("f")],
+    # names
+    "a NUL in a name": lambda v: [pax(record("path", b"../victim/hello\0/f")), member("f", **EVIL)],
+    "a NUL in a link": lambda v: [pax(record("linkpath", f"{v}/hello\0")), hardlink("f", "f")],
+    "newlines and blanks": lambda v: [member("a\n../victim/hello", **EVIL), member(" ../\t", **EVIL)],
+    "4,096 bytes": lambda v: [member("/".join(["d" * 194] * 21) + "/f", **EVIL), member("n" * 4096, **EVIL)],
+    "4,096 bytes of going up": lambda v: [member("../" * 1365 + "x", **EVIL)],
+    "the same name again and again": lambda v: [
+        member("f"), symlink("f", v), directory("f/"), member("f/hello", **EVIL), symlink("f", v), member("f/hello"),
+    ],
+    "another name by each header": lambda v: [
+        member("L", b"L", b"gnu\0"), pax(record("path", "pax") + record("GNU.sparse.name", "../victim/hello")),
+        member("../victim/hello", **EVIL),
+    ],
+    "a sparse file goes up": lambda v: [sparse("0.1", [(0, 5)], b"pwned", name="../victim/hello")],
+    "a sparse file through a symlink": lambda v: [
+        symlink("loop", v), sparse("1.0", [(0, 5)], b"pwned", name="loop/hello"), symlink("f", f"{v}/hello"),
+        sparse("0.0", [(0, 5)], b"pwned"), sparse("old GNU", [(0, 5)], b"pwned"),
     ],
     # over what was there before
     "a file over an old symlink": lambda v: [member("old/link/hello", **EVIL), member("old/link", **EVIL)],
@@ -157,6 +218,151 @@ def test_the_victim_is_untouched(tmp_path, victim, old, name, merging):
     assert sorted(os.listdir(tmp_path)) == ["diff", "old", "victim"]
     inside = [os.path.join(base, name) for base, _unused, names in os.walk(root) for name in names]
     assert os.stat(victim / "hello").st_ino not in {os.lstat(path).st_ino for path in inside}
+
+
+def swap_for_ever(pairs):
+    """In a child, exchange the names of each pair in turn, until it is killed; return its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        for one, other in itertools.cycle(pairs):
+            try:
+                exchange(one, other)
+            except OSError:
+                time.sleep(0)
+    finally:
+        os._exit(1)
+
+
+@pytest.mark.parametrize("target", ["absolute", "relative"])
+def test_directories_that_another_process_swaps_for_symlinks(tmp_path, victim, target):
+    before = seen(victim)
+    root = tmp_path / "diff"
+    (root / "d/e/f").mkdir(parents=True)
+    leads_to = {"absolute": str(victim), "relative": "../" * 4 + "victim"}[target]
+    pairs = [(f"{root}/{name}", f"{root}/{name}-swapped") for name in ("d", "d/e", "d/e/f")]
+    for _unused, link in pairs:
+        os.symlink(leads_to, link)
+    members = []
+    for number in range(150):  # more directories than are kept open
+        deep = f"d/e/f/{number}"
+        members += [
+            directory(f"{deep}/"), member(f"{deep}/hello", **EVIL), member("d/e/f/hello", **EVIL),
+            member("d/e/f/.wh.hello"), symlink("d/e/f/hello", "x"), hardlink("d/e/f/link", f"{deep}/hello"),
+            member("d/hello", **EVIL), member("d/e/.wh.hello"), directory("d/e/f/hello/", mode=0o777, uid=1),
+            member("d/e/f/.wh..wh..opq"), sparse("0.1", [(0, 5)], b"pwned", name="d/e/hello"),
+        ]  # fmt: skip
+    tar = archive(*members)
+    attacker = swap_for_ever(pairs)
+    try:
+        outcomes = set()
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            try:
+                apply_layer(io.BytesIO(tar).read, str(root))
+                outcomes.add("applied")
+            except (ArchiveRejected, LayerInUse, OSError) as error:
+                outcomes.add(type(error).__name__)
+            assert seen(victim) == before
+    finally:
+        os.kill(attacker, signal.SIGKILL)
+        os.waitpid(attacker, 0)
+    assert outcomes
+    inside = [os.path.join(base, name) for base, _unused, names in os.walk(root) for name in names]
+    assert os.stat(victim / "hello").st_ino not in {os.lstat(path).st_ino for path in inside}
+
+
+@pytest.mark.skipif(not has_openat2(), reason="all of this runs without openat2(2) anyway")
+def test_nothing_leaves_the_layer_without_openat2_either():
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "victim or swaps", __file__],
+        preexec_fn=lambda: seccomp.refuse(seccomp.OPENAT2, errno.ENOSYS),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+
+
+@contextlib.contextmanager
+def little_memory(most):
+    """Fail if more than *most* MiB are taken at any time within."""
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # from now on counts what is the most
+    before = memory("VmRSS")
+    yield
+    assert memory("VmHWM") - before < most << 10
+
+
+def memory(key):
+    """Return a number of KiB that the kernel tells of this process."""
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1])
+    raise KeyError(key)
+
+
+def test_100_000_entries_take_no_more_memory_than_a_few(tmp_path):
+    count = 100_000
+    blocks = (directory(f"{number % 300}/{number % 7}/") for number in range(count))
+    stream = itertools.chain(blocks, [archive()])
+    with little_memory(4):
+        assert apply_layer(lambda _size: next(stream, b""), str(tmp_path)).entries == count
+
+
+def bomb(*headers):
+    """Return what makes a read function that gives these bytes a hundred times, and then an entry."""
+    return lambda: streaming(itertools.chain.from_iterable(itertools.repeat(headers, 100)))
+
+
+def growing():
+    """Return a read function that gives a thousand global headers, each of 512 KiB and with names of its own."""
+    return streaming(pax(xattr_records(f"{number}.", 1 << 19), b"g") for number in range(1000))
+
+
+def streaming(members):
+    stream = itertools.chain(members, [archive(member("f"))])
+    return lambda _size: next(stream, b"")
+
+
+def xattr_records(prefix, size):
+    """Return PAX records of xattrs that have about *size* bytes."""
+    return b"".join(record(f"SCHILY.xattr.user.{prefix}{number}", b"x" * 1000) for number in range(size // 1040))
+
+
+def an_xattr(key, value):
+    return bomb(pax(record(f"SCHILY.xattr.user.{key}", value)), member("f"))
+
+
+TOO_LONG = "bytes; more than 1048576 are not read"
+BOMBS = {
+    "global headers that grow": (growing, "global PAX headers of more than 1048576 bytes in all"),
+    "a header of eight gigabytes": (bomb(member("x", b"x", size=(1 << 33) - 1)), TOO_LONG),
+    "a name of a gigabyte": (bomb(member("L", b"L", size=1 << 30)), TOO_LONG),
+    "a record that says it has a gigabyte": (bomb(pax(b"1073741824 path=x\n")), "malformed"),
+    "a size of 8 EiB": (bomb(pax(record("size", str(2**63 - 1))), member("f")), "before its content"),
+    "a size that is more than there is": (bomb(member("f", size=1 << 33)), "before its content"),
+    "a size that is less than there is": (bomb(member("f", body=b"x" * 900, size=10)), "checksum"),
+    "an xattr longer than the kernel takes": (an_xattr("a", b"x" * 70_000), "its xattr user.a is malformed, or too"),
+    "an xattr with a longer name than the kernel takes": (an_xattr("n" * 300, b"x"), "is malformed, or too long"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BOMBS))
+def test_bombs_are_refused_in_little_memory(tmp_path, name):
+    make, message = BOMBS[name]
+    read = make()
+    with little_memory(16), pytest.raises(ArchiveRejected, match=message):
+        apply_layer(read, str(tmp_path))
+    assert sum(path.stat().st_blocks * 512 for path in tmp_path.iterdir()) < 4 << 20
+
+
+def test_headers_for_one_entry_replace_each_other(tmp_path):
+    """However many there are, only the last counts, and the rest takes no memory."""
+    headers = pax(xattr_records("", 1 << 19)), member("L", b"L", b"long\0"), pax(record("SCHILY.xattr.user.a", "1"))
+    with little_memory(16):
+        apply_layer(bomb(*headers)(), str(tmp_path))
+    assert os.listxattr(tmp_path / "long") == ["user.a"]
 
 
 @pytest.mark.parametrize("name", sorted(TREES))

@@ -17,10 +17,19 @@ from .._errors import printable
 from .._linux.quiet import open_quietly
 from .apply_nodes import Nodes, clean
 from .apply_root import Directory, Root
-from .tar import Entry
-from .tar_reader import Read, TarReader, rejected
+from .tar import REGULAR, SPARSE, Entry, rejected
+from .tar_reader import Read, TarReader
 from .walk import IS_DIRECTORY, children
-from .whiteouts import HIDES, METADATA_PREFIX, OPAQUE, WHITEOUT_PREFIX, is_whiteout, opaque_xattr, parse_marker
+from .whiteouts import (
+    HIDES,
+    METADATA_PREFIX,
+    OPAQUE,
+    PSEUDO_LINKS,
+    WHITEOUT_PREFIX,
+    is_whiteout,
+    opaque_xattr,
+    parse_marker,
+)
 from .xattr_ids import MapIds
 
 _DOT = ord(".")
@@ -46,8 +55,8 @@ def apply_layer(
 ) -> Applied:
     """Unpack a layer tar over what the directory *root*, an upperdir not mounted yet, holds.
 
-    read:      returns up to that many bytes of the uncompressed tar, none at its end. What lies behind the archive's
-               end mark is not read.
+    read:      returns up to that many bytes of the uncompressed tar, none at its end, which is read to: only zeros may
+               follow the archive's end mark.
     lowers:    the layer's, nearest first: overlayfs lets no root be opaque, so an opaque marker at the tar's root
                becomes a whiteout for each of their names.
     map_ids:   (uid, gid) in the tar to (uid, gid) on disk, -1 to -1; with its ValueError the archive is rejected. Not
@@ -70,6 +79,7 @@ def apply_layer(
                 applier.apply(entry)
             except OSError as error:
                 raise _explained(error, entry) from error
+        reader.check_rest()
         applier.finish(lowers)
     return Applied(entries, size)
 
@@ -93,6 +103,7 @@ class _Applier:
         # The paths this archive brought and those they lie in; None where nothing else was there to tell them from.
         self._brought: set[bytes] | None = {b""} if os.listdir(root.top.fd) else None
         self._root_marker: Entry | None = None
+        self._pseudo_links = False  # their directory was made
 
     def apply(self, entry: Entry) -> None:
         """Do what *entry* says."""
@@ -115,6 +126,8 @@ class _Applier:
 
     def finish(self, lowers: t.Sequence[str]) -> None:
         """Do what has to wait until all is there."""
+        if self._pseudo_links:
+            self._root.remove(self._root.top, PSEUDO_LINKS)
         if self._root_marker:
             try:
                 self._hide_lowers(lowers, self._root_marker)
@@ -127,6 +140,9 @@ class _Applier:
         path = clean(parent, entry)
         if not path:
             return self._root.top
+        if path == PSEUDO_LINKS and entry.type in (REGULAR, SPARSE):  # hard links to it may come
+            self._pseudo_links = True
+            return self._root.directory(path)
         if WHITEOUT_PREFIX in path:
             for part in path.split(b"/"):
                 if part.startswith(METADATA_PREFIX):

@@ -16,17 +16,20 @@ import typing as t
 
 from .._errors import NotSupported, printable
 from .apply_root import Directory, Root, shed_acls
-from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SYMLINK, Entry
-from .tar_reader import TarReader, rejected
+from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry, rejected
+from .tar_reader import TarReader
 from .walk import below
 from .whiteouts import OVERLAY_XATTR_PREFIXES, is_whiteout
 from .xattr_ids import MapIds, with_mapped_ids
 
 Owner = tuple[int, int]
+Made = t.TypeVar("Made")
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FORMATS = {CHAR: stat.S_IFCHR, BLOCKDEV: stat.S_IFBLK, FIFO: stat.S_IFIFO}
+_TOO_LARGE = (errno.EFBIG, errno.EINVAL)  # what the kernel says to a size beyond a filesystem's
 _BEYOND_MKDIR = 0o7000  # mode bits that mkdir(2) and writing do not keep
+_NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.")  # xattr(7)
 _WIDEN = "use a store whose id maps know the id, or an archive without it"
 
 
@@ -44,6 +47,7 @@ class Nodes:
         # By an entry's type: what makes it in a directory. They raise ArchiveRejected, NotSupported, OSError.
         self.makers: dict[bytes, t.Callable[[Entry, Directory, bytes], None]] = {
             REGULAR: self._file,
+            SPARSE: self._sparse_file,
             DIRECTORY: self._directory,
             HARDLINK: self._link,
             SYMLINK: self._symlink,
@@ -79,6 +83,35 @@ class Nodes:
             os.utime(fd, ns=(mtime, mtime))
         finally:
             os.close(fd)
+
+    def _sparse_file(self, entry: Entry, place: Directory, name: bytes) -> None:
+        """As `_file`, for one with holes."""
+        fd = self._anew(place, name, lambda: os.open(name, _NEW_FILE, entry.mode & 0o777, dir_fd=place.fd))
+        try:
+            try:
+                self._write_pieces(fd, entry.size)
+            except OSError as error:
+                if error.errno in _TOO_LARGE:
+                    raise rejected(entry.name, f"no file here can have its {entry.size} bytes") from error
+                raise
+            if not place.plain:
+                shed_acls(fd)
+            self._settle(fd, entry, place.plain)
+            os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+        finally:
+            os.close(fd)
+
+    def _write_pieces(self, fd: int, size: int) -> None:
+        """Write the data of the sparse file we are at where its map says, and give it its *size*."""
+        os.ftruncate(fd, size)
+        rest = memoryview(b"")
+        for offset, left in self._reader.sparse.pieces() if self._reader.sparse else ():
+            os.lseek(fd, offset, os.SEEK_SET)
+            while left:
+                rest = rest or memoryview(self._reader.piece())
+                piece, rest = rest[:left], rest[left:]
+                _write_rest(fd, piece)
+                left -= len(piece)
 
     def _directory(self, entry: Entry, place: Directory, name: bytes) -> None:
         directory, is_new = self._root.make_directory(place, name, entry.mode)
@@ -152,13 +185,13 @@ class Nodes:
             lambda: os.link(target, name, src_dir_fd=source.fd, dst_dir_fd=place.fd, follow_symlinks=False),
         )
 
-    def _anew(self, place: Directory, name: bytes, make: t.Callable[[], None]) -> None:
-        """Call *make*; whatever has the *name* gives way."""
+    def _anew(self, place: Directory, name: bytes, make: t.Callable[[], Made]) -> Made:
+        """Return what *make* does; whatever has the *name* gives way."""
         try:
-            make()
+            return make()
         except FileExistsError:
             self._root.remove(place, name)
-            make()
+            return make()
 
     def _owner(self, entry: Entry) -> Owner:
         """Return the entry's uid and gid on disk."""
@@ -210,12 +243,17 @@ def _set_xattr(node: int | bytes, key: bytes, value: bytes, entry: Entry) -> Non
         os.setxattr(node, key, value, follow_symlinks=isinstance(node, int))
     except OSError as error:
         what = f"xattr {printable(key)}"
+        if not key.startswith(_NAMESPACES):
+            hint = "it was made by another system: make it again without extended attributes (tar --no-xattrs)"
+            raise rejected(entry.name, f"its {what} is of a kind that Linux does not have", hint) from error
         if error.errno == errno.ENOTSUP:
             raise NotSupported(
                 f"archive entry {printable(entry.name)}: the store's filesystem cannot hold its {what}",
                 hint="move the store to a filesystem with extended attributes, such as ext4 or XFS",
                 entry=printable(entry.name),
             ) from error
-        if error.errno in (errno.EINVAL, errno.ERANGE):
-            raise rejected(entry.name, f"its {what} is malformed") from error
+        if error.errno == errno.EPERM and key.startswith(b"user."):
+            raise rejected(entry.name, f"its {what} is one that only files and directories can have") from error
+        if error.errno in (errno.EINVAL, errno.ERANGE, errno.E2BIG):
+            raise rejected(entry.name, f"its {what} is malformed, or too long") from error
         raise

@@ -5,8 +5,9 @@
 
 Every directory is opened component by component from its parent's fd, symlinks not followed. One on the way is read
 and its target walked in the same manner, with the layer's root as ``/`` and as what ``..`` ends at: what a process
-chrooted there would reach. openat2(RESOLVE_IN_ROOT) does as much, but needs Linux 5.6 and does not say where it came
-out, which must be known to tell what was unpacked there.
+chrooted there would reach. From Linux 5.6 on openat2 goes a way without symlinks in one step, and with one it is as
+safe. Through them it could lead as well (RESOLVE_IN_ROOT), but does not tell by which: and who replaces one must know
+what it led to, which lies somewhere else from then on.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import stat
 import typing as t
 
+from .._linux.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, has_openat2, openat2
 from .walk import Trail, below, list_xattrs
 from .whiteouts import OPAQUE_VALUE, is_whiteout
 from .xattr_ids import ACLS
@@ -68,6 +70,7 @@ class Root:
 
     def __init__(self, root: str, owner: tuple[int, int], opaque: str) -> None:
         self.ours = (os.geteuid(), os.getegid())
+        self._has_openat2 = has_openat2()
         self.top = self._opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), b"")
         self._owner = owner
         self._opaque = opaque
@@ -103,7 +106,11 @@ class Root:
         while nearest and nearest not in self._known:
             nearest = nearest.rpartition(b"/")[0]
         here = self._known[nearest] if nearest else self.top
-        todo = path[len(nearest) :].split(b"/")[::-1]
+        rest = path[len(nearest) :].lstrip(b"/")
+        at_once = self._at_once(here, rest) if self._has_openat2 and b"/" in rest else None
+        if at_once:
+            return at_once
+        todo = rest.split(b"/")[::-1]
         hops = 0
         while todo:
             name = todo.pop()
@@ -122,6 +129,15 @@ class Root:
                 here = self.top if target.startswith(b"/") else here
                 todo += target.split(b"/")[::-1]
         return here
+
+    def _at_once(self, here: Directory, rest: bytes) -> Directory | None:
+        """Return the directory *rest* leads to from *here*; None where that takes a closer look."""
+        try:
+            fd = openat2(rest, _OPEN, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, here.fd)
+        except OSError:
+            return None
+        path = here.child(rest)
+        return self.remember(path, self._opened(fd, path))
 
     def _enter(self, here: Directory, name: bytes, make: bool) -> Directory | None:
         """Return the directory *name*, made if need be; None if it is a symlink."""

@@ -19,11 +19,16 @@ MAX_SIZE = (1 << 63) - 1  # of a file: off_t
 
 Records = dict[bytes, bytes]
 
-_SPARSE_PREFIX = b"GNU.sparse."
-_NAMES = (b"path", b"linkpath")
-_USED = frozenset((*_NAMES, b"uid", b"gid", b"size", b"mtime"))
+SPARSE_PREFIX = b"GNU.sparse."  # see sparse.py
+SPARSE_NAME = SPARSE_PREFIX + b"name"  # the file's: ``path`` is what a reader unpacks it as that knows no holes
+SPARSE_MAP = SPARSE_PREFIX + b"map"
+
+_NAMES = (b"path", b"linkpath", SPARSE_NAME)
+_PAIR = (SPARSE_PREFIX + b"offset", SPARSE_PREFIX + b"numbytes")  # come in turns, and make up a map
+_NUMBERS = frozenset((b"uid", b"gid", b"size"))
+_USED = _NUMBERS.union(_NAMES, (b"mtime",))
 _ONE_ENTRYS = frozenset((*_NAMES, b"size"))  # what cannot be true of all the entries that follow
-_PREFIXES = (XATTR_PREFIX, _SPARSE_PREFIX)
+_PREFIXES = (XATTR_PREFIX, SPARSE_PREFIX)
 _MAX_DIGITS = 20  # of a record's length, or a number that fits 64 bits
 _TIME = re.compile(rb"(-?)([0-9]{1,20})(?:\.([0-9]*))?")
 
@@ -35,6 +40,7 @@ def parse_records(body: bytes, for_all: bool = False) -> Records:
              that, and no honest writer does it.
     """
     found: Records = {}
+    pairs: list[bytes] = []
     at = 0
     while at < len(body):
         key, value, at = _record(body, at)
@@ -42,9 +48,16 @@ def parse_records(body: bytes, for_all: bool = False) -> Records:
             continue
         if b"\0" in key or (key in _NAMES and b"\0" in value):
             raise ValueError(f"its PAX record {key!r} has a NUL in a name")
-        if for_all and (key in _ONE_ENTRYS or key.startswith(_SPARSE_PREFIX)):
+        if for_all and (key in _ONE_ENTRYS or key.startswith(SPARSE_PREFIX)):
             raise ValueError(f"a global PAX header sets {key.decode()}, which only one entry can have")
-        found[key] = value
+        if key in _PAIR:
+            if key != _PAIR[len(pairs) % 2] or b"," in value:
+                raise ValueError("its map of holes is malformed")
+            pairs.append(value)
+        else:
+            found[key] = value
+    if pairs:
+        found[SPARSE_MAP] = b",".join(pairs)
     return found
 
 
@@ -65,14 +78,12 @@ def amended(entry: Entry, records: Records) -> Entry:
     for key, value in records.items():
         if key.startswith(XATTR_PREFIX):
             xattrs[xattr_name(key)] = value
-        elif key.startswith(_SPARSE_PREFIX):
-            raise ValueError("it is a sparse file, which no layer needs and this collection does not read")
         elif key == b"linkpath":
             changes["linkname"] = value or entry.linkname
         elif key == b"mtime" and value:
             changes["mtime_ns"] = _nanoseconds(value)
-        elif value and key != b"path" and (key != b"size" or entry.type == REGULAR):
-            changes[key.decode()] = _decimal(key, value)
+        elif value and key in _NUMBERS and (key != b"size" or entry.type == REGULAR):
+            changes[key.decode()] = decimal(key, value)
     if xattrs:
         changes["xattrs"] = xattrs
     entry = entry._replace(**changes)
@@ -93,7 +104,8 @@ def check_time(seconds: int) -> None:
         raise ValueError("its mtime is out of range")
 
 
-def _decimal(key: bytes, value: bytes) -> int:
+def decimal(key: bytes, value: bytes) -> int:
+    """Return the number that *value* is, the record *key*'s."""
     if not value.isdigit() or len(value) > _MAX_DIGITS:
         raise ValueError(f"its {key.decode()} {value[:40]!r} is no number, or negative")
     return int(value)

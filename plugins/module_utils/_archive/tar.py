@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tar reader and the tar writer share: an entry, and the numbers of the format. PRIVATE to the collection.
+"""What readers and writers of tars share: an entry, and the numbers of the format. PRIVATE to the collection.
 
 Source: POSIX.1-2017 pax, "ustar Interchange Format"; tar(5).
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 import typing as t
+
+from .._errors import ArchiveRejected, printable
 
 BLOCK = 512  # bytes; headers and bodies are padded to it
 END = bytes(2 * BLOCK)  # two zero blocks end an archive
@@ -22,11 +24,13 @@ CHAR = b"3"
 BLOCKDEV = b"4"
 DIRECTORY = b"5"
 FIFO = b"6"
+SPARSE = b"S"  # a regular file with holes, however the archive tells of them
 
 XATTR_PREFIX = b"SCHILY.xattr."  # PAX records that carry extended attributes (star, go-archive, GNU tar)
 
 NO_XATTRS: t.Mapping[bytes, bytes] = {}
 
+_HINT = "the archive is damaged, hostile or no layer; get it again from a source you trust"
 _ENCODED = re.compile(rb"%(?:25|3D)")
 
 
@@ -35,7 +39,7 @@ class Entry(t.NamedTuple):
 
     name, linkname: raw bytes as the archive has them, a directory's trailing slash included.
     mode:           permission, setuid, setgid and sticky bits only.
-    size:           bytes of the body; 0 for everything but a regular file.
+    size:           bytes of the body, a sparse file's holes included; 0 for everything but a regular file.
     mtime_ns:       nanoseconds since the epoch, may be negative.
     xattrs:         full name (``security.capability``) to value.
     """
@@ -64,3 +68,12 @@ def xattr_keyword(name: bytes) -> bytes:
 def xattr_name(keyword: bytes) -> bytes:
     """Return the xattr that *keyword* is of, which starts with XATTR_PREFIX; the reverse of xattr_keyword."""
     return _ENCODED.sub(lambda found: b"=" if found.group() == b"%3D" else b"%", keyword[len(XATTR_PREFIX) :])
+
+
+def rejected(name: bytes, cause: str, hint: str = _HINT) -> ArchiveRejected:
+    """Return the error for an archive whose entry *name* cannot be taken."""
+    return ArchiveRejected(
+        f"archive entry {printable(name)}: {cause}",
+        hint=hint,
+        entry=printable(name),
+    )

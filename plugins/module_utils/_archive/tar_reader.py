@@ -3,21 +3,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A tar stream as entries and bodies, in one pass and in constant memory. PRIVATE to the collection.
 
-Reads what honest writers write: ustar, PAX, GNU long names and base-256 numbers, Unix V7. Where readers differ on what
-a stream means, moby's (Go's archive/tar) decides, or the stream is refused. Sparse files are, too.
+Reads what honest writers write: ustar, PAX, GNU long names and base-256 numbers, sparse files, Unix V7. Where readers
+differ on what a stream means, moby's (Go's archive/tar) decides, or the stream is refused.
 Source: POSIX.1-2017 pax, "ustar Interchange Format"; tar(5); Go src/archive/tar/reader.go.
 """
 
 from __future__ import annotations
 
-import functools
 import struct
 import typing as t
 import zlib
 
-from .._errors import ArchiveRejected, printable
-from .pax import MAX_SIZE, Records, amended, check_owner, check_time, parse_records
-from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry, new_entry
+from .._errors import ArchiveRejected
+from .pax import MAX_SIZE, SPARSE_NAME, Records, amended, parse_records
+from .sparse import SparseMap, sparse_map
+from .tar import (
+    BLOCK,
+    BLOCKDEV,
+    CHAR,
+    DIRECTORY,
+    FIFO,
+    HARDLINK,
+    NO_XATTRS,
+    REGULAR,
+    SPARSE,
+    SYMLINK,
+    Entry,
+    new_entry,
+    rejected,
+)
+from .tar_fields import GNU, adds_up, expected_adler, nanoseconds, number, owner_of, prefix, text
 
 CHUNK = 256 * 1024  # bytes asked for at once
 LIMIT = 1 << 20  # bytes of an extended header, as in Go; the kernel's longest xattr has 64 KiB
@@ -31,25 +46,13 @@ _START = struct.Struct("100s 24s 12s 12s 8s c").unpack_from
 _PREFIX_AT = 345
 _adler32 = zlib.adler32
 _ZEROS = bytes(BLOCK)
-_POSIX, _GNU = b"ustar\0", b"ustar  \0"
-_STAR_TRAILER = b"tar\0"  # ends star's header, whose prefix is shorter
-_STAR_PREFIX_SIZE = 131
 _V7_REGULAR, _CONTIGUOUS = b"\0", b"7"
 _PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
 _DEVICES = (CHAR, BLOCKDEV)
 _EXTENDED = frozenset((_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK))
 _TYPES = {kind: kind for kind in (REGULAR, HARDLINK, SYMLINK, CHAR, BLOCKDEV, DIRECTORY, FIFO)}
-_TYPES[_CONTIGUOUS] = _TYPES[_V7_REGULAR] = REGULAR
-_HINT = "the archive is damaged, hostile or no layer; get it again from a source you trust"
-
-
-def rejected(name: bytes, cause: str, hint: str = _HINT) -> ArchiveRejected:
-    """Return the error for an archive whose entry *name* cannot be taken."""
-    return ArchiveRejected(
-        f"archive entry {printable(name)}: {cause}",
-        hint=hint,
-        entry=printable(name),
-    )
+_TYPES[_CONTIGUOUS] = _TYPES[_V7_REGULAR] = _TYPES[SPARSE] = REGULAR
+_OF_BACKUPS = {b"D": " (a directory's list)", b"M": " (a file's other part)", b"V": " (a volume label)"}
 
 
 class TarReader:
@@ -71,6 +74,7 @@ class TarReader:
         self._pax: Records = {}  # of the next entry
         self._long: Records = {}  # the same in GNU's way; it has precedence
         self._extended = False  # one of them has something
+        self.sparse: SparseMap | None = None  # of the entry we are at, if that is SPARSE
 
     def __iter__(self) -> t.Iterator[Entry]:
         while True:
@@ -83,18 +87,18 @@ class TarReader:
             else:
                 self._at = start + BLOCK
             name, owner, size_field, mtime, checksum, kind = _START(block)
-            if _adler32(block) & 0xFFFF != _expected(checksum) and not _adds_up(block, checksum):
+            if _adler32(block) & 0xFFFF != expected_adler(checksum) and not adds_up(block, checksum):
                 raise self._broken("what follows is no header: its checksum is wrong")
-            name = name.partition(b"\0")[0]  # _text, without the call: most of what is done is done once an entry
+            name = name.partition(b"\0")[0]  # text(), without the call: most of what is done is done once an entry
             try:
                 if kind == REGULAR and not block[_PREFIX_AT] and not self._extended:  # nearly all are
-                    size = _number(size_field)
-                    values = (name, kind, *_owner(owner), size, _nanoseconds(mtime), b"", 0, 0, NO_XATTRS)
+                    size = number(size_field)
+                    values = (name, kind, *owner_of(owner), size, nanoseconds(mtime), b"", 0, 0, NO_XATTRS)
                     entry = new_entry(Entry, values)
                 elif kind in _EXTENDED:
                     self._padding = 0
                     self._last = name
-                    self._extend(kind, _number(size_field))
+                    self._extend(kind, number(size_field))
                     continue
                 else:
                     fields = _HEADER.unpack(block)
@@ -103,6 +107,8 @@ class TarReader:
                     size = entry.size
                 if not 0 <= size <= MAX_SIZE:
                     raise ValueError(f"its size {size} is negative or absurd")
+                if self.sparse and entry.type == SPARSE:
+                    size = self.sparse.stored
             except ValueError as error:
                 raise rejected(name, str(error)) from error
             self._last = name
@@ -122,6 +128,14 @@ class TarReader:
         self._at = start + len(found)
         self._left -= len(found)
         return found
+
+    def check_rest(self) -> None:
+        """Read on to the stream's end. Raises ArchiveRejected unless all that follows the end mark is padding."""
+        piece = self._buffer[self._at :]
+        while piece or (piece := self._read(CHUNK)):
+            if piece.count(0) != len(piece):
+                raise self._broken("something follows the archive's end")
+            piece = b""
 
     def _next_block(self) -> bytes | None:
         """Return the next header; None at the archive's end, which is two blocks of zeros, or one before the stream's.
@@ -183,6 +197,8 @@ class TarReader:
             self._pax = parse_records(body)
         elif kind == _PAX_GLOBAL:
             self._global.update(parse_records(body, for_all=True))
+            if sum(len(key) + len(value) for key, value in self._global.items()) > LIMIT:
+                raise ValueError(f"global PAX headers of more than {LIMIT} bytes in all are not read")
         else:
             name = body.rstrip(b"\0")
             if b"\0" in name:
@@ -191,99 +207,34 @@ class TarReader:
 
     def _name(self, name: bytes, block: bytes, fields: tuple[bytes, ...]) -> bytes:
         """Return the entry's whole name; *name* is what the header's field says."""
-        longer = self._long.get(b"path") or self._pax.get(b"path")
+        longer = self._pax.get(SPARSE_NAME) or self._long.get(b"path") or self._pax.get(b"path")
         if longer:
             return longer
-        prefix = _prefix(block, fields[7], fields[9]) if fields[9][0] else b""
-        return prefix + b"/" + name if prefix else name
+        before = prefix(block, fields[7], fields[9]) if fields[9][0] else b""
+        return before + b"/" + name if before else name
 
     def _entry(self, name: bytes, fields: tuple[bytes, ...]) -> Entry:
-        _unused, owner, size_field, mtime, _unused, flag, linkname, _unused, device, _unused = fields
+        _unused, owner, size_field, mtime, _unused, flag, linkname, magic, device, _unused = fields
         kind = _TYPES.get(flag)
-        if kind is None:
-            raise ValueError(f"it is of type {flag!r}, which no layer needs and this collection does not read")
+        if kind is None or (flag == SPARSE and magic != GNU):  # star's is another
+            what = f"{flag!r}{_OF_BACKUPS.get(flag, '')}"
+            raise ValueError(f"it is of type {what}, which no layer needs and this collection does not read")
         if flag == _V7_REGULAR and name.endswith(b"/"):
             kind = DIRECTORY
-        mode, uid, gid = _owner(owner)
-        size = _number(size_field) if kind == REGULAR else 0  # POSIX: no other has a body, whatever the field says
-        link = _text(linkname) if linkname[0] else b""
-        entry = Entry(name, kind, mode, uid, gid, size, _nanoseconds(mtime), link)
+        mode, uid, gid = owner_of(owner)
+        size = number(size_field) if kind == REGULAR else 0  # POSIX: no other has a body, whatever the field says
+        link = text(linkname) if linkname[0] else b""
+        entry = Entry(name, kind, mode, uid, gid, size, nanoseconds(mtime), link)
         if kind in _DEVICES:
-            entry = entry._replace(major=_number(device[:8]), minor=_number(device[8:]))
+            entry = entry._replace(major=number(device[:8]), minor=number(device[8:]))
             if not (0 <= entry.major <= MAX_MAJOR and 0 <= entry.minor <= MAX_MINOR):
                 raise ValueError(f"its device number {entry.major}:{entry.minor} is out of range")
         if self._extended:
             entry = amended(entry, {**self._global, **self._pax, **self._long})
+        if flag == SPARSE or self._pax:
+            self.sparse = sparse_map(entry, fields[9] if flag == SPARSE else b"", self._pax, self._take, number)
+            if self.sparse:
+                entry = entry._replace(type=SPARSE, size=self.sparse.size)
+        if self._extended:
             self._pax, self._long, self._extended = {}, {}, bool(self._global)
         return entry
-
-
-def _prefix(block: bytes, magic: bytes, field: bytes) -> bytes:
-    """Return what goes before the name and a slash; none where the format has other fields in its place."""
-    if magic.startswith(_POSIX):
-        return _text(field[:_STAR_PREFIX_SIZE] if block.endswith(_STAR_TRAILER) else field)
-    if magic == _GNU:
-        try:  # times of access and change; Go before 1.8 wrote a prefix all the same
-            _number(field[:12])
-            _number(field[12:24])
-        except ValueError:
-            text = _text(field)
-            return text if text.isascii() else b""
-    return b""
-
-
-def _text(field: bytes) -> bytes:
-    """Return a field's text, which ends at a NUL or fills it."""
-    return field.partition(b"\0")[0]
-
-
-@functools.lru_cache(maxsize=4096)
-def _expected(field: bytes) -> int:
-    """Return the low half of adler32 over a block with this checksum field; -1 if that holds no number.
-
-    adler32 is 1 + the sum of the bytes there, modulo 65521: as good as the sum, and much faster.
-    """
-    try:
-        return (_number(field) - 256 + sum(field) + 1) % 65521
-    except ValueError:
-        return -1
-
-
-def _adds_up(block: bytes, field: bytes) -> bool:
-    """Tell whether the block's bytes, taken as signed, add up to *field*, as some old writers had it."""
-    try:
-        return sum(block) - sum(field) + 256 - 256 * sum(byte > 127 for byte in block) == _number(field)
-    except ValueError:
-        return False
-
-
-@functools.lru_cache(maxsize=4096)  # small files have few sizes
-def _number(field: bytes) -> int:
-    """Return a number: octal, or base 256 where the first bit is set, the second then being the sign."""
-    digits = field.strip(b" \0")
-    try:
-        if digits.isdigit():  # int() alone would take signs, underscores and 0o
-            return int(digits, 8)
-        if not digits:
-            return 0
-        if field[0] & 0x80:
-            return int.from_bytes(bytes((field[0] & 0x7F | (field[0] & 0x40) << 1,)) + field[1:], "big", signed=True)
-        if b"\0" in digits:  # what follows the first NUL is left from an earlier use of the buffer
-            return _number(_text(digits))
-    except ValueError:
-        pass
-    raise ValueError(f"{field!r} in its header is no number")
-
-
-@functools.lru_cache(maxsize=256)  # a layer has few owners and modes
-def _owner(field: bytes) -> tuple[int, int, int]:
-    mode, uid, gid = _number(field[:8]), _number(field[8:16]), _number(field[16:])
-    check_owner(uid, gid)
-    return mode & 0o7777, uid, gid
-
-
-@functools.lru_cache(maxsize=256)  # neighbours often have the same
-def _nanoseconds(field: bytes) -> int:
-    seconds = _number(field)
-    check_time(seconds)
-    return seconds * 10**9

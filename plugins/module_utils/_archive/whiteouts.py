@@ -22,6 +22,7 @@ from .._errors import ArchiveRejected, NotSupported, printable
 
 WHITEOUT_PREFIX = b".wh."
 METADATA_PREFIX = b".wh..wh."  # AUFS kept its own files under such names
+PSEUDO_LINKS = b".wh..wh.plnk"  # in the root: the directory of those files that elsewhere are hard links to here
 OPAQUE_MARKER = b".wh..wh..opq"
 OPAQUE_VALUE = b"y"
 XWHITEOUTS_VALUE = b"x"  # of the opaque xattr: not opaque, but whiteouts in here may be files with an xattr (Linux 6.7)
@@ -33,7 +34,7 @@ OVERLAY_XATTR_PREFIXES = (b"trusted.overlay.", b"user.overlay.")
 ORDINARY = "ordinary"
 HIDES = "hides"
 OPAQUE = "opaque"
-METADATA = "metadata"  # AUFS bookkeeping, to be skipped
+METADATA = "metadata"  # AUFS bookkeeping, none of the layer's content
 
 
 class Marker(t.NamedTuple):

@@ -159,7 +159,6 @@ class ApplyArchive(Action):
                 userxattr=self._userxattr,
                 max_size=self.source.max_size,
             )
-            reader.drain()
             self.diff_id, self.digest = reader.diff_id, reader.digest
         self._check("diff_id", self.source.diff_id, self.diff_id)
         self._check("digest", self.source.digest, self.digest)

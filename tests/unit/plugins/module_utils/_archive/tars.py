@@ -54,6 +54,46 @@ def record(key: str, value: str | bytes) -> bytes:
     return b"%d" % length + rest
 
 
+def sparse(version: str, pieces: list[tuple[int, int]], body: bytes, size: int | None = None, **said) -> bytes:
+    """Return the entries of a sparse file "f": data *pieces* as (offset, length), *body* all of its data.
+
+    version: "old GNU", or "0.0", "0.1", "1.0" of PAX. size: the file's; as the pieces have it if not given.
+    said:    PAX records in place of the right ones, named without GNU.sparse.; None for none.
+    """
+    if size is None:
+        size = max((sum(piece) for piece in pieces), default=0)
+    if version == "old GNU":
+        return _old_sparse(pieces, body, size)
+    records = {"name": "f", "size": size, "numblocks": len(pieces)}
+    if version == "0.1":
+        records["map"] = ",".join(str(number) for piece in pieces for number in piece)
+    if version == "1.0":
+        records = {"name": "f", "realsize": size, "major": 1, "minor": 0}
+        lines = [len(pieces), *(number for piece in pieces for number in piece)]
+        body = padded("".join(f"{line}\n" for line in lines).encode()) + body
+    told = b"".join(
+        record(f"GNU.sparse.{key}", str(value)) for key, value in {**records, **said}.items() if value is not None
+    )
+    if version == "0.0":
+        numbers = (zip(("GNU.sparse.offset", "GNU.sparse.numbytes"), map(str, piece)) for piece in pieces)
+        told += b"".join(record(*number) for piece in numbers for number in piece)
+    return pax(told) + member("GNUSparseFile.0/f", body=body)
+
+
+def _old_sparse(pieces: list[tuple[int, int]], body: bytes, size: int) -> bytes:
+    def table(some: list[tuple[int, int]], slots: int) -> bytes:
+        return b"".join(b"%011o\0%011o\0" % piece for piece in some).ljust(slots * 24, b"\0")
+
+    first, rest = pieces[:4], pieces[4:]
+    block = member("f", b"S", size=len(body))[:345] + bytes(41) + table(first, 4) + bytes((bool(rest),))
+    blocks = patched(patched((block + b"%011o\0" % size).ljust(BLOCK, b"\0"), 257, b"ustar  \0"), 329, bytes(16))
+    more = [
+        (table(rest[at : at + 21], 21) + bytes((at + 21 < len(rest),))).ljust(BLOCK, b"\0")
+        for at in range(0, len(rest), 21)
+    ]
+    return b"".join((blocks, *more, padded(body)))
+
+
 def archive(*members: bytes) -> bytes:
     return b"".join(members) + END
 

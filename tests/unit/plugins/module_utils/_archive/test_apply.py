@@ -343,6 +343,43 @@ class TestWhiteouts:
         assert listing(root) == {"f": ""}
 
 
+class TestPseudoLinks:
+    """AUFS kept files with several names in a directory of its own, and a layer's names were hard links to there."""
+
+    KEPT = member(".wh..wh.plnk/7.9", body=b"x", mode=0o4711, uid=3)
+
+    def test_names_for_a_file_kept_there(self, root):
+        applied(
+            root,
+            directory(".wh..wh.plnk/"),
+            self.KEPT,
+            hardlink("a", ".wh..wh.plnk/7.9"),
+            hardlink("d/b", "/./.wh..wh.plnk//7.9"),
+            member(".wh..wh.aufs"),
+        )
+        assert listing(root) == {"a": "x", "d": "dir", "d/b": "x"}
+        st = os.stat(root / "a")
+        assert (st.st_ino, st.st_nlink) == (os.stat(root / "d/b").st_ino, 2)
+        assert (stat.S_IMODE(st.st_mode), st.st_uid) == (0o4711, 3)
+
+    def test_they_outlive_an_opaque_root_and_hide_no_lower(self, root, tmp_path):
+        (tmp_path / "lower").mkdir()
+        (root / "old").touch()
+        opaque, link = whiteout(".wh..wh..opq"), hardlink("a", ".wh..wh.plnk/7.9")
+        applied(root, self.KEPT, opaque, link, lowers=[str(tmp_path / "lower")])
+        assert listing(root) == {"a": "x"}
+
+    def test_nothing_else_is_kept_there(self, root):
+        names = symlink(".wh..wh.plnk/l", "/"), directory(".wh..wh.plnk/d/"), member(".wh..wh.plnk/d/f")
+        applied(root, self.KEPT, *names, member(".wh..wh.plnk/l/f"), whiteout(".wh..wh.plnk/.wh.7.9"))
+        assert listing(root) == {}
+
+    @pytest.mark.parametrize("target", [".wh..wh.plnk/7.9", ".wh..wh.plnk", "d/.wh..wh.plnk/7.9", ".wh..wh.aufs"])
+    def test_a_name_for_what_is_not_there_is_refused(self, root, target):
+        with pytest.raises(ArchiveRejected, match=r"entry a: .*the layer does not have"):
+            applied(root, member("d/.wh..wh.plnk/7.9"), member(".wh..wh.aufs"), hardlink("a", target))
+
+
 class TestOpaqueMarkers:
     @pytest.mark.parametrize("userxattr", [False, True])
     def test_the_directory_gets_the_stores_xattr(self, root, userxattr):
@@ -617,7 +654,19 @@ def test_nothing_is_left_open(root):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_the_stream_is_read_to_the_archives_end_only(root):
-    stream = io.BytesIO(member("f") + END + b"rest" * 10**6)
-    apply_layer(stream.read, str(root))
-    assert len(stream.read()) > 3 * 10**6
+@pytest.mark.parametrize("padding", [0, 1, 512, 10_240, 3 << 20])
+def test_zeros_may_follow_the_end(root, padding):
+    stream = io.BytesIO(archive(member("f")) + bytes(padding))
+    assert apply_layer(stream.read, str(root)).entries == 1
+    assert stream.read() == b""
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"x", bytes(3 << 20) + b"x", archive(member("g")), bytes(511) + b"\n"],
+    ids=["a byte", "far behind", "another archive", "in a block"],
+)
+@pytest.mark.parametrize("tar", [END, archive(member("f"))], ids=["empty", "a file"])
+def test_nothing_else_may(root, tar, garbage):
+    with pytest.raises(ArchiveRejected, match="something follows the archive's end"):
+        apply_layer(reader(tar + garbage), str(root))

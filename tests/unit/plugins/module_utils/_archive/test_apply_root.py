@@ -9,11 +9,17 @@ import contextlib
 import errno
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply_root import MAX_SYMLINKS, Root
+from ansible_collections.strata.overlay2.plugins.module_utils._linux.openat2 import has_openat2
+from ansible_collections.strata.overlay2.tests import seccomp
 
 pytestmark = pytest.mark.root
+
+WITHOUT_OPENAT2 = "STRATA_WITHOUT_OPENAT2"  # set where the tests of this file run once more, without it
 
 
 @pytest.fixture
@@ -58,13 +64,16 @@ class TestPaths:
             pytest.param({"m": "A/b", "l": "m/../c"}, "l", "A/c", id="up from where another leads"),
             pytest.param({"m": "/L", "L": "A"}, "m/b", "A/b", id="one to another"),
             pytest.param({"l": "A//b/./"}, "l", "A/b", id="untidy"),
+            pytest.param({}, "A/b/c/d", "A/b/c/d", id="deep"),
+            pytest.param({"A/b/l": "c"}, "A/b/l/d", "A/b/c/d", id="deep through a symlink"),
+            pytest.param({"l": "A"}, "l/b/c/d", "A/b/c/d", id="deep behind a symlink"),
         ],
     )
     def test_symlinks_lead_where_they_would_in_a_chroot(self, base, root, links, path, leads_to):
         def there(text):  # no absolute target exists outside: a way out must fail the test, not harm the machine
             return text.replace("A", "strata-a").replace("L", "strata-l")
 
-        os.makedirs(base / there("A/b"))
+        os.makedirs(base / there("A/b/c/d"))
         for name, target in links.items():
             os.symlink(there(target), base / there(name))
         for _unused in range(2):  # the second time from the cache
@@ -82,6 +91,22 @@ class TestPaths:
         os.symlink(f"/proc/self/fd/{fd}", base / "l")
         assert where(root.directory(b"l")) == f"{base}/proc/self/fd/{fd}"
         os.close(fd)
+
+    def test_one_level_below_the_other_by_what_is_known(self, base, root):
+        os.makedirs(base / "a/b/c/d/e/f")
+        os.symlink("a/b", base / "l")
+        for path, leads_to in (("a/b", "a/b"), ("a/b/c/d", "a/b/c/d"), ("l", "a/b"), ("l/c/d/e", "a/b/c/d/e")):
+            found = root.remember(path.encode(), root.directory(path.encode()))
+            assert (where(found), found.path) == (str(base / leads_to), leads_to.encode())
+
+    def test_a_symlink_that_leads_elsewhere_now(self, base, root):
+        for name in ("a", "b"):
+            os.makedirs(base / name / "c/d")
+        os.symlink("a", base / "l")
+        assert root.directory(b"l/c/d").path == b"a/c/d"
+        root.remove(root.top, b"l")
+        os.symlink("b", base / "l")
+        assert root.directory(b"l/c/d").path == b"b/c/d"
 
     def test_missing_ones_are_only_made_on_demand(self, base, root):
         with pytest.raises(FileNotFoundError):
@@ -173,7 +198,25 @@ def test_a_directory_in_place_of_anything_else_is_opaque(base, root):
 def test_directories_close_when_the_root_does(base):
     before = os.listdir("/proc/self/fd")
     with Root(str(base), (0, 0), "trusted.overlay.opaque") as root:
-        kept = root.directory(b"a/b/c")
+        kept = root.directory(b"a/b/c")  # made, so one by one
         assert len(os.listdir("/proc/self/fd")) == len(before) + 4
     assert os.listdir("/proc/self/fd") == before
     assert kept.fd == -1
+
+
+def test_openat2_is_used_where_there_is_one():
+    assert has_openat2() != (WITHOUT_OPENAT2 in os.environ)
+
+
+@pytest.mark.skipif(not has_openat2(), reason="all of this runs without openat2(2) anyway")
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM], ids=["an old kernel", "a sandbox"])
+def test_the_same_holds_without_openat2(number):
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
+        env={**os.environ, WITHOUT_OPENAT2: "yes"},
+        preexec_fn=lambda: seccomp.refuse(seccomp.OPENAT2, number),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout

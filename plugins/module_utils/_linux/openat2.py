@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""openat2(2), since Linux 5.6: opening a path, and saying what it must not lead through. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+import struct
+
+from .libc import AT_FDCWD, check, libc, syscall_number
+
+# include/uapi/linux/openat2.h
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+
+_HOW = struct.Struct("=QQQ")  # struct open_how: flags, mode, resolve
+
+
+def openat2(path: bytes, flags: int, resolve: int, dir_fd: int = AT_FDCWD) -> int:
+    """Open *path* and return the fd.
+
+    raises: OSError with the path. ENOSYS where the kernel has no such call, or EPERM, which sandboxes say instead.
+            EXDEV, ELOOP for what *resolve* forbids; EAGAIN if something was renamed on the way.
+    """
+    if b"\0" in path:
+        raise OSError(errno.EINVAL, "a path has a NUL in it", path)
+    how = _how(flags, resolve)
+    result = libc.syscall(
+        ctypes.c_long(_number()),
+        ctypes.c_int(dir_fd),
+        ctypes.c_char_p(path),
+        ctypes.c_char_p(how),
+        ctypes.c_size_t(len(how)),
+    )
+    return check(result, path)
+
+
+@functools.cache
+def has_openat2() -> bool:
+    """Tell whether the kernel has it and nothing forbids it; looked for once a process."""
+    try:
+        os.close(openat2(b"/", os.O_PATH | os.O_CLOEXEC, 0))
+    except OSError:
+        return False
+    return True
+
+
+@functools.cache
+def _number() -> int:
+    return syscall_number(x86_64=437, aarch64=437)
+
+
+@functools.cache
+def _how(flags: int, resolve: int) -> bytes:
+    return _HOW.pack(flags, 0, resolve)
