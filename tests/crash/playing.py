@@ -48,11 +48,14 @@ class Stage:
             if call.module == "mount":
                 call.run(self.home)
 
-    def check(self, result: dict[str, t.Any] | None, code: str, *, certain: bool = True) -> None:
+    def check(
+        self, result: dict[str, t.Any] | None, code: str, *, certain: bool = True, removing: bool = False
+    ) -> None:
         """Fail unless what is there is what *result* says; after a kill, which is None, the old or the new.
 
-        code:    of the error, if it is one.
-        certain: False after a failed sync: then nobody knows what is on disk, and either will do.
+        code:     of the error, if it is one.
+        certain:  False after a failed sync: then nobody knows what is on disk, and either will do.
+        removing: what failed was the removal of something, which may have stayed then.
         """
         found = snapshot.take(self.home)
         if result is None:
@@ -68,7 +71,7 @@ class Stage:
         if done or not certain:
             snapshot.assert_between(found, self.old, self.new)
         else:
-            snapshot.assert_same(found, self.old)
+            snapshot.assert_same(found._replace(litter=self.old.litter) if removing else found, self.old)
 
     def check_cut_off(self, result: dict[str, t.Any] | None) -> None:
         """Fail unless what is there is what a run left whose filesystem failed: all, if it reports success."""

@@ -20,6 +20,7 @@ from ansible_collections.strata.overlay2.tests.crash.sampling import sample
 
 CODES = {"ENOSPC": "no_space", "EDQUOT": "no_space", "EIO": "os_error", tracing.KILL: "os_error"}  # last: of a child
 SYNCING = ("fsync", "fdatasync", "syncfs")
+REMOVING = ("rmdir", "unlink", "unlinkat")
 
 pytestmark = pytest.mark.skipif(tracing.why_not() is not None, reason=tracing.why_not() or "")
 
@@ -49,5 +50,5 @@ def play(stage: Stage, step: tracing.Step, fault: str) -> None:
     stage.make()
     outcome = tracing.interrupt(stage.case.call.main, stage.case.call.at(stage.home), step, fault)
     assert outcome.hit
-    stage.check(outcome.result, CODES[fault], certain=step.name not in SYNCING)
+    stage.check(outcome.result, CODES[fault], certain=step.name not in SYNCING, removing=step.name in REMOVING)
     stage.finish()
