@@ -41,11 +41,11 @@ def seen(driver: Driver, layer_id: str) -> list[str]:
     """Return all that a layer shows when it is mounted, as find(1) tells it: of a directory neither time nor size."""
     root = driver.get(layer_id)
     nodes = "%P %y %#m %U %G"
-    command = ["find", root, "-mindepth", "1", "(", "-type", "d", "-printf", f"{nodes}\\n", ")"]
-    command += ["-o", "-printf", f"{nodes} %s %Ts %l\\n"]
+    command = ["find", root, "-mindepth", "1", "(", "-type", "d", "-printf", f"{nodes}\\0", ")"]
+    command += ["-o", "-printf", f"{nodes} %s %Ts %l\\0"]
     found = subprocess.run(command, capture_output=True, check=True).stdout.decode(errors="surrogateescape")
     driver.put(layer_id)
-    return sorted(found.split("\n"))
+    return sorted(found.split("\0"))
 
 
 def mount_table() -> str:
