@@ -19,6 +19,7 @@ import stat
 import typing as t
 
 from .._linux.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, has_openat2, openat2
+from .._linux.unlink import unlinked
 from .walk import Trail, below, list_xattrs
 from .whiteouts import OPAQUE_VALUE, is_whiteout
 from .xattr_ids import ACLS
@@ -189,7 +190,7 @@ class Root:
     def remove(self, place: Directory, name: bytes) -> None:
         """Remove *name* in *place*, whatever it is, and all below it. Raises FileNotFoundError."""
         path = place.child(name)
-        if _unlinked(name, place.fd):
+        if unlinked(name, place.fd):
             if path in self._followed:
                 self._forget()
             return
@@ -243,7 +244,7 @@ def _removed_tree(fd: int, name: bytes, path: bytes) -> t.Iterator[bytes]:
             name, path, rest = levels[-1]
             while rest:
                 child = os.fsencode(rest.pop())
-                if not _unlinked(child, trail.fd):
+                if not unlinked(child, trail.fd):
                     trail.down(child)
                     levels.append((child, path + b"/" + child, os.listdir(trail.fd)))
                     break
@@ -252,16 +253,3 @@ def _removed_tree(fd: int, name: bytes, path: bytes) -> t.Iterator[bytes]:
                 trail.up()
                 os.rmdir(name, dir_fd=trail.fd)
                 yield path
-
-
-def _unlinked(name: bytes, fd: int) -> bool:
-    """Unlink *name*; tell False if it is a directory."""
-    try:
-        os.unlink(name, dir_fd=fd)
-    except OSError as error:
-        if error.errno not in (errno.EISDIR, errno.EPERM):  # EPERM: POSIX's word for a directory
-            raise
-        if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-            raise
-        return False
-    return True

@@ -125,9 +125,7 @@ class Exporter:
             st = os.fstat(fd)
             if not stat.S_ISREG(st.st_mode):
                 raise changed_meanwhile(path, "was replaced")
-            entry, _unused = self._entry(path, st, fd)
-            if st.st_nlink > 1:
-                entry = self._linked(entry, st)
+            entry = self._linked(self._entry(path, st, fd)[0], st)
             self._stream.put_file(header(entry), fd, entry.size, path)
         finally:
             os.close(fd)

@@ -16,6 +16,7 @@ import typing as t
 
 from .pax import MAX_SIZE, SPARSE_MAP, SPARSE_PREFIX, Records, decimal
 from .tar import BLOCK, REGULAR, Entry
+from .tar_fields import number
 
 MAX_MAP = 1 << 20  # bytes of a map in the archive, as in Go
 
@@ -48,13 +49,11 @@ class SparseMap(t.NamedTuple):
         return zip(self.numbers[::2], self.numbers[1::2])
 
 
-def sparse_map(
-    entry: Entry, fields: bytes, records: Records, take: Take, number: t.Callable[[bytes], int]
-) -> SparseMap | None:
+def sparse_map(entry: Entry, fields: bytes, records: Records, take: Take) -> SparseMap | None:
     """Return the map of a sparse file; None if *entry* is none.
 
     entry:   its size is what the archive holds of it. fields: of an old GNU header from byte 345, or none.
-    records: PAX records for this entry. take: gives the next bytes of the archive. number: reads a header's field.
+    records: PAX records for this entry. take: gives the next bytes of the archive.
     """
     told = [key for key in records if key.startswith(SPARSE_PREFIX)]
     if not told and not fields:
@@ -64,7 +63,7 @@ def sparse_map(
     if told and fields:
         raise ValueError("it has two maps of holes")
     if fields:
-        return _map_of_header(fields, entry.size, take, number)
+        return _map_of_header(fields, entry.size, take)
     size = records.get(_SIZE, records.get(_REAL_SIZE))
     real_size = entry.size if size is None else decimal(_SIZE, size)
     version = records.get(_MAJOR, b"0"), records.get(_MINOR, b"0")
@@ -75,7 +74,7 @@ def sparse_map(
     return _map_of_records(records, real_size, entry.size)
 
 
-def _map_of_header(fields: bytes, stored: int, take: Take, number: t.Callable[[bytes], int]) -> SparseMap:
+def _map_of_header(fields: bytes, stored: int, take: Take) -> SparseMap:
     """Return the map in an old GNU header and the blocks that follow it."""
     numbers = _empty()
     table, more = fields[_TABLE_AT:_MORE_AT], fields[_MORE_AT]
@@ -133,10 +132,10 @@ def _empty() -> array.array[int]:
     return array.array("q")
 
 
-def _in_range(number: int) -> int:
-    if not 0 <= number <= MAX_SIZE:
-        raise ValueError(f"its map of holes has the number {number}, which no file can have")
-    return number
+def _in_range(value: int) -> int:
+    if not 0 <= value <= MAX_SIZE:
+        raise ValueError(f"its map of holes has the number {value}, which no file can have")
+    return value
 
 
 def _checked(numbers: array.array[int], size: int, stored: int) -> SparseMap:

@@ -232,7 +232,7 @@ class TarReader:
         if self._extended:
             entry = amended(entry, {**self._global, **self._pax, **self._long})
         if flag == SPARSE or self._pax:
-            self.sparse = sparse_map(entry, fields[9] if flag == SPARSE else b"", self._pax, self._take, number)
+            self.sparse = sparse_map(entry, fields[9] if flag == SPARSE else b"", self._pax, self._take)
             if self.sparse:
                 entry = entry._replace(type=SPARSE, size=self.sparse.size)
         if self._extended:

@@ -39,9 +39,9 @@ def header(entry: Entry) -> bytes:
 
     mtime is floored to seconds, as moby does before it writes. A name that is not UTF-8 stands raw in its PAX record.
     """
-    if _is_plain(entry):
-        return _block(entry, entry.name, entry.linkname)
     records = _records(entry)
+    if not records:
+        return _block(entry, entry.name, entry.linkname)
     if len(records) == 1 and b"path" in records:
         split = _split(entry.name)
         if split:
@@ -49,36 +49,22 @@ def header(entry: Entry) -> bytes:
     return _extended(entry.name, records) + _block(entry, _stub(entry.name), _stub(entry.linkname))
 
 
-def _is_plain(entry: Entry) -> bool:
-    """Tell whether one block can hold all there is to say; so it is with nearly every entry."""
-    name, _type, _mode, uid, gid, size, mtime_ns, linkname, _major, _minor, xattrs = entry
-    return (
-        len(name) <= NAME_SIZE
-        and name.isascii()
-        and not xattrs
-        and (not linkname or (len(linkname) <= NAME_SIZE and linkname.isascii()))
-        and uid <= MAX_ID
-        and gid <= MAX_ID
-        and size <= MAX_NUMBER
-        and 0 <= mtime_ns <= _MAX_TIME
-    )
-
-
 def _records(entry: Entry) -> dict[bytes, bytes]:
     """Return the PAX records for what one block cannot hold; a splittable path is among them all the same."""
-    records = {xattr_keyword(name): value for name, value in entry.xattrs.items()} if entry.xattrs else {}
-    if len(entry.name) > NAME_SIZE or not entry.name.isascii():
-        records[b"path"] = entry.name
-    if entry.linkname and (len(entry.linkname) > NAME_SIZE or not entry.linkname.isascii()):
-        records[b"linkpath"] = entry.linkname
-    if entry.uid > MAX_ID:
-        records[b"uid"] = b"%d" % entry.uid
-    if entry.gid > MAX_ID:
-        records[b"gid"] = b"%d" % entry.gid
-    if entry.size > MAX_NUMBER:
-        records[b"size"] = b"%d" % entry.size
-    if not 0 <= entry.mtime_ns <= _MAX_TIME:
-        records[b"mtime"] = b"%d" % (entry.mtime_ns // 10**9)
+    name, _type, _mode, uid, gid, size, mtime_ns, linkname, _major, _minor, xattrs = entry
+    records = {xattr_keyword(key): value for key, value in xattrs.items()} if xattrs else {}
+    if len(name) > NAME_SIZE or not name.isascii():
+        records[b"path"] = name
+    if linkname and (len(linkname) > NAME_SIZE or not linkname.isascii()):
+        records[b"linkpath"] = linkname
+    if uid > MAX_ID:
+        records[b"uid"] = b"%d" % uid
+    if gid > MAX_ID:
+        records[b"gid"] = b"%d" % gid
+    if size > MAX_NUMBER:
+        records[b"size"] = b"%d" % size
+    if not 0 <= mtime_ns <= _MAX_TIME:
+        records[b"mtime"] = b"%d" % (mtime_ns // 10**9)
     return records
 
 

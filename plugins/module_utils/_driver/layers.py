@@ -12,7 +12,7 @@ import typing as t
 
 from .._errors import DepthExceeded, InvalidInput, LayerInUse, LayerNotFound, Overlay2Error, ParentMismatch
 from .._store import staging
-from .._store.last_use import note_use
+from .._store.last_use import note_use_below
 from .._store.layout import MAX_DEPTH, check_id
 from . import removal
 from .run import Run
@@ -52,7 +52,7 @@ class MakeLayer(Action):
 
     def commit(self, run: Run) -> None:
         staging.publish_layer(run.home, run.staging(), run.made[self.layer.id])
-        note_use(run.home, self.layer.id, [lower for lower in self.layer.lowers if lower not in run.made])
+        note_use_below(run.home, [lower for lower in self.layer.lowers if lower not in run.made])
 
 
 class SealLayer(Action):

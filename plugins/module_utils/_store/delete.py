@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import typing as t
 
 from .._linux.quiet import open_quietly
+from .._linux.unlink import unlinked
 from .lock import Deadline
 
 _DEPTH = 64  # open directories at most; what lies deeper is moved up first
@@ -56,7 +56,7 @@ class _Tree(t.NamedTuple):
         for name in os.listdir(fd):
             if self.until is not None and self.until.passed:
                 raise _TimeIsUp()
-            if self._unlink(fd, name):
+            if unlinked(name, fd):
                 continue
             if depth == _DEPTH:
                 os.rename(name, os.urandom(8).hex(), src_dir_fd=fd, dst_dir_fd=self.top)
@@ -71,15 +71,3 @@ class _Tree(t.NamedTuple):
                 os.close(below)
             os.rmdir(name, dir_fd=fd)
         return moved
-
-    def _unlink(self, fd: int, name: str) -> bool:
-        """Delete *name* unless it is a directory; tell whether it is gone."""
-        try:
-            os.unlink(name, dir_fd=fd)
-        except OSError as error:
-            if error.errno not in (errno.EISDIR, errno.EPERM):  # EPERM: POSIX's word for a directory
-                raise
-            if error.errno == errno.EPERM and not stat.S_ISDIR(os.lstat(name, dir_fd=fd).st_mode):
-                raise
-            return False
-        return True

@@ -45,14 +45,20 @@ def note_use(home: str, layer_id: str, lowers: t.Iterable[str] = ()) -> None:
 
     What fails is left: no use of a layer is to fail because it could not be noted.
     """
-    for used in (layer_id, *lowers):
-        path = f"{home}/{used}/{OWN_FILE}"
+    path = f"{home}/{layer_id}/{OWN_FILE}"
+    with contextlib.suppress(OSError):
+        try:
+            os.utime(path, follow_symlinks=False)
+        except FileNotFoundError:
+            replace_file(path, {})
+    note_use_below(home, lowers)
+
+
+def note_use_below(home: str, lowers: t.Iterable[str]) -> None:
+    """Note that a layer on *lowers*, ids, is used now. They may be another run's to write to: only times are set."""
+    for lower in lowers:
         with contextlib.suppress(OSError):
-            try:
-                os.utime(path, follow_symlinks=False)
-            except FileNotFoundError:
-                if used == layer_id:  # those below may be another run's to write to
-                    replace_file(path, {})
+            os.utime(f"{home}/{lower}/{OWN_FILE}", follow_symlinks=False)
 
 
 def _time(path: str) -> float:

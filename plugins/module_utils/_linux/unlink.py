@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""unlink(2) of what may be a directory. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+
+def unlinked(name: str | bytes, dir_fd: int) -> bool:
+    """Unlink *name* in the directory *dir_fd*; return False if it is a directory, which stays. Raises OSError.
+
+    To try costs less than to ask first what it is.
+    """
+    try:
+        os.unlink(name, dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno not in (errno.EISDIR, errno.EPERM):  # EPERM: POSIX's word for a directory
+            raise
+        if error.errno == errno.EPERM and not stat.S_ISDIR(os.lstat(name, dir_fd=dir_fd).st_mode):
+            raise
+        return False
+    return True
