@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -45,10 +46,10 @@ def comes_up(accelerator: str, image: Path, limit: float) -> bool:
             process.wait(limit)
         except subprocess.TimeoutExpired:
             process.kill()
-            try:
+            with contextlib.suppress(
+                subprocess.TimeoutExpired
+            ):  # then it hangs in the kernel, and is nobody's any more
                 process.wait(5)
-            except subprocess.TimeoutExpired:
-                pass  # it hangs in the kernel, and is nobody's any more
             return False
         console = Path(directory, "console.log")
         return process.returncode == 0 and b"Kernel panic" in console.read_bytes()

@@ -37,12 +37,12 @@ def _key(new: Path, log: t.IO[bytes]) -> None:
 
 def _root(suite: str, new: Path, log: t.IO[bytes]) -> None:
     root = new / "root"
-    packages = ",".join([*suites.PACKAGES, *suites.SUITES[suite].packages])
-    hooks = [f"--customize-hook={hook}" for hook in (*suites.HOOKS, *_keys(new))]
+    hooks = [f"--setup-hook={hook}" for hook in suites.SUITES[suite].hooks]
+    hooks += [f"--customize-hook={hook}" for hook in (*suites.HOOKS, *_keys(new))]
     _run(
         # In a mount namespace, so that an interrupted build leaves nothing mounted.
-        ["unshare", "--mount", "--propagation", "private", "nice", "mmdebstrap", "--quiet", "--mode=root"]
-        + ["--variant=apt", "--format=directory", f"--include={packages}"]
+        ["unshare", "--mount", "--propagation", "private", "nice", "mmdebstrap", "--mode=root"]
+        + ["--variant=apt", "--format=directory", f"--include={','.join(suites.PACKAGES)}"]
         # What is not released may have an index that is older than it says it can be.
         + ['--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=APT::Install-Recommends "false"']
         + [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")]
@@ -65,7 +65,8 @@ def _keys(new: Path) -> t.Iterator[str]:
 
 def _wheels(suite: str, root: Path, log: t.IO[bytes]) -> None:
     """What Debian's own packages are too old for: pytest in /site, and in /ansible what modules take from Ansible."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-deps", "--no-compile"]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    pip += ["install", "--no-deps", "--no-compile"]
     ansible = suites.ansible_version((suites.ROOT / "requirements/run.txt").read_text(encoding="utf-8"))
     python = suites.SUITES[suite].python
     wanted = {"site": (python, "-r", str(suites.requirements(suite))), "ansible": ("3.14", ansible)}

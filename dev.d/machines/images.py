@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images: a suite's kernel and root filesystem, and a machine's memory once it has booted. Made once for this host.
 
-    <cache>/<suite>.lock          held while something of the suite is made or a machine is started
-    <cache>/<key>/                complete, or not there; locked, shared, by every QEMU that uses it
-        vmlinuz initrd root.ext4
-        id known_hosts            the key that opens it, and how it is known itself
-        accelerator-<boot id>     see accelerator.py
-        memory-<accelerator>/     root.qcow2 data.qcow2 state: a machine that has booted
+<cache>/<suite>.lock          held while something of the suite is made or a machine is started
+<cache>/<key>/                complete, or not there; locked, shared, by every QEMU that uses it
+    vmlinuz initrd root.ext4
+    id known_hosts            the key that opens it, and how it is known itself
+    accelerator-<boot id>     see accelerator.py
+    memory-<accelerator>/     root.qcow2 data.qcow2 state: a machine that has booted
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def image(suite: str) -> Path:
     """Return the suite's image; build it if it is not there. Call it with the suite's lock."""
     path = cache() / suites.key(suite)
     if not path.exists():
-        _remove_unused(suite)
+        remove_unused(suite)
         new = cache() / f"{suite}.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
@@ -65,7 +65,8 @@ def image(suite: str) -> Path:
     return path
 
 
-def _remove_unused(suite: str) -> None:
+def remove_unused(suite: str) -> None:
+    """Remove images of the suite that no process uses, and that nobody has used for long."""
     for old in cache().glob(f"{suite}-*"):
         fd = os.open(old, os.O_RDONLY | os.O_DIRECTORY)
         try:

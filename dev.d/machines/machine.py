@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A machine: its directory, its QEMU, and ssh into it.
 
-    <directory>/machine.json              suite, image, accelerator, cache, name
-    <directory>/root.qcow2 data.qcow2     what differs from the image
-    <directory>/qmp pid port              of the QEMU that runs, see qemu.py
-    <directory>/console.log qemu.log
+<directory>/machine.json              suite, image, accelerator, cache, name
+<directory>/root.qcow2 data.qcow2     what differs from the image
+<directory>/qmp pid port              of the QEMU that runs, see qemu.py
+<directory>/console.log qemu.log
 """
 
 from __future__ import annotations

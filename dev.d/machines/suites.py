@@ -13,16 +13,21 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Suite(t.NamedTuple):
-    """A Debian release: *requirements* names what pip gets for its Python, *packages* what it needs beside PACKAGES."""
+    """A Debian release: *requirements* names what pip gets for its Python, *hooks* what is run before apt starts."""
 
     kernel: str
     python: str
     requirements: str
-    packages: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = ()
 
+
+# The archive of a release at the end of its life lists security updates that it has no more.
+NO_SECURITY = (
+    'printf "Package: *\\nPin: release l=Debian-Security\\nPin-Priority: -1\\n" >"$1/etc/apt/preferences.d/no-security"'
+)
 
 SUITES = {
-    "bullseye": Suite("5.10", "3.9", "target-3.9.txt"),
+    "bullseye": Suite("5.10", "3.9", "target-3.9.txt", (NO_SECURITY,)),
     "bookworm": Suite("6.1", "3.11", "target-3.14.txt"),
     "trixie": Suite("6.12", "3.13", "target-3.14.txt"),
     "forky": Suite("7", "3.14", "target-3.14.txt"),
@@ -30,7 +35,16 @@ SUITES = {
 
 PACKAGES = (
     # a machine that boots and answers
-    *("systemd-sysv", "dbus", "udev", "kmod", "initramfs-tools", "linux-image-cloud-amd64", "iproute2", "openssh-server"),
+    *(
+        "systemd-sysv",
+        "dbus",
+        "udev",
+        "kmod",
+        "initramfs-tools",
+        "linux-image-cloud-amd64",
+        "iproute2",
+        "openssh-server",
+    ),
     # what targets have, and what the tests look at them with
     *("python3", "mount", "e2fsprogs", "xfsprogs", "btrfs-progs", "quota", "acl", "attr", "libcap2-bin"),
     *("uidmap", "zstd", "libarchive-tools", "strace", "procps", "psmisc", "fdisk"),
