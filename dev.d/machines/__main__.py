@@ -36,6 +36,8 @@ def arguments() -> argparse.Namespace:
             action.add_argument("suite", choices=suites.SUITES)
             action.add_argument("--name", help="its host name")
             action.add_argument("--losing", action="store_true", help="a cut loses what its disks have not flushed")
+        if name == "destroy":
+            action.add_argument("--running", action="store_true", help="fail if it does not run any more")
         if name in ("run", "ssh"):
             action.add_argument("command", nargs=argparse.REMAINDER)
     return parser.parse_args()
@@ -67,7 +69,10 @@ def main() -> int:
     elif given.action == "ssh":
         return run(here, given.command)
     elif given.action == "destroy":
-        print("destroyed" if here.destroy() else "nothing to do")
+        ran = here.qemu.pid() is not None
+        here.destroy()
+        if given.running and not ran:
+            raise qemu.Lost(f"the machine in {given.directory} was lost before its end")
     else:
         {"cut": here.cut_power, "boot": here.boot}[given.action]()
     return 0

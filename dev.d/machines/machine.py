@@ -95,22 +95,8 @@ class Machine:
 
     def ssh(self, *command: str, terminal: bool = False) -> list[str]:
         """Return the command that runs one as root in the machine; without a command, a shell."""
-        image = self.facts["image"]
-        options = {
-            "IdentityFile": f"{image}/id",
-            "IdentitiesOnly": "yes",
-            "UserKnownHostsFile": f"{image}/known_hosts",
-            "HostKeyAlias": "machine",
-            "StrictHostKeyChecking": "yes",
-            "BatchMode": "yes",
-            "LogLevel": "ERROR",
-            "ConnectTimeout": "10",
-            "ServerAliveInterval": "30",
-            "ServerAliveCountMax": "10",
-            "Port": (self.directory / "port").read_text(encoding="ascii"),
-        }
-        words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-        return ["ssh", "-F", "none", *words, *(["-t"] if terminal else []), "root@127.0.0.1", *command]
+        options = ["-t"] if terminal else []
+        return ["ssh", "-F", str(self.directory / "ssh_config"), *options, "machine", *command]
 
     def _make(self, suite: str, image: Path, chosen: str, cache: str, name: str) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -126,9 +112,9 @@ class Machine:
             self.qemu.start([*argv, *more], inherit=[in_use])
         finally:
             os.close(in_use)
-        new = self.directory / "port.new"
-        new.write_text(str(self.qemu.port()), encoding="ascii")
-        new.rename(self.directory / "port")
+        new = self.directory / "ssh_config.new"
+        new.write_text(ssh_config(image, self.qemu.port()), encoding="utf-8")
+        new.rename(self.directory / "ssh_config")
 
     def _greet(self) -> None:
         """Wait for its sshd, and tell the machine what time it is and its name."""
@@ -146,6 +132,27 @@ class Machine:
             if time.monotonic() > end:
                 raise qemu.Lost(f"no answer by ssh: {done.stderr}\n{self.qemu.tail('console.log')}")
             time.sleep(0.2)
+
+
+def ssh_config(image: Path, port: int) -> str:
+    """Return what ssh has to know of a machine, which it calls "machine"."""
+    options = {
+        "HostName": "127.0.0.1",
+        "Port": port,
+        "User": "root",
+        "IdentityFile": f'"{image}/id"',
+        "IdentitiesOnly": "yes",
+        "UserKnownHostsFile": f'"{image}/known_hosts"',
+        "HostKeyAlias": "machine",
+        "StrictHostKeyChecking": "yes",
+        "BatchMode": "yes",
+        "LogLevel": "ERROR",
+        "ConnectTimeout": 10,
+        # A machine may be slow, and never so slow.
+        "ServerAliveInterval": 30,
+        "ServerAliveCountMax": 10,
+    }
+    return "Host machine\n" + "".join(f"    {name} {value}\n" for name, value in options.items())
 
 
 def _save_memory(suite: str, image: Path, chosen: str, memory: Path) -> None:

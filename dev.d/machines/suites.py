@@ -46,8 +46,21 @@ PACKAGES = (
         "openssh-server",
     ),
     # what targets have, and what the tests look at them with
-    *("python3", "mount", "e2fsprogs", "xfsprogs", "btrfs-progs", "quota", "acl", "attr", "libcap2-bin"),
-    *("uidmap", "zstd", "libarchive-tools", "strace", "procps", "psmisc", "fdisk"),
+    *(
+        "python3",
+        "passwd",
+        "sudo",
+        "mount",
+        "e2fsprogs",
+        "xfsprogs",
+        "btrfs-progs",
+        "quota",
+        "acl",
+        "attr",
+        "libcap2-bin",
+    ),
+    *("uidmap", "zstd", "libarchive-tools", "strace", "procps", "psmisc", "fdisk", "parted"),
+    *("busybox-static", "rsync"),
 )
 
 # Someone without rights, for rootless stores; useradd gives them ids in /etc/subuid, too.
