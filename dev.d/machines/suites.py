@@ -33,34 +33,15 @@ SUITES = {
     "forky": Suite("7", "3.14", "target-3.14.txt"),
 }
 
-PACKAGES = (
-    # a machine that boots and answers
-    *(
-        "systemd-sysv",
-        "dbus",
-        "udev",
-        "kmod",
-        "initramfs-tools",
-        "linux-image-cloud-amd64",
-        "iproute2",
-        "openssh-server",
-    ),
-    # what targets have, and what the tests look at them with
-    *(
-        "python3",
-        "passwd",
-        "sudo",
-        "mount",
-        "e2fsprogs",
-        "xfsprogs",
-        "btrfs-progs",
-        "quota",
-        "acl",
-        "attr",
-        "libcap2-bin",
-    ),
-    *("uidmap", "zstd", "libarchive-tools", "strace", "procps", "psmisc", "fdisk", "parted"),
-    *("busybox-static", "rsync"),
+# A machine that boots and answers; what targets have, and what the tests look at them with.
+PACKAGES = tuple(
+    " ".join(
+        (
+            "systemd-sysv dbus udev kmod initramfs-tools linux-image-cloud-amd64 iproute2 openssh-server",
+            "python3 passwd sudo mount e2fsprogs xfsprogs btrfs-progs quota acl attr libcap2-bin",
+            "uidmap zstd libarchive-tools strace procps psmisc fdisk parted busybox-static rsync",
+        )
+    ).split()
 )
 
 # Someone without rights, for rootless stores; useradd gives them ids in /etc/subuid, too.
