@@ -104,6 +104,8 @@ def main() -> int:
     faults += [f"skipped, but must not be: {name}" for name in not_excused(suite, done.skipped)]
     if not f"{row['Linux']}.".startswith(f"{suites.SUITES[suite].kernel}."):
         faults.append(f"the kernel is {row['Linux']}, not {suites.SUITES[suite].kernel}")
+    if not done.passed:
+        faults.append("no test was run")
     for fault in faults:
         print(f"dev: {suite}: {fault}", file=sys.stderr)
     note = (
