@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # "write" two blocks to the partition $2, one of them flushed, or "read" what of them is there.
 set -eu
 block() { head -c 4096 /dev/zero | tr '\0' x; }

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # XFS on the first partition of the disk $1, below /srv, and tars with many files.
 set -eu
 disk=$1
