@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import typing as t
@@ -20,6 +21,8 @@ from .state import reported
 
 # Nothing is locked here.
 _VANISHED = (FileNotFoundError, NotADirectoryError)
+# What the kernel does not count.
+_NO_PROJECT = {"project_id": None, "size_limit": 0, "inodes_limit": 0, "size_used": None, "inodes_used": None}
 _MOVING = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 
@@ -97,10 +100,17 @@ class Details:
         return found
 
     def quotas(self) -> dict[str, t.Any]:
-        """Return limits and use by layer, where project quota is on: this version sets and reads none."""
-        unknown = dict.fromkeys(("size_limit", "inodes_limit", "size_used", "inodes_used"))
-        ids = self._ids if self._features["project_quota"] else ()
-        return {"layers": {id: dict(unknown) for id in ids}, "leaked": []}
+        """Return limits and use by layer, where project quota is on, as the kernel counts; and the leaked limits."""
+        if not self._features["project_quota"]:
+            return {"layers": {}, "leaked": []}
+        from . import quota
+
+        found = {}
+        for id in self._ids:
+            with contextlib.suppress(*_VANISHED):
+                use = self._observer.quota(id)
+                found[id] = use._asdict() if use else dict(_NO_PROJECT)
+        return {"layers": found, "leaked": [use._asdict() for use in quota.leaked(self.home)]}
 
     def health(self) -> list[dict[str, t.Any]]:
         """Return the findings, of the layers asked about alone where some are."""

@@ -121,10 +121,14 @@ def new_link() -> str:
     return os.urandom(26).translate(_BASE32).decode()
 
 
-def stage_layer(staging: str, layer: NewLayer) -> None:
-    """Make the whole directory of *layer* in *staging*. Raises OSError."""
+def stage_layer(staging: str, layer: NewLayer, begin: t.Callable[[str], object] = str) -> None:
+    """Make the whole directory of *layer* in *staging*. Raises OSError, and what *begin* raises.
+
+    begin: called with the directory's path while nothing is in it.
+    """
     path = os.path.join(staging, layer.id)
     _make_directory(path, LAYER_MODE, 0, layer.gid)
+    begin(path)
     _make_directory(os.path.join(path, DIFF), DIFF_MODE, layer.uid, layer.gid)
     write_new(os.path.join(path, LINK), layer.link.encode(), FILE_MODE)
     if layer.lowers:
