@@ -19,10 +19,11 @@ from .observe import Observer
 from .problems import Problem, damaged_layers
 from .state import reported
 
+if t.TYPE_CHECKING:
+    from .quota import Use
+
 # Nothing is locked here.
 _VANISHED = (FileNotFoundError, NotADirectoryError)
-# What the kernel does not count.
-_NO_PROJECT = {"project_id": None, "size_limit": 0, "inodes_limit": 0, "size_used": None, "inodes_used": None}
 _MOVING = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 
@@ -109,8 +110,9 @@ class Details:
         for id in self._ids:
             with contextlib.suppress(*_VANISHED):
                 use = self._observer.quota(id)
-                found[id] = use._asdict() if use else dict(_NO_PROJECT)
-        return {"layers": found, "leaked": [use._asdict() for use in quota.leaked(self.home)]}
+                found[id] = _limits_and_use(use)
+        leaked = [{**_limits_and_use(use), "project_id": use.project_id} for use in quota.leaked(self.home)]
+        return {"layers": found, "leaked": leaked}
 
     def health(self) -> list[dict[str, t.Any]]:
         """Return the findings, of the layers asked about alone where some are."""
@@ -130,3 +132,12 @@ class Details:
         except _VANISHED:
             return []
         return sorted(there) if self._only is None else [id for id in dict.fromkeys(self._only) if id in there]
+
+
+def _limits_and_use(use: Use | None) -> dict[str, int | None]:
+    """Return what facts tell of a project; of a layer that is none, the kernel does not count the use."""
+    if use is None:
+        return {"size_limit": 0, "inodes_limit": 0, "size_used": None, "inodes_used": None}
+    told = use._asdict()
+    del told["project_id"]
+    return told

@@ -123,14 +123,18 @@ def release(place: str, project_id: int) -> None:
 def leaked(home: str) -> list[Use]:
     """Return the projects that still have limits, but no file, on the filesystem of *home*: of layers that are gone.
 
-    Those we gave ids to alone; one in /etc/projid may be somebody's plan. Raises OSError.
+    Only what looks as we leave it: an id that we could have given, without a name in /etc/projid, and limits as limit()
+    sets them. Raises OSError.
     """
     named = _named_ids()
     with _opened(home) as fd:
         return [
             _use(found)
             for found in _projects(home, fd, FIRST_ID)
-            if (found.blocks_limit or found.inodes_limit) and not found.inodes_used and found.project_id not in named
+            if (found.blocks_limit or found.inodes_limit)
+            and found.soft_too
+            and not found.inodes_used
+            and found.project_id not in named
         ]
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -84,7 +85,7 @@ class Run:
         directory = os.path.join(self.home, layer_id)
         project_id = quota.project_of(directory) if self.has_quota else 0
         self._take_away(layer_id, link)
-        if project_id not in (0, self._home_project):  # killed before this, its limits are litter
+        if project_id not in (0, self._home_project):  # killed before this, who sweeps the leftover does it
             quota.release(self.home, project_id)
 
     @functools.cached_property
@@ -110,6 +111,7 @@ class Run:
         self._leftovers = staging.leftovers(self.home)
         if self._leftovers:
             self._mend()
+            self._release_leftovers()
         self._sweeping = True
 
     def delete_for(self, seconds: int | None) -> None:
@@ -157,6 +159,17 @@ class Run:
         self._leftovers.clear()
         self._sweeping = False
         return warnings
+
+    def _release_leftovers(self) -> None:
+        """Take the limits off the layers in what killed runs left: later nobody knows whose they were.
+
+        Raises OSError.
+        """
+        for directory in staging.layers_in(self._leftovers) if self.has_quota else ():
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # another run has just swept it
+                project_id = quota.project_of(directory)
+                if project_id not in (0, self._home_project):
+                    quota.release(self.home, project_id)
 
     def _mend(self) -> None:
         """Do what killed runs had still to do beside deleting: their names in l/, and the marks of new parents."""

@@ -46,13 +46,17 @@ Where = t.Union[int, str]  # a descriptor on the filesystem, or its block device
 
 
 class DiskQuota(t.NamedTuple):
-    """A project's limits and use: blocks are basic blocks; a limit of 0 is none."""
+    """A project's limits and use: blocks are basic blocks; a limit of 0 is none.
+
+    soft_too: the soft limits are the same as the hard ones, which are meant here.
+    """
 
     project_id: int
     blocks_limit: int = 0
     inodes_limit: int = 0
     blocks_used: int = 0
     inodes_used: int = 0
+    soft_too: bool = True
 
 
 libc.quotactl.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
@@ -108,10 +112,9 @@ def _get(where: Where, command: int, project_id: int) -> DiskQuota | None:
     if result == -1 and ctypes.get_errno() in _NONE:
         return None
     check(result, _path(where))
-    _version, _flags, _mask, id, blocks, _soft, inodes, _inodes_soft, blocks_used, inodes_used = _DISK_QUOTA.unpack(
-        buffer.raw
-    )
-    return DiskQuota(id, blocks, inodes, blocks_used, inodes_used)
+    id, blocks, blocks_soft, inodes, inodes_soft, blocks_used, inodes_used = _DISK_QUOTA.unpack(buffer.raw)[3:]
+    soft_too = (blocks, inodes) == (blocks_soft, inodes_soft)
+    return DiskQuota(id, blocks, inodes, blocks_used, inodes_used, soft_too)
 
 
 def _quotactl(where: Path | int, command: int, id: int, buffer: ctypes.Array[ctypes.c_char]) -> int:
