@@ -267,7 +267,14 @@ def test_content_counts_and_more_than_the_limit_is_refused(store):
     for merge in (False, True):
         refused = modules.run_module(
             overlay2_diff.main,
-            {"home": str(store.home), "id": "job", "state": "applied", "src": large, "remote_src": True, "merge": merge},
+            {
+                "home": str(store.home),
+                "id": "job",
+                "state": "applied",
+                "src": large,
+                "remote_src": True,
+                "merge": merge,
+            },
             quotas.lose_capability,
         )
         assert refused is not None
