@@ -9,7 +9,7 @@ import os
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver import quota
-from ansible_collections.strata.overlay2.plugins.module_utils._errors import NotPermitted
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import NotPermitted, StoreBusy
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import fsxattr
 
 EXT4 = ("-O", "quota,project", "-E", "quotatype=prjquota")
@@ -192,5 +192,5 @@ def test_who_picks_has_the_lock_alone(tmp_path, monkeypatch):
     with quota._picking(os.makedev(7, 1)):
         with quota._picking(os.makedev(7, 2)):
             pass
-        with pytest.raises(quota.StoreBusy), quota._picking(os.makedev(7, 1)):
+        with pytest.raises(StoreBusy), quota._picking(os.makedev(7, 1)):
             raise AssertionError
