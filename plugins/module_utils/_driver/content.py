@@ -21,7 +21,7 @@ from .._linux.rename import exchange
 from .._store.layer import record_content
 from .._store.layout import DIFF
 from .._store.own_file import sync_directory
-from . import destination
+from . import destination, quota
 from .difference import Difference
 from .run import Run
 from .settings import Settings
@@ -140,6 +140,17 @@ class ApplyArchive(Action):
         return f"{'merge the tar into' if self.source.merge else 'replace the content of'} layer {self.layer.id}"
 
     def prepare(self, run: Run) -> None:
+        try:
+            self._unpack(run)
+        except OSError as error:
+            full = quota.no_space(run.home, self.layer.id) if error.errno in quota.FULL else None
+            if full:
+                raise full from error
+            raise
+        self._check("diff_id", self.source.diff_id, self.diff_id)
+        self._check("digest", self.source.digest, self.digest)
+
+    def _unpack(self, run: Run) -> None:
         new = os.path.join(run.staging(self.layer.id), DIFF)
         current = f"{run.home}/{self.layer.id}/{DIFF}"
         if self.source.merge:
@@ -160,8 +171,6 @@ class ApplyArchive(Action):
                 max_size=self.source.max_size,
             )
             self.diff_id, self.digest = reader.diff_id, reader.digest
-        self._check("diff_id", self.source.diff_id, self.diff_id)
-        self._check("digest", self.source.digest, self.digest)
 
     def commit(self, run: Run) -> None:
         id = self.layer.id

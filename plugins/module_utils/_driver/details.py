@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import typing as t
@@ -17,6 +18,9 @@ from .filesystem import merged_options
 from .observe import Observer
 from .problems import Problem, damaged_layers
 from .state import reported
+
+if t.TYPE_CHECKING:
+    from .quota import Use
 
 # Nothing is locked here.
 _VANISHED = (FileNotFoundError, NotADirectoryError)
@@ -97,10 +101,17 @@ class Details:
         return found
 
     def quotas(self) -> dict[str, t.Any]:
-        """Return limits and use by layer, where project quota is on: this version sets and reads none."""
-        unknown = dict.fromkeys(("size_limit", "inodes_limit", "size_used", "inodes_used"))
-        ids = self._ids if self._features["project_quota"] else ()
-        return {"layers": {id: dict(unknown) for id in ids}, "leaked": []}
+        """Return limits and use by layer, where project quota is on, as the kernel counts; and the leaked limits."""
+        if not self._features["project_quota"]:
+            return {"layers": {}, "leaked": []}
+        from . import quota
+
+        found = {}
+        for id in self._ids:
+            with contextlib.suppress(*_VANISHED):
+                use = self._observer.quota(id)
+                found[id] = _limits_and_use(use)
+        return {"layers": found, "leaked": [use._asdict() for use in quota.leaked(self.home)]}
 
     def health(self) -> list[dict[str, t.Any]]:
         """Return the findings, of the layers asked about alone where some are."""
@@ -120,3 +131,10 @@ class Details:
         except _VANISHED:
             return []
         return sorted(there) if self._only is None else [id for id in dict.fromkeys(self._only) if id in there]
+
+
+def _limits_and_use(use: Use | None) -> dict[str, int | None]:
+    """Return what facts tell of a project; of a layer that is none, the kernel does not count the use."""
+    if use:
+        return use._asdict()
+    return {"project_id": None, "size_limit": 0, "inodes_limit": 0, "size_used": None, "inodes_used": None}

@@ -35,7 +35,7 @@ from .._store.layout import (
 )
 from .._store.links import all_links
 from .._store.records import orphans, references
-from . import holders
+from . import holders, quota
 from .mount_actions import MARKER
 from .observe import Observer
 from .settings import read_settings
@@ -43,6 +43,7 @@ from .settings import read_settings
 _PAUSE = 0.1  # seconds: a run at work is past the same place by then
 _UNLINK = "strata.overlay2.overlay2_prune sweeps it, unless a layer needs the name: then see that layer"
 _DEAD = "it means nothing: the next mount of the layer writes it anew, and strata.overlay2.overlay2_prune sweeps it"
+_RELEASE = "strata.overlay2.overlay2_prune takes them off"
 _SWEEP_STAGED = (
     "strata.overlay2.overlay2_prune sweeps it, and so does the next run that makes, fills or removes a layer"
 )
@@ -103,7 +104,8 @@ class _Examination:
         return [finding for findings in order for finding in findings]
 
     def _found(self, code: str, subject: str, path: str, message: str, hint: str) -> Finding:
-        return Finding(code, printable(subject), printable(os.path.join(self.home, path)), message, hint)
+        where = os.path.join(self.home, path) if path else self.home
+        return Finding(code, printable(subject), printable(where), message, hint)
 
     def _of_files(self) -> t.Iterator[Finding]:
         """Read the layers, and yield what is damaged in each by itself."""
@@ -190,6 +192,9 @@ class _Examination:
             if holders.is_dead(self.home, id):
                 message = f"the holders of layer {id} are of another boot, or unreadable"
                 yield self._found("dead_holder", id, f"{id}/{HOLDERS}", message, _DEAD)
+        for use in quota.leaked(self.home) if quota.is_on(self.home) else ():
+            message = f"the project {use.project_id} has limits, and no file: of a layer that is gone"
+            yield self._found("leaked_project", str(use.project_id), "", message, _RELEASE)
 
     def _leftovers(self, id: str) -> t.Iterator[Finding]:
         for path in staging.leftovers(os.path.join(self.home, id)):

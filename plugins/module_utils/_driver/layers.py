@@ -8,13 +8,23 @@ Planners are pure; the action classes beside them do what the plan says.
 
 from __future__ import annotations
 
+import os
 import typing as t
 
-from .._errors import DepthExceeded, InvalidInput, LayerInUse, LayerNotFound, Overlay2Error, ParentMismatch
+from .._errors import (
+    DepthExceeded,
+    InvalidInput,
+    LayerInUse,
+    LayerNotFound,
+    Overlay2Error,
+    ParentMismatch,
+    QuotaNotSupported,
+)
 from .._store import staging
 from .._store.last_use import note_use_below
 from .._store.layout import MAX_DEPTH, check_id
 from . import removal
+from .quota import limit, rounded
 from .run import Run
 from .state import Action, LayerState, Plan, StoreState
 
@@ -40,12 +50,17 @@ class MakeLayer(Action):
 
     def describe(self) -> str:
         on = f" on {self.layer.parent}" if self.layer.parent else ""
-        return f"make {'read-write ' if self.layer.read_write else ''}layer {self.layer.id}{on}"
+        limits = limits_in_words(self.layer)
+        limited = f", limited to {limits}" if limits else ""
+        return f"make {'read-write ' if self.layer.read_write else ''}layer {self.layer.id}{on}{limited}"
 
     def prepare(self, run: Run) -> None:
         lowers = run.links_of(self.layer.parent)
         new = staging.NewLayer(self.layer.id, staging.new_link(), lowers, bool(self.layer.read_write), *run.root)
-        staging.stage_layer(run.staging(), new)
+        begin = run.make_project if new.read_write else str
+        staging.stage_layer(run.staging(), new, begin)
+        if self.layer.size_limit or self.layer.inodes_limit:
+            limit(os.path.join(run.staging(), new.id), self.layer.size_limit, self.layer.inodes_limit)
         run.made[new.id] = new
         if self.layer.parent in run.made:
             staging.seal_layer(run.staging(), self.layer.parent)
@@ -53,6 +68,26 @@ class MakeLayer(Action):
     def commit(self, run: Run) -> None:
         staging.publish_layer(run.home, run.staging(), run.made[self.layer.id])
         note_use_below(run.home, [lower for lower in self.layer.lowers if lower not in run.made])
+
+
+class LimitLayer(Action):
+    """Set a layer's limits to those of *layer*."""
+
+    def __init__(self, layer: LayerState) -> None:
+        self.layer = layer
+
+    def describe(self) -> str:
+        return f"limit layer {self.layer.id} to {limits_in_words(self.layer) or 'nothing: no size, no inodes'}"
+
+    def commit(self, run: Run) -> None:
+        limit(os.path.join(run.home, self.layer.id), self.layer.size_limit, self.layer.inodes_limit)
+        run.will_sync()
+
+
+def limits_in_words(layer: LayerState) -> str:
+    """Return the limits of a layer; "" if it has none."""
+    parts = [f"{layer.size_limit} bytes"] if layer.size_limit else []
+    return " and ".join(parts + ([f"{layer.inodes_limit} inodes"] if layer.inodes_limit else []))
 
 
 class SealLayer(Action):
@@ -103,7 +138,7 @@ def plan_present(wanted: t.Sequence[Wanted], have: StoreState, *, sealed: bool =
     for want in wanted:
         planner.add(want)
     after = have._replace(layers=planner.layers, children=planner.children)
-    touched = {have.layers[id].id for id in planner.sealed if id in have.layers}
+    touched = {have.layers[id].id for id in (*planner.sealed, *planner.limited) if id in have.layers}
     return Plan(tuple(planner.actions), after, touches=tuple(sorted(touched)))
 
 
@@ -115,6 +150,7 @@ class _Planner:
         self.children = dict(have.children)
         self.actions: list[Action] = []
         self.sealed: set[str] = set()
+        self.limited: set[str] = set()
         self._have = have
         self._seal = sealed
 
@@ -132,7 +168,8 @@ class _Planner:
     def _make(self, want: Wanted) -> None:
         if self._have.refusal:
             raise self._have.refusal
-        self._check_limits(want)
+        size, inodes = self._limits(want, *(self._have.defaults if want.read_write else (0, 0)))
+        self._check_limits(size, inodes)
         lowers: tuple[str, ...] = ()
         if want.parent:
             parent = self.layers.get(want.parent)
@@ -146,7 +183,7 @@ class _Planner:
                 id=want.id,
                 depth=len(lowers),
             )
-        layer = LayerState(want.id, None, lowers, read_write=want.read_write)
+        layer = LayerState(want.id, None, lowers, read_write=want.read_write, size_limit=size, inodes_limit=inodes)
         self.layers[want.id] = layer
         self.actions.append(MakeLayer(layer))
         if want.parent:
@@ -167,11 +204,32 @@ class _Planner:
                 hint="use a new id, or leave read_write out",
                 id=want.id,
             )
-        self._check_limits(want)
+        self._limit(want, found)
 
-    def _check_limits(self, want: Wanted) -> None:
-        if (want.size or want.inodes) and self._have.quota:
+    def _limits(self, want: Wanted, size: int, inodes: int) -> tuple[int, int]:
+        """Return the limits wanted, as the filesystem keeps them; *size* and *inodes* where they are left out."""
+        size = size if want.size is None else want.size
+        return rounded(size, self._have.block), inodes if want.inodes is None else want.inodes
+
+    def _check_limits(self, size: int, inodes: int) -> None:
+        if (size or inodes) and self._have.quota:
             raise self._have.quota
+
+    def _limit(self, want: Wanted, found: LayerState) -> None:
+        """Plan the limits of a layer that is there. Raises QuotaNotSupported."""
+        size, inodes = self._limits(want, found.size_limit, found.inodes_limit)
+        self._check_limits(want.size or 0, want.inodes or 0)
+        if (size, inodes) == (found.size_limit, found.inodes_limit):
+            return
+        if found.project_id is None:
+            raise QuotaNotSupported(
+                f"layer {want.id} was made while project quota was off, so the kernel does not count its files",
+                hint="export its content with strata.overlay2.overlay2_diff, and apply that to a new read-write layer",
+                id=want.id,
+            )
+        self.layers[want.id] = found._replace(size_limit=size, inodes_limit=inodes)
+        self.limited.add(want.id)
+        self.actions.append(LimitLayer(self.layers[want.id]))
 
     def _seal_layer(self, layer_id: str) -> None:
         layer = self.layers[layer_id]

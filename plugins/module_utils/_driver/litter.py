@@ -10,7 +10,7 @@ import typing as t
 
 from .._store import staging
 from .._store.layout import HOLDERS, LINKS
-from . import holders
+from . import holders, quota
 from .run import Run
 from .state import Action
 
@@ -32,6 +32,7 @@ _WORDS = {
     "dangling_link": "{} dangling name{} in l/",
     "staging_leftover": "{} leftover{} of killed runs, or of deleting",
     "dead_holder": "{} file{} with dead holders",
+    "leaked_project": "{} limit{} of layers that are gone",
 }
 
 
@@ -54,6 +55,9 @@ class Sweep(Action):
         for found in self.litter:
             if found.code == "dead_holder":
                 holders.write(run.home, found.subject, ())
+        leaked = [int(found.subject) for found in self.litter if found.code == "leaked_project"]
+        if leaked:
+            quota.release_leaked(run.home, leaked)
 
 
 def find_litter(
@@ -73,3 +77,6 @@ def find_litter(
     for id in sorted(ids):
         if holders.is_dead(home, id):
             yield Litter("dead_holder", id, f"{id}/{HOLDERS}", id)
+    if quota.is_on(home):
+        for use in quota.leaked(home):
+            yield Litter("leaked_project", str(use.project_id), "")

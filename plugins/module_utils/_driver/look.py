@@ -9,10 +9,12 @@ import time
 import typing as t
 
 from .._errors import Overlay2Error, printable
+from .._linux.quotactl import BASIC_BLOCK
 from .._store.foreign import managed_by
 from .._store.layout import is_store, require_store
 from . import probe
 from .observe import Observer
+from .quota import block_size
 from .settings import read_settings
 from .state import LayerState, StoreState
 
@@ -64,6 +66,8 @@ def look(
         users=users_of(home, layers) if users and layers else {},
         refusal=refusal,
         quota=quota,
+        defaults=(settings.size, settings.inodes) if settings else (0, 0),
+        block=block_size(home) if exists and creating else BASIC_BLOCK,
         root=settings.root if settings else (0, 0),
         engine=engine,
         needed=_needed(home, engine, layers) if engine and removing and layers else {},

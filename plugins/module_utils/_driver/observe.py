@@ -13,7 +13,7 @@ from .._linux import mountinfo
 from .._store.layer import Store, examine
 from .._store.layout import LINKS, MERGED
 from .._store.links import link_target
-from . import holders
+from . import holders, quota
 from .state import LayerState
 
 
@@ -44,6 +44,18 @@ class Observer:
         """Return the overlay on a layer's merged, if there is one."""
         return self.mounts.get(self.store.path(layer_id, MERGED))
 
+    def quota(self, layer_id: str) -> quota.Use | None:
+        """Return a layer's limits and use; None where project quota is off, or it is no project. Raises OSError."""
+        return quota.use_of(self.store.path(layer_id), self._home_project) if self._quota_is_on else None
+
+    @functools.cached_property
+    def _quota_is_on(self) -> bool:
+        return quota.is_on(self.home)
+
+    @functools.cached_property
+    def _home_project(self) -> int:
+        return quota.project_of(self.home)
+
     def layer(self, layer_id: str) -> LayerState | None:
         """Return a layer's state, None if there is none. Raises StoreCorrupt, OSError."""
         found = self.store.layer(layer_id)
@@ -51,6 +63,7 @@ class Observer:
             return None
         lowers = self.store.lowers(found)
         mount = self.mount(layer_id)
+        use = self.quota(layer_id) if found.record.read_write is not False else None
         return LayerState(
             id=layer_id,
             link=found.link,
@@ -60,6 +73,9 @@ class Observer:
             mounted=mount is not None,
             writable=mount is not None and mountinfo.overlay_options(mount).upper is not None,
             holders=holders.read(self.home, layer_id),
+            size_limit=use.size_limit if use else 0,
+            inodes_limit=use.inodes_limit if use else 0,
+            project_id=use.project_id if use else None,
             diff_id=found.record.diff_id,
             digest=found.record.digest,
             chain_id=self._chain_id(layer_id, lowers),

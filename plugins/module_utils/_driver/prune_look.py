@@ -129,6 +129,8 @@ def _has_staging(home: str, id: str) -> bool:
 
 
 def _litter_bytes(home: str, found: Litter, sizes: Sizes) -> int:
+    if found.code == "leaked_project":
+        return 0
     path = os.path.join(home, found.path)
     try:
         return sizes.of(path).bytes if found.code == "staging_leftover" else os.lstat(path).st_blocks * BLOCK

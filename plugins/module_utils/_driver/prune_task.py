@@ -82,7 +82,7 @@ class PruneTask:
                 {
                     "code": found.code,
                     "subject": printable(found.subject),
-                    "path": printable(os.path.join(self.home, found.path)),
+                    "path": printable(os.path.join(self.home, found.path) if found.path else self.home),
                     "bytes": found.bytes,
                 }
                 for found in pruning.litter

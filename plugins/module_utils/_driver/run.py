@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -17,6 +18,7 @@ from .._store import staging
 from .._store.foreign import managed_by
 from .._store.layer import Store
 from .._store.lock import Deadline, layer_not_found
+from . import quota
 
 
 class Run:
@@ -36,6 +38,7 @@ class Run:
         self._unsynced = False
         self._sweeping = False
         self._seconds: int | None = None
+        self._last_project = 0  # the project id given last
 
     def links_of(self, layer_id: str) -> tuple[str, ...]:
         """Return the names in l/ of what a child of *layer_id* has as lowers, nearest first; none for "".
@@ -57,20 +60,45 @@ class Run:
         if layer_id not in self._stagings:
             if not layer_id:
                 self.sweep()
-            self._stagings[layer_id] = staging.Staging(os.path.join(self.home, layer_id) if layer_id else self.home)
+            mine = staging.Staging(os.path.join(self.home, layer_id) if layer_id else self.home)
+            self._stagings[layer_id] = mine
+            if not layer_id:
+                quota.stop_inheritance(self.home, os.path.dirname(mine.path), mine.path)
         self._unsynced = True
         return self._stagings[layer_id].path
+
+    @functools.cached_property
+    def has_quota(self) -> bool:
+        """Whether layers can be limited."""
+        return quota.is_on(self.home)
+
+    def make_project(self, directory: str) -> None:
+        """Let an empty directory be a project, where there are such. Raises StoreBusy, OSError."""
+        if self.has_quota:
+            self._last_project = quota.assign(directory, self._last_project)
 
     def retire(self, layer_id: str, link: str) -> None:
         """Take a layer out of sight, however full the filesystem is. Raises OSError; the layer is as it was then.
 
         link: "" for a layer whose own is lost.
         """
+        directory = os.path.join(self.home, layer_id)
+        project_id = quota.project_of(directory) if self.has_quota else 0
+        self._take_away(layer_id, link)
+        if project_id not in (0, self._home_project):  # killed before this, who sweeps the leftover does it
+            quota.release(self.home, project_id)
+
+    @functools.cached_property
+    def _home_project(self) -> int:
+        return quota.project_of(self.home)
+
+    def _take_away(self, layer_id: str, link: str) -> None:
         try:
             room = self.staging()
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
+            quota.stop_inheritance(self.home)
             self._retired.append(staging.Retired(self.home, layer_id, link))
         else:
             staging.retire_layer(self.home, room, layer_id, link)
@@ -83,6 +111,7 @@ class Run:
         self._leftovers = staging.leftovers(self.home)
         if self._leftovers:
             self._mend()
+            self._release_leftovers()
         self._sweeping = True
 
     def delete_for(self, seconds: int | None) -> None:
@@ -130,6 +159,17 @@ class Run:
         self._leftovers.clear()
         self._sweeping = False
         return warnings
+
+    def _release_leftovers(self) -> None:
+        """Take the limits off the layers in what killed runs left: later nobody knows whose they were.
+
+        Raises OSError.
+        """
+        for directory in staging.layers_in(self._leftovers) if self.has_quota else ():
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # another run has just swept it
+                project_id = quota.project_of(directory)
+                if project_id not in (0, self._home_project):
+                    quota.release(self.home, project_id)
 
     def _mend(self) -> None:
         """Do what killed runs had still to do beside deleting: their names in l/, and the marks of new parents."""

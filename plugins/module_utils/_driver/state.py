@@ -58,6 +58,7 @@ class StoreState(t.NamedTuple):
     users:    who has a layer busy, in words, by id; looked for only where a plan may need it.
     refusal:  why no layer can be made or mounted here; None if it can.
     quota:    why there can be no limits here; None if there can.
+    defaults: limits of a new read-write layer, bytes and inodes; block: in how many bytes the filesystem counts.
     engine:   whose store it is, if not ours; needed: by id, why a layer must not be removed from it.
     root:     uid and gid of the remapped root.
     """
@@ -69,6 +70,8 @@ class StoreState(t.NamedTuple):
     users: t.Mapping[str, str]
     refusal: Overlay2Error | None = None
     quota: Overlay2Error | None = None
+    defaults: tuple[int, int] = (0, 0)
+    block: int = 512
     root: tuple[int, int] = (0, 0)
     engine: str | None = None
     needed: t.Mapping[str, Overlay2Error] = {}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""quotactl(2) for project quotas: is it on? PRIVATE to the collection.
+"""quotactl(2) for project quotas: is it on, limits and use. PRIVATE to the collection.
 
 source: include/uapi/linux/dqblk_xfs.h. ext4 answers the same commands through the kernel's generic quota code.
 """
@@ -17,7 +17,13 @@ import typing as t
 from .libc import Path, check, libc
 
 PRJQUOTA = 2
+Q_XGETQUOTA = 0x5803
+Q_XSETQLIM = 0x5804
 Q_XGETQSTAT = 0x5805
+Q_XGETNEXTQUOTA = 0x5809
+
+BASIC_BLOCK = 512  # bytes
+MAX_ID = 2**32 - 2  # the last project id there is
 
 # qs_flags
 FS_QUOTA_PDQ_ACCT = 0x10  # project quotas are counted
@@ -26,9 +32,32 @@ FS_QUOTA_PDQ_ENFD = 0x20  # and enforced
 SYS_QUOTACTL_FD = 443  # the same on every machine; Linux 5.14
 
 _NO_TYPE = 255
+_NONE = (errno.ENOENT, errno.ESRCH)  # no such id, or none that follows
+
+_DISK_QUOTA = struct.Struct("=bbHI6Q56x")  # struct fs_disk_quota
+_VERSION = 1
+_PROJECT = 2  # d_flags
+_ALL_LIMITS = 0x000F  # d_fieldmask: soft and hard, of inodes and blocks
 
 _QSTAT_SIZE = 80  # struct fs_quota_stat
 _QSTAT_FLAGS = struct.Struct("=bxH")  # qs_version, qs_flags
+
+Where = t.Union[int, str]  # a descriptor on the filesystem, or its block device
+
+
+class DiskQuota(t.NamedTuple):
+    """A project's limits and use: blocks are basic blocks; a limit of 0 is none.
+
+    soft_too: the soft limits are the same as the hard ones, which are meant here.
+    """
+
+    project_id: int
+    blocks_limit: int = 0
+    inodes_limit: int = 0
+    blocks_used: int = 0
+    inodes_used: int = 0
+    soft_too: bool = True
+
 
 libc.quotactl.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
 
@@ -38,7 +67,7 @@ def state_by_fd(fd: int) -> int:
 
     Raises OSError; ENOSYS from a kernel before 5.14 or without quotas.
     """
-    return _state(lambda command, buffer: _quotactl_fd(fd, command, buffer), None)
+    return _state(lambda command, buffer: _quotactl(fd, command, 0, buffer), None)
 
 
 def state_by_device(device: Path) -> int:
@@ -47,13 +76,56 @@ def state_by_device(device: Path) -> int:
     Raises OSError with filename=device: ENOENT, ENOTBLK, ENODEV if nothing on it is mounted, ENOSYS from a kernel
     without quotas.
     """
-    name = os.fsencode(device)
-    return _state(lambda command, buffer: int(libc.quotactl(command, name, 0, buffer)), device)
+    return _state(lambda command, buffer: _quotactl(os.fspath(device), command, 0, buffer), device)
 
 
-def _quotactl_fd(fd: int, command: int, buffer: ctypes.Array[ctypes.c_char]) -> int:
-    number = ctypes.c_long(SYS_QUOTACTL_FD)
-    return int(libc.syscall(number, ctypes.c_int(fd), ctypes.c_uint(command), ctypes.c_int(0), buffer))
+def state(where: Where) -> int:
+    """Return what state_by_fd or state_by_device does."""
+    return state_by_fd(where) if isinstance(where, int) else state_by_device(where)
+
+
+def get(where: Where, project_id: int) -> DiskQuota:
+    """Return limits and use of a project; all 0 for one the filesystem does not know. Raises OSError as state_by_*."""
+    return _get(where, Q_XGETQUOTA, project_id) or DiskQuota(project_id)
+
+
+def following(where: Where, project_id: int) -> DiskQuota | None:
+    """Return the first project from *project_id* on that has limits or uses anything; None if there is none.
+
+    Raises OSError as state_by_*; EINVAL from a kernel before 4.6.
+    """
+    return _get(where, Q_XGETNEXTQUOTA, project_id)
+
+
+def set_limits(where: Where, project_id: int, blocks: int, inodes: int) -> None:
+    """Set a project's limits, soft ones like hard ones. Raises OSError as state_by_*."""
+    limits = (blocks, blocks, inodes, inodes)
+    buffer = ctypes.create_string_buffer(
+        _DISK_QUOTA.pack(_VERSION, _PROJECT, _ALL_LIMITS, project_id, *limits, 0, 0), _DISK_QUOTA.size
+    )
+    check(_quotactl(where, Q_XSETQLIM << 8 | PRJQUOTA, project_id, buffer), _path(where))
+
+
+def _get(where: Where, command: int, project_id: int) -> DiskQuota | None:
+    buffer = ctypes.create_string_buffer(_DISK_QUOTA.size)
+    result = _quotactl(where, command << 8 | PRJQUOTA, project_id, buffer)
+    if result == -1 and ctypes.get_errno() in _NONE:
+        return None
+    check(result, _path(where))
+    id, blocks, blocks_soft, inodes, inodes_soft, blocks_used, inodes_used = _DISK_QUOTA.unpack(buffer.raw)[3:]
+    soft_too = (blocks, inodes) == (blocks_soft, inodes_soft)
+    return DiskQuota(id, blocks, inodes, blocks_used, inodes_used, soft_too)
+
+
+def _quotactl(where: Path | int, command: int, id: int, buffer: ctypes.Array[ctypes.c_char]) -> int:
+    if isinstance(where, int):
+        number = ctypes.c_long(SYS_QUOTACTL_FD)
+        return int(libc.syscall(number, ctypes.c_int(where), ctypes.c_uint(command), ctypes.c_uint(id), buffer))
+    return int(libc.quotactl(command, os.fsencode(where), id, buffer))
+
+
+def _path(where: Where) -> str | None:
+    return None if isinstance(where, int) else where
 
 
 def _state(call: t.Callable[[int, ctypes.Array[ctypes.c_char]], int], path: Path | None) -> int:

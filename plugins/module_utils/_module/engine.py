@@ -16,12 +16,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from .._driver import quota
 from .._driver.run import Run
 from .._driver.state import Overtaken, Plan
 from .._errors import LayerInUse, LayerNotFound, NoSpace, NotPermitted, Overlay2Error, printable
+from .._store.layout import is_id
 from .._store.lock import Deadline, is_free, layer_locked, locked
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _CURES = {
     errno.EROFS: "mount the filesystem read-write; the kernel's log says why, if it turned read-only by itself",
@@ -218,9 +218,23 @@ def _fail(module: AnsibleModule, error: Overlay2Error, done: list[str]) -> None:
     )
 
 
+def _limit_reached(home: str, filename: t.Any) -> NoSpace | None:
+    """Return the error for the layer that *filename* lies in, if its limit is why nothing more goes there."""
+    home = os.path.realpath(home)
+    if not isinstance(filename, str) or not filename.startswith(home + "/"):
+        return None
+    layer_id = filename[len(home) + 1 :].partition("/")[0]
+    with contextlib.suppress(OSError):
+        return quota.no_space(home, layer_id) if is_id(layer_id) else None
+    return None
+
+
 def _fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
     path = printable(os.fspath(error.filename)) if isinstance(error.filename, (str, bytes)) else None
-    if error.errno in FULL:
+    if error.errno in quota.FULL:
+        limited = _limit_reached(str(module.params["home"]), error.filename)
+        if limited:
+            return _fail(module, limited, done)
         where = path or printable(str(module.params["home"]))
         hint = "free some, or make the filesystem larger, and run the task again"
         return _fail(module, NoSpace(f"no space left at {where}: {error.strerror}", hint=hint, path=where), done)

@@ -121,10 +121,14 @@ def new_link() -> str:
     return os.urandom(26).translate(_BASE32).decode()
 
 
-def stage_layer(staging: str, layer: NewLayer) -> None:
-    """Make the whole directory of *layer* in *staging*. Raises OSError."""
+def stage_layer(staging: str, layer: NewLayer, begin: t.Callable[[str], object] = str) -> None:
+    """Make the whole directory of *layer* in *staging*. Raises OSError, and what *begin* raises.
+
+    begin: called with the directory's path while nothing is in it.
+    """
     path = os.path.join(staging, layer.id)
     _make_directory(path, LAYER_MODE, 0, layer.gid)
+    begin(path)
     _make_directory(os.path.join(path, DIFF), DIFF_MODE, layer.uid, layer.gid)
     write_new(os.path.join(path, LINK), layer.link.encode(), FILE_MODE)
     if layer.lowers:
@@ -177,14 +181,19 @@ def unlink_leftovers(home: str, paths: t.Iterable[str]) -> None:
 
     The store's lock must be held.
     """
+    for layer in layers_in(paths):
+        with contextlib.suppress(OSError):
+            _unlink_dangling(home, os.fsdecode(read_quietly(os.path.join(layer, LINK))))
+
+
+def layers_in(paths: t.Iterable[str]) -> t.Iterator[str]:
+    """Yield the directories of the layers in the leftovers *paths* of a home, or that these are. Raises OSError."""
     for path in paths:
-        layers = [path]
-        if not os.path.basename(path).startswith(_RETIRED):
-            with contextlib.suppress(FileNotFoundError):  # another run has just swept it
-                layers = [os.path.join(path, entry.name) for entry in names_in(path)]
-        for layer in layers:
-            with contextlib.suppress(OSError):
-                _unlink_dangling(home, os.fsdecode(read_quietly(os.path.join(layer, LINK))))
+        if os.path.basename(path).startswith(_RETIRED):
+            yield path
+            continue
+        with contextlib.suppress(FileNotFoundError):  # another run has just swept it
+            yield from [os.path.join(path, entry.name) for entry in names_in(path) if entry.is_directory]
 
 
 def sweep_layers(home: str, until: Deadline | None = None) -> None:
