@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long, how much of a filesystem, how many layers: values that only overlay2_prune takes. PRIVATE to the collection."""
+"""How long, how much of a filesystem, how many layers: values only overlay2_prune takes. PRIVATE to the collection."""
 
 from __future__ import annotations
 
