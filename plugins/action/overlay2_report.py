@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Asks a host for facts and a plan, and keeps on the controller what of it is bounded in size.
 
-In the worker's process: the whole answer of a host, megabytes where it has 10,000 layers, never gets into Ansible's own.
+In the worker: the whole answer of a host, megabytes where it has 10,000 layers, never gets into Ansible's own process.
 """
 
 from __future__ import annotations

@@ -49,8 +49,9 @@ RETURN = r"""
 _raw:
   description:
     - With O(form=summary) a dictionary. C(hosts) is how many there are, C(states) how many are in which state.
-      C(layers), C(remove), C(remove_bytes), C(removed), C(removed_bytes), C(pending_bytes) and C(foreign) are sums,
-      the last of stores of other engines. C(lines) has a line for each of at most 20 hosts, failed ones first.
+      C(layers), before anything was removed, C(remove), C(remove_bytes), C(removed), C(removed_bytes),
+      C(pending_bytes) and C(foreign), which are stores of other engines, are sums. C(text) is one
+      sentence of these, C(lines) has a line for each of at most 20 hosts, failed ones first.
     - With O(form=json) a string.
   type: list
   elements: raw

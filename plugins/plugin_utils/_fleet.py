@@ -16,6 +16,7 @@ from ._tree import trim
 NODES = 100_000  # of all trees on a page: some 15 MB
 LEAST = 8  # nodes of a tree, however many hosts there are
 SHOWN = 20  # hosts in a text
+SUMS = ("layers", "remove", "remove_bytes", "removed", "removed_bytes", "pending_bytes", "foreign")
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 NOT_REACHED = {
     "msg": "the run did not get as far as this host",
@@ -55,17 +56,21 @@ def summary(directory: str, hosts: t.Sequence[str], since: float) -> dict[str, t
     texts = [line for _unused, line in lines[:SHOWN]]
     if len(lines) > SHOWN:
         texts.append(f"and {len(lines) - SHOWN} more hosts")
-    return {"hosts": len(hosts), "states": dict(states), **sums, "lines": texts}
+    found = {**dict.fromkeys(SUMS, 0), **sums}
+    text = f"{len(hosts)} hosts: {', '.join(f'{number} {state}' for state, number in states.items())}; "
+    text += f"{found['layers']} layers, {found['removed']} removed in this run ({human(found['removed_bytes'])}), "
+    text += f"{found['remove']} more may go ({human(found['remove_bytes'])})"
+    return {"hosts": len(hosts), "states": dict(states), **found, "text": text, "lines": texts}
 
 
 def _sum_up(record: t.Mapping[str, t.Any], sums: collections.Counter[str]) -> None:
     store, plan, done = (record[key] or {} for key in ("store", "plan", "cleanup"))
     sums.update(
-        layers=store.get("layers", 0),
+        layers=done.get("layers") or store.get("layers", 0),
         remove=plan.get("remove", 0),
         remove_bytes=plan.get("remove_bytes", 0),
-        removed=done.get("remove", 0),
-        removed_bytes=done.get("remove_bytes", 0),
+        removed=done["remove"] if done and not done["check"] else 0,
+        removed_bytes=done["remove_bytes"] if done and not done["check"] else 0,
         pending_bytes=done.get("pending_bytes", 0),
         foreign=int(bool(store.get("managed_by"))),
     )
@@ -79,7 +84,7 @@ def _line(record: t.Mapping[str, t.Any]) -> tuple[int, str]:
     if record["state"] == "absent":
         return 2, f"{host}: there is no store"
     owner = f"of {record['store']['managed_by']}, " if record["store"]["managed_by"] else ""
-    if done:
+    if done and record["plan"]:
         would = "would remove" if done["check"] else "removed"
         gone = f"{would} {done['remove']} of {done['layers']} layers, {human(done['remove_bytes'])}"
     else:

@@ -85,8 +85,9 @@ def trim(tree: t.Mapping[str, t.Any], limit: int) -> dict[str, t.Any]:
             ids[row[1]] if row[1] >= 0 else "",
             bool(row[2]),
             tree["reasons"][row[3]],
-            *row[4:6],
-            hidden=(row[6], row[7], row[8]),
+            row[4],
+            row[5],
+            (row[6], row[7], row[8]),
         )
         for row in tree["nodes"]
     ]
