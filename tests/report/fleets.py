@@ -28,7 +28,7 @@ def facts(chance: random.Random, **more: t.Any) -> dict[str, t.Any]:
         "supported": True,
         "backing_fs": chance.choice(["xfs", "extfs", "btrfs"]),
         "kernel": "6.1.0-40-amd64",
-        "layer_count": 300,
+        "layer_count": chance.randrange(1, 400),
         "mount_count": 3,
         "filesystem": {"mount_point": "/var", "size": size, "free": int(size * chance.uniform(0.02, 0.6))},
         "problems": [],
@@ -63,7 +63,8 @@ def make_fleet(directory: Path, count: int) -> list[str]:
             problem = {"code": "nearly_full", "message": "/var has 5 of 100 bytes left", "hint": "prune it"}
             told = facts(chance, problems=[problem])
         done = {**plan(chance, 40), "pending_bytes": 0} if number % 3 == 0 else None
-        record = make_record(host, NOW + number, told, plan(chance), done, max_layers=60)
+        planned = plan(chance, 300 if count <= 200 else 50)
+        record = make_record(host, NOW + number, told, planned, done, max_layers=60)
         write_record(str(records), host, record)
     if count >= 200:
         trouble = {
@@ -97,7 +98,10 @@ def render(directory: Path, hosts: list[str], title: str = "overlay2 stores") ->
         "store_report_since": 1.0,
         "store_report_title": title,
     }
-    task = {"name": "r", "ansible.builtin.import_role": {"name": "strata.overlay2.store_report", "tasks_from": "render"}}
+    task = {
+        "name": "r",
+        "ansible.builtin.import_role": {"name": "strata.overlay2.store_report", "tasks_from": "render"},
+    }
     play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": [task]}
     book = directory / "book.json"
     book.write_text(json.dumps([play]), encoding="utf-8")

@@ -183,7 +183,7 @@
     find("host-rows").replaceChildren(...rows);
     const last = Math.min(start + PAGE, matching.length);
     find("count").textContent = matching.length
-      ? `${start + 1}–${last} of ${plural(matching.length, "host")}` : "no host matches";
+      ? `${start + 1} to ${last} of ${plural(matching.length, "host")}` : "no host matches";
     find("before").disabled = start === 0;
     find("after").disabled = last >= matching.length;
   }
@@ -252,9 +252,10 @@
     const rows = [];
     const waiting = (children.get(-1) || []).map((i) => [i, 0, -1]).reverse();
     while (waiting.length) {
-      const [i, depth, above] = waiting.pop();
-      const place = rows.push([nodes[i], depth, above]) - 1;
-      if (nodes[i][6]) rows.push([null, depth + 1, place, nodes[i].slice(6)]);
+      const [i, depth, above, hidden] = waiting.pop();
+      const place = rows.push([hidden ? null : nodes[i], depth, above, hidden]) - 1;
+      if (hidden) continue;
+      if (nodes[i][6]) waiting.push([i, depth + 1, place, nodes[i].slice(6)]);
       waiting.push(...(children.get(i) || []).map((child) => [child, depth + 1, place]).reverse());
     }
     return rows;
@@ -267,7 +268,7 @@
     const largest = Math.max(1, ...host.tree.nodes.map((node) => node[4]));
     const deepest = Math.max(...rows.map(([, depth]) => depth));
     const left = deepest * 18 + 24;
-    const width = left + 820;
+    const width = left + 860;
     const svg = make("svg", { viewBox: `0 0 ${width} ${rows.length * ROW + 8}`, width, height: rows.length * ROW + 8,
       role: "img", "aria-label": `layers of ${host.host}` });
     rows.forEach(([node, depth, above, hidden], place) => {
@@ -285,10 +286,10 @@
         make("title", {}, `${node[0]}: ${bytes(node[4])}, unused for ${age(node[5])}; ${reason}`),
         make("rect", { x: x - 5, y: y - 5, width: 10, height: 10, rx: 2 }),
         make("text", { x: x + 12, y: y + 4, class: "id" }, name),
-        make("rect", { x: left + 200, y: y - 6, width: Math.max(1, (node[4] / largest) * 120), height: 12, rx: 2 }),
-        make("text", { x: left + 330, y: y + 4 }, bytes(node[4])),
-        make("text", { x: left + 400, y: y + 4 }, age(node[5])),
-        make("text", { x: left + 450, y: y + 4 }, reason.length > 60 ? `${reason.slice(0, 59)}…` : reason)));
+        make("rect", { x: left + 210, y: y - 6, width: Math.max(1, (node[4] / largest) * 120), height: 12, rx: 2 }),
+        make("text", { x: left + 340, y: y + 4 }, bytes(node[4])),
+        make("text", { x: left + 415, y: y + 4 }, age(node[5])),
+        make("text", { x: left + 470, y: y + 4 }, reason.length > 60 ? `${reason.slice(0, 59)}…` : reason)));
     });
     const note = make("p", { class: "key" }, make("span", { class: "key-goes" }, "may go"), " ",
       make("span", { class: "key-stays" }, "stays"), "; with its bytes, for how long nobody used it, and why");

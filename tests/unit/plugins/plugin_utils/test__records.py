@@ -32,7 +32,9 @@ def test_an_older_record_is_none(tmp_path):
     assert read_record(str(tmp_path), "web", 5.0) and read_record(str(tmp_path), "web", 5.1) is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 2, "state": "ok"}', '{"format": 1, "state": "?"}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"format": 2, "state": "ok"}', '{"format": 1, "state": "?"}']
+)
 def test_what_is_no_record_is_none(tmp_path, content):
     with open(record_path(str(tmp_path), "web"), "w", encoding="ascii") as file:
         file.write(content)
