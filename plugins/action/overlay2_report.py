@@ -15,14 +15,14 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils._record import make_failure, make_record
+from ..plugin_utils._record import add_failure, make_failure, make_record
 from ..plugin_utils._records import write_record
 
 FACTS = "strata.overlay2.overlay2_facts"
 PRUNE = "strata.overlay2.overlay2_prune"
 SUBSETS = ["summary", "health"]
 OPTIONS = {
-    "home": {"type": "path"},
+    "home": {"type": "str"},  # a path of the host
     "prune": {"type": "dict"},
     "done": {"type": "dict"},
     "done_in_check_mode": {"type": "bool", "default": False},
@@ -73,17 +73,19 @@ class ActionModule(ActionBase):
         plan: dict[str, t.Any] = {}
         if params["prune"] is not None and facts.get("exists"):
             plan = self._ask(PRUNE, {**home, **params["prune"]}, task_vars)
-            if plan.get("failed"):
-                return make_failure(host, time.time(), plan)
-        return make_record(
+        failed = bool(plan.get("failed"))
+        record = make_record(
             host,
             time.time(),
             facts,
-            plan,
+            {} if failed else plan,
             params["done"],
             max_layers=params["max_layers"],
             check=params["done_in_check_mode"],
         )
+        if failed:
+            add_failure(record, plan)
+        return record
 
     def _ask(self, module: str, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Run a module in check mode."""

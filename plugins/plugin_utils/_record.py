@@ -74,18 +74,26 @@ def make_record(
 
 def make_failure(host: str, time: float, result: t.Any, *, unreachable: bool = False) -> dict[str, t.Any]:
     """Return what is kept of a host that could not tell. result: of the task that failed."""
+    record = _empty(host, time, "failed")
+    add_failure(record, {**mapping(result), **({"unreachable": True} if unreachable else {})})
+    return record
+
+
+def add_failure(record: dict[str, t.Any], result: t.Any) -> None:
+    """Tell in a record that a task failed, as the first of its problems. result: of that task."""
     result = mapping(result)
-    state = "unreachable" if unreachable or result.get("unreachable") is True else "failed"
-    record = _empty(host, time, state)
+    state = "unreachable" if result.get("unreachable") is True else "failed"
+    if result.get("error") == "too_many_layers":
+        state = "stopped"
     message = text(result.get("msg"), MESSAGE) or "it failed without saying why"
     hint = text(result.get("hint"), MESSAGE)
     if state == "unreachable" and not hint:
         hint = "see whether the host is up, and what Ansible needs to log in"
     code = text(result.get("error"), NAME) or f"host_{state}"
-    record.update(message=message, hint=hint)
-    record["problems"] = [{"code": code, "level": 3, "message": message, "hint": hint}]
-    record["problem_count"] = 1
-    return record
+    record.update(state=state, message=message, hint=hint)
+    problem = {"code": code, "level": 3, "message": message, "hint": hint}
+    record["problems"] = [problem, *record["problems"]][:PROBLEMS]
+    record["problem_count"] += 1
 
 
 def _empty(host: str, time: float, state: str) -> dict[str, t.Any]:
@@ -163,9 +171,4 @@ def _add_cleanup(record: dict[str, t.Any], done: t.Mapping[str, t.Any], check: b
         "check": check,
     }
     if failed:
-        failure = make_failure(record["host"], record["time"], done)
-        stopped = done.get("error") == "too_many_layers"
-        record["state"] = "stopped" if stopped else failure["state"]
-        record.update({key: failure[key] for key in ("message", "hint")})
-        record["problems"] = [*failure["problems"], *record["problems"]][:PROBLEMS]
-        record["problem_count"] += 1
+        add_failure(record, done)

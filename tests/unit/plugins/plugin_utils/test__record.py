@@ -6,7 +6,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.plugin_utils._record import PROBLEMS, STATES, make_failure, make_record
+from ansible_collections.strata.overlay2.plugins.plugin_utils._record import (
+    PROBLEMS,
+    STATES,
+    add_failure,
+    make_failure,
+    make_record,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,6 +72,13 @@ def test_what_a_run_failed_with_is_the_first_problem(done, state):
     assert (record["state"], record["message"], record["hint"]) == (state, "4 of 4", "read it")
     assert record["problems"][0]["message"] == "4 of 4" and record["problem_count"] == 4
     assert record["cleanup"]["remove"] == 0
+
+
+def test_a_plan_that_failed_leaves_what_else_is_known():
+    record = make_record("web", 5.0, FACTS, max_layers=2)
+    add_failure(record, {"failed": True, "error": "store_busy", "msg": "another run"})
+    assert (record["state"], record["message"], record["store"]["layers"]) == ("failed", "another run", 4)
+    assert [problem["code"] for problem in record["problems"]][:2] == ["store_busy", "link_missing"]
 
 
 def test_what_a_run_did():
