@@ -21,7 +21,7 @@ if [ -z "$targets" ]; then
     done
 fi
 
-ready test e2fsprogs xfsprogs mount util-linux zstd
+ready test e2fsprogs fdisk xfsprogs mount util-linux zstd
 scratch
 copy_checkout integration
 passed=0
