@@ -13,10 +13,7 @@ copy_checkout() {
     COPY=$CACHE/ansible-test/$1/ansible_collections/strata/overlay2
     rm -rf "$COPY"
     mkdir -p "$COPY"
-    # A deleted file may still be listed; the checkout may be another user's.
-    git -c safe.directory='*' ls-files -z --cached --others --exclude-standard |
-        tar --create --null --files-from=- --ignore-failed-read --warning=no-failed-read |
-        tar --extract --directory "$COPY"
+    checkout_tar | tar --extract --directory "$COPY"
     git init --quiet "$COPY" # or ansible-test asks the checkout's git, which ignores the copy
     # The configuration it makes itself is all that Ansible may see.
     unset ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH

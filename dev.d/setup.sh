@@ -99,3 +99,10 @@ ready() {
     export PYTHONDONTWRITEBYTECODE=1 RUFF_CACHE_DIR="$CACHE/ruff" MYPY_CACHE_DIR="$CACHE/mypy"
     export HYPOTHESIS_STORAGE_DIRECTORY="$CACHE/hypothesis"
 }
+
+# checkout_tar: write a tar of what git has, or would take. Needs git.
+checkout_tar() {
+    # A deleted file may still be listed; the checkout may be another user's.
+    git -c safe.directory='*' ls-files -z --cached --others --exclude-standard |
+        tar --create --null --files-from=- --ignore-failed-read --warning=no-failed-read
+}

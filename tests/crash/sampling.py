@@ -10,6 +10,7 @@ import random
 import typing as t
 
 SEED = os.environ.get("STRATA_CRASH", "full")
+CASES = int(os.environ.get("STRATA_CRASH_CASES", "0"))  # of a sample, at most; 0: all
 
 T = t.TypeVar("T")
 
@@ -20,3 +21,8 @@ def sample(plays: t.Sequence[T], name: str, count: int) -> t.Sequence[T]:
         return plays
     chosen = random.Random(f"{SEED} {name}").sample(range(len(plays)), count)
     return [plays[number] for number in sorted(chosen)]
+
+
+def sample_cases(cases: t.Sequence[T]) -> t.Sequence[T]:
+    """Return the *cases* that are played at all."""
+    return sample(cases, "cases", CASES or len(cases))

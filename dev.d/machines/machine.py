@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine: its directory, its QEMU, and ssh into it.
+
+<directory>/machine.json              suite, image, accelerator, cache, name
+<directory>/root.qcow2 data.qcow2     what differs from the image
+<directory>/qmp pid port              of the QEMU that runs, see qemu.py
+<directory>/console.log qemu.log
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import accelerator
+import images
+import qemu
+import suites
+
+PATIENCE = 300  # seconds for a machine to boot and answer
+_READY = (
+    "state=$(systemctl is-system-running --wait); [ $state = running ] || { systemctl --failed; exit 1; }; "
+    f"modprobe -a {' '.join(suites.MODULES)} && sync && echo 3 >/proc/sys/vm/drop_caches"
+)
+
+
+class Machine:
+    """The machine whose files are in *directory*; it may run or not, and outlives this object."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.qemu = qemu.Qemu(directory)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What machine.json holds."""
+        try:
+            return t.cast("dict[str, str]", json.loads((self.directory / "machine.json").read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise qemu.Lost(f"there is no machine in {self.directory}") from None
+
+    def create(self, suite: str, name: str, cache: str) -> None:
+        """Have a machine of the suite run, resumed from the memory of one that has booted."""
+        if self.qemu.pid() is not None:
+            raise qemu.Lost(f"a machine is running in {self.directory}")
+        with images.locked(suite):
+            image = images.image(suite)
+            chosen = accelerator.choose(image)
+            memory = image / f"memory-{chosen}"
+            if not memory.exists():
+                _save_memory(suite, image, chosen, memory)
+            self._make(suite, image, chosen, cache, name)
+            for disk in ("root", "data"):
+                qemu.new_disk(self.directory / f"{disk}.qcow2", base=memory / f"{disk}.qcow2")
+            self._start(["-incoming", f"exec:cat {shlex.quote(str(memory / 'state'))}"])
+            self.qemu.resume()
+        self._greet()
+
+    def create_cold(self, suite: str, image: Path, chosen: str) -> None:
+        """Boot a machine with new disks. Call it with the suite's lock."""
+        self._make(suite, image, chosen, "unsafe", "machine")
+        qemu.new_disk(self.directory / "root.qcow2", base=image / "root.ext4", kind="raw")
+        qemu.new_disk(self.directory / "data.qcow2", size=qemu.DATA)
+        self._start([])
+        self._greet()
+
+    def boot(self) -> None:
+        """Give a machine whose power was cut its power back, and wait until it has booted."""
+        if self.qemu.pid() is not None:
+            raise qemu.Lost(f"the machine in {self.directory} has not lost its power")
+        self._start([])
+        self._greet()
+
+    def cut_power(self) -> None:
+        """Kill QEMU, as if its plug had been pulled. It must have been running."""
+        if not self.qemu.kill():
+            raise qemu.Lost(f"the machine in {self.directory} was not running")
+
+    def destroy(self) -> bool:
+        """Have no trace left of it. Return whether there was any."""
+        self.qemu.kill()
+        if not self.directory.exists():
+            return False
+        shutil.rmtree(self.directory)
+        return True
+
+    def ssh(self, *command: str, terminal: bool = False) -> list[str]:
+        """Return the command that runs one as root in the machine; without a command, a shell."""
+        options = ["-t"] if terminal else []
+        return ["ssh", "-F", str(self.directory / "ssh_config"), *options, "machine", *command]
+
+    def _make(self, suite: str, image: Path, chosen: str, cache: str, name: str) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        facts = {"suite": suite, "image": str(image), "accelerator": chosen, "cache": cache, "name": name}
+        (self.directory / "machine.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    def _start(self, more: list[str]) -> None:
+        facts = self.facts
+        image = Path(facts["image"])
+        in_use = images.use(image)
+        try:
+            argv = qemu.whole(facts["accelerator"], image, facts["cache"])
+            self.qemu.start([*argv, *more], inherit=[in_use])
+        finally:
+            os.close(in_use)
+        new = self.directory / "ssh_config.new"
+        new.write_text(ssh_config(image, self.qemu.port()), encoding="utf-8")
+        new.rename(self.directory / "ssh_config")
+
+    def _greet(self) -> None:
+        """Wait for its sshd, and tell the machine what time it is and its name."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            # What slept has an old clock.
+            greeting = f"date -s @{time.time():.3f} >/dev/null && hostname {shlex.quote(self.facts['name'])}"
+            done = subprocess.run(
+                self.ssh(greeting), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            )
+            if done.returncode == 0:
+                return
+            if self.qemu.pid() is None:
+                raise qemu.Lost(f"the machine ended before it answered:\n{self.qemu.tail('console.log')}")
+            if time.monotonic() > end:
+                raise qemu.Lost(f"no answer by ssh: {done.stderr}\n{self.qemu.tail('console.log')}")
+            time.sleep(0.2)
+
+
+def ssh_config(image: Path, port: int) -> str:
+    """Return what ssh has to know of a machine, which it calls "machine"."""
+    options = {
+        "HostName": "127.0.0.1",
+        "Port": port,
+        "User": "root",
+        "IdentityFile": f'"{image}/id"',
+        "IdentitiesOnly": "yes",
+        "UserKnownHostsFile": f'"{image}/known_hosts"',
+        "HostKeyAlias": "machine",
+        "StrictHostKeyChecking": "yes",
+        "BatchMode": "yes",
+        "LogLevel": "ERROR",
+        "ConnectTimeout": 10,
+        # A machine may be slow, and never so slow.
+        "ServerAliveInterval": 30,
+        "ServerAliveCountMax": 10,
+    }
+    return "Host machine\n" + "".join(f"    {name} {value}\n" for name, value in options.items())
+
+
+def _save_memory(suite: str, image: Path, chosen: str, memory: Path) -> None:
+    images.say(f"booting a machine of Debian {suite} ({chosen}), whose memory is kept")
+    new = image / f"{memory.name}.new"
+    shutil.rmtree(new, ignore_errors=True)
+    machine = Machine(new)
+    try:
+        machine.create_cold(suite, image, chosen)
+        done = subprocess.run(machine.ssh(_READY), stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+        if done.returncode:
+            raise qemu.Lost(f"a machine of Debian {suite} does not come up well")
+        machine.qemu.save(new / "state")
+    finally:
+        machine.qemu.kill()
+    new.rename(memory)

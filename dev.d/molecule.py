@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run one scenario on one machine: python3 dev.d/molecule.py SUITE SCENARIO DIRECTORY COUNT
+
+DIRECTORY is where everything of the run lies. COUNT is written for test.py: "PASSED FAILED SKIPPED", in assertions.
+Molecule's exit code is not all: a play that skips its tasks, or a scenario without verify, passes there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import typing as t
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).with_name("machines")))
+import suites
+
+NEEDED = ("create", "converge", "verify", "destroy")
+
+
+def faults(record: t.Sequence[dict[str, t.Any]], kernel: str, expected: str) -> list[str]:
+    """Return why a run that Molecule is content with proves nothing.
+
+    record:   of each play in order: its playbook, its name, and how many tasks ended how.
+    kernel:   what the machine said; expected: how it has to begin.
+    """
+    found = []
+    for name in NEEDED:
+        if not any(play["playbook"] == name for play in record):
+            found.append(f"no playbook {name} was run")
+    for play in record:
+        where = f"{play['playbook']}, play {play['play']!r}"
+        if not play.get("ok"):
+            found.append(f"{where}: no task was run")
+        for outcome in ("failed", "unreachable"):
+            if play.get(outcome):
+                found.append(f"{where}: {play[outcome]} tasks {outcome}")
+    if not any(play.get("asserted") for play in record if play["playbook"] == "verify"):
+        found.append("verify asserted nothing")
+    if not f"{kernel}.".startswith(f"{expected}."):
+        found.append(f"the kernel is {kernel or 'not known'}, not {expected}")
+    return found
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def main() -> int:
+    suite, scenario, here, count = sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
+    # The names of sockets have 108 bytes at most.
+    with tempfile.TemporaryDirectory(prefix="strata-", dir="/tmp") as sockets:
+        files = {"STRATA_MACHINE": "machine", "STRATA_KERNEL": "kernel", "STRATA_RECORD": "record"}
+        env = {
+            **os.environ,
+            **{variable: str(here / name) for variable, name in files.items()},
+            "STRATA_SUITE": suite,
+            "STRATA_SOCKETS": sockets,
+            "MOLECULE_EPHEMERAL_DIRECTORY": str(here / "molecule"),
+        }
+        env.pop("ANSIBLE_CONFIG", None)  # Molecule writes one of its own
+        done = subprocess.run(["molecule", "test", "-s", scenario], env=env, stdin=subprocess.DEVNULL, check=False)
+    record = [json.loads(line) for line in read(here / "record").splitlines()]
+    kernel = read(here / "kernel").strip()
+    found = [f"molecule ended with {done.returncode}"] if done.returncode else []
+    found += faults(record, kernel, suites.SUITES[suite].kernel)
+    asserted = sum(play.get("asserted", 0) for play in record)
+    count.write_text(f"{asserted} {len(found)} 0\n", encoding="ascii")
+    for fault in found:
+        print(f"dev: {scenario} on {suite}: {fault}", file=sys.stderr)
+    if not found:
+        print(f"dev: {scenario} on {suite}, Linux {kernel}: {asserted} assertions held", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+# shellcheck shell=sh
+# ./dev molecule SUITE [SCENARIO...]: scenarios of extensions/molecule, each on a machine of its own, with the tarball that
+# users install.
+. dev.d/isolate.sh
+. dev.d/machines.sh
+. dev.d/galaxy.sh
+
+suite_of "$@"
+suite=$1
+shift
+if [ $# -eq 0 ]; then
+    for file in extensions/molecule/*/molecule.yml; do
+        set -- "$@" "$(basename "$(dirname "$file")")"
+    done
+fi
+# shellcheck disable=SC2086 # a list of names
+ready test git $MACHINE_PACKAGES
+galaxy
+scratch
+ansible-galaxy collection build --output-path "$SCRATCH/build" >/dev/null
+ansible-galaxy collection install --offline --no-deps --collections-path "$SCRATCH/collections" "$SCRATCH"/build/*.tar.gz >/dev/null
+export STRATA_COLLECTIONS="$SCRATCH/collections:$ROOT/collections" ANSIBLE_COLLECTIONS_PATH="$SCRATCH/collections:$ROOT/collections"
+failed=
+for scenario; do
+    [ -f "extensions/molecule/$scenario/molecule.yml" ] || die "there is no scenario $scenario in extensions/molecule"
+    mkdir "$SCRATCH/$scenario"
+    isolated python dev.d/molecule.py "$suite" "$scenario" "$SCRATCH/$scenario" \
+        "$RESULTS/molecule-$suite-$scenario.count" || failed="$failed $scenario"
+done
+[ -z "$failed" ] || die "failed on $suite:$failed"

@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes down what every play really did, for dev.d/molecule.py: a play that does nothing looks like one that works."""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import typing as t
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: record
+type: aggregate
+short_description: Write what plays did to the file that STRATA_RECORD names
+description:
+  - One line of JSON for each play, with the name of its playbook and the outcomes of its tasks on the machine.
+"""
+
+
+class CallbackModule(CallbackBase):
+    """Counts outcomes by play."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "record"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._playbook = ""
+        self._plays: list[tuple[str, collections.Counter[str]]] = []
+
+    def v2_playbook_on_start(self, playbook: t.Any) -> None:
+        self._playbook = os.path.splitext(os.path.basename(playbook._file_name))[0]
+
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        self._plays.append((play.get_name().strip(), collections.Counter()))
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        self._count("ok", result)
+
+    def v2_runner_on_skipped(self, result: t.Any) -> None:
+        self._count("skipped", result)
+
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        self._count("ignored" if ignore_errors else "failed", result)
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        self._count("unreachable", result)
+
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        with open(os.environ["STRATA_RECORD"], "a", encoding="utf-8") as file:
+            for play, outcomes in self._plays:
+                print(json.dumps({"playbook": self._playbook, "play": play, **outcomes}), file=file)
+
+    def _count(self, outcome: str, result: t.Any) -> None:
+        outcomes = self._plays[-1][1]
+        outcomes[outcome] += 1
+        if outcome == "ok" and result._task.action.rpartition(".")[2] == "assert":
+            outcomes["asserted"] += 1

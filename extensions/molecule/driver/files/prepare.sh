@@ -1,0 +1,26 @@
+# Filesystems in partitions of the disk $1, below /srv, and /srv/base.tar.
+set -eu
+disk=$1
+printf ',2G\n,1G\n,1G\n,1G\n' | sfdisk --quiet --label gpt "$disk"
+udevadm settle
+mkfs.xfs -q "${disk}1"
+mkfs.ext4 -q "${disk}2"
+mkfs.btrfs -q "${disk}3"
+# The XFS of before 2015, which has no types in its directories.
+mkfs.xfs -q -m crc=0 -n ftype=0 "${disk}4"
+cd /srv
+mkdir xfs ext4 btrfs old
+mount -o prjquota "${disk}1" xfs
+mount "${disk}2" ext4
+mount "${disk}3" btrfs
+mount "${disk}4" old
+
+mkdir -p /root/tree/etc /root/tree/old
+cd /root/tree
+echo base >etc/config
+echo goes >etc/goes
+echo old >old/file
+ln -s etc/config link
+chown 1000:1000 etc/config
+chmod 0640 etc/config
+tar --sort=name --numeric-owner -cf /srv/base.tar .
