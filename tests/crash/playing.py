@@ -33,9 +33,9 @@ class Stage:
             if call.module != "mount":
                 call.run(self._template)
         self.make()
-        self.old = snapshot.take(self.home)
+        self.old = self.take()
         self.result = case.call.run(self.home)
-        self.new = snapshot.take(self.home)
+        self.new = self.take()
         assert self.old != self.new and not self.new.litter
 
     def make(self) -> None:
@@ -48,6 +48,10 @@ class Stage:
             if call.module == "mount":
                 call.run(self.home)
 
+    def take(self) -> snapshot.Snapshot:
+        """Look at all that a case is about."""
+        return snapshot.take(self.home)
+
     def check(
         self, result: dict[str, t.Any] | None, code: str, *, certain: bool = True, removing: bool = False
     ) -> None:
@@ -57,7 +61,7 @@ class Stage:
         certain:  False after a failed sync: then nobody knows what is on disk, and either will do.
         removing: what failed was the removal of something, which may have stayed then.
         """
-        found = snapshot.take(self.home)
+        found = self.take()
         if result is None:
             snapshot.assert_between(found, self.old, self.new)
             return
@@ -75,7 +79,7 @@ class Stage:
 
     def check_cut_off(self, result: dict[str, t.Any] | None) -> None:
         """Fail unless what is there is what a run left whose filesystem failed: all, if it reports success."""
-        found = snapshot.take(self.home)
+        found = self.take()
         if result is None or result.get("failed"):
             assert result is None or result["error"] == "os_error", result
             snapshot.assert_between(found, self.old, self.new)
@@ -85,15 +89,19 @@ class Stage:
     def finish(self) -> None:
         """Run it again, undisturbed; fail unless all is as it shall be then."""
         self.case.call.run(self.home)
-        found = snapshot.take(self.home)
+        found = self.take()
         snapshot.assert_same(found._replace(litter=[]), self.new)
         assert self.case.call.params.get("merge") or not self.case.call.run(self.home)["changed"]
+        if self.home.exists():
+            self.sweep(found)
+            snapshot.assert_same(self.take(), self.new)
+            assert FACTS.run(self.home)["ansible_facts"]["overlay2"]["health"] == []
+
+    def sweep(self, found: snapshot.Snapshot) -> None:
+        """Have what killed runs left swept, in the store as it was *found*."""
         if found.litter:  # left to the next run that makes, fills or removes a layer
             layer(id="sweeper").run(self.home)
             layer(id="sweeper", state="absent").run(self.home)
-            snapshot.assert_same(snapshot.take(self.home), self.new)
-        if self.home.exists():
-            assert FACTS.run(self.home)["ansible_facts"]["overlay2"]["health"] == []
 
 
 def unmount_below(directory: Path) -> None:

@@ -32,11 +32,19 @@ CALLS = """
     mkdir mkdirat mknod mknodat open openat link linkat symlink symlinkat unlink unlinkat rmdir
     rename renameat renameat2 chmod fchmod fchmodat chown fchown lchown fchownat utimensat setxattr lsetxattr fsetxattr
     removexattr lremovexattr fremovexattr write pwrite64 truncate ftruncate fallocate copy_file_range sendfile
-    fsync fdatasync syncfs mount umount2
+    fsync fdatasync syncfs mount umount2 ioctl quotactl quotactl_fd
 """
 _SET = ",".join(f"?{name}" for name in CALLS.split())
 _CALL = re.compile(r"(\d+) +(\w+)\((.*)")
-_READING = re.compile(r"O_RDONLY(?!.*O_CREAT)|O_PATH")
+_READING = {
+    name: re.compile(pattern)
+    for names, pattern in (
+        ("open openat", r"O_RDONLY(?!.*O_CREAT)|O_PATH"),
+        ("ioctl", r"^(?!.*FS_IOC_FSSETXATTR)"),
+        ("quotactl quotactl_fd", r"^(?!.*Q_X?SET)"),
+    )
+    for name in names.split()
+}
 _ELSEWHERE = re.compile(r'"/|<[^>]*[:/]')  # a path, or what -y shows of an fd: a path, a pipe
 
 
@@ -151,6 +159,7 @@ def _run(
 
 
 def _changes(name: str, text: str, area: str) -> bool:
-    if " = -1 " in text or (name in ("open", "openat") and _READING.search(text)):
+    reading = _READING.get(name)
+    if " = -1 " in text or (reading and reading.search(text)):
         return False
     return area in text or not _ELSEWHERE.search(text)
