@@ -1,26 +1,31 @@
 # shellcheck shell=sh
 # Run in a machine by ./dev kernels, in a copy of the checkout: SEED. Results go to $RESULTS.
-# No Ansible but the part that modules use; pytest and hypothesis are in /site.
+# No Ansible but the part that modules use, in /ansible; pytest and hypothesis are in /site.
 set -u
+if [ "${2:-}" != isolated ]; then
+    # As dev.d/isolate.sh does: no service of the machine sees the mounts of a test.
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    exec unshare --mount --pid --fork --kill-child --propagation private --mount-proc \
+        sh -euc 'mount --make-rshared /; sh "$@" || exit $?; exit 0' sh "$0" "$1" isolated
+fi
 seed=$1
-export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 STRATA_CRASH="$seed" STRATA_CRASH_CASES=10
+export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 STRATA_CRASH="$seed" STRATA_CRASH_CASES=10 STRATA_SAMPLE=40
 failed=0
 
-# On a filesystem of its own, as Docker's is: the machine's own root is none that the tests may fill.
 tests() {
     name=$1
     shift
-    python3 -m pytest -p no:cacheprovider -q --hypothesis-seed="$seed" --junitxml="$RESULTS/$name.xml" "$@" || failed=1
+    echo "dev: $name, $(cut -d' ' -f1 /proc/uptime) s after boot"
+    python3 -m pytest -p no:cacheprovider -q --durations=5 --hypothesis-seed="$seed" --junitxml="$RESULTS/$name.xml" \
+        "$@" || failed=1
 }
 
-PYTHONPATH=/src:/site python3 tests/kernels/probe.py /dev/vdb >"$RESULTS/kernel.json.new" &&
-    mv "$RESULTS/kernel.json.new" "$RESULTS/kernel.json" || exit 1
-
-# What asks the kernel; the rest of the unit tests is the same on every kernel, and has run on this machine's.
 export PYTHONPATH=/src:/site
-tests unit tests/unit/plugins/module_utils/_linux tests/unit/plugins/module_utils/_driver
+python3 tests/kernels/probe.py /dev/vdb >"$RESULTS/kernel.json.new" || exit 1
+mv "$RESULTS/kernel.json.new" "$RESULTS/kernel.json"
+tests unit -p ansible_collections.strata.overlay2.tests.kernels.choose tests/unit/plugins/module_utils
 
-# Docker and containers-storage are compared with on the kernel of this machine: ./dev conformance.
+# Docker and containers-storage are compared with on the kernel of the host: ./dev conformance.
 export PYTHONPATH=/src:/site:/ansible
 tests conformance tests/conformance --ignore=tests/conformance/test_docker_store.py \
     --ignore=tests/conformance/test_docker_behaviour.py --ignore=tests/conformance/test_containers_storage.py
