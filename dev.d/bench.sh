@@ -1,12 +1,12 @@
 # shellcheck shell=sh
-# ./dev bench [tasks|archives|floor] [ARG...]: what tasks and moving content cost, as ratios within one run;
-# where the time goes.
+# ./dev bench [tasks|archives|fleet|floor] [ARG...]: what tasks and moving content cost, as ratios within one run; what a
+# fleet costs its controller; where the time goes.
 . dev.d/isolate.sh
 . dev.d/engines.sh
 
 case ${1:-} in
-tasks | archives | floor) parts=$1 && shift ;;
-*) parts='tasks archives' ;;
+tasks | archives | fleet | floor) parts=$1 && shift ;;
+*) parts='tasks archives fleet' ;;
 esac
 ready run xfsprogs mount util-linux mmdebstrap debian-archive-keyring
 scratch

@@ -43,6 +43,7 @@ STAGES = (
     Stage("conformance", "real overlayfs and real Docker on our layers", "tests/conformance"),
     Stage("examples", "the documentation's examples, also with the lowest ansible-core", "tests/examples"),
     Stage("integration", "the modules through Ansible on real mounts", "tests/integration/targets"),
+    Stage("report", "the page about a fleet in a real browser", "tests/report"),
     Stage("crash --sample", "runs interrupted at some steps, full disks, many runs at once", "tests/crash"),
 )
 

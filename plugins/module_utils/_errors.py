@@ -114,6 +114,12 @@ class StoreForeign(Overlay2Error):
     code = "store_foreign"
 
 
+class TooManyLayers(Overlay2Error):
+    """More layers would be removed than max_remove allows; nothing was changed."""
+
+    code = "too_many_layers"
+
+
 class ArchiveRejected(Overlay2Error):
     """The archive is hostile, damaged or truncated; the message names the entry."""
 

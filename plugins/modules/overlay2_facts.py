@@ -24,10 +24,11 @@ options:
   gather_subset:
     description:
       - What to tell. V(status) is always there and never walks anything.
-      - V(usage) walks the layers' own files; V(health) reads all layers.
+      - V(usage) walks the layers' own files; V(health) and V(summary) read all layers.
+      - V(summary) is bounded in size, whatever number of layers there is, and meant for fleets; so is V(status).
     type: list
     elements: str
-    choices: [status, layers, mounts, usage, quotas, health, all]
+    choices: [status, layers, mounts, usage, quotas, health, summary, all]
     default: [status]
   ids:
     description: Only these layers; missing ones are left out. Findings of V(health) are then those about them.
@@ -69,6 +70,11 @@ EXAMPLES = r"""
     home: /var/lib/overlay2
     gather_subset: usage
     ids: [base, tools]
+
+- name: What is there, in few words?
+  strata.overlay2.overlay2_facts:
+    home: /var/lib/overlay2
+    gather_subset: summary
 
 - name: What is wrong in Docker's store?
   strata.overlay2.overlay2_facts:
@@ -251,6 +257,33 @@ ansible_facts:
             hint:
               description: What to do about it.
               type: str
+        summary:
+          description:
+            - The lineages, each a layer without parent with all that is built on it. Damaged layers are left out.
+            - The eight largest are in C(lineages), by C(bytes) where these are known, or by how many layers they have;
+              the C(others) are summed up.
+            - C(depth) is the greatest, C(mounted) and C(held) say how many layers are. C(bytes) are those allocated,
+              each file once; C(bytes_exclusive) leave out files that have names elsewhere, too. Both are V(none) unless
+              O(gather_subset) has V(usage) as well.
+          returned: when O(gather_subset) has V(summary) or V(all)
+          type: dict
+          sample:
+            lineages:
+              - base: debian-12
+                layers: 41
+                depth: 3
+                mounted: 2
+                held: 2
+                bytes: 912310272
+                bytes_exclusive: 912310272
+            others:
+              lineages: 0
+              layers: 0
+              depth: 0
+              mounted: 0
+              held: 0
+              bytes: 0
+              bytes_exclusive: 0
 error:
   description: Stable code of a failure, as in the collection's C(docs/errors.md).
   returned: failure

@@ -80,6 +80,12 @@ options:
         also by any other that makes, fills or removes a layer.
       - Without it the run ends when all is deleted.
     type: int
+  max_remove:
+    description:
+      - How many layers may go in one run, as a number, or as a share of all layers such as V(20%).
+      - If more would, that is C(too_many_layers), in check mode as well, and nothing changes.
+      - Without it there is no such limit.
+    type: str
 seealso:
   - module: strata.overlay2.overlay2_layer
   - module: strata.overlay2.overlay2_facts
@@ -106,6 +112,12 @@ EXAMPLES = r"""
     home: /var/lib/overlay2
     keep_last: 3
     max_seconds: 10
+
+- name: Keep the newest layer on each base, unless that would remove more than a fifth of all
+  strata.overlay2.overlay2_prune:
+    home: /var/lib/overlay2
+    keep_last: 1
+    max_remove: 20%
 
 - name: Sweep what killed runs left, and nothing else
   strata.overlay2.overlay2_prune:
@@ -144,6 +156,9 @@ layers:
   contains:
     id:
       description: The layer.
+      type: str
+    parent:
+      description: The layer right below; empty if there is none, or if it cannot be told.
       type: str
     decision:
       description: V(remove) or V(keep).
@@ -218,7 +233,7 @@ from ..module_utils._driver.prune_state import Wanted
 from ..module_utils._driver.prune_task import PruneTask
 from ..module_utils._module.arguments import home_argument, lock_argument
 from ..module_utils._module.engine import run_module
-from ..module_utils._module.prune_arguments import parse_duration, parse_room
+from ..module_utils._module.prune_arguments import parse_duration, parse_number, parse_room
 
 
 def task(params: dict[str, t.Any]) -> PruneTask:
@@ -233,6 +248,7 @@ def task(params: dict[str, t.Any]) -> PruneTask:
         orphans_only=params["orphans_only"],
         remove_foreign=params["foreign"] == "remove",
         max_seconds=params["max_seconds"],
+        max_remove=parse_number(params["max_remove"], "max_remove"),
     )
     return PruneTask(params["home"], wanted)
 
@@ -253,6 +269,7 @@ def main() -> None:
             "orphans_only": {"type": "bool", "default": False},
             "foreign": {"type": "str", "choices": ["report", "remove"], "default": "report"},
             "max_seconds": {"type": "int"},
+            "max_remove": {"type": "str"},
         },
     )
 

@@ -11,7 +11,7 @@ import os
 import hypothesis
 
 # Tests that import Ansible, through what they test.
-NEED_ANSIBLE = ["plugins/action", "plugins/modules", "plugins/module_utils/_module"]
+NEED_ANSIBLE = ["plugins/action", "plugins/lookup", "plugins/modules", "plugins/module_utils/_module"]
 
 HAS_ANSIBLE = importlib.util.find_spec("ansible") is not None
 

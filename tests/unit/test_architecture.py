@@ -28,12 +28,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_driver": {"_errors", "_linux", "_store"},
     "_module": {"_errors", "_linux", "_store", "_driver"},
     "modules": {"_errors", "_driver", "_module"},
-    "action": {"_errors", "_driver", "_module"},
+    "action": {"_errors", "_driver", "_module", "plugin_utils"},
+    "lookup": {"plugin_utils"},
+    "plugin_utils": set(),
     "doc_fragments": set(),
 }
 USERS_OF_ARCHIVE = {f"plugins.module_utils._driver.{name}" for name in ("content", "difference")}
 MODULES_THAT_MOVE_TARS = {"plugins.modules.overlay2_diff"}
-PARTS_ON_ANSIBLE = {"_module", "modules", "action"}
+PARTS_ON_ANSIBLE = {"_module", "modules", "action", "lookup"}
 ENGINE = "plugins.module_utils._module.engine"
 ENGINE_ONLY = {"check_mode", "exit_json", "fail_json"}
 FILE_LINES = 300

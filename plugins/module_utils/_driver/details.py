@@ -16,7 +16,10 @@ from .facts import mounted_layer
 from .filesystem import merged_options
 from .observe import Observer
 from .problems import Problem, damaged_layers
-from .state import reported
+from .state import LayerState, reported
+
+if t.TYPE_CHECKING:
+    from .usage import Tree
 
 # Nothing is locked here.
 _VANISHED = (FileNotFoundError, NotADirectoryError)
@@ -31,6 +34,7 @@ class Details:
         self._features = features
         self._only = ids
         self._observer = Observer(home)
+        self._trees: dict[str, Tree] | None = None  # what usage has measured
         self.problems: list[Problem] = []  # what gathering found beside
 
     def gather(self, subsets: t.Collection[str]) -> dict[str, t.Any]:
@@ -41,6 +45,7 @@ class Details:
             "usage": self.usage,
             "quotas": self.quotas,
             "health": self.health,
+            "summary": self.summary,  # after usage: it sums up what that has measured
         }
         if self._features["exists"] is None:
             return {name: None for name in ways if name in subsets}
@@ -48,21 +53,13 @@ class Details:
 
     def layers(self) -> dict[str, t.Any]:
         """Return the layers as overlay2_layer returns them; damaged ones are left out, which is a problem."""
-        found = {}
-        damaged = []
-        self._observer.store.read_ahead(self._ids)
-        for id in self._ids:
-            try:
-                layer = self._observer.layer(id)
-            except StoreCorrupt:
-                damaged.append(id)
-                continue
-            except _VANISHED:
-                continue
-            if layer is not None:
-                found[id] = reported(self.home, layer)
-        self.problems += damaged_layers(damaged)
-        return found
+        return {layer.id: reported(self.home, layer) for layer in self._layers}
+
+    def summary(self) -> dict[str, t.Any]:
+        """Return what lineages there are, the largest each by itself."""
+        from .summary import summarize
+
+        return summarize(self._layers, self._trees)
 
     def mounts(self) -> dict[str, t.Any]:
         """Return how the layers that are mounted or held are."""
@@ -85,12 +82,14 @@ class Details:
 
     def usage(self) -> dict[str, t.Any]:
         """Return what the layers' own files take; those without a readable diff are left out."""
-        from .usage import usage_of
+        from .usage import measure
 
         found = {}
+        self._trees = {}
         for id in self._ids:
             try:
-                found[id] = usage_of(f"{self.home}/{id}/{DIFF}")._asdict()
+                used, self._trees[id] = measure(f"{self.home}/{id}/{DIFF}")
+                found[id] = used._asdict()
             except OSError as error:
                 if error.errno not in _MOVING:
                     raise
@@ -110,6 +109,25 @@ class Details:
             return []
         findings = (finding._asdict() for finding in examine_store(self.home))
         return [finding for finding in findings if self._only is None or finding["subject"] in self._only]
+
+    @functools.cached_property
+    def _layers(self) -> list[LayerState]:
+        """The layers; damaged ones are left out, which is a problem."""
+        found = []
+        damaged = []
+        self._observer.store.read_ahead(self._ids)
+        for id in self._ids:
+            try:
+                layer = self._observer.layer(id)
+            except StoreCorrupt:
+                damaged.append(id)
+                continue
+            except _VANISHED:
+                continue
+            if layer is not None:
+                found.append(layer)
+        self.problems += damaged_layers(damaged)
+        return found
 
     @functools.cached_property
     def _ids(self) -> list[str]:

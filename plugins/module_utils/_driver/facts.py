@@ -14,7 +14,7 @@ from .._store.foreign import managed_by
 from .._store.layout import MERGED, check_home, check_id, is_store, layer_ids
 from . import probe
 
-SUBSETS = ("status", "layers", "mounts", "usage", "quotas", "health", "all")
+SUBSETS = ("status", "layers", "mounts", "usage", "quotas", "health", "summary", "all")
 
 
 def gather(home: str, subsets: t.Collection[str], ids: t.Sequence[str] | None = None) -> dict[str, t.Any]:

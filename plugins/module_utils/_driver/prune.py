@@ -9,6 +9,7 @@ import heapq
 import typing as t
 from fnmatch import fnmatchcase
 
+from .._errors import TooManyLayers, printable
 from .._store.foreign import store_foreign
 from .litter import Litter, Sweep
 from .prune_state import Decision, Found, PruneState, Wanted
@@ -29,10 +30,11 @@ class Pruning(t.NamedTuple):
 def plan_prune(wanted: Wanted, have: PruneState, working: t.Collection[str] = ()) -> Pruning:
     """Plan which layers go, children first, and which litter. Pure.
 
-    working: ids of the layers that another run is at work on. raises: StoreForeign.
+    working: ids of the layers that another run is at work on. raises: TooManyLayers, StoreForeign.
     """
     chooser = _Chooser(wanted, have, working)
     going = chooser.going
+    _check_number(wanted, have, len(going))
     litter = tuple(found for found in have.litter if found.layer not in {*working, *going})
     sweeping = litter if chooser.may_sweep else ()
     actions: list[Action] = [RemoveLayer(have.found[id].layer, wanted.max_seconds) for id in going]
@@ -50,6 +52,18 @@ def plan_prune(wanted: Wanted, have: PruneState, working: t.Collection[str] = ()
     )
     plan = Plan(tuple(actions), after, tuple(_warnings(wanted, have)), tuple(sorted(touches)))
     return Pruning(plan, decisions, litter, freed)
+
+
+def _check_number(wanted: Wanted, have: PruneState, count: int) -> None:
+    """Raise TooManyLayers if that is more than may go in one run."""
+    if wanted.max_remove is not None and count > wanted.max_remove.of(len(have.found)):
+        raise TooManyLayers(
+            f"{count} of {len(have.found)} layers would be removed from the store at {printable(have.home)},"
+            f" more than max_remove allows ({wanted.max_remove})",
+            hint="read the plan, which check mode tells without max_remove; if it is meant, give a larger max_remove",
+            remove_count=count,
+            layer_count=len(have.found),
+        )
 
 
 class _Chooser:

@@ -15,14 +15,17 @@ from .usage import Tree
 
 
 class Room(t.NamedTuple):
-    """How much of a filesystem is to be free: bytes, or with *percent* a share of its size."""
+    """So many bytes of a filesystem, or layers of a store; with *percent*, that share of all there are."""
 
     amount: float
     percent: bool = False
 
-    def of(self, size: int) -> float:
-        """Return it in bytes, for a filesystem of *size* bytes."""
-        return size * self.amount / 100 if self.percent else self.amount
+    def of(self, all: int) -> float:
+        """Return how many that are, where there are *all*."""
+        return all * self.amount / 100 if self.percent else self.amount
+
+    def __str__(self) -> str:
+        return f"{self.amount:g}{'%' if self.percent else ''}"
 
 
 class Wanted(t.NamedTuple):
@@ -34,6 +37,7 @@ class Wanted(t.NamedTuple):
     orphans_only:           only layers of a foreign store that its engine does not know.
     remove_foreign:         orphans may go, and litter, from the store of another engine.
     max_seconds:            how long to delete.
+    max_remove:             nothing goes if more layers would.
     """
 
     keep: tuple[str, ...] = ()
@@ -45,6 +49,7 @@ class Wanted(t.NamedTuple):
     orphans_only: bool = False
     remove_foreign: bool = False
     max_seconds: int | None = None
+    max_remove: Room | None = None
 
     @property
     def selectors(self) -> list[str]:

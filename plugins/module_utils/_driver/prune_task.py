@@ -68,6 +68,7 @@ class PruneTask:
             "layers": [
                 {
                     "id": decision.id,
+                    "parent": have.found[decision.id].layer.parent,
                     "decision": "remove" if decision.goes else "keep",
                     "reason": decision.reason,
                     "bytes_exclusive": decision.exclusive,

@@ -61,7 +61,10 @@ def tree_of(directory: str, per_inode: int = 0) -> Tree:
 
     per_inode: as inode_bytes says. raises: as usage_of.
     """
-    count = _count(directory)
+    return _tree(_count(directory), per_inode)
+
+
+def _tree(count: _Count, per_inode: int = 0) -> Tree:
     linked = {
         inode: file._replace(bytes=file.bytes + per_inode)
         for inode, file in count.linked.items()
@@ -77,8 +80,13 @@ def usage_of(directory: str) -> Usage:
     Only one directory is open at a time, however deep the tree is. What vanishes meanwhile is left out.
     raises: OSError; ESTALE where a directory was moved while we were in it.
     """
+    return measure(directory)[0]
+
+
+def measure(directory: str) -> tuple[Usage, Tree]:
+    """Return what usage_of and tree_of tell, by one walk. Raises as usage_of."""
     count = _count(directory)
-    return Usage(count.blocks * BLOCK, count.size, count.inodes)
+    return Usage(count.blocks * BLOCK, count.size, count.inodes), _tree(count)
 
 
 def _count(directory: str) -> _Count:

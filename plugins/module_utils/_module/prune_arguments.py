@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long, and how much of a filesystem: values that only overlay2_prune takes. PRIVATE to the collection."""
+"""How long, how much of a filesystem, how many layers: values only overlay2_prune takes. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .arguments import parse_size
 _DURATION = re.compile(r"(\d{1,9}) ?([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SHARE = re.compile(r"(\d+(?:\.\d+)?) ?%")
+_COUNT = re.compile(r"\d{1,9}")
 
 
 def parse_duration(text: str | None, option: str) -> int | None:
@@ -35,9 +36,9 @@ def parse_room(text: str | None, option: str) -> Room | None:
     """Return *text*, a size as parse_size takes it or a share such as ``15%``; None for None. Raises InvalidInput."""
     if text is None:
         return None
-    share = _SHARE.fullmatch(text)
-    if share and float(share.group(1)) <= 100:
-        return Room(float(share.group(1)), percent=True)
+    share = _share(text)
+    if share is not None:
+        return share
     try:
         size = parse_size(text, option) if text else None
     except InvalidInput:
@@ -45,3 +46,18 @@ def parse_room(text: str | None, option: str) -> Room | None:
     if size is None:
         raise InvalidInput(f"invalid {option} {printable(text)!r}", hint='write it as "20G" or "15%"', option=option)
     return Room(size)
+
+
+def parse_number(text: str | None, option: str) -> Room | None:
+    """Return *text*, a number of layers or a share of them such as ``20%``; None for None. Raises InvalidInput."""
+    if text is None:
+        return None
+    share = _share(text)
+    if share is None and not _COUNT.fullmatch(text):
+        raise InvalidInput(f"invalid {option} {printable(text)!r}", hint='write it as "50" or "20%"', option=option)
+    return share or Room(int(text))
+
+
+def _share(text: str) -> Room | None:
+    share = _SHARE.fullmatch(text)
+    return Room(float(share.group(1)), percent=True) if share and float(share.group(1)) <= 100 else None

@@ -83,6 +83,38 @@ def test_mounts(hand_made_store):
     }
 
 
+def test_ten_thousand_layers_in_four_kilobytes(tmp_path):
+    """Ids as long as Docker's, on more bases than are told of, and no path that is long for anything else."""
+    home = tmp_path / "overlay2"
+    (home / "l").mkdir(parents=True)
+    for number in range(10_000):
+        base = number % 40 if number >= 40 else None
+        layer = home / f"{number:064x}"
+        (layer / "diff").mkdir(parents=True)
+        link = f"{'A' * 16}{number:010}".translate(str.maketrans("0189", "WXYZ"))
+        (layer / "link").write_text(link)
+        if base is not None:
+            lower = f"{'A' * 16}{base:010}".translate(str.maketrans("0189", "WXYZ"))
+            (layer / "lower").write_text(f"l/{lower}")
+        os.symlink(f"../{layer.name}/diff", home / "l" / link)
+    told = gather(str(home), ["status"])
+    assert told["layer_count"] == 10_000
+    assert len(json.dumps(told)) <= 4096
+    told = gather(str(home), ["summary"])
+    assert len(json.dumps(told)) <= 4096
+    assert [row["layers"] for row in told["summary"]["lineages"]] == [250] * 8
+    assert (told["summary"]["others"]["lineages"], told["summary"]["others"]["layers"]) == (32, 8_000)
+
+
+def test_the_summary_tells_bytes_where_usage_has_measured_them(layers):
+    for id, link in layers.links.items():
+        Path(layers.home, id, "link").write_text(link)
+    told = gather(layers.home, ["summary", "usage"])
+    measured = {row["base"]: row["bytes"] for row in told["summary"]["lineages"]}
+    assert sum(measured.values()) == sum(used["bytes"] for used in told["usage"].values()) > 0
+    assert gather(layers.home, ["summary"])["summary"]["others"]["bytes"] is None
+
+
 @pytest.mark.parametrize(
     ("beside", "engine"), [("image/overlay2/layerdb", "docker"), ("overlay-layers", "containers-storage")]
 )

@@ -18,7 +18,11 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_stat
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.usage import Linked, Tree
-from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt, StoreForeign
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
+    StoreCorrupt,
+    StoreForeign,
+    TooManyLayers,
+)
 from ansible_collections.strata.overlay2.plugins.module_utils._store.last_use import Times
 from hypothesis import given
 from hypothesis import strategies as st
@@ -283,6 +287,7 @@ WANTED = st.builds(
     unused_for=st.none() | st.integers(0, 5).map(lambda days: days * DAY),
     older_than=st.none() | st.integers(0, 5).map(lambda days: days * DAY),
     until_free=st.none() | st.builds(Room, st.integers(0, 100), st.just(True)),
+    max_remove=st.none(),
 )
 
 
@@ -336,3 +341,29 @@ def test_no_more_goes_than_until_free_takes(wanted, have):
         assert pruning.bytes == everything.bytes
     if going:
         assert any(have.free + freed_by(have, going - {id}) < target for id in going), "the last was one too many"
+
+
+@pytest.mark.parametrize(
+    ("room", "refused"),
+    [
+        pytest.param(Room(3), False, id="just so many"),
+        pytest.param(Room(2), True, id="one more than may"),
+        pytest.param(Room(75, percent=True), False, id="just that share"),
+        pytest.param(Room(74.9, percent=True), True, id="more than that share"),
+        pytest.param(Room(0), True, id="none may"),
+    ],
+)
+def test_no_more_go_than_may(room, refused):
+    have = store(*CHAIN.found.values(), layer("young", days=0))
+    wanted = Wanted(unused_for=DAY, max_remove=room)
+    if not refused:
+        assert gone(wanted, have) == ["job", "tools", "base"]
+        return
+    with pytest.raises(TooManyLayers, match="3 of 4 layers would be removed from the store at /store") as error:
+        plan_prune(wanted, have)
+    assert error.value.details == {"remove_count": 3, "layer_count": 4}
+
+
+def test_where_no_layer_goes_there_are_never_too_many():
+    assert gone(Wanted(max_remove=Room(0)), CHAIN) == []
+    assert gone(Wanted(unused_for=0, max_remove=Room(0, percent=True)), store()) == []

@@ -131,6 +131,7 @@ def home(tmp_path):
 def test_what_is_told_of_a_layer(home):
     told = rows(look(home, unused_for=6 * DAY))
     assert told["job"]["reason"] == "used within unused_for"
+    assert [told[id]["parent"] for id in ("base", "tools", "job", "lone")] == ["", "base", "tools", ""]
     for id, depth, days in (("base", 0, 9), ("tools", 1, 7), ("job", 2, 5), ("lone", 0, 3)):
         row = told[id]
         assert (row["depth"], row["unused_seconds"] // HOUR, row["age_seconds"] // HOUR) == (

@@ -6,7 +6,11 @@ from __future__ import annotations
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_state import Room
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
-from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_arguments import parse_duration, parse_room
+from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_arguments import (
+    parse_duration,
+    parse_number,
+    parse_room,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,19 @@ def test_no_room(text):
     with pytest.raises(InvalidInput, match="invalid until_free") as error:
         parse_room(text, "until_free")
     assert error.value.hint == 'write it as "20G" or "15%"'
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "shown"),
+    [("0", Room(0), "0"), ("50", Room(50), "50"), ("2.5 %", Room(2.5, percent=True), "2.5%"), (None, None, "None")],
+)
+def test_number(text, number, shown):
+    assert parse_number(text, "max_remove") == number
+    assert str(number) == shown
+
+
+@pytest.mark.parametrize("text", ["", "-1", "101%", "1.5", "20G", "many", "9" * 10, "\udcff"])
+def test_no_number(text):
+    with pytest.raises(InvalidInput, match="invalid max_remove") as error:
+        parse_number(text, "max_remove")
+    assert error.value.hint == 'write it as "50" or "20%"'

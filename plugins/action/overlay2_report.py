@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks a host for facts and a plan, and keeps on the controller what of it is bounded in size.
+
+In the worker: the whole answer of a host, megabytes where it has 10,000 layers, never gets into Ansible's own process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils._record import make_failure, make_record
+from ..plugin_utils._records import write_record
+
+FACTS = "strata.overlay2.overlay2_facts"
+PRUNE = "strata.overlay2.overlay2_prune"
+SUBSETS = ["summary", "health"]
+OPTIONS = {
+    "home": {"type": "path"},
+    "prune": {"type": "dict"},
+    "done": {"type": "dict"},
+    "done_in_check_mode": {"type": "bool", "default": False},
+    "max_layers": {"type": "int", "default": 60},
+    "dest": {"type": "str", "required": True},
+}
+
+
+class ActionModule(ActionBase):
+    """Runs overlay2_facts, and overlay2_prune in check mode."""
+
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Run the task."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        _unused, params = self.validate_argument_spec(argument_spec=OPTIONS)
+        task_vars = task_vars or {}
+        host = str(task_vars.get("inventory_hostname", ""))
+        try:
+            record = self._record(host, params, task_vars)
+        except AnsibleConnectionFailure as error:
+            self._keep(params, host, make_failure(host, time.time(), {"msg": str(error)}, unreachable=True))
+            raise  # the host is unreachable for Ansible, too
+        path = self._keep(params, host, record)
+        store, plan = record["store"] or {}, record["plan"] or {}
+        result.update(
+            changed=False,
+            state=record["state"],
+            path=path,
+            layer_count=store.get("layers"),
+            remove_count=plan.get("remove"),
+            remove_bytes=plan.get("remove_bytes"),
+            litter_count=plan.get("litter"),
+            problem_count=record["problem_count"],
+        )
+        if record["state"] in ("failed", "unreachable") and not record["cleanup"]:
+            result.update(failed=True, msg=record["message"], hint=record["hint"])
+        return result
+
+    def _record(self, host: str, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Ask the host. Raises AnsibleConnectionFailure."""
+        home = {"home": params["home"]} if params["home"] is not None else {}
+        answer = self._ask(FACTS, {**home, "gather_subset": SUBSETS}, task_vars)
+        if answer.get("failed"):
+            return make_failure(host, time.time(), answer)
+        facts = answer.get("ansible_facts", {}).get("overlay2", {})
+        plan: dict[str, t.Any] = {}
+        if params["prune"] is not None and facts.get("exists"):
+            plan = self._ask(PRUNE, {**home, **params["prune"]}, task_vars)
+            if plan.get("failed"):
+                return make_failure(host, time.time(), plan)
+        return make_record(
+            host,
+            time.time(),
+            facts,
+            plan,
+            params["done"],
+            max_layers=params["max_layers"],
+            check=params["done_in_check_mode"],
+        )
+
+    def _ask(self, module: str, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Run a module in check mode."""
+        predicting = self._task.check_mode
+        self._task.check_mode = True
+        try:
+            answer: dict[str, t.Any] = self._execute_module(module_name=module, module_args=args, task_vars=task_vars)
+        finally:
+            self._task.check_mode = predicting
+        return answer
+
+    def _keep(self, params: dict[str, t.Any], host: str, record: dict[str, t.Any]) -> str:
+        """Write the record, and return where. Raises AnsibleActionFail."""
+        directory = os.path.expanduser(params["dest"])
+        try:
+            return write_record(directory, host, record)
+        except OSError as error:
+            raise AnsibleActionFail(f"cannot keep the report of {host} in {directory}: {error.strerror}") from error

@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the records of all hosts say together. One record is in memory at a time. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import collections
+import json
+import typing as t
+
+from ._record import make_failure
+from ._records import read_record
+from ._tree import trim
+
+NODES = 100_000  # of all trees on a page: some 15 MB
+LEAST = 8  # nodes of a tree, however many hosts there are
+SHOWN = 20  # hosts in a text
+SUMS = ("layers", "remove", "remove_bytes", "removed", "removed_bytes", "pending_bytes", "foreign")
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+NOT_REACHED = {
+    "msg": "the run did not get as far as this host",
+    "hint": "see what the run said of it: it may have failed in an earlier task",
+}
+# As JSON may stand within a script element of HTML.
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
+
+def records(directory: str, hosts: t.Iterable[str], since: float) -> t.Iterator[dict[str, t.Any]]:
+    """Yield a record for each of *hosts*, in their order: one that has none of *since* was not reached."""
+    for host in hosts:
+        yield read_record(directory, host, since) or make_failure(host, since, NOT_REACHED, unreachable=True)
+
+
+def page_data(directory: str, hosts: t.Sequence[str], since: float) -> str:
+    """Return the records as JSON that may stand in a script element, with trees that fit on one page together."""
+    limit = max(LEAST, NODES // max(1, len(hosts)))
+    parts = []
+    for record in records(directory, hosts, since):
+        if record["tree"] and len(record["tree"]["nodes"]) > limit:
+            record["tree"] = trim(record["tree"], limit)
+        parts.append(json.dumps(record, separators=(",", ":")).translate(_ESCAPES))
+    return "[" + ",\n".join(parts) + "]"
+
+
+def summary(directory: str, hosts: t.Sequence[str], since: float) -> dict[str, t.Any]:
+    """Return the sums over all hosts, and lines for people: those first where something is wrong; SHOWN at most."""
+    states: collections.Counter[str] = collections.Counter()
+    sums: collections.Counter[str] = collections.Counter()
+    lines: list[tuple[int, str]] = []
+    for record in records(directory, hosts, since):
+        states[record["state"]] += 1
+        _sum_up(record, sums)
+        lines.append(_line(record))
+    lines.sort(key=lambda line: line[0])
+    texts = [line for _unused, line in lines[:SHOWN]]
+    if len(lines) > SHOWN:
+        texts.append(f"and {len(lines) - SHOWN} more hosts")
+    found = {**dict.fromkeys(SUMS, 0), **sums}
+    text = f"{len(hosts)} hosts: {', '.join(f'{number} {state}' for state, number in states.items())}; "
+    text += f"{found['layers']} layers, {found['removed']} removed in this run ({human(found['removed_bytes'])}), "
+    text += f"{found['remove']} more may go ({human(found['remove_bytes'])})"
+    return {"hosts": len(hosts), "states": dict(states), **found, "text": text, "lines": texts}
+
+
+def _sum_up(record: t.Mapping[str, t.Any], sums: collections.Counter[str]) -> None:
+    store, plan, done = (record[key] or {} for key in ("store", "plan", "cleanup"))
+    sums.update(
+        layers=done.get("layers") or store.get("layers", 0),
+        remove=plan.get("remove", 0),
+        remove_bytes=plan.get("remove_bytes", 0),
+        removed=done["remove"] if done and not done["check"] else 0,
+        removed_bytes=done["remove_bytes"] if done and not done["check"] else 0,
+        pending_bytes=done.get("pending_bytes", 0),
+        foreign=int(bool(store.get("managed_by"))),
+    )
+
+
+def _line(record: t.Mapping[str, t.Any]) -> tuple[int, str]:
+    """Return a line about a host, and how far down it belongs."""
+    host, done = record["host"], record["cleanup"]
+    if record["state"] in ("failed", "unreachable", "stopped"):
+        return 0, f"{host}: {record['state']}: {record['message']}"
+    if record["state"] == "absent":
+        return 2, f"{host}: there is no store"
+    owner = f"of {record['store']['managed_by']}, " if record["store"]["managed_by"] else ""
+    if done and record["plan"]:
+        would = "would remove" if done["check"] else "removed"
+        gone = f"{would} {done['remove']} of {done['layers']} layers, {human(done['remove_bytes'])}"
+    else:
+        plan = record["plan"] or {"remove": 0, "remove_bytes": 0}
+        gone = f"{plan['remove']} of {record['store']['layers']} layers may go, {human(plan['remove_bytes'])}"
+    return 1, f"{host}: {owner}{gone}"
+
+
+def human(size: int) -> str:
+    """Return bytes as people read them: 1536 -> "1.5 KiB"."""
+    number, unit = float(size), 0
+    while number >= 1024 and unit < len(UNITS) - 1:
+        number, unit = number / 1024, unit + 1
+    return f"{number:.0f} {UNITS[unit]}" if unit == 0 or number >= 100 else f"{number:.1f} {UNITS[unit]}"

@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.plugin_utils import _fleet
+from ansible_collections.strata.overlay2.plugins.plugin_utils._fleet import human, page_data, summary
+from ansible_collections.strata.overlay2.plugins.plugin_utils._record import make_failure, make_record
+from ansible_collections.strata.overlay2.plugins.plugin_utils._records import write_record
+
+from .test__record import FACTS, PLAN
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """a removed a layer, b was stopped, c is Docker's, d has no store, e failed."""
+    stopped = {"failed": True, "error": "too_many_layers", "msg": "too many"}
+    found = {
+        "a": make_record("a", 9.0, FACTS, PLAN, {**PLAN, "pending_bytes": 7}, max_layers=9),
+        "b": make_record("b", 9.0, FACTS, PLAN, stopped, max_layers=9),
+        "c": make_record("c", 9.0, {**FACTS, "managed_by": "docker"}, PLAN, max_layers=9),
+        "d": make_record("d", 9.0, {**FACTS, "exists": False, "layer_count": 0}, max_layers=9),
+        "e": make_failure("e", 9.0, {"msg": "no </script><script>alert(1)</script> & more"}),
+    }
+    for host, record in found.items():
+        write_record(str(tmp_path), host, record)
+    return str(tmp_path)
+
+
+HOSTS = ["a", "b", "c", "d", "e", "f"]
+
+
+def test_the_sums_and_a_line_for_each_the_worst_first(directory):
+    told = summary(directory, HOSTS, 5.0)
+    assert told["hosts"] == 6
+    assert told["states"] == {"ok": 2, "stopped": 1, "absent": 1, "failed": 1, "unreachable": 1}
+    assert (told["layers"], told["remove"], told["removed"], told["removed_bytes"]) == (12, 3, 1, 31)
+    assert (told["pending_bytes"], told["foreign"]) == (7, 1)
+    assert told["lines"] == [
+        "b: stopped: too many",
+        "e: failed: no </script><script>alert(1)</script> & more",
+        "f: unreachable: the run did not get as far as this host",
+        "a: removed 1 of 4 layers, 31 B",
+        "c: of docker, 1 of 4 layers may go, 31 B",
+        "d: there is no store",
+    ]
+    assert told["text"].startswith("6 hosts: 2 ok, 1 stopped, 1 absent, 1 failed, 1 unreachable; 12 layers, 1 removed")
+
+
+def test_what_only_would_be_removed_is_told_so(directory):
+    write_record(directory, "a", make_record("a", 9.0, FACTS, PLAN, PLAN, max_layers=9, check=True))
+    told = summary(directory, ["a"], 0)
+    assert told["removed"] == 0 and told["lines"] == ["a: would remove 1 of 4 layers, 31 B"]
+
+
+def test_the_lines_are_bounded(directory):
+    told = summary(directory, [f"h{number}" for number in range(5000)], 0)
+    assert len(told["lines"]) == 21 and told["lines"][-1] == "and 4980 more hosts"
+
+
+def test_older_records_are_none(directory):
+    assert summary(directory, HOSTS, 9.5)["states"] == {"unreachable": 6}
+
+
+def test_the_data_of_a_page_cannot_end_its_element(directory):
+    data = page_data(directory, HOSTS, 0)
+    assert not set("<>&") & set(data) and data.isascii()
+    told = json.loads(data)
+    assert [record["host"] for record in told] == HOSTS
+    assert told[4]["message"] == "no </script><script>alert(1)</script> & more"
+    assert len(told[0]["tree"]["nodes"]) == 4
+
+
+def test_trees_are_cut_so_that_all_fit(directory, monkeypatch):
+    monkeypatch.setattr(_fleet, "NODES", 12)
+    monkeypatch.setattr(_fleet, "LEAST", 2)
+    (record,) = (each for each in json.loads(page_data(directory, HOSTS, 0)) if each["host"] == "a")
+    assert len(record["tree"]["nodes"]) == 2
+    assert sum(row[6] for row in record["tree"]["nodes"]) + record["tree"]["hidden"][0] == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (150 << 20, "150 MiB"), (2**63, "8192 PiB")]
+)
+def test_human(size, text):
+    assert human(size) == text

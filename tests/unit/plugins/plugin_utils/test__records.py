@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.plugin_utils._record import make_failure
+from ansible_collections.strata.overlay2.plugins.plugin_utils._records import read_record, record_path, write_record
+
+HOSTILE = ["web", "../../etc/passwd", "a/b", "", "é", "<script>", "x" * 1000, "\udcff"]
+
+
+@pytest.mark.parametrize("host", HOSTILE)
+def test_what_is_written_is_read_whatever_the_host_is_called(tmp_path, host):
+    directory = str(tmp_path / "new/records")
+    path = write_record(directory, host, make_failure(host, 5.0, {"msg": "x"}))
+    assert os.path.dirname(path) == directory and os.listdir(directory) == [os.path.basename(path)]
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600 and stat.S_IMODE(os.stat(directory).st_mode) == 0o700
+    assert read_record(directory, host)["message"] == "x"
+    assert read_record(directory, f"{host}2") is None
+
+
+def test_each_host_has_a_file_of_its_own():
+    assert len({record_path("/records", host) for host in HOSTILE}) == len(HOSTILE)
+
+
+def test_an_older_record_is_none(tmp_path):
+    write_record(str(tmp_path), "web", make_failure("web", 5.0, {}))
+    assert read_record(str(tmp_path), "web", 5.0) and read_record(str(tmp_path), "web", 5.1) is None
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"format": 2, "state": "ok"}', '{"format": 1, "state": "?"}']
+)
+def test_what_is_no_record_is_none(tmp_path, content):
+    with open(record_path(str(tmp_path), "web"), "w", encoding="ascii") as file:
+        file.write(content)
+    assert read_record(str(tmp_path), "web") is None
+
+
+def test_a_write_that_fails_leaves_what_was(tmp_path):
+    write_record(str(tmp_path), "web", make_failure("web", 5.0, {"msg": "x"}))
+    with pytest.raises(TypeError):
+        write_record(str(tmp_path), "web", {"format": object()})
+    assert len(os.listdir(tmp_path)) == 1 and read_record(str(tmp_path), "web")["message"] == "x"
