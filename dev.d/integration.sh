@@ -2,6 +2,7 @@
 # ./dev integration [TARGET|OPTION...]: targets through Ansible, each in namespaces of its own. Options go to ansible-test.
 . dev.d/isolate.sh
 . dev.d/ansible_test.sh
+. dev.d/galaxy.sh
 
 targets=
 options=
@@ -21,9 +22,15 @@ if [ -z "$targets" ]; then
     done
 fi
 
-ready test e2fsprogs xfsprogs mount util-linux zstd
+ready test e2fsprogs fdisk xfsprogs mount util-linux zstd
+galaxy
 scratch
 copy_checkout integration
+# Beside ours, where Ansible looks.
+for name in $GALAXY; do
+    mkdir -p "${COPY%/strata/*}/${name%/*}"
+    ln -sfn "$ROOT/collections/ansible_collections/$name" "${COPY%/strata/*}/$name"
+done
 passed=0
 failed=
 cd "$COPY" || exit

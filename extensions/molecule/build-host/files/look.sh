@@ -1,0 +1,6 @@
+# What check mode must leave as it is, on a host with the disk $1.
+set -eu
+lsblk --noheadings --output NAME,TYPE,SIZE,MOUNTPOINT
+wipefs --no-act "$1"
+cat /etc/fstab
+ls -A /etc/modules-load.d /var/lib
