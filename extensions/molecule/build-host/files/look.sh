@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What check mode must leave as it is, on a host with the disk $1.
 set -eu
 lsblk --noheadings --output NAME,TYPE,SIZE,MOUNTPOINT
