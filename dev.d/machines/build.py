@@ -59,7 +59,7 @@ def _root(suite: str, new: Path, log: t.IO[bytes]) -> None:
 
 def _keys(new: Path) -> t.Iterator[str]:
     """Yield the hooks that have the machine know our key, and have itself known by the other."""
-    yield f'install -D -m 600 "{new}/id.pub" "$1/root/.ssh/authorized_keys"'
+    yield f'install -D -m 600 "{new}/id.pub" "$1/root"/.ssh/authorized_keys'
     yield f'rm "$1"/etc/ssh/ssh_host_*; install -m 600 "{new}/host" "$1/etc/ssh/ssh_host_ed25519_key"'
 
 
