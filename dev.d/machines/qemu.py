@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import socket
 import subprocess
 import time
@@ -140,7 +141,7 @@ class Qemu:
         """Stop the machine and write its memory to a file."""
         self.ask("stop")
         self.ask("migrate-set-parameters", **{"max-bandwidth": 1 << 36})
-        self.ask("migrate", uri=f"exec:cat >{state}")
+        self.ask("migrate", uri=f"exec:cat >{shlex.quote(str(state))}")
         while (status := self.ask("query-migrate")["status"]) != "completed":
             if status in ("failed", "cancelled"):
                 raise Lost("QEMU cannot save the machine's memory")

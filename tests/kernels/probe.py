@@ -25,7 +25,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._linux.openat2 imp
 
 PARAMETERS = "/sys/module/overlay/parameters"
 SYS_FSOPEN, SYS_FSCONFIG = 430, 431  # the same on every machine
-FSCONFIG_SET_STRING = 1  # include/uapi/linux/mount.h
+FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE = 1, 6  # include/uapi/linux/mount.h
 FILESYSTEMS = {
     "XFS": (["mkfs.xfs", "-q", "-f"], "xfs"),
     "ext4": (["mkfs.ext4", "-q", "-F", "-O", "quota,project", "-E", "quotatype=prjquota"], "ext4"),
@@ -79,18 +79,32 @@ def option(place: Path, name: str) -> str:
 
 
 def takes_lowers_apart() -> bool:
-    """Tell whether fsconfig(2) takes the lowers one by one, as lowerdir+."""
+    """Tell whether fsconfig(2) takes the lowers one by one, as lowerdir+.
+
+    Only making the superblock tells: kernels that do not know it take any word before that.
+    """
     context = libc.syscall(ctypes.c_long(SYS_FSOPEN), ctypes.c_char_p(b"overlay"), ctypes.c_uint(0))
     if context < 0:
         raise OSError(ctypes.get_errno(), "fsopen(overlay)")
-    with tempfile.TemporaryDirectory() as lower:
-        given = (ctypes.c_uint(FSCONFIG_SET_STRING), ctypes.c_char_p(b"lowerdir+"), ctypes.c_char_p(lower.encode()))
-        result = libc.syscall(ctypes.c_long(SYS_FSCONFIG), ctypes.c_int(context), *given, ctypes.c_int(0))
-        number = ctypes.get_errno()
-    os.close(context)
-    if result < 0 and number != errno.EINVAL:
-        raise OSError(number, "fsconfig(lowerdir+)")
-    return result == 0
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            for name in ("first", "second"):
+                os.mkdir(f"{place}/{name}")
+                fsconfig(context, FSCONFIG_SET_STRING, b"lowerdir+", f"{place}/{name}".encode())
+            fsconfig(context, FSCONFIG_CMD_CREATE, None, None)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return False
+            raise
+        finally:
+            os.close(context)
+    return True
+
+
+def fsconfig(context: int, command: int, key: bytes | None, value: bytes | None) -> None:
+    words = (ctypes.c_uint(command), ctypes.c_char_p(key), ctypes.c_char_p(value), ctypes.c_int(0))
+    if libc.syscall(ctypes.c_long(SYS_FSCONFIG), ctypes.c_int(context), *words) < 0:
+        raise OSError(ctypes.get_errno(), "fsconfig(overlay)")
 
 
 def has_quotactl_fd(place: Path) -> bool:

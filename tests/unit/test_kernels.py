@@ -53,17 +53,17 @@ def test_rows_with_other_columns_are_dropped():
     assert list(kernels.parse(kernels.with_row(text, "trixie", ROW))) == ["trixie"]
 
 
-def run(tmp_path: Path, *cases: str, row: dict[str, str] | None = ROW, suite: str = "bookworm") -> t.Any:
+def run(tmp_path: Path, row: dict[str, str] | None, *cases: str) -> t.Any:
     """Return how the program ends, and what it says."""
     (tmp_path / "unit.xml").write_text(JUNIT.format("".join(cases)))
     if row is not None:
         (tmp_path / "kernel.json").write_text(json.dumps(row))
-    words = [suite, tmp_path, tmp_path / "page.md", tmp_path / "note"]
+    words = ["bookworm", tmp_path, tmp_path / "page.md", tmp_path / "note"]
     return subprocess.run([sys.executable, PROGRAM, *words], capture_output=True, text=True, check=False)
 
 
 def test_what_passed_is_said_with_its_kernel(tmp_path: Path):
-    done = run(tmp_path, PASSED, PASSED)
+    done = run(tmp_path, ROW, PASSED, PASSED)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "note").read_text().startswith("bookworm, Linux 6.1, Python 3.11")
     assert "2 passed, 0 failed, 0 skipped" in (tmp_path / "note").read_text()
@@ -81,11 +81,11 @@ def test_what_passed_is_said_with_its_kernel(tmp_path: Path):
     ],
 )
 def test_what_proves_nothing_fails(tmp_path: Path, cases: list[str], row: dict[str, str] | None, says: str):
-    done = run(tmp_path, *cases, row=row)
+    done = run(tmp_path, row, *cases)
     assert done.returncode == 1
     assert says in done.stderr
 
 
 def test_what_depends_on_the_kernel_may_be_skipped(tmp_path: Path):
-    done = run(tmp_path, PASSED, SKIPPED.format("no module has a parameter that is N"))
+    done = run(tmp_path, ROW, PASSED, SKIPPED.format("no module has a parameter that is N"))
     assert done.returncode == 0, done.stderr
