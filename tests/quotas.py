@@ -17,7 +17,7 @@ from pathlib import Path
 # By kind: arguments of its mkfs; what the kernel answers where a limit is reached.
 MAKING = {"xfs": (), "ext4": ("-O", "quota,project", "-E", "quotatype=prjquota")}
 REFUSAL = {"xfs": errno.ENOSPC, "ext4": errno.EDQUOT}
-TOOLS = ("xfs_io", "xfs_quota", "repquota", "setpriv")
+TOOLS = ("lsattr", "xfs_io", "xfs_quota", "repquota", "setpriv")
 
 # For root, ext4 has limits only without this capability.
 AS_A_JOB = ("setpriv", "--bounding-set=-sys_resource")
@@ -55,9 +55,8 @@ def limited(mount_point: Path) -> dict[int, tuple[int, int]]:
 
 def project(directory: Path) -> tuple[int, bool]:
     """Return a directory's project id, and whether what is made in it inherits it."""
-    lines = _run("xfs_io", "-r", "-c", "lsproj", "-c", "stat", str(directory)).splitlines()
-    told = dict(line.replace(":", "=").split(" = ", 1) for line in lines if " = " in line)
-    return int(told["projid"]), bool(int(told["fsxattr.xflags"].split()[0], 16) & 0x200)
+    number, flags, _path = _run("lsattr", "-pd", str(directory)).split(maxsplit=2)
+    return int(number), "P" in flags
 
 
 def set_project(directory: Path, number: int, *, inherit: bool = True) -> None:
