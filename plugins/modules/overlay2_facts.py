@@ -217,11 +217,18 @@ ansible_facts:
         quotas:
           description:
             - C(layers) has limit and use by id where project quota is on, C(leaked) the limits of layers that are gone.
-            - Limits are not set by this version, so limit and use are V(none), and nothing has leaked.
+            - The kernel counts, so no layer is walked. Sizes are in bytes, C(inodes) files and directories; a limit of
+              V(0) is none. The use of a layer without project id, such as a read-only one, is V(none).
           returned: when O(gather_subset) has V(quotas) or V(all)
           type: dict
           sample:
-            layers: {}
+            layers:
+              job-1:
+                project_id: 1048576
+                size_limit: 10737418240
+                inodes_limit: 0
+                size_used: 86016
+                inodes_used: 12
             leaked: []
         health:
           description: What is wrong, damage first, then litter, then the rest. Nothing is repaired.
@@ -233,7 +240,7 @@ ansible_facts:
               description:
                 - Damage is V(link_missing), V(link_empty), V(link_doubled), V(link_astray), V(lower_malformed),
                   V(lower_unresolved), V(diff_missing), V(work_missing) and V(store_file_unreadable).
-                - Litter is V(dangling_link), V(staging_leftover) and V(dead_holder).
+                - Litter is V(dangling_link), V(staging_leftover), V(dead_holder) and V(leaked_project).
                 - The rest is V(orphan), V(unsealed_parent), V(stale_volatile) and V(loose_mode).
                 - V(orphan) is a layer that none of the records of the engine in RV(ansible_facts.overlay2.managed_by)
                   knows, BuildKit's among them. While the engine runs it may be a layer that it is just making.

@@ -59,8 +59,13 @@ options:
     default: false
   size:
     description:
-      - Limit of what a read-write layer holds, such as V(10G), V(1.5g) or V(64MiB); V(0) means none.
-      - A limit where project quota is off is C(quota_not_supported).
+      - Limit of what a read-write layer holds, such as V(10G), V(1.5g) or V(64MiB); V(0) means none. Without it a new
+        layer has the store's, see M(strata.overlay2.overlay2_init), and an existing one keeps its own.
+      - The kernel keeps it, by project quota, rounded up to whole blocks of the filesystem. It can be changed and
+        lifted at any time, in a mounted layer too; below what is in use it only forbids more.
+      - A limit where project quota is off is C(quota_not_supported), and so is one of a layer that was made while it
+        was off.
+      - On ext4 processes with C(CAP_SYS_RESOURCE) are not limited, unless they write through the layer's mount.
     type: str
   inodes:
     description: Limit of files and directories of a read-write layer; V(0) means none.

@@ -111,8 +111,7 @@ class Details:
             with contextlib.suppress(*_VANISHED):
                 use = self._observer.quota(id)
                 found[id] = _limits_and_use(use)
-        leaked = [{**_limits_and_use(use), "project_id": use.project_id} for use in quota.leaked(self.home)]
-        return {"layers": found, "leaked": leaked}
+        return {"layers": found, "leaked": [use._asdict() for use in quota.leaked(self.home)]}
 
     def health(self) -> list[dict[str, t.Any]]:
         """Return the findings, of the layers asked about alone where some are."""
@@ -136,8 +135,6 @@ class Details:
 
 def _limits_and_use(use: Use | None) -> dict[str, int | None]:
     """Return what facts tell of a project; of a layer that is none, the kernel does not count the use."""
-    if use is None:
-        return {"size_limit": 0, "inodes_limit": 0, "size_used": None, "inodes_used": None}
-    told = use._asdict()
-    del told["project_id"]
-    return told
+    if use:
+        return use._asdict()
+    return {"project_id": None, "size_limit": 0, "inodes_limit": 0, "size_used": None, "inodes_used": None}

@@ -104,12 +104,81 @@ WRITABLE = APP._replace(mounted=True, writable=True, holders=("ci",))
             QuotaNotSupported,
             "no quota here",
         ),
+        (
+            Wanted("x", read_write=True),
+            store(quota=QuotaNotSupported("no quota here", hint="mount with it"))._replace(defaults=(0, 5)),
+            QuotaNotSupported,
+            "no quota here",
+        ),
+        (
+            Wanted("job", read_write=True, inodes=5),
+            store(BASE, APP, JOB),
+            QuotaNotSupported,
+            "layer job was made while project quota was off",
+        ),
         (Wanted("x"), store(refusal=NotSupported("no d_type", hint="ftype=1")), NotSupported, "no d_type"),
     ],
 )
 def test_what_cannot_be_is_refused(want, have, error, words):
     with pytest.raises(error, match=words):
         plan_present([want], have)
+
+
+PROJECT = JOB._replace(project_id=1 << 20, size_limit=8192, inodes_limit=100)
+
+
+def limited(*layers, **given):
+    return store(*layers)._replace(block=4096, **given)
+
+
+@pytest.mark.parametrize(
+    ("want", "have", "expected"),
+    [
+        pytest.param(
+            Wanted("job", read_write=True, size=1),
+            limited(),
+            ["make read-write layer job, limited to 4096 bytes"],
+            id="up to a block",
+        ),
+        pytest.param(
+            Wanted("job", read_write=True),
+            limited(defaults=(8192, 50)),
+            ["make read-write layer job, limited to 8192 bytes and 50 inodes"],
+            id="the store's limits",
+        ),
+        pytest.param(
+            Wanted("job", read_write=True, size=0, inodes=7),
+            limited(defaults=(8192, 50)),
+            ["make read-write layer job, limited to 7 inodes"],
+            id="its own before the store's",
+        ),
+        pytest.param(Wanted("base"), limited(defaults=(8192, 50)), ["make layer base"], id="not for read-only ones"),
+        pytest.param(
+            Wanted("job", read_write=True, size=8192, inodes=100), limited(BASE, SEALED_APP, PROJECT), [], id="as it is"
+        ),
+        pytest.param(
+            Wanted("job", read_write=True, size=8000), limited(BASE, SEALED_APP, PROJECT), [], id="the same, rounded"
+        ),
+        pytest.param(Wanted("job"), limited(BASE, SEALED_APP, PROJECT, defaults=(4096, 1)), [], id="left as it is"),
+        pytest.param(
+            Wanted("job", read_write=True, size=9000),
+            limited(BASE, SEALED_APP, PROJECT),
+            ["limit layer job to 12288 bytes and 100 inodes"],
+            id="another size",
+        ),
+        pytest.param(
+            Wanted("job", size=0, inodes=0),
+            limited(BASE, SEALED_APP, PROJECT),
+            ["limit layer job to nothing: no size, no inodes"],
+            id="lifted",
+        ),
+    ],
+)
+def test_limits(want, have, expected):
+    plan = plan_present([want], have)
+    assert sentences(plan) == expected
+    assert plan_present([want], plan.after).actions == ()
+    assert plan.touches == (("job",) if expected and "job" in have.layers else ())
 
 
 def test_an_existing_layer_needs_nothing_of_the_filesystem():
