@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ./dev kernels found: python3 kernels.py SUITE RESULTS PAGE
+"""What ./dev kernels found: python3 kernels.py SUITE RESULTS PAGE NOTE
 
 RESULTS has what tests/kernels/run.sh left: JUnit files, and kernel.json. Prints the sum, writes the suite's row to
-PAGE, and fails if a test failed, or was skipped for a reason that such a machine must not give.
+PAGE, the sum to NOTE, and fails if a test failed, or was skipped for a reason that such a machine must not give.
 """
 
 from __future__ import annotations
@@ -104,13 +104,16 @@ def main() -> int:
     faults += [f"skipped, but must not be: {name}" for name in not_excused(suite, done.skipped)]
     if not f"{row['Linux']}.".startswith(f"{suites.SUITES[suite].kernel}."):
         faults.append(f"the kernel is {row['Linux']}, not {suites.SUITES[suite].kernel}")
+    if not done.passed:
+        faults.append("no test was run")
     for fault in faults:
         print(f"dev: {suite}: {fault}", file=sys.stderr)
-    print(
-        f"dev: {suite}, Linux {row['Linux']}, Python {row['Python']}: {done.passed} passed, {len(done.failed)} failed, "
-        f"{len(done.skipped)} skipped",
-        file=sys.stderr,
+    note = (
+        f"{suite}, Linux {row['Linux']}, Python {row['Python']}, without Ansible: {done.passed} passed, "
+        f"{len(done.failed)} failed, {len(done.skipped)} skipped"
     )
+    print(f"dev: {note}", file=sys.stderr)
+    Path(sys.argv[4]).write_text(f"{note}\n", encoding="utf-8")
     old = file.read_text(encoding="utf-8") if file.exists() else ""
     if (new := with_row(old, suite, row)) != old:
         file.write_text(new, encoding="utf-8")

@@ -27,5 +27,5 @@ tar -xf "$SCRATCH/results.tar" -C "$SCRATCH/results" || die "nothing came back f
 for file in "$SCRATCH"/results/*.xml; do
     [ ! -e "$file" ] || cp "$file" "$RESULTS/kernels-$suite-$(basename "$file")"
 done
-python dev.d/kernels.py "$suite" "$SCRATCH/results" docs/kernels.md
+python dev.d/kernels.py "$suite" "$SCRATCH/results" docs/kernels.md "$RESULTS/kernels-$suite.note"
 [ "$code" -eq 0 ] || die "the tests failed on $suite ($code)"

@@ -13,7 +13,7 @@ for tool in ${*:-ruff shellcheck mypy changelog docs ansible-lint}; do
         ruff check
         ruff format --check
         ;;
-    shellcheck) shellcheck --exclude=SC1090,SC1091 dev dev.d/*.sh .ci/run ;;
+    shellcheck) shellcheck --exclude=SC1090,SC1091 dev dev.d/*.sh .ci/run tests/*/*.sh extensions/molecule/*/files/*.sh ;;
     mypy) mypy ;;
     changelog) antsibull-changelog lint ;;
     docs)

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run one scenario on one machine: python3 dev.d/molecule.py SUITE SCENARIO DIRECTORY COUNT
+"""Run one scenario on one machine: python3 dev.d/molecule.py SUITE SCENARIO DIRECTORY RESULT
 
-DIRECTORY is where everything of the run lies. COUNT is written for test.py: "PASSED FAILED SKIPPED", in assertions.
+DIRECTORY is where everything of the run lies. RESULT.count and RESULT.note are written for test.py, in assertions.
 Molecule's exit code is not all: a play that skips its tasks, or a scenario without verify, passes there.
 """
 
@@ -52,7 +52,7 @@ def read(path: Path) -> str:
 
 
 def main() -> int:
-    suite, scenario, here, count = sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
+    suite, scenario, here, result = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
     # The names of sockets have 108 bytes at most.
     with tempfile.TemporaryDirectory(prefix="strata-", dir="/tmp") as sockets:
         files = {"STRATA_MACHINE": "machine", "STRATA_KERNEL": "kernel", "STRATA_RECORD": "record"}
@@ -70,11 +70,14 @@ def main() -> int:
     found = [f"molecule ended with {done.returncode}"] if done.returncode else []
     found += faults(record, kernel, suites.SUITES[suite].kernel)
     asserted = sum(play.get("asserted", 0) for play in record)
-    count.write_text(f"{asserted} {len(found)} 0\n", encoding="ascii")
+    Path(f"{result}.count").write_text(f"{asserted} {len(found)} 0\n", encoding="ascii")
     for fault in found:
         print(f"dev: {scenario} on {suite}: {fault}", file=sys.stderr)
-    if not found:
-        print(f"dev: {scenario} on {suite}, Linux {kernel}: {asserted} assertions held", file=sys.stderr)
+    note = (
+        f"{suite}, Linux {kernel or 'not known'}, scenario {scenario}: {asserted} assertions held, {len(found)} faults"
+    )
+    Path(f"{result}.note").write_text(f"{note}\n", encoding="utf-8")
+    print(f"dev: {note}", file=sys.stderr)
     return 1 if found else 0
 
 

@@ -25,6 +25,6 @@ for scenario; do
     [ -f "extensions/molecule/$scenario/molecule.yml" ] || die "there is no scenario $scenario in extensions/molecule"
     mkdir "$SCRATCH/$scenario"
     isolated python dev.d/molecule.py "$suite" "$scenario" "$SCRATCH/$scenario" \
-        "$RESULTS/molecule-$suite-$scenario.count" || failed="$failed $scenario"
+        "$RESULTS/molecule-$suite-$scenario" || failed="$failed $scenario"
 done
 [ -z "$failed" ] || die "failed on $suite:$failed"

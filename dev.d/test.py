@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the stages of ./dev test, and count: python3 test.py RESULTS
+"""Run the stages of ./dev test, and count: python3 test.py RESULTS [--all]
 
 Each stage is a ./dev command of its own. It stops at the first that fails. The last line is the sum, alone:
 "N passed, N failed, N skipped". A stage that counts no tests of its own is one.
@@ -29,6 +29,14 @@ class Stage(t.NamedTuple):
     needs: str = "plugins"  # a path without which there is nothing to test yet
 
 
+def on_kernel(suite: str) -> tuple[Stage, ...]:
+    """Return the stages that run in machines of a Debian release."""
+    return (
+        Stage(f"kernels {suite}", f"what asks the kernel, on that of {suite}"),
+        Stage(f"molecule {suite}", f"scenarios through Ansible, on the kernel of {suite}"),
+    )
+
+
 STAGES = (
     Stage("lint ruff", "Python: mistakes, imports, format"),
     Stage("lint shellcheck", "shell scripts"),
@@ -44,15 +52,18 @@ STAGES = (
     Stage("examples", "the documentation's examples, also with the lowest ansible-core", "tests/examples"),
     Stage("integration", "the modules through Ansible on real mounts", "tests/integration/targets"),
     Stage("crash --sample", "runs interrupted at some steps, full disks, many runs at once", "tests/crash"),
+    *on_kernel("bookworm"),
 )
+OTHER_KERNELS = tuple(stage for suite in ("bullseye", "trixie", "forky") for stage in on_kernel(suite))
 
 
 class Counts:
-    """Tests by outcome, and why the skipped ones were."""
+    """Tests by outcome, why the skipped ones were, and what stages want to have said at the end."""
 
     def __init__(self) -> None:
         self.passed = self.failed = self.skipped = 0
         self.reasons: collections.Counter[str] = collections.Counter()
+        self.notes: list[str] = []
 
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -62,7 +73,8 @@ class Counts:
         self.reasons[reason] += 1
 
     def read(self, results: Path) -> None:
-        """Add what a stage left there: JUnit files, and files NAME.count with "PASSED FAILED SKIPPED"."""
+        """Add what a stage left there: JUnit files, files NAME.count with "PASSED FAILED SKIPPED", and NAME.note."""
+        self.notes += [file.read_text(encoding="utf-8").strip() for file in sorted(results.glob("*.note"))]
         for file in results.glob("*.count"):
             passed, failed, skipped = map(int, file.read_text(encoding="utf-8").split())
             self.passed, self.failed, self.skipped = self.passed + passed, self.failed + failed, self.skipped + skipped
@@ -79,6 +91,7 @@ class Counts:
     def add(self, other: Counts, stage: str) -> None:
         self.passed, self.failed = self.passed + other.passed, self.failed + other.failed
         self.skipped += other.skipped
+        self.notes += other.notes
         for reason, count in other.reasons.items():
             self.reasons[f"{stage}: {reason}"] += count
 
@@ -111,22 +124,25 @@ def run(stage: Stage, results: Path) -> tuple[Counts, bool]:
 
 def main() -> int:
     results = Path(sys.argv[1])
+    stages = STAGES + (OTHER_KERNELS if "--all" in sys.argv[2:] else ())
     total, times, ok = Counts(), [], True
-    for number, stage in enumerate(STAGES, 1):
-        print(f"\n== {number}/{len(STAGES)} {stage.command}: {stage.what}", flush=True)
+    for number, stage in enumerate(stages, 1):
+        print(f"\n== {number}/{len(stages)} {stage.command}: {stage.what}", flush=True)
         start = time.monotonic()
         counts, ok = run(stage, results / stage.command.replace(" ", "-"))
         line = f"{'ok' if ok else 'FAILED'} in {time.monotonic() - start:.1f} s: {counts}"
         print(f"-- {stage.command}: {line}", flush=True)
-        times.append(f"   {stage.command:<18} {line}")
+        times.append(f"   {stage.command:<19} {line}")
         total.add(counts, stage.command)
         if not ok:
-            left = [later.command for later in STAGES[number:]]
+            left = [later.command for later in stages[number:]]
             total.skipped += len(left)
             total.reasons[f"stages not run, as {stage.command} failed: {', '.join(left)}"] = len(left)
             break
 
     print("\n== Stages", *times, sep="\n")
+    if total.notes:
+        print("\n== Kernels", *(f"   {note}" for note in total.notes), sep="\n")
     if total.reasons:
         print("\n== Skipped", *(f"   {count} {reason}" for reason, count in total.reasons.items()), sep="\n")
     print(f"\n{total}", flush=True)

@@ -77,12 +77,13 @@ def _wheels(suite: str, root: Path, log: t.IO[bytes]) -> None:
         _run([*pip, *options, *what], log, env={**os.environ, "HOME": os.environ.get("STRATA_USER_HOME", "/root")})
     whole, part = root / "ansible", root / "part"
     part.mkdir()
-    for name in ("module_utils", "__init__.py", "release.py"):
+    for name in ("module_utils", "_vendor", "__init__.py", "release.py"):
         (whole / "ansible" / name).rename(part / name)
     shutil.rmtree(whole)
     whole.mkdir()
     part.rename(whole / "ansible")
     _run(["chroot", str(root), "python3", "-m", "compileall", "-q", "/site", "/ansible"], log)
+    _run(["chroot", str(root), "env", "PYTHONPATH=/ansible", "python3", "-c", "import ansible.module_utils.basic"], log)
 
 
 def _disk(new: Path, log: t.IO[bytes]) -> None:

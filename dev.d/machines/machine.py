@@ -95,8 +95,10 @@ class Machine:
 
     def ssh(self, *command: str, terminal: bool = False) -> list[str]:
         """Return the command that runs one as root in the machine; without a command, a shell."""
-        options = ["-t"] if terminal else []
-        return ["ssh", "-F", str(self.directory / "ssh_config"), *options, "machine", *command]
+        config = self.directory / "ssh_config"
+        if not config.exists():
+            raise qemu.Lost(f"there is no machine in {self.directory}")
+        return ["ssh", "-F", str(config), *(["-t"] if terminal else []), "machine", *command]
 
     def _make(self, suite: str, image: Path, chosen: str, cache: str, name: str) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A pytest plugin: of the tests that ask the kernel, all that do it on a filesystem of their own, and some of the rest.
 
-Translated by QEMU, all of them would take hours. STRATA_SAMPLE: how many of the rest; STRATA_CRASH: the seed that
-chooses them. What asks the kernel for nothing has the same answer on every kernel, and is left out.
+Translated by QEMU, all of them would take hours. STRATA_SAMPLE: how many of the rest, or "all"; STRATA_CRASH: the seed
+that chooses them. What asks the kernel for nothing has the same answer on every kernel, and is left out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ FIXTURE = "loop_filesystem"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ["STRATA_SAMPLE"] == "all":
+        return
     mounting = [item for item in items if FIXTURE in getattr(item, "fixturenames", ())]
     rest = [item for item in items if item not in mounting and item.get_closest_marker("root") is not None]
     count = min(len(rest), int(os.environ["STRATA_SAMPLE"]))

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # What is to be seen of the store $1, as JSON of strings.
 set -eu
 home=$1
