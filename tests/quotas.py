@@ -70,14 +70,18 @@ def set_limits(mount_point: Path, number: int, size: int, inodes: int) -> None:
 
 
 def fill(path: Path) -> tuple[int, str]:
-    """Write a file as a job does, until it is refused; return its size in bytes and what dd says."""
+    """Write a file as a job does, until it is refused; return its size in bytes and what dd says.
+
+    All of it is on the disk then: ext4 counts blocks that it has yet to choose, and may give some of them back.
+    """
     done = subprocess.run(
-        [*AS_A_JOB, "dd", "if=/dev/zero", f"of={path}", "bs=64k", "conv=fsync", "status=none"],
+        [*AS_A_JOB, "dd", "if=/dev/zero", f"of={path}", "bs=64k", "status=none"],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode, "nothing was refused"
+    _run("sync", "--file-system", str(path))
     return path.stat().st_size, done.stderr
 
 
