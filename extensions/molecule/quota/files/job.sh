@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Fill the layers job and files of the store $1, as jobs do that know of no limit, and write what came of it to $1.json.
 home=$1
 said=$(dd if=/dev/zero of="$home/job/merged/file" bs=64k conv=fsync status=none 2>&1) && exit 1
@@ -5,6 +6,6 @@ number=0
 while true >"$home/files/merged/$number"; do number=$((number + 1)); done 2>"$home.said"
 free=$(stat --file-system --format '"free": %a, "block": %S, "inodes_free": %d' "$(dirname "$home")")
 printf '{"written": %s, "said": "%s", "made": %s, "said_of_files": "%s", %s}' \
-    "$(stat --format %s "$home/job/merged/file")" "${said##*: }" "$(ls "$home/files/merged" | wc -l)" \
+    "$(stat --format %s "$home/job/merged/file")" "${said##*: }" "$number" \
     "$(sed 's/.*: //' "$home.said")" "$free" >"$home.json"
 rm "$home.said"
