@@ -17,7 +17,7 @@ from pathlib import Path
 # By kind: arguments of its mkfs; what the kernel answers where a limit is reached.
 MAKING = {"xfs": (), "ext4": ("-O", "quota,project", "-E", "quotatype=prjquota")}
 REFUSAL = {"xfs": errno.ENOSPC, "ext4": errno.EDQUOT}
-TOOLS = ("xfs_io", "xfs_quota", "repquota", "setpriv")
+TOOLS = ("lsattr", "xfs_io", "xfs_quota", "repquota", "setpriv")
 
 # For root, ext4 has limits only without this capability.
 AS_A_JOB = ("setpriv", "--bounding-set=-sys_resource")
@@ -55,9 +55,8 @@ def limited(mount_point: Path) -> dict[int, tuple[int, int]]:
 
 def project(directory: Path) -> tuple[int, bool]:
     """Return a directory's project id, and whether what is made in it inherits it."""
-    lines = _run("xfs_io", "-r", "-c", "lsproj", "-c", "stat", str(directory)).splitlines()
-    told = dict(line.replace(":", "=").split(" = ", 1) for line in lines if " = " in line)
-    return int(told["projid"]), bool(int(told["fsxattr.xflags"].split()[0], 16) & 0x200)
+    number, flags, _path = _run("lsattr", "-pd", str(directory)).split(maxsplit=2)
+    return int(number), "P" in flags
 
 
 def set_project(directory: Path, number: int, *, inherit: bool = True) -> None:
@@ -71,14 +70,18 @@ def set_limits(mount_point: Path, number: int, size: int, inodes: int) -> None:
 
 
 def fill(path: Path) -> tuple[int, str]:
-    """Write a file as a job does, until it is refused; return its size in bytes and what dd says."""
+    """Write a file as a job does, until it is refused; return its size in bytes and what dd says.
+
+    All of it is on the disk then: ext4 counts blocks that it has yet to choose, and may give some of them back.
+    """
     done = subprocess.run(
-        [*AS_A_JOB, "dd", "if=/dev/zero", f"of={path}", "bs=64k", "conv=fsync", "status=none"],
+        [*AS_A_JOB, "dd", "if=/dev/zero", f"of={path}", "bs=64k", "status=none"],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode, "nothing was refused"
+    _run("sync", "--file-system", str(path))
     return path.stat().st_size, done.stderr
 
 

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=sh
 # Give the 60 project ids behind that of the layer job of the store $1 to others: by files, by limits, by name.
 set -eu
 cd "$(dirname "$1")"

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=sh
 # What is to be seen of the stores on the filesystem $1, as JSON: by project id, the KiB used, those allowed, the inodes
 # used, those allowed; by path, the project ids of layers; the filesystem's mount options.
 set -eu

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=sh
 # Filesystems in partitions of the disk $1, below /srv, and /srv/large.tar.
 set -eu
 disk=$1
