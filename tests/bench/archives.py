@@ -1,10 +1,12 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What moving content costs, against GNU tar, cp, find and rm in the same run: python3 archives.py [ROUNDS [FILES]]
+"""What moving content costs, beside GNU tar, containers-storage, cp, find and rm: python3 archives.py [ROUNDS [PART]]
 
 Each step has a fresh XFS, ends with `sync -f`, and alternates with its peer. The figures are medians of the ratios of
-pairs: CPU of the process and its children, net of the digest where the peer makes none (and raw), and wall time.
+pairs: CPU of the process and its children, net of the digest where the peer makes none (and raw), the same without the
+sync, and wall time. PART: only the rows with that in their names.
+Environment: ROOTFS, the tar of a root filesystem; STRATA_ENGINES, where containers-storage is unpacked.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -20,8 +23,13 @@ import time
 import typing as t
 from pathlib import Path
 
+from ansible_collections.strata.overlay2.tests import engines
+
 SIDE = [sys.executable, str(Path(__file__).with_name("side.py"))]
 BIG = 1 << 30  # bytes
+FILES = 50_000
+FEW, MANY = 1_000, 1_000_000  # files, between which memory is to be flat
+FLAT = 1.2  # how much more memory many files may take than few
 
 
 class Row(t.NamedTuple):
@@ -47,6 +55,15 @@ class Cost(t.NamedTuple):
     memory: int  # KiB at most, of the greatest process
 
 
+class Step(t.NamedTuple):
+    """What one side cost: the command alone, and with the sync after it."""
+
+    alone: Cost
+    synced: Cost
+
+
+_ENGINES = shlex.join(["env", *(f"{name}={value}" for name, value in engines.environment().items())])
+_STORAGE = f"{_ENGINES} containers-storage --graph $D/g --run $D/r --storage-driver overlay"
 _UNPACK = "mkdir $D/x; tar -xpf $I/small.tar -C $D/x"
 _FIND = "for d in x y; do find $D/$d -printf '%P %y %m %U %G %s %T@ %n %i %D\\n' >/dev/null; done"
 
@@ -58,6 +75,22 @@ ROWS = [
         before="mkdir $D/x",
         hashed="small.tar",
         limit=0.90,
+    ),
+    Row(
+        "apply rootfs / tar -x",
+        ours="$S apply $I/rootfs.tar $D/x",
+        theirs="tar -xpf $I/rootfs.tar -C $D/x",
+        before="mkdir $D/x",
+        hashed="rootfs.tar",
+        limit=0.75,
+    ),
+    Row(
+        "apply rootfs / containers-storage",
+        ours="$S apply $I/rootfs.tar $D/x",
+        theirs=f"{_STORAGE} applydiff --file $I/rootfs.tar $(cat $D/base)",
+        before=f"mkdir $D/x; {_STORAGE} create-layer >$D/base",
+        hashed="",
+        limit=0.20,
     ),
     Row(
         "apply 1 GiB / cp",
@@ -92,6 +125,15 @@ ROWS = [
         limit=0.50,
     ),
     Row(
+        "inspect, 1 % changed / containers-storage",
+        ours="$S inspect $D/g/overlay/$(cat $D/top)/diff $D/g/overlay/$(cat $D/base)/diff",
+        theirs=f"{_STORAGE} changes $(cat $D/top)",
+        before=f"{_STORAGE} create-layer >$D/base; {_STORAGE} applydiff --file $I/small.tar $(cat $D/base);"
+        f" {_STORAGE} create-layer $(cat $D/base) >$D/top; {_STORAGE} applydiff --file $I/changed.tar $(cat $D/top)",
+        hashed="",
+        limit=1.5,
+    ),
+    Row(
         "compare / two find -printf",
         ours="$S compare $D/y $D/x",
         theirs=_FIND,
@@ -103,27 +145,34 @@ ROWS = [
 ]
 
 
-def make_inputs(place: Path, files: int) -> None:
-    """Make the inputs: files of 1 to 4 KiB, 100 a directory, and one big file."""
-    tree = place / "small"
+def make_inputs(place: Path) -> None:
+    """Make the inputs: files of 1 to 4 KiB, 100 a directory; 1 % of them anew; one big file; a root filesystem."""
+    tree, changed = place / "small", place / "changed"
     chance = random.Random(1)
     noise = chance.randbytes(1 << 16)
-    for number in range(files):
-        directory = tree / f"d{number // 100}"
-        directory.mkdir(parents=True, exist_ok=True)
+    for number in range(FILES):
         size, start = chance.randrange(1024, 4096), chance.randrange(1 << 15)
-        (directory / f"file-{number}").write_bytes(noise[start : start + size])
+        name = f"d{number // 100}/file-{number}"
+        for top in (tree, changed) if number % 100 == 0 else (tree,):
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            (top / name).write_bytes(noise[start : start + size])
     with open(place / "big", "wb") as file:
         for _unused in range(BIG >> 20):
             file.write(chance.randbytes(1 << 20))
-    shell(f"cd {place} && tar -cf small.tar -C small . && gzip -k small.tar && tar -cf big.tar big && rm -r small")
+    (place / "rootfs.tar").symlink_to(os.environ["ROOTFS"])
+    shell(
+        f"cd {place} && tar -cf small.tar -C small . && tar -cf changed.tar -C changed . && gzip -k small.tar"
+        " && tar -cf big.tar big && rm -r small changed"
+    )
 
 
 def shell(command: str, **variables: str) -> Cost:
     """Run a shell command; return what it cost. Whatever it says is a failure."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     process = subprocess.Popen(
-        ["bash", "-euo", "pipefail", "-c", command], env={**os.environ, **variables}, stdout=subprocess.DEVNULL
+        ["bash", "-euo", "pipefail", "-c", command],
+        env={**os.environ, **variables},
+        stdout=subprocess.DEVNULL,
     )
     _unused, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -135,7 +184,7 @@ def shell(command: str, **variables: str) -> Cost:
     return Cost(cpu, wall, used.ru_maxrss)
 
 
-def timed(row: Row, command: str, place: Path) -> Cost:
+def timed(row: Row, command: str, place: Path) -> Step:
     """Run one side on a fresh filesystem."""
     image, target = place / "image", place / "mnt"
     target.mkdir(exist_ok=True)
@@ -143,44 +192,68 @@ def timed(row: Row, command: str, place: Path) -> Cost:
     shell(f"rm -f {image}; truncate -s 4G {image}; mkfs.xfs -q {image}; mount -o loop {image} {target}")
     try:
         shell(f"{row.before}; sync -f $D", **variables)
-        return shell(f"{command}; sync -f $D", **variables)
+        alone = shell(command, **variables)
+        sync = shell("sync -f $D", **variables)
+        return Step(alone, Cost(alone.cpu + sync.cpu, alone.wall + sync.wall, alone.memory))
     finally:
-        shell(f"umount {target}")
+        shell(f"umount --recursive {target}")
 
 
 def measure(row: Row, rounds: int, place: Path) -> bool:
     """Print a row's figures; tell whether its limit is kept."""
-    net, raw, wall, memory = [], [], [], []
+    ratios: dict[str, list[float]] = {"net": [], "raw": [], "alone": [], "wall": []}
+    memory = 0
     for _unused in range(rounds):
         sides = {"ours": row.ours, "theirs": row.theirs}
         cost = {side: timed(row, sides[side], place) for side in random.sample(sorted(sides), 2)}
-        digest = shell(f"{' '.join(SIDE)} hash {place / row.hashed}").cpu if row.hashed else 0.0
-        start = shell(f"{' '.join(SIDE)} hash /dev/null").cpu if row.hashed else 0.0
+        digest = 0.0
+        if row.hashed:
+            side = " ".join(SIDE)
+            digest = shell(f"{side} hash {place / row.hashed}").cpu - shell(f"{side} hash /dev/null").cpu
         ours, theirs = cost["ours"], cost["theirs"]
-        raw.append(ours.cpu / theirs.cpu)
-        net.append((ours.cpu - digest + start) / theirs.cpu)
-        wall.append(ours.wall / theirs.wall)
-        memory.append(ours.memory)
-    ratio = statistics.median(net)
-    kept = ratio <= row.limit
+        ratios["net"].append((ours.synced.cpu - digest) / theirs.synced.cpu)
+        ratios["raw"].append(ours.synced.cpu / theirs.synced.cpu)
+        ratios["alone"].append((ours.alone.cpu - digest) / theirs.alone.cpu)
+        ratios["wall"].append(ours.synced.wall / theirs.synced.wall)
+        memory = max(memory, ours.alone.memory)
+    found = {name: statistics.median(values) for name, values in ratios.items()}
+    kept = found["net"] <= row.limit
     print(
-        f"{row.name:<30} {ratio:6.2f} {statistics.median(raw):6.2f} {statistics.median(wall):6.2f}"
-        f" {max(memory) / 1024:6.0f} MiB   at most {row.limit:.2f} {'ok' if kept else 'MISSED'}",
+        f"{row.name:<42}" + "".join(f" {value:6.2f}" for value in found.values()) + f" {memory / 1024:6.0f} MiB"
+        f"   at most {row.limit:.2f} {'ok' if kept else 'MISSED'}",
         flush=True,
     )
     return kept
 
 
+def measure_memory(operation: str, place: Path) -> bool:
+    """Print the memory that few and many files take, empty ones, a hundred a directory; tell whether it is flat."""
+    found = {}
+    for count in (FEW, MANY):
+        tree, tar, out = place / "tree", place / "many.tar", place / "out"
+        shell(f"mkdir {tree}; cd {tree}; seq 0 {count // 100 - 1} | xargs mkdir")
+        shell(f"cd {tree}; for d in *; do (cd $d; touch f{{0..99}}); done; tar -cf {tar} .")
+        command = f"apply {tar} {out}" if operation == "apply" else f"export {tree} {out}"
+        shell(f"rm -rf {tree}; mkdir {out}" if operation == "apply" else "true")
+        found[count] = shell(f"exec {' '.join(SIDE)} {command}").memory
+        shell(f"rm -rf {tree} {tar} {out}")
+    flat = found[MANY] <= found[FEW] * FLAT
+    figures = ", ".join(f"{count} files {memory / 1024:.0f} MiB" for count, memory in found.items())
+    print(f"{operation + ', memory':<42} {figures}   at most {FLAT} times {'ok' if flat else 'MISSED'}", flush=True)
+    return flat
+
+
 def main() -> int:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    files = int(sys.argv[2]) if len(sys.argv) > 2 else 50_000
+    part = sys.argv[2] if len(sys.argv) > 2 else ""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
         place = Path(name)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12G", "tmpfs", place], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12G,nr_inodes=4M", "tmpfs", place], check=True)
         try:
-            make_inputs(place, files)
-            print(f"{files} small files, {rounds} rounds; ratios of CPU net of the digest, CPU, wall; peak memory")
-            kept = [measure(row, rounds, place) for row in ROWS]
+            make_inputs(place)
+            print(f"{FILES} small files, {rounds} rounds; ratios: CPU net of the digest, CPU, net without sync, wall")
+            kept = [measure(row, rounds, place) for row in ROWS if part in row.name]
+            kept += [measure_memory(what, place) for what in ("apply", "export") if part in f"{what}, memory"]
         finally:
             subprocess.run(["umount", place], check=True)
     return not all(kept)

@@ -14,48 +14,51 @@ hash FILE                   what only the digest of a file costs
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import sys
+import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.changes import upper_changes
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.compare import tree_changes
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.compression import ArchiveReader, ArchiveWriter
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
-from ansible_collections.strata.overlay2.plugins.module_utils._store.delete import delete_tree
+_HOME = "ansible_collections.strata.overlay2.plugins.module_utils"
+
+
+def _load(file: str) -> t.Any:
+    """Import what an operation needs, and no more: a module, too, has only what it uses."""
+    return importlib.import_module(f"{_HOME}.{file}")
 
 
 def apply(source: str, directory: str) -> str:
-    with open(source, "rb", buffering=0) as file, ArchiveReader(file.read) as reader:
+    apply_layer = _load("_archive.apply").apply_layer
+    with open(source, "rb", buffering=0) as file, _load("_archive.compression").ArchiveReader(file.read) as reader:
         apply_layer(reader.read, directory)
         reader.drain()
-        return reader.diff_id
+        return str(reader.diff_id)
 
 
 def export(directory: str, dest: str) -> str:
-    with open(dest, "wb", buffering=0) as file, ArchiveWriter(file.write) as writer:
-        export_layer(directory, writer.write)
+    with open(dest, "wb", buffering=0) as file, _load("_archive.compression").ArchiveWriter(file.write) as writer:
+        _load("_archive.export").export_layer(directory, writer.write)
         writer.finish()
-        return writer.diff_id
+        return str(writer.diff_id)
 
 
 def inspect(upper: str, lower: str) -> str:
-    return str(len(upper_changes(upper, [lower])))
+    return str(len(_load("_archive.changes").upper_changes(upper, [lower])))
 
 
 def compare(new: str, old: str) -> str:
-    return str(len(tree_changes(new, old).changes))
+    return str(len(_load("_archive.compare").tree_changes(new, old).changes))
 
 
 def remove(directory: str) -> str:
-    delete_tree(directory)
+    _load("_store.delete").delete_tree(directory)
     return str(os.path.exists(directory))
 
 
 def hash(path: str) -> str:
-    with open(path, "rb", buffering=0) as file, ArchiveReader(file.read) as reader:
+    with open(path, "rb", buffering=0) as file, _load("_archive.compression").ArchiveReader(file.read) as reader:
         reader.drain()
-        return reader.digest
+        return str(reader.digest)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ Source: RFC 1952 (gzip), RFC 8878 (zstd), the .xz file format 1.2; moby/go-archi
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import typing as t
 import zlib
@@ -17,6 +18,7 @@ from .decompress import BZIP2, CHUNK, GZIP, NONE, WITH_GZIP_HEADER, XZ, ZSTD, Re
 from .digests import Digest
 
 if t.TYPE_CHECKING:
+    from .ahead import Ahead
     from .zstd_tool import ZstdTool
 
 LEVELS = {NONE: range(0), GZIP: range(1, 10), ZSTD: range(1, 20)}  # what can be written
@@ -56,7 +58,7 @@ def check_level(compression: str, level: int | None, option_name: str) -> None:
 class ArchiveReader:
     """The tar in a file; once it was drained, `digest` and `diff_id` are those of the whole.
 
-    read:   gives the file's next bytes, at most so many, none at its end. For zstd it is called in a thread.
+    read:   gives the file's next bytes, at most so many, none at its end. Called in a thread if it is compressed.
     raises: what *read* raises.
     """
 
@@ -66,7 +68,11 @@ class ArchiveReader:
         self._rest = memoryview(b"")  # of the last piece
         self._head = self._first_bytes()
         self.compression = compression_of(self._head)
-        self._pieces = decompressed(self._next_bytes, self.compression)
+        self._pieces: Ahead | t.Generator[bytes, None, None] = decompressed(self._next_bytes, self.compression)
+        if self.compression != NONE:
+            from .ahead import Ahead
+
+            self._pieces = Ahead(self._counted(self._pieces))
 
     @property
     def digest(self) -> str:
@@ -127,10 +133,14 @@ class ArchiveReader:
 
     def _next_piece(self) -> bytes:
         """Return the tar's next bytes."""
-        piece = next(self._pieces, b"")
-        if self.compression != NONE:
-            self._tar.update(piece)
-        return piece
+        return next(self._pieces, b"")
+
+    def _counted(self, pieces: t.Generator[bytes, None, None]) -> t.Generator[bytes, None, None]:
+        """Yield the *pieces* of the tar, and count them into its digest."""
+        with contextlib.closing(pieces):
+            for piece in pieces:
+                self._tar.update(piece)
+                yield piece
 
 
 class ArchiveWriter:

@@ -66,7 +66,7 @@ class _GzipMember:
 def decompressed(read: Read, compression: str) -> t.Generator[bytes, None, None]:
     """Yield what the stream that *read* gives decompresses to. It must be closed if it is not gone through.
 
-    read:   gives the next bytes, at most so many, none at the end. For zstd it is called in a thread.
+    read:   gives the next bytes, at most so many, none at the end. For zstd it is called in another thread.
     raises: ArchiveRejected for a stream that is damaged or cut off, NotSupported where the target has no means for
             it, what *read* raises.
     """

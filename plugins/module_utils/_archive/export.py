@@ -15,7 +15,7 @@ import typing as t
 
 from .._errors import LayerInUse, StoreCorrupt, printable
 from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, END, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry, new_entry
-from .tar_writer import header
+from .tar_writer import header, plain_header
 from .walk import (
     IS_DIRECTORY,
     IS_REGULAR,
@@ -112,7 +112,8 @@ class Exporter:
     def directory(self, path: bytes) -> None:
         """Write the directory the trail is in, and the marker if it is opaque."""
         fd = self._trail.fd
-        entry, names = self._entry(path, os.fstat(fd), fd)
+        names = list_xattrs(fd)
+        entry = self._entry(path, os.fstat(fd), fd, names)
         self.put(entry)
         if self._opaque in names and is_opaque(os.getxattr(fd, self._opaque), path):
             marker = Entry(entry.name + OPAQUE_MARKER, REGULAR, entry.mode & 0o777, entry.uid, entry.gid, 0, 0)
@@ -125,8 +126,13 @@ class Exporter:
             st = os.fstat(fd)
             if not stat.S_ISREG(st.st_mode):
                 raise changed_meanwhile(path, "was replaced")
-            entry = self._linked(self._entry(path, st, fd)[0], st)
-            self._stream.put_file(header(entry), fd, entry.size, path)
+            names = list_xattrs(fd)
+            size = st.st_size
+            head = b"" if names or st.st_nlink > 1 or self._map_ids else plain_header(path, st)
+            if not head:
+                entry = self._linked(self._entry(path, st, fd, names), st)
+                head, size = header(entry), entry.size
+            self._stream.put_file(head, fd, size, path)
         finally:
             os.close(fd)
 
@@ -139,16 +145,16 @@ class Exporter:
         elif stat.S_IFMT(st.st_mode) in (stat.S_IFREG, stat.S_IFDIR):
             raise changed_meanwhile(path, "was replaced")
         elif not stat.S_ISSOCK(st.st_mode):
-            entry = self._entry(path, st, below(dir_fd, name))[0]
+            node = below(dir_fd, name)
+            entry = self._entry(path, st, node, list_xattrs(node))
             if entry.type == SYMLINK:
                 entry = entry._replace(linkname=os.readlink(name, dir_fd=dir_fd))
             elif entry.type in (CHAR, BLOCKDEV):
                 entry = entry._replace(major=os.major(st.st_rdev), minor=os.minor(st.st_rdev))
             self.put(self._linked(entry, st))
 
-    def _entry(self, path: bytes, st: os.stat_result, node: int | bytes) -> tuple[Entry, list[str]]:
-        """Return the entry as its inode tells it, and the names of the xattrs at *node*, an fd or a path."""
-        names = list_xattrs(node)
+    def _entry(self, path: bytes, st: os.stat_result, node: int | bytes, names: list[str]) -> Entry:
+        """Return the entry as its inode tells it; *names* are those of the xattrs at *node*, an fd or a path."""
         mode, uid, gid = st.st_mode, st.st_uid, st.st_gid
         xattrs = NO_XATTRS
         if names:
@@ -168,7 +174,7 @@ class Exporter:
         tar_path = path + b"/" if kind == DIRECTORY else path
         size = st.st_size if kind == REGULAR else 0
         fields = (tar_path, kind, mode & 0o7777, uid, gid, size, st.st_mtime_ns, b"", 0, 0, xattrs)
-        return new_entry(Entry, fields), names
+        return new_entry(Entry, fields)
 
     def _linked(self, entry: Entry, st: os.stat_result) -> Entry:
         """Return *entry* as a hard link if its inode came by under another name before."""

@@ -11,12 +11,13 @@ Source: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Extended Header"; 
 from __future__ import annotations
 
 import functools
+import os
 import posixpath
 import struct
 import typing as t
 import zlib
 
-from .tar import BLOCK, Entry, xattr_keyword
+from .tar import BLOCK, REGULAR, Entry, xattr_keyword
 
 NAME_SIZE = 100
 PREFIX_SIZE = 155
@@ -47,6 +48,19 @@ def header(entry: Entry) -> bytes:
         if split:
             return _block(entry, split[1], entry.linkname, split[0])
     return _extended(entry.name, records) + _block(entry, _stub(entry.name), _stub(entry.linkname))
+
+
+def plain_header(name: bytes, st: os.stat_result) -> bytes:
+    """Return what `header` does for a regular file with one name and no xattrs; b"" where a block is too small for it.
+
+    Nearly all entries are such files: this makes no Entry of them, and calls half as much.
+    """
+    mtime_ns, size, uid, gid = st.st_mtime_ns, st.st_size, st.st_uid, st.st_gid
+    if len(name) > NAME_SIZE or size > MAX_NUMBER or uid > MAX_ID or gid > MAX_ID or not name.isascii():
+        return b""
+    if not 0 <= mtime_ns <= _MAX_TIME:
+        return b""
+    return _sealed(name, _owner(st.st_mode & 0o7777, uid, gid), size, _time(mtime_ns // 10**9), REGULAR)
 
 
 def _records(entry: Entry) -> dict[bytes, bytes]:

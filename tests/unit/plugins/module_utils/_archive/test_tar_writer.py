@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 import tarfile
 
 import pytest
@@ -19,7 +21,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar impor
     SYMLINK,
     Entry,
 )
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar_writer import header
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar_writer import header, plain_header
 
 NS = 10**9
 FILE = Entry(b"file", REGULAR, 0o644, 0, 0, 0, 1_600_000_000 * NS)
@@ -139,3 +141,30 @@ def test_the_layout_of_a_plain_block():
     assert block[265:329] == bytes(64)  # no user or group name
     assert block[329:345] == b"0000001\x000000003\0"
     assert block[345:] == bytes(167)
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        pytest.param({}, True, id="nothing special"),
+        pytest.param({"mode": 0o7777, "uid": 2097151, "gid": 2097151}, True, id="the greatest mode and ids"),
+        pytest.param({"size": 8**11 - 1}, True, id="the greatest size"),
+        pytest.param({"mtime_ns": 0}, True, id="the first time"),
+        pytest.param({"mtime_ns": 8**11 * NS - 1}, True, id="the last time, floored"),
+        pytest.param({"name": b"n" * 100}, True, id="the longest name"),
+        pytest.param({"name": b"n" * 101}, False, id="a longer name"),
+        pytest.param({"name": b"p/" + b"n" * 100}, False, id="a name to be split"),
+        pytest.param({"name": b"\xff"}, False, id="a name that is not ASCII"),
+        pytest.param({"uid": 2097152}, False, id="a uid too great"),
+        pytest.param({"gid": 2097152}, False, id="a gid too great"),
+        pytest.param({"size": 8**11}, False, id="a size too great"),
+        pytest.param({"mtime_ns": -1}, False, id="a time too early"),
+        pytest.param({"mtime_ns": 8**11 * NS}, False, id="a time too late"),
+    ],
+)
+def test_a_plain_file_has_the_same_block(change, fits):
+    entry = FILE._replace(**change)
+    mode = stat.S_IFREG | entry.mode
+    times = {"st_mtime_ns": entry.mtime_ns}
+    st = os.stat_result((mode, 1, 1, 1, entry.uid, entry.gid, entry.size, 0, 0, 0), times)
+    assert plain_header(entry.name, st) == (header(entry) if fits else b"")
