@@ -57,7 +57,8 @@ def summary(directory: str, hosts: t.Sequence[str], since: float) -> dict[str, t
     if len(lines) > SHOWN:
         texts.append(f"and {len(lines) - SHOWN} more hosts")
     found = {**dict.fromkeys(SUMS, 0), **sums}
-    text = f"{len(hosts)} hosts: {', '.join(f'{number} {state}' for state, number in states.items())}; "
+    by_state = ", ".join(f"{number} {state}" for state, number in states.items())
+    text = f"{len(hosts)} host{'s' if len(hosts) != 1 else ''}: {by_state}; "
     text += f"{found['layers']} layers, {found['removed']} removed in this run ({human(found['removed_bytes'])}), "
     text += f"{found['remove']} more may go ({human(found['remove_bytes'])})"
     return {"hosts": len(hosts), "states": dict(states), **found, "text": text, "lines": texts}

@@ -51,3 +51,10 @@ def test_the_action_group_names_every_module():
     text = (ROOT / "meta/runtime.yml").read_text(encoding="utf-8")
     modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
     assert set(re.findall(r"^ +- (\w+)$", text, re.MULTILINE)) == modules
+
+
+def test_no_integration_target_is_called_like_a_role():
+    """Ansible-test would run the role instead, and it would pass."""
+    targets = {path.parent.name for path in (ROOT / "tests/integration/targets").glob("*/tasks")}
+    roles = {path.parent.name for path in (ROOT / "roles").glob("*/tasks")}
+    assert roles and not targets & roles

@@ -9,6 +9,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 import typing as t
 from pathlib import Path
 
@@ -75,6 +76,11 @@ class Run(t.Protocol):
     def __call__(self, *command: str) -> int: ...
 
 
+def _name(pid: int) -> str:
+    """Return what the kernel calls a process."""
+    return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+
+
 @pytest.fixture
 def run() -> t.Iterator[Run]:
     """Give a function that starts a command which prints a line when it is ready; killed after the test."""
@@ -90,6 +96,9 @@ def run() -> t.Iterator[Run]:
             if command[0] == "unshare" and error.startswith("unshare:"):
                 pytest.skip(error.strip())
             pytest.fail(error)
+        deadline = time.monotonic() + 10  # it has said that it is ready, and not become sleep yet
+        while "exec sleep" in " ".join(command) and _name(process.pid) != "sleep" and time.monotonic() < deadline:
+            time.sleep(0.01)
         return process.pid
 
     try:
