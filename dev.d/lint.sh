@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # ./dev lint [TOOL...]: the static checks, those named or all.
 . dev.d/galaxy.sh
+. dev.d/site.sh
 
 ready test shellcheck
 packages git
@@ -22,6 +23,7 @@ for tool in ${*:-ruff shellcheck mypy changelog docs ansible-lint}; do
     docs)
         # Links out of the collection go to ansible-core alone, so nothing has to be installed to check them.
         antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all --skip-rstcheck .
+        site
         ;;
     ansible-lint)
         galaxy

@@ -58,3 +58,21 @@ def test_no_integration_target_is_called_like_a_role():
     targets = {path.parent.name for path in (ROOT / "tests/integration/targets").glob("*/tasks")}
     roles = {path.parent.name for path in (ROOT / "roles").glob("*/tasks")}
     assert roles and not targets & roles
+
+
+def test_the_readme_shows_every_playbook_and_role():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {"quickstart"}  # that is ./dev demo
+    roles = {path.name for path in (ROOT / "roles").iterdir()}
+    named = set(re.findall(r"strata\.overlay2\.(\w+)", readme))
+    assert playbooks | roles <= named
+
+
+def test_the_variables_of_a_role_are_in_its_readme():
+    for role in (ROOT / "roles").iterdir():
+        defaults = (role / "defaults/main.yml").read_text(encoding="utf-8")
+        options = (role / "meta/argument_specs.yml").read_text(encoding="utf-8")
+        names = set(re.findall(r"^(\w+):", defaults, re.MULTILINE)) | set(
+            re.findall(rf"^ +({role.name}_\w+):", options, re.MULTILINE)
+        )
+        assert names == set(re.findall(rf"`({role.name}_\w+)`", (role / "README.md").read_text(encoding="utf-8")))
