@@ -142,14 +142,14 @@ def ask(place: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    found: dict[str, str] = {}
+    asked: dict[str, str] = {}
+    quotas: dict[str, str] = {}
     for name, (make, kind) in FILESYSTEMS.items():
         with mounted(sys.argv[1], make, kind) as place:
-            found[f"quotas on {name}"] = word(probe.probe(str(place / "store")).project_quota)
-            if name == "XFS":
-                found.update(ask(place))
+            quotas[f"quotas on {name}"] = word(probe.probe(str(place / "store")).project_quota)
+            asked = asked or ask(place)
     python = ".".join(map(str, sys.version_info[:2]))
-    json.dump({"Linux": ".".join(os.uname().release.split(".")[:2]), "Python": python, **found}, sys.stdout)
+    json.dump({"Linux": ".".join(os.uname().release.split(".")[:2]), "Python": python, **asked, **quotas}, sys.stdout)
 
 
 if __name__ == "__main__":
