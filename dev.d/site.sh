@@ -15,8 +15,7 @@ site() {
     cp -R docs/. "$pages"
     cp docs/site/index.md "$pages/index.md"
     # Pages that are made by other commands, and may not be there yet.
-    # shellcheck disable=SC2016 # fences, not commands
-    [ ! -e docs/kernels.md ] || printf '\n```{toctree}\n:caption: Kernels\n:hidden:\n\nkernels\n```\n' >>"$pages/index.md"
+    [ ! -e docs/kernels.md ] || printf '\n:::{toctree}\n:caption: Kernels\n:hidden:\n\nkernels\n:::\n' >>"$pages/index.md"
     mkdir -m 0700 "$pages/collection" # antsibull-docs writes to no directory that others can write to
     ANSIBLE_COLLECTIONS_PATH=$ROOT/collections antsibull-docs collection --use-current --squash-hierarchy \
         --fail-on-error --no-add-antsibull-docs-version --dest-dir "$pages/collection" strata.overlay2
