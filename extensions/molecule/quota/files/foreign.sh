@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# Give the 60 project ids behind that of the layer job of the store $1 to others: by files, by limits, by name.
+# Give the 60 project ids behind those of the layers of the store $1 to others: by files, by limits, by name.
 set -eu
 cd "$(dirname "$1")"
-first=$(lsattr -pd "$1/job" | awk '{ print $1 + 1 }')
+first=$(lsattr -pd "$1"/*/ other/*/ | awk '$1 > last { last = $1 } END { print last + 1 }')
 for id in $(seq "$first" $((first + 19))); do
     mkdir -p "foreign/$id"
     xfs_io -c "chproj $id" "foreign/$id"
