@@ -29,12 +29,20 @@ class Stage(t.NamedTuple):
     needs: str = "plugins"  # a path without which there is nothing to test yet
 
 
-def on_kernel(suite: str) -> tuple[Stage, ...]:
-    """Return the stages that run in machines of a Debian release."""
-    return (
-        Stage(f"kernels {suite}", f"what asks the kernel, on that of {suite}"),
-        Stage(f"molecule {suite}", f"scenarios through Ansible, on the kernel of {suite}"),
-    )
+# Of extensions/molecule. The first are part of every run; all of them on all kernels take hours.
+SCENARIOS = ("quota", "driver")
+LONG_SCENARIOS = ("rootless", "reboot", "buildhost")
+
+
+def asking(suite: str) -> Stage:
+    """Return the stage that asks the kernel of a Debian release, in a machine."""
+    return Stage(f"kernels {suite}", f"what asks the kernel, on that of {suite}")
+
+
+def scenarios(suite: str, names: t.Iterable[str]) -> tuple[Stage, ...]:
+    """Return the stages that run scenarios in machines of a Debian release."""
+    what = f"through Ansible, on the kernel of {suite}"
+    return tuple(Stage(f"molecule {suite} {name}", f"the scenario {name} {what}") for name in names)
 
 
 STAGES = (
@@ -53,9 +61,17 @@ STAGES = (
     Stage("integration", "the modules through Ansible on real mounts", "tests/integration/targets"),
     Stage("report", "the page about a fleet in a real browser", "tests/report"),
     Stage("crash --sample", "runs interrupted at some steps, full disks, many runs at once", "tests/crash"),
-    *on_kernel("bookworm"),
+    asking("bookworm"),
+    *scenarios("bookworm", SCENARIOS),
 )
-OTHER_KERNELS = tuple(stage for suite in ("bullseye", "trixie", "forky") for stage in on_kernel(suite))
+ONLY_IN_ALL = (
+    *scenarios("bookworm", LONG_SCENARIOS),
+    *(
+        stage
+        for suite in ("bullseye", "trixie", "forky")
+        for stage in (asking(suite), *scenarios(suite, (*SCENARIOS, *LONG_SCENARIOS)))
+    ),
+)
 
 
 class Counts:
@@ -125,7 +141,8 @@ def run(stage: Stage, results: Path) -> tuple[Counts, bool]:
 
 def main() -> int:
     results = Path(sys.argv[1])
-    stages = STAGES + (OTHER_KERNELS if "--all" in sys.argv[2:] else ())
+    everything = "--all" in sys.argv[2:]
+    stages = STAGES + (ONLY_IN_ALL if everything else ())
     total, times, ok = Counts(), [], True
     for number, stage in enumerate(stages, 1):
         print(f"\n== {number}/{len(stages)} {stage.command}: {stage.what}", flush=True)
@@ -133,7 +150,7 @@ def main() -> int:
         counts, ok = run(stage, results / stage.command.replace(" ", "-"))
         line = f"{'ok' if ok else 'FAILED'} in {time.monotonic() - start:.1f} s: {counts}"
         print(f"-- {stage.command}: {line}", flush=True)
-        times.append(f"   {stage.command:<19} {line}")
+        times.append(f"   {stage.command:<24} {line}")
         total.add(counts, stage.command)
         if not ok:
             left = [later.command for later in stages[number:]]
@@ -144,6 +161,8 @@ def main() -> int:
     print("\n== Stages", *times, sep="\n")
     if total.notes:
         print("\n== Kernels", *(f"   {note}" for note in total.notes), sep="\n")
+    if not everything:
+        print("\n== Left to ./dev test --all", *(f"   {stage.command}" for stage in ONLY_IN_ALL), sep="\n")
     if total.reasons:
         print("\n== Skipped", *(f"   {count} {reason}" for reason, count in total.reasons.items()), sep="\n")
     print(f"\n{total}", flush=True)

@@ -15,15 +15,15 @@ PROGRAM = Path(__file__).resolve().parents[2] / "dev.d/molecule.py"
 ROOT = PROGRAM.parents[1]
 
 
-def load() -> t.Any:
-    spec = importlib.util.spec_from_file_location("run_molecule", PROGRAM)
+def load(program: Path) -> t.Any:
+    spec = importlib.util.spec_from_file_location(f"program_{program.stem}", program)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-faults = load().faults
+faults = load(PROGRAM).faults
 GOOD = [
     {"playbook": "create", "play": "Create", "ok": 3},
     {"playbook": "converge", "play": "Converge", "ok": 4, "skipped": 1},
@@ -73,3 +73,9 @@ def test_names_of_scenarios_can_be_names_of_hosts():
     scenarios = [path.parent.name for path in (ROOT / "extensions/molecule").glob("*/molecule.yml")]
     assert scenarios
     assert not [name for name in scenarios if not name.replace("-", "").isalnum()]
+
+
+def test_every_scenario_is_a_stage_of_the_tests():
+    stages = load(ROOT / "dev.d/test.py")
+    there = {path.parent.name for path in (ROOT / "extensions/molecule").glob("*/molecule.yml")}
+    assert {*stages.SCENARIOS, *stages.LONG_SCENARIOS} == there
