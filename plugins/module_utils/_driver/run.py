@@ -38,6 +38,7 @@ class Run:
         self._unsynced = False
         self._sweeping = False
         self._seconds: int | None = None
+        self._warnings: list[str] = []
         self._last_project = 0  # the project id given last
 
     def links_of(self, layer_id: str) -> tuple[str, ...]:
@@ -85,8 +86,7 @@ class Run:
         directory = os.path.join(self.home, layer_id)
         project_id = quota.project_of(directory) if self.has_quota else 0
         self._take_away(layer_id, link)
-        if project_id not in (0, self._home_project):  # killed before this, who sweeps the leftover does it
-            quota.release(self.home, project_id)
+        self._release(project_id)  # killed before this, who sweeps the leftover does it
 
     @functools.cached_property
     def _home_project(self) -> int:
@@ -139,7 +139,7 @@ class Run:
         May take long, and needs no lock but the staging directories' own. What was left since we looked, with the
         store's lock, is for the next run to mend first.
         """
-        warnings = []
+        warnings, self._warnings = self._warnings, []
         until = None if self._seconds is None else Deadline(self._seconds)
         todo: list[t.Callable[[Deadline | None], None]] = [mine.close for mine in self._stagings.values()]
         todo += [gone.close for gone in self._retired]
@@ -167,9 +167,19 @@ class Run:
         """
         for directory in staging.layers_in(self._leftovers) if self.has_quota else ():
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # another run has just swept it
-                project_id = quota.project_of(directory)
-                if project_id not in (0, self._home_project):
-                    quota.release(self.home, project_id)
+                self._release(quota.project_of(directory))
+
+    def _release(self, project_id: int) -> None:
+        """Take the limits off the project of what is out of sight: if that fails they are litter, and no error."""
+        if project_id in (0, self._home_project):
+            return
+        try:
+            quota.release(self.home, project_id)
+        except OSError as error:
+            self._warnings.append(
+                f"could not take the limits off project {project_id}, whose layer is gone: {error.strerror};"
+                " strata.overlay2.overlay2_prune does it"
+            )
 
     def _mend(self) -> None:
         """Do what killed runs had still to do beside deleting: their names in l/, and the marks of new parents."""
