@@ -38,7 +38,7 @@ class Run:
         self._unsynced = False
         self._sweeping = False
         self._seconds: int | None = None
-        self._warnings: list[str] = []
+        self._unreleased: list[int] = []  # projects of removed layers
         self._last_project = 0  # the project id given last
 
     def links_of(self, layer_id: str) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ class Run:
         May take long, and needs no lock but the staging directories' own. What was left since we looked, with the
         store's lock, is for the next run to mend first.
         """
-        warnings, self._warnings = self._warnings, []
+        warnings = list(self._release_again())
         until = None if self._seconds is None else Deadline(self._seconds)
         todo: list[t.Callable[[Deadline | None], None]] = [mine.close for mine in self._stagings.values()]
         todo += [gone.close for gone in self._retired]
@@ -170,16 +170,25 @@ class Run:
                 self._release(quota.project_of(directory))
 
     def _release(self, project_id: int) -> None:
-        """Take the limits off the project of what is out of sight: if that fails they are litter, and no error."""
+        """Take the limits off the project of what is out of sight. If that fails, close() tries again."""
         if project_id in (0, self._home_project):
             return
         try:
             quota.release(self.home, project_id)
-        except OSError as error:
-            self._warnings.append(
-                f"could not take the limits off project {project_id}, whose layer is gone: {error.strerror};"
-                " strata.overlay2.overlay2_prune does it"
-            )
+        except OSError:
+            self._unreleased.append(project_id)
+
+    def _release_again(self) -> t.Iterator[str]:
+        """Yield warnings of limits that stay, without their layers: they are litter, and no error."""
+        while self._unreleased:
+            project_id = self._unreleased.pop()
+            try:
+                quota.release(self.home, project_id)
+            except OSError as error:
+                yield (
+                    f"could not take the limits off project {project_id}, whose layer is gone: {error.strerror};"
+                    " strata.overlay2.overlay2_prune does it"
+                )
 
     def _mend(self) -> None:
         """Do what killed runs had still to do beside deleting: their names in l/, and the marks of new parents."""
