@@ -260,9 +260,14 @@ def _free_id(path: str, fd: int, candidate: int) -> int:
         while candidate in named:
             candidate += 1
         found = _asked(path, fd, quotactl.following, candidate)
-        if found is None or found.project_id > candidate:
+        if found is None or found.project_id > candidate or not _counts(found):
             return candidate
         candidate += 1
+
+
+def _counts(found: quotactl.DiskQuota) -> bool:
+    """Tell whether a project has limits or files: ext4 goes on to know one for a while that has neither."""
+    return bool(found.blocks_limit or found.inodes_limit or found.blocks_used or found.inodes_used)
 
 
 def _named_ids() -> set[int]:
