@@ -21,7 +21,7 @@ from ansible_collections.strata.overlay2.tests.crash import snapshot, tracing
 from ansible_collections.strata.overlay2.tests.crash.cases import Case, diff, init, layer, prune
 from ansible_collections.strata.overlay2.tests.crash.playing import Stage, unmount_below
 from ansible_collections.strata.overlay2.tests.crash.sampling import SEED, sample, sample_cases
-from ansible_collections.strata.overlay2.tests.crash.test_interrupted import CODES, REMOVING, SYNCING
+from ansible_collections.strata.overlay2.tests.crash.test_interrupted import CODES, play
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils import conftest
 
 pytestmark = [
@@ -121,14 +121,6 @@ def of_quotas(steps: t.Sequence[tracing.Step]) -> list[tuple[tracing.Step, str]]
     """Return kills at the steps that limits are made of: they are never left to the sample."""
     names = ("ioctl", "quotactl", "quotactl_fd")
     return [(step, tracing.KILL) for step in steps if step.name in names] if SEED != "full" else []
-
-
-def play(stage: LimitedStage, step: tracing.Step, fault: str) -> None:
-    stage.make()
-    outcome = tracing.interrupt(stage.case.call.main, stage.case.call.at(stage.home), step, fault)
-    assert outcome.hit
-    stage.check(outcome.result, CODES[fault], certain=step.name not in SYNCING, removing=step.name in REMOVING)
-    stage.finish()
 
 
 @pytest.mark.parametrize("kind", quotas.MAKING)

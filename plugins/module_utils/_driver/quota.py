@@ -67,8 +67,7 @@ def is_on(home: str) -> bool:
 
 def block_size(home: str) -> int:
     """Return in how many bytes the filesystem of *home* counts, a multiple of the basic block. Raises OSError."""
-    size = os.statvfs(home).f_bsize
-    return -(-size // quotactl.BASIC_BLOCK) * quotactl.BASIC_BLOCK
+    return rounded(os.statvfs(home).f_bsize, quotactl.BASIC_BLOCK)
 
 
 def rounded(size: int, block: int) -> int:
