@@ -8,15 +8,15 @@ case ${1:-} in
 tasks | archives | fleet | floor) parts=$1 && shift ;;
 *) parts='tasks archives fleet' ;;
 esac
-ready run xfsprogs mount util-linux mmdebstrap debian-archive-keyring
+ready run xfsprogs mount util-linux attr mmdebstrap debian-archive-keyring
 scratch
 case $parts in
 *archives*)
     STRATA_ENGINES=$(engines)
     ROOTFS=$SCRATCH/rootfs.tar
     export STRATA_ENGINES ROOTFS
-    say 'dev: making a root filesystem of Debian 12'
-    mmdebstrap --quiet --variant=important --format=tar bookworm "$ROOTFS"
+    say 'dev: making a root filesystem of Debian 12 to build packages in'
+    mmdebstrap --quiet --variant=buildd --format=tar bookworm "$ROOTFS"
     ;;
 esac
 # Ansible compiles what it sends, once a task; the peers are compiled as well.

@@ -4,7 +4,7 @@
 """Our side of archives.py, a process of its own as the peers are: python3 side.py OPERATION PATH...
 
 apply FILE DIRECTORY        unpack a layer's file into a new directory, digests told
-export DIRECTORY FILE       write the tar of an upperdir, digest told
+export DIRECTORY FILE       write the tar of an upperdir with all xattrs, digest told
 inspect UPPER LOWER         what an upperdir changes in one lower
 compare NEW OLD             what differs between two trees
 remove DIRECTORY            delete a tree
@@ -37,7 +37,7 @@ def apply(source: str, directory: str) -> str:
 
 def export(directory: str, dest: str) -> str:
     with open(dest, "wb", buffering=0) as file, _load("_archive.compression").ArchiveWriter(file.write) as writer:
-        _load("_archive.export").export_layer(directory, writer.write)
+        _load("_archive.export").export_layer(directory, writer.write, xattrs=True)
         writer.finish()
         return str(writer.diff_id)
 

@@ -82,17 +82,28 @@ class _Comparison:
             if old:
                 self._record(DELETED, path)
             return
-        node = fd if directory else below(fd, name)
-        xattrs = list_xattrs(node) if directory or kind == IS_REGULAR else []
-        check_self_contained(xattrs, path, directory, self._userxattr)
-        changed = not old or differs(old.st, st) or capability(node) != capability(below(old.lowers[0].fd, name))
+        if directory:
+            self._visit_directory(path, name, st, old)
+            return
+        node = below(fd, name)
+        xattrs = list_xattrs(node)
+        if kind == IS_REGULAR:
+            check_self_contained(xattrs, path, False, self._userxattr)
+        if not old or differs(old.st, st) or capability(node, xattrs) != capability(below(old.lowers[0].fd, name)):
+            self._record(MODIFIED if old else ADDED, path)
+
+    def _visit_directory(self, path: bytes, name: bytes, st: os.stat_result, old: _Found | None) -> None:
+        fd = self._trail.fd
+        xattrs = list_xattrs(fd)
+        check_self_contained(xattrs, path, True, self._userxattr)
+        lowers, before = self._enter(old, name, path)
+        changed = not old or differs(old.st, st) or capability(fd, xattrs) != before
         if changed:
             self._record(MODIFIED if old else ADDED, path)
-        if directory:
-            opaque = self._levels[-1].opaque or self._is_opaque(fd, xattrs, path)
-            self._levels.append(_Level(path, self._enter(old, name, path), opaque, changed))
-            if opaque:
-                self._record_hidden(path)
+        opaque = self._levels[-1].opaque or self._is_opaque(fd, xattrs, path)
+        self._levels.append(_Level(path, lowers, opaque, changed))
+        if opaque:
+            self._record_hidden(path)
 
     def _lookup(self, lowers: list[Trail], name: bytes, path: bytes) -> _Found | None:
         """Find *name* as the merged lowers show it; None where none has it or the nearest has deleted it."""
@@ -108,9 +119,13 @@ class _Comparison:
             return _Found(st, lowers[index:])
         return None
 
-    def _enter(self, old: _Found | None, name: bytes, path: bytes) -> list[Trail]:
-        """Go into the directory *name* in every lower whose directory shows through; return these."""
+    def _enter(self, old: _Found | None, name: bytes, path: bytes) -> tuple[list[Trail], bytes]:
+        """Go into the directory *name* in every lower whose directory shows through; return these.
+
+        With them the file capability of the nearest one.
+        """
         merged: list[Trail] = []
+        nearest = b""
         for lower in old.lowers if old else []:
             try:
                 lower.down(name)
@@ -120,12 +135,13 @@ class _Comparison:
                 if error.errno in (errno.ENOTDIR, errno.ELOOP):
                     break  # a whiteout or a file: it hides the directories further down
                 raise
-            merged.append(lower)
             xattrs = list_xattrs(lower.fd)
+            nearest = nearest if merged else capability(lower.fd, xattrs)
+            merged.append(lower)
             check_self_contained(xattrs, path, True, self._userxattr)
             if self._is_opaque(lower.fd, xattrs, path):
                 break
-        return merged
+        return merged, nearest
 
     def _is_opaque(self, fd: int, xattrs: list[str], path: bytes) -> bool:
         return self._opaque in xattrs and is_opaque(get_xattr(fd, self._opaque), path)

@@ -9,7 +9,6 @@ Source: moby/go-archive ChangesDirs, ChangesSize. Unlike there a block device or
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 import typing as t
@@ -55,14 +54,14 @@ def _same_time(old: int, new: int) -> bool:
     return old // 10**9 == new // 10**9 and (old % 10**9 == 0 or new % 10**9 == 0)
 
 
-def capability(node: int | bytes) -> bytes:
-    """Return the file capability of an fd or a path, symlinks not followed; b"" for none. Raises OSError."""
-    try:
+def capability(node: int | bytes, names: t.Sequence[str] | None = None) -> bytes:
+    """Return the file capability of an fd or a path, symlinks not followed; b"" for none. Raises OSError.
+
+    names: of its xattrs, where they are known. Most have no capability, and a list without it costs less than an error.
+    """
+    if _CAPABILITY in (list_xattrs(node) if names is None else names):
         return get_xattr(node, _CAPABILITY)
-    except OSError as error:
-        if error.errno in (errno.ENODATA, errno.ENOTSUP):
-            return b""
-        raise
+    return b""
 
 
 def tree_changes(new: str | int, old: str | int | None) -> TreeChanges:
@@ -100,8 +99,7 @@ def _capabilities(directory: int, names: t.Iterable[bytes]) -> dict[bytes, bytes
     The directory becomes the working directory.
     """
     os.fchdir(directory)
-    # Most have none: a list without it costs less than an exception.
-    return {name: capability(name) for name in names if _CAPABILITY in list_xattrs(name)}
+    return {name: found for name in names if (found := capability(name))}
 
 
 def _stats(directory: int, names: t.Iterable[bytes]) -> dict[bytes, os.stat_result]:

@@ -91,7 +91,10 @@ class ArchiveReader:
                 it, what the file's *read* raises.
         """
         if not self._rest:
-            self._rest = memoryview(self._next_piece())
+            whole = self._next_piece()
+            if len(whole) <= size:  # as good as always: then it is not copied
+                return whole
+            self._rest = memoryview(whole)
         piece = bytes(self._rest[:size])
         self._rest = self._rest[size:]
         return piece

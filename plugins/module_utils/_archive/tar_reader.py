@@ -35,6 +35,7 @@ from .tar import (
 from .tar_fields import GNU, adds_up, expected_adler, nanoseconds, number, owner_of, prefix, text
 
 CHUNK = 256 * 1024  # bytes asked for at once
+_SMALL = 8192  # bytes
 LIMIT = 1 << 20  # bytes of an extended header, as in Go; the kernel's longest xattr has 64 KiB
 MAX_MAJOR, MAX_MINOR = 0xFFF, 0xFFFFF  # include/linux/kdev_t.h
 
@@ -116,7 +117,7 @@ class TarReader:
             self._padding = -size % BLOCK
             yield entry
 
-    def piece(self) -> bytes:
+    def piece(self) -> bytes | memoryview:
         """Return the next bytes of the current entry's body, at most CHUNK of them; none when there are no more."""
         start = self._at
         if self._left and start == len(self._buffer):
@@ -124,7 +125,9 @@ class TarReader:
             start = 0
             if not self._buffer:
                 raise self._broken(f"the archive ends {self._left} bytes before its content does")
-        found = self._buffer[start : start + self._left]
+        end = start + self._left
+        # A view costs less than a copy, but for small ones.
+        found = self._buffer[start:end] if self._left < _SMALL else memoryview(self._buffer)[start:end]
         self._at = start + len(found)
         self._left -= len(found)
         return found
