@@ -17,7 +17,7 @@ import stat
 import typing as t
 
 from .._errors import NoSpace, NotPermitted, printable
-from .._linux import fsxattr, mountinfo, quotactl
+from .._linux import fsxattr, quotactl
 from .._linux.namespace import in_user_namespace
 from .._linux.quiet import open_quietly
 from .._store.lock import Deadline, locked
@@ -30,10 +30,7 @@ _PROJECTS = "/etc/projid"
 _WAIT = 60  # seconds for another run that picks an id: it takes no time
 _BOTH = quotactl.FS_QUOTA_PDQ_ACCT | quotactl.FS_QUOTA_PDQ_ENFD
 _NO_ATTRIBUTES = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL)
-_NOT_BY_DESCRIPTOR = (errno.ENOSYS, errno.EACCES, errno.EPERM)  # before Linux 5.14; what containers filter
 _SPARE = 1 << 20  # bytes free on a filesystem that is not full itself, and as many inodes >> 16
-
-Told = t.TypeVar("Told")
 
 
 class Use(t.NamedTuple):
@@ -60,7 +57,7 @@ def is_on(home: str) -> bool:
         return False
     try:
         with _opened(home) as fd:
-            return _asked(home, fd, quotactl.state) & _BOTH == _BOTH
+            return quotactl.asked(fd, quotactl.state) & _BOTH == _BOTH
     except OSError:
         return False
 
@@ -90,7 +87,7 @@ def use_of(directory: str, home_id: int = 0) -> Use | None:
         project_id = _project_of(fd)
         if project_id in (0, home_id):
             return None
-        return _use(_asked(directory, fd, quotactl.get, project_id))
+        return _use(quotactl.asked(fd, quotactl.get, project_id))
 
 
 def assign(directory: str, above: int = 0) -> int:
@@ -100,7 +97,7 @@ def assign(directory: str, above: int = 0) -> int:
     Raises StoreBusy, OSError.
     """
     with _opened(directory) as fd, _picking(os.fstat(fd).st_dev):
-        project_id = _free_id(directory, fd, max(FIRST_ID, above + 1))
+        project_id = _free_id(fd, max(FIRST_ID, above + 1))
         had = fsxattr.get(fd)
         flags = had.xflags | fsxattr.FS_XFLAG_PROJINHERIT
         fsxattr.put(fd, had._replace(project_id=project_id, xflags=flags))
@@ -110,13 +107,13 @@ def assign(directory: str, above: int = 0) -> int:
 def limit(directory: str, size: int, inodes: int) -> None:
     """Limit the project that *directory* is. size: bytes; inodes: files and directories; 0 for none. Raises OSError."""
     with _opened(directory) as fd:
-        _limit(directory, fd, _project_of(fd), size, inodes)
+        _limit(fd, _project_of(fd), size, inodes)
 
 
 def release(place: str, project_id: int) -> None:
     """Take the limits off a project on the filesystem of *place*: nothing is left that would count. Raises OSError."""
     with _opened(place) as fd:
-        _limit(place, fd, project_id, 0, 0)
+        _limit(fd, project_id, 0, 0)
 
 
 def leaked(home: str) -> list[Use]:
@@ -129,7 +126,7 @@ def leaked(home: str) -> list[Use]:
     with _opened(home) as fd:
         return [
             _use(found)
-            for found in _projects(home, fd, FIRST_ID)
+            for found in _projects(fd, FIRST_ID)
             if (found.blocks_limit or found.inodes_limit)
             and found.soft_too
             and not found.inodes_used
@@ -141,8 +138,8 @@ def release_leaked(home: str, project_ids: t.Iterable[int]) -> None:
     """Take the limits off those of the projects that still have no file. Raises StoreBusy, OSError."""
     with _opened(home) as fd, _picking(os.fstat(fd).st_dev):
         for project_id in project_ids:
-            if not _asked(home, fd, quotactl.get, project_id).inodes_used:
-                _limit(home, fd, project_id, 0, 0)
+            if not quotactl.asked(fd, quotactl.get, project_id).inodes_used:
+                _limit(fd, project_id, 0, 0)
 
 
 def stop_inheritance(*directories: str) -> None:
@@ -192,31 +189,6 @@ def _opened(directory: str) -> t.Iterator[int]:
         os.close(fd)
 
 
-def _asked(path: str, fd: int, question: t.Callable[..., Told], *arguments: int) -> Told:
-    """Ask the kernel about the filesystem of *path*, which *fd* is, by descriptor or else by device."""
-    try:
-        return question(fd, *arguments)
-    except OSError as error:
-        if error.errno not in _NOT_BY_DESCRIPTOR:
-            raise
-        device = _device(path, fd)
-        if device is None:
-            raise
-    return question(device, *arguments)
-
-
-def _device(path: str, fd: int) -> str | None:
-    """Return the block device that the mount table names for the filesystem of *path*, if it is that one."""
-    mount = mountinfo.mount_of_fd(fd, mountinfo.read())
-    if mount is None:
-        return None
-    with contextlib.suppress(OSError):
-        found = os.stat(mount.source)
-        if stat.S_ISBLK(found.st_mode) and found.st_rdev == os.fstat(fd).st_dev:
-            return mount.source
-    return None
-
-
 def _attributes(fd: int) -> fsxattr.FsXattr | None:
     """Return the attributes of *fd*; None on a filesystem without project ids."""
     try:
@@ -232,9 +204,9 @@ def _project_of(fd: int) -> int:
     return found.project_id if found else 0
 
 
-def _limit(path: str, fd: int, project_id: int, size: int, inodes: int) -> None:
+def _limit(fd: int, project_id: int, size: int, inodes: int) -> None:
     blocks = rounded(size, quotactl.BASIC_BLOCK) // quotactl.BASIC_BLOCK
-    _asked(path, fd, quotactl.set_limits, project_id, blocks, inodes)
+    quotactl.asked(fd, quotactl.set_limits, project_id, blocks, inodes)
 
 
 def _use(found: quotactl.DiskQuota) -> Use:
@@ -242,23 +214,23 @@ def _use(found: quotactl.DiskQuota) -> Use:
     return Use(found.project_id, size, found.inodes_limit, used, found.inodes_used)
 
 
-def _projects(path: str, fd: int, first: int) -> t.Iterator[quotactl.DiskQuota]:
+def _projects(fd: int, first: int) -> t.Iterator[quotactl.DiskQuota]:
     """Yield the projects from the id *first* on that have limits or use anything, in order."""
     while first <= quotactl.MAX_ID:
-        found = _asked(path, fd, quotactl.following, first)
+        found = quotactl.asked(fd, quotactl.following, first)
         if found is None:
             return
         yield found
         first = found.project_id + 1
 
 
-def _free_id(path: str, fd: int, candidate: int) -> int:
+def _free_id(fd: int, candidate: int) -> int:
     """Return the first id from *candidate* on that nothing on the filesystem has, nor a limit, nor a name."""
     named = _named_ids()
     while True:
         while candidate in named:
             candidate += 1
-        found = _asked(path, fd, quotactl.following, candidate)
+        found = quotactl.asked(fd, quotactl.following, candidate)
         if found is None or found.project_id > candidate or not _counts(found):
             return candidate
         candidate += 1

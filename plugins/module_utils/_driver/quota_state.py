@@ -42,7 +42,7 @@ def why_no_project_quota(place: str, kind: str, mount: mountinfo.Mount | None) -
     if kind not in _TO_HAVE_IT:
         return QuotaOff(f"{printable(kind)} has no project quota", "to limit layers, use XFS or ext4 with prjquota")
     try:
-        flags = _state(place, mount)
+        flags = _state(place)
     except OSError as error:
         return _refused(error, mount)
     return why_off(flags, kind, mount.super_options.split(",") if mount else ())
@@ -59,18 +59,12 @@ def why_off(flags: int, kind: str, options: t.Collection[str]) -> QuotaOff | Non
     return None
 
 
-def _state(place: str, mount: mountinfo.Mount | None) -> int:
-    """Ask by descriptor, which needs no device node; kernels before 5.14 can only be asked by device."""
+def _state(place: str) -> int:
+    fd = open_quietly(place, os.O_DIRECTORY)
     try:
-        fd = open_quietly(place, os.O_DIRECTORY)
-        try:
-            return quotactl.state_by_fd(fd)
-        finally:
-            os.close(fd)
-    except OSError as error:
-        if mount is None or error.errno not in (errno.ENOSYS, errno.EACCES, errno.EPERM):
-            raise
-    return quotactl.state_by_device(mount.source)
+        return quotactl.asked(fd, quotactl.state)
+    finally:
+        os.close(fd)
 
 
 def _refused(error: OSError, mount: mountinfo.Mount | None) -> QuotaOff:

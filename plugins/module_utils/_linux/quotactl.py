@@ -14,6 +14,7 @@ import os
 import struct
 import typing as t
 
+from .device_node import device_node
 from .libc import Path, check, libc
 
 PRJQUOTA = 2
@@ -32,6 +33,7 @@ FS_QUOTA_PDQ_ENFD = 0x20  # and enforced
 SYS_QUOTACTL_FD = 443  # the same on every machine; Linux 5.14
 
 _NO_TYPE = 255
+_NOT_BY_DESCRIPTOR = (errno.ENOSYS, errno.EACCES, errno.EPERM)  # before Linux 5.14; what containers filter
 _NONE = (errno.ENOENT, errno.ESRCH)  # no such id, or none that follows
 
 _DISK_QUOTA = struct.Struct("=bbHI6Q56x")  # struct fs_disk_quota
@@ -43,6 +45,7 @@ _QSTAT_SIZE = 80  # struct fs_quota_stat
 _QSTAT_FLAGS = struct.Struct("=bxH")  # qs_version, qs_flags
 
 Where = t.Union[int, str]  # a descriptor on the filesystem, or its block device
+Told = t.TypeVar("Told")
 
 
 class DiskQuota(t.NamedTuple):
@@ -60,6 +63,20 @@ class DiskQuota(t.NamedTuple):
 
 
 libc.quotactl.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
+
+
+def asked(fd: int, question: t.Callable[..., Told], *arguments: int) -> Told:
+    """Return what *question* (`state`, `get`, `following`, `set_limits`) says of the filesystem that *fd* is on.
+
+    By descriptor, or else by its block device. Raises OSError as these do, and as `device_node`.
+    """
+    try:
+        return question(fd, *arguments)
+    except OSError as error:
+        if error.errno not in _NOT_BY_DESCRIPTOR:
+            raise
+    with device_node(fd) as device:
+        return question(device, *arguments)
 
 
 def state_by_fd(fd: int) -> int:

@@ -58,6 +58,19 @@ def test_the_state_is_the_same_by_descriptor_and_by_device(loop_filesystem, kind
         assert quotactl.state_by_device(mount.source) & BOTH == flags
 
 
+@pytest.mark.root
+def test_a_kernel_that_must_be_asked_by_device_where_dev_has_none(loop_filesystem, monkeypatch):
+    fd = os.open(loop_filesystem("xfs", options="prjquota"), os.O_RDONLY)
+    monkeypatch.setattr(quotactl, "SYS_QUOTACTL_FD", 9999)
+    monkeypatch.setattr(mountinfo, "mount_of_fd", lambda *_arguments: None)
+    try:
+        assert quotactl.asked(fd, quotactl.state) & BOTH == BOTH
+        quotactl.asked(fd, quotactl.set_limits, 77, 2048, 10)
+        assert quotactl.asked(fd, quotactl.get, 77)[:3] == (77, 2048, 10)
+    finally:
+        os.close(fd)
+
+
 @needs_quotas
 def test_a_filesystem_without_device():
     fd = os.open("/proc", os.O_RDONLY)
