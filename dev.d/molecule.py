@@ -23,11 +23,12 @@ import suites
 NEEDED = ("create", "converge", "verify", "destroy")
 
 
-def faults(record: t.Sequence[dict[str, t.Any]], kernel: str, expected: str) -> list[str]:
+def faults(record: t.Sequence[dict[str, t.Any]], kernel: str, expected: str, installed: str) -> list[str]:
     """Return why a run that Molecule is content with proves nothing.
 
-    record:   of each play in order: its playbook, its name, and how many tasks ended how.
-    kernel:   what the machine said; expected: how it has to begin.
+    record:    of each play in order: its playbook, its name, where our collection is, and how many tasks ended how.
+    kernel:    what the machine said; expected: how it has to begin.
+    installed: below which directory the collection is, installed from the tarball.
     """
     found = []
     for name in NEEDED:
@@ -37,6 +38,8 @@ def faults(record: t.Sequence[dict[str, t.Any]], kernel: str, expected: str) -> 
         where = f"{play['playbook']}, play {play['play']!r}"
         if not play.get("ok"):
             found.append(f"{where}: no task was run")
+        if not play["collection"].startswith(f"{installed}/"):
+            found.append(f"{where}: its collection is that in {play['collection']}")
         for outcome in ("failed", "unreachable"):
             if play.get(outcome):
                 found.append(f"{where}: {play[outcome]} tasks {outcome}")
@@ -68,7 +71,7 @@ def main() -> int:
     record = [json.loads(line) for line in read(here / "record").splitlines()]
     kernel = read(here / "kernel").strip()
     found = [f"molecule ended with {done.returncode}"] if done.returncode else []
-    found += faults(record, kernel, suites.SUITES[suite].kernel)
+    found += faults(record, kernel, suites.SUITES[suite].kernel, os.environ["STRATA_COLLECTIONS"].partition(":")[0])
     asserted = sum(play.get("asserted", 0) for play in record)
     Path(f"{result}.count").write_text(f"{asserted} {len(found)} 0\n", encoding="ascii")
     for fault in found:

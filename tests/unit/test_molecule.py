@@ -24,25 +24,27 @@ def load(program: Path) -> t.Any:
 
 
 faults = load(PROGRAM).faults
+INSTALLED = "/build/collections"
+OURS = {"collection": f"{INSTALLED}/ansible_collections/strata/overlay2"}
 GOOD = [
-    {"playbook": "create", "play": "Create", "ok": 3},
-    {"playbook": "converge", "play": "Converge", "ok": 4, "skipped": 1},
-    {"playbook": "verify", "play": "Verify", "ok": 2, "asserted": 1},
-    {"playbook": "destroy", "play": "Destroy", "ok": 1},
+    {**OURS, "playbook": "create", "play": "Create", "ok": 3},
+    {**OURS, "playbook": "converge", "play": "Converge", "ok": 4, "skipped": 1},
+    {**OURS, "playbook": "verify", "play": "Verify", "ok": 2, "asserted": 1},
+    {**OURS, "playbook": "destroy", "play": "Destroy", "ok": 1},
 ]
 
 
 def test_a_run_that_did_something_counts():
-    assert faults(GOOD, "6.1.0-50-cloud-amd64", "6.1") == []
-    assert faults(GOOD, "7.2.12+deb14", "7") == []
+    assert faults(GOOD, "6.1.0-50-cloud-amd64", "6.1", INSTALLED) == []
+    assert faults(GOOD, "7.2.12+deb14", "7", INSTALLED) == []
 
 
 @pytest.mark.parametrize("kernel", ["", "6.12.3", "5.10.0", "6"])
 def test_another_kernel_is_a_fault(kernel: str):
-    assert faults(GOOD, kernel, "6.1") == [f"the kernel is {kernel or 'not known'}, not 6.1"]
+    assert faults(GOOD, kernel, "6.1", INSTALLED) == [f"the kernel is {kernel or 'not known'}, not 6.1"]
 
 
-def changed(playbook: str, **outcomes: int) -> list[dict[str, t.Any]]:
+def changed(playbook: str, **outcomes: int | str) -> list[dict[str, t.Any]]:
     return [{**play, **outcomes} if play["playbook"] == playbook else play for play in GOOD]
 
 
@@ -52,21 +54,26 @@ def changed(playbook: str, **outcomes: int) -> list[dict[str, t.Any]]:
         pytest.param(changed("converge", ok=0), "converge, play 'Converge': no task was run", id="all skipped"),
         pytest.param(changed("verify", unreachable=1), "verify, play 'Verify': 1 tasks unreachable", id="lost"),
         pytest.param(changed("destroy", failed=1), "destroy, play 'Destroy': 1 tasks failed", id="lost at the end"),
+        pytest.param(
+            changed("converge", collection="/checkout"),
+            "converge, play 'Converge': its collection is that in /checkout",
+            id="not the tarball",
+        ),
         pytest.param(changed("verify", asserted=0), "verify asserted nothing", id="nothing asserted"),
     ],
 )
 def test_a_run_that_proves_nothing_does_not_count(record: list[dict[str, t.Any]], fault: str):
-    assert faults(record, "6.1.0", "6.1") == [fault]
+    assert faults(record, "6.1.0", "6.1", INSTALLED) == [fault]
 
 
 @pytest.mark.parametrize("playbook", ["create", "converge", "destroy"])
 def test_a_playbook_that_is_missing_is_a_fault(playbook: str):
     record = [play for play in GOOD if play["playbook"] != playbook]
-    assert faults(record, "6.1.0", "6.1") == [f"no playbook {playbook} was run"]
+    assert faults(record, "6.1.0", "6.1", INSTALLED) == [f"no playbook {playbook} was run"]
 
 
 def test_nothing_at_all_is_a_fault():
-    assert len(faults([], "", "6.1")) == 6
+    assert len(faults([], "", "6.1", INSTALLED)) == 6
 
 
 def test_names_of_scenarios_can_be_names_of_hosts():

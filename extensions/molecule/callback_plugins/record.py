@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import importlib
 import json
 import os
 import typing as t
@@ -17,8 +18,11 @@ name: record
 type: aggregate
 short_description: Write what plays did to the file that STRATA_RECORD names
 description:
-  - One line of JSON for each play, with the name of its playbook and the outcomes of its tasks on the machine.
+  - One line of JSON for each play, with the name of its playbook, where our collection was taken from, and the outcomes
+    of its tasks on the machine.
 """
+
+OURS = "ansible_collections.strata.overlay2"
 
 
 class CallbackModule(CallbackBase):
@@ -53,9 +57,10 @@ class CallbackModule(CallbackBase):
         self._count("unreachable", result)
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        common = {"playbook": self._playbook, "collection": str(importlib.import_module(OURS).__path__[0])}
         with open(os.environ["STRATA_RECORD"], "a", encoding="utf-8") as file:
             for play, outcomes in self._plays:
-                print(json.dumps({"playbook": self._playbook, "play": play, **outcomes}), file=file)
+                print(json.dumps({**common, "play": play, **outcomes}), file=file)
 
     def _count(self, outcome: str, result: t.Any) -> None:
         outcomes = self._plays[-1][1]

@@ -144,7 +144,7 @@ def test_others_than_root_are_told_what_can_be(layers, python_output):
         if path.stat().st_mode & 0o005 != 0o005 and path != Path("/"):
             path.chmod(path.stat().st_mode | 0o005)
     code = (
-        "import json, os, sys; os.setuid(65534);"
+        "import json, sys; from ansible_collections.strata.overlay2.tests.nobody import become_nobody; become_nobody();"
         "from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts import gather;"
         "print(json.dumps(gather(sys.argv[1], ['all'])))"
     )

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver import filesystem
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import child, mountinfo
+from ansible_collections.strata.overlay2.tests.nobody import become_nobody
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_directories_that_may_not_be_read(tmp_path):
 
     def as_nobody() -> filesystem.Filesystem:
         os.chroot(tmp_path)  # what lies above may be closed to others than root
-        os.setuid(65534)
+        become_nobody()
         return filesystem.look("/above/home")
 
     os.mkdir(tmp_path / "proc")

@@ -21,6 +21,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     QuotaNotSupported,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import child
+from ansible_collections.strata.overlay2.tests.nobody import become_nobody
 
 IMPORTS = (
     "import os, sys\nfrom ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import probe\n"
@@ -212,7 +213,7 @@ def test_without_root_what_can_be_told_is_told(loop_filesystem, cache):
 
     def as_nobody() -> Features:
         os.chroot(root)
-        os.setuid(65534)
+        become_nobody()
         return under_test.probe("/home", cache=str(cache))
 
     (root / "proc").mkdir()
@@ -239,7 +240,7 @@ def test_without_the_right_to_go_there_nothing_is_promised(loop_filesystem, cach
 
     def as_nobody() -> Features:
         os.chroot(root)
-        os.setuid(65534)
+        become_nobody()
         return under_test.probe("/closed/home", cache=str(cache))
 
     features = child.in_child(as_nobody)

@@ -14,6 +14,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver import ans
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.answers import Answers
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import child, mount, namespace
 from ansible_collections.strata.overlay2.plugins.module_utils._store.delete import delete_tree
+from ansible_collections.strata.overlay2.tests.nobody import become_nobody
 
 pytestmark = pytest.mark.root
 
@@ -167,7 +168,7 @@ def test_without_the_right_nothing_is_known(tmp_path):
 
     def as_nobody() -> list[Answers]:
         os.chdir(tmp_path)  # what lies above may be closed to others than root
-        os.setuid(65534)
+        become_nobody()
         return [trial.trial_without_trace("/"), trial.trial_on("own")]
 
     for told in child.in_child(as_nobody):
