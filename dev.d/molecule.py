@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run one scenario on one machine: python3 dev.d/molecule.py SUITE SCENARIO DIRECTORY RESULT
+"""Run one scenario: python3 dev.d/molecule.py SUITE[,SUITE...] SCENARIO DIRECTORY RESULT
 
-DIRECTORY is where everything of the run lies. RESULT.count and RESULT.note are written for test.py, in assertions.
-Molecule's exit code is not all: a play that skips its tasks, or a scenario without verify, passes there.
+It has a machine of each suite. DIRECTORY is where everything of the run lies. RESULT.count and RESULT.note are written
+for test.py, in assertions. Molecule's exit code is not all: a play that skips its tasks, or a scenario without verify,
+passes there.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ NEEDED = ("create", "converge", "verify", "destroy")
 
 
 def faults(record: t.Sequence[dict[str, t.Any]], kernel: str, expected: str, installed: str) -> list[str]:
-    """Return why a run that Molecule is content with proves nothing.
+    """Return why a run that Molecule is content with proves nothing about a machine.
 
-    record:    of each play in order: its playbook, its name, where our collection is, and how many tasks ended how.
+    record:    of each play in order: its playbook, its name, where our collection is, how many tasks ended how here.
     kernel:    what the machine said; expected: how it has to begin.
     installed: below which directory the collection is, installed from the tarball.
     """
@@ -55,30 +56,33 @@ def read(path: Path) -> str:
 
 
 def main() -> int:
-    suite, scenario, here, result = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
+    suites_given, scenario, here, result = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
+    installed = os.environ["STRATA_COLLECTIONS"].partition(":")[0]
     # The names of sockets have 108 bytes at most.
     with tempfile.TemporaryDirectory(prefix="strata-", dir="/tmp") as sockets:
-        files = {"STRATA_MACHINE": "machine", "STRATA_KERNEL": "kernel", "STRATA_RECORD": "record"}
         env = {
             **os.environ,
-            **{variable: str(here / name) for variable, name in files.items()},
-            "STRATA_SUITE": suite,
+            "STRATA_MACHINES": str(here),
+            "STRATA_RECORD": str(here / "record"),
+            "STRATA_SUITES": suites_given,
             "STRATA_SOCKETS": sockets,
             "MOLECULE_EPHEMERAL_DIRECTORY": str(here / "molecule"),
         }
         env.pop("ANSIBLE_CONFIG", None)  # Molecule writes one of its own
         done = subprocess.run(["molecule", "test", "-s", scenario], env=env, stdin=subprocess.DEVNULL, check=False)
     record = [json.loads(line) for line in read(here / "record").splitlines()]
-    kernel = read(here / "kernel").strip()
     found = [f"molecule ended with {done.returncode}"] if done.returncode else []
-    found += faults(record, kernel, suites.SUITES[suite].kernel, os.environ["STRATA_COLLECTIONS"].partition(":")[0])
+    kernels = []
+    for suite in suites_given.split(","):
+        kernel = read(here / f"{suite}.kernel").strip()
+        own = [play for play in record if play["host"] in (suite, "")]
+        found += [f"{suite}: {fault}" for fault in faults(own, kernel, suites.SUITES[suite].kernel, installed)]
+        kernels.append(f"{suite}, Linux {kernel or 'not known'}")
     asserted = sum(play.get("asserted", 0) for play in record)
     Path(f"{result}.count").write_text(f"{asserted} {len(found)} 0\n", encoding="ascii")
     for fault in found:
-        print(f"dev: {scenario} on {suite}: {fault}", file=sys.stderr)
-    note = (
-        f"{suite}, Linux {kernel or 'not known'}, scenario {scenario}: {asserted} assertions held, {len(found)} faults"
-    )
+        print(f"dev: {scenario} on {fault}", file=sys.stderr)
+    note = f"{' and '.join(kernels)}, scenario {scenario}: {asserted} assertions held, {len(found)} faults"
     Path(f"{result}.note").write_text(f"{note}\n", encoding="utf-8")
     print(f"dev: {note}", file=sys.stderr)
     return 1 if found else 0

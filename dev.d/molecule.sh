@@ -1,12 +1,15 @@
 # shellcheck shell=sh
-# ./dev molecule SUITE [SCENARIO...]: scenarios of extensions/molecule, each on a machine of its own, with the tarball that
-# users install.
+# ./dev molecule SUITE[,SUITE...] [SCENARIO...]: scenarios of extensions/molecule, each on machines of its own, one of each
+# suite, with the tarball that users install.
 . dev.d/isolate.sh
 . dev.d/machines.sh
 . dev.d/galaxy.sh
 
-suite_of "$@"
-suite=$1
+[ $# -gt 0 ] || suite_of
+for suite in $(printf '%s' "$1" | tr , ' '); do
+    suite_of "$suite"
+done
+given=$1
 shift
 if [ $# -eq 0 ]; then
     for file in extensions/molecule/*/molecule.yml; do
@@ -24,7 +27,7 @@ failed=
 for scenario; do
     [ -f "extensions/molecule/$scenario/molecule.yml" ] || die "there is no scenario $scenario in extensions/molecule"
     mkdir "$SCRATCH/$scenario"
-    isolated python dev.d/molecule.py "$suite" "$scenario" "$SCRATCH/$scenario" \
-        "$RESULTS/molecule-$suite-$scenario" || failed="$failed $scenario"
+    isolated python dev.d/molecule.py "$given" "$scenario" "$SCRATCH/$scenario" \
+        "$RESULTS/molecule-$given-$scenario" || failed="$failed $scenario"
 done
-[ -z "$failed" ] || die "failed on $suite:$failed"
+[ -z "$failed" ] || die "failed on $given:$failed"

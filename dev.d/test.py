@@ -40,10 +40,10 @@ def asking(suite: str) -> Stage:
     return Stage(f"kernels {suite} {SEED}", f"what asks the kernel, on that of {suite}")
 
 
-def scenarios(suite: str, names: t.Iterable[str]) -> tuple[Stage, ...]:
-    """Return the stages that run scenarios in machines of a Debian release."""
-    what = f"through Ansible, on the kernel of {suite}"
-    return tuple(Stage(f"molecule {suite} {name}", f"the scenario {name} {what}") for name in names)
+def scenarios(suites: str, names: t.Iterable[str]) -> tuple[Stage, ...]:
+    """Return the stages that run scenarios in machines of a Debian release, or in one of each of several."""
+    what = f"through Ansible, on the kernel of {suites}"
+    return tuple(Stage(f"molecule {suites} {name}", f"the scenario {name} {what}") for name in names)
 
 
 STAGES = (
@@ -67,6 +67,7 @@ STAGES = (
 )
 ONLY_IN_ALL = (
     *scenarios("bookworm", LONG_SCENARIOS),
+    *scenarios("bullseye,forky", ("buildhost",)),
     *(
         stage
         for suite in ("bullseye", "trixie", "forky")

@@ -18,8 +18,8 @@ name: record
 type: aggregate
 short_description: Write what plays did to the file that STRATA_RECORD names
 description:
-  - One line of JSON for each play, with the name of its playbook, where our collection was taken from, and the outcomes
-    of its tasks on the machine.
+  - One line of JSON for each play and machine, with the name of its playbook, where our collection was taken from, and
+    the outcomes of its tasks there. A play that no machine had a part in has a line all the same.
 """
 
 OURS = "ansible_collections.strata.overlay2"
@@ -36,13 +36,13 @@ class CallbackModule(CallbackBase):
     def __init__(self) -> None:
         super().__init__()
         self._playbook = ""
-        self._plays: list[tuple[str, collections.Counter[str]]] = []
+        self._plays: list[tuple[str, dict[str, collections.Counter[str]]]] = []
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         self._playbook = os.path.splitext(os.path.basename(playbook._file_name))[0]
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
-        self._plays.append((play.get_name().strip(), collections.Counter()))
+        self._plays.append((play.get_name().strip(), collections.defaultdict(collections.Counter)))
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         self._count("ok", result)
@@ -59,11 +59,12 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         common = {"playbook": self._playbook, "collection": str(importlib.import_module(OURS).__path__[0])}
         with open(os.environ["STRATA_RECORD"], "a", encoding="utf-8") as file:
-            for play, outcomes in self._plays:
-                print(json.dumps({**common, "play": play, **outcomes}), file=file)
+            for play, by_host in self._plays:
+                for host, outcomes in by_host.items() or [("", {})]:
+                    print(json.dumps({**common, "play": play, "host": host, **outcomes}), file=file)
 
     def _count(self, outcome: str, result: t.Any) -> None:
-        outcomes = self._plays[-1][1]
+        outcomes = self._plays[-1][1][result._host.get_name()]
         outcomes[outcome] += 1
         if outcome == "ok" and result._task.action.rpartition(".")[2] == "assert":
             outcomes["asserted"] += 1
