@@ -21,7 +21,10 @@ ready test git $MACHINE_PACKAGES
 galaxy
 scratch
 ansible-galaxy collection build --output-path "$SCRATCH/build" >/dev/null
-ansible-galaxy collection install --offline --no-deps --collections-path "$SCRATCH/collections" "$SCRATCH"/build/*.tar.gz >/dev/null
+# It would install nothing if it saw the checkout's.
+ANSIBLE_COLLECTIONS_PATH=$SCRATCH/collections ansible-galaxy collection install --offline --no-deps --force \
+    --collections-path "$SCRATCH/collections" "$SCRATCH"/build/*.tar.gz >/dev/null
+[ -d "$SCRATCH/collections/ansible_collections/strata/overlay2/plugins" ] || die 'the tarball was not installed'
 export STRATA_COLLECTIONS="$SCRATCH/collections:$ROOT/collections" ANSIBLE_COLLECTIONS_PATH="$SCRATCH/collections:$ROOT/collections"
 failed=
 for scenario; do

@@ -137,7 +137,7 @@ class Machine:
 
 
 def ssh_config(image: Path, port: int) -> str:
-    """Return what ssh has to know of a machine, which it calls "machine"."""
+    """Return what ssh has to know of a machine, whatever name it is called by."""
     options = {
         "HostName": "127.0.0.1",
         "Port": port,
@@ -154,7 +154,7 @@ def ssh_config(image: Path, port: int) -> str:
         "ServerAliveInterval": 30,
         "ServerAliveCountMax": 10,
     }
-    return "Host machine\n" + "".join(f"    {name} {value}\n" for name, value in options.items())
+    return "Host *\n" + "".join(f"    {name} {value}\n" for name, value in options.items())
 
 
 def _save_memory(suite: str, image: Path, chosen: str, memory: Path) -> None:
