@@ -27,6 +27,7 @@ import qemu
 import suites
 
 PATIENCE = 300  # seconds for a machine to boot and answer
+BOOTS = 3  # at most: QEMU translates for two processors at once, and a kernel that patches itself may see half of it
 _READY = (
     "state=$(systemctl is-system-running --wait); [ $state = running ] || { systemctl --failed; exit 1; }; "
     f"modprobe -a {' '.join(suites.MODULES)} && sync && echo 3 >/proc/sys/vm/drop_caches"
@@ -70,15 +71,13 @@ class Machine:
         self._make(suite, image, chosen, "unsafe", "machine")
         qemu.new_disk(self.directory / "root.qcow2", base=image / "root.ext4", kind="raw")
         qemu.new_disk(self.directory / "data.qcow2", size=qemu.DATA)
-        self._start([])
-        self._greet()
+        self._boot()
 
     def boot(self) -> None:
         """Give a machine whose power was cut its power back, and wait until it has booted."""
         if self.qemu.pid() is not None:
             raise qemu.Lost(f"the machine in {self.directory} has not lost its power")
-        self._start([])
-        self._greet()
+        self._boot()
 
     def cut_power(self) -> None:
         """Kill QEMU, as if its plug had been pulled. It must have been running."""
@@ -104,6 +103,18 @@ class Machine:
         self.directory.mkdir(parents=True, exist_ok=True)
         facts = {"suite": suite, "image": str(image), "accelerator": chosen, "cache": cache, "name": name}
         (self.directory / "machine.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    def _boot(self) -> None:
+        """Boot, again if the kernel panics before anything of ours runs in it."""
+        for left in reversed(range(BOOTS)):
+            self._start([])
+            try:
+                self._greet()
+                return
+            except qemu.Lost as error:
+                if not left or "Kernel panic" not in str(error):
+                    raise
+                images.say(f"{self.facts['name']} panicked while it booted; once more")
 
     def _start(self, more: list[str]) -> None:
         facts = self.facts
