@@ -100,30 +100,26 @@ class WriteArchive(Action):
         self._level = level
         self._access = access
         self._found = found
-        self._new = f"{dest}.{os.urandom(6).hex()}.new"
+        self._new: destination.NewFile | None = None
 
     def describe(self) -> str:
         return f"write the tar of layer {self.layer.id} to {printable(self.dest)}"
 
     def prepare(self, run: Run) -> None:
+        self._new = destination.NewFile(self.dest, self._access)
         try:
-            with open(destination.create(self._new, self._access), "wb") as file:
-                writer = ArchiveWriter(file.write, self._compression, self._level)
-                with contextlib.closing(writer):
-                    self._found.write(writer.write)
-                    writer.finish()
-                file.flush()
-                destination.give(file.fileno(), self._access)
-                os.fsync(file.fileno())
+            with ArchiveWriter(self._new.file.write, self._compression, self._level) as writer:
+                self._found.write(writer.write)
+                writer.finish()
+            self._new.finish()
             self.diff_id, self.digest = writer.diff_id, writer.digest
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._new)
+            self._new.discard()
             raise
 
     def commit(self, run: Run) -> None:
-        os.rename(self._new, self.dest)
-        sync_directory(os.path.dirname(self.dest))
+        if self._new:
+            self._new.publish()
 
 
 class ApplyArchive(Action):

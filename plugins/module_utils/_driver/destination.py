@@ -18,6 +18,7 @@ import typing as t
 
 from .._errors import InvalidInput, printable
 from .._linux.quiet import open_quietly
+from .._store.own_file import sync_directory
 from .run import Run
 from .settings import ID_MAX
 from .state import Action
@@ -34,6 +35,9 @@ class Access(t.NamedTuple):
         """Return it as results show it."""
         return {"owner": self.uid, "group": self.gid, "mode": f"{self.mode:04o}"}
 
+
+_NAMELESS = os.O_TMPFILE
+_CANNOT = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # what filesystems, and kernels, say that have no O_TMPFILE
 
 NEW = Access(None, None, 0o600)  # of a new file, if nothing else is asked for
 
@@ -120,9 +124,62 @@ def difference(have: Access | None, planned: Access) -> tuple[dict[str, t.Any], 
     return {key: before[key] for key in changed}, {key: after[key] for key in changed}
 
 
-def create(path: str, access: Access) -> int:
-    """Make a file at *path*, to be given *access* when it is written. Raises OSError."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, access.mode & NEW.mode)
+class NewFile:
+    """A file that is going to be at *path*, with *access*, once it is whole.
+
+    Until then it has no name, so that a run which is killed leaves nothing of it; where the filesystem cannot do that
+    (O_TMPFILE), it has one of its own beside *path*. Raises OSError.
+    """
+
+    def __init__(self, path: str, access: Access) -> None:
+        self._path = path
+        self._access = access
+        self._name = f"{path}.{os.urandom(6).hex()}.new"
+        self._directory = os.path.dirname(path)
+        self._named = False
+        mode = access.mode & NEW.mode
+        try:
+            fd = os.open(self._directory, os.O_WRONLY | _NAMELESS | os.O_CLOEXEC, mode)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+            fd = os.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            self._named = True
+        self.file: t.BinaryIO = open(fd, "wb")  # noqa: SIM115 # whoever makes it closes it
+
+    def finish(self) -> None:
+        """Give the file its access, and see that it is on the disk."""
+        self.file.flush()
+        give(self.file.fileno(), self._access)
+        os.fsync(self.file.fileno())
+
+    def publish(self) -> None:
+        """Let it be at its path, in place of what is there."""
+        try:
+            if not self._named:
+                self._give_name()
+            os.rename(self._name, self._path)
+        except OSError:
+            self.discard()
+            raise
+        self.file.close()
+        sync_directory(self._directory)
+
+    def discard(self) -> None:
+        """Have nothing left of it, if it is not published."""
+        self.file.close()
+        if self._named:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._name)
+
+    def _give_name(self) -> None:
+        fd = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:  # with a directory's fd, as without one link(2) is called, which follows no symlink
+            link = f"/proc/self/fd/{self.file.fileno()}"
+            os.link(link, os.path.basename(self._name), dst_dir_fd=fd, follow_symlinks=True)
+        finally:
+            os.close(fd)
+        self._named = True
 
 
 def give(fd: int, access: Access) -> None:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver import destination
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
+from ansible_collections.strata.overlay2.plugins.module_utils._linux import child
 
 pytestmark = [
     pytest.mark.root,
@@ -21,8 +23,8 @@ pytestmark = [
 OLD = destination.Access(5, 6, 0o644)
 
 
-def access_of(path):
-    st = os.lstat(path)
+def access_of(path, follow=False):
+    st = os.stat(path, follow_symlinks=follow)
     return (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode))
 
 
@@ -116,35 +118,73 @@ class TestOpened:
 
 
 class TestGiving:
+    @pytest.fixture(autouse=True, params=[True, False], ids=["nameless", "named"])
+    def nameless(self, request, monkeypatch):
+        if not request.param:
+            monkeypatch.setattr(destination, "_NAMELESS", 0)  # EISDIR, as from a kernel without
+        return request.param
+
     @pytest.mark.parametrize("mode", [0, 0o400, 0o640, 0o777, 0o4755, 0o2640], ids=oct)
     @pytest.mark.parametrize("umask", [0, 0o777], ids=oct)
-    def test_a_new_file_has_less_until_it_is_given_all(self, tmp_path, mode, umask):
+    def test_a_new_file_has_less_until_it_is_given_all(self, tmp_path, mode, umask, nameless):
         wanted = destination.Access(5, 6, mode)
         before = os.umask(umask)
         try:
-            fd = destination.create(str(tmp_path / "new"), wanted)
+            new = destination.NewFile(str(tmp_path / "new"), wanted)
         finally:
             os.umask(before)
-        try:
-            uid, gid, made = access_of(tmp_path / "new")
-            assert (uid, gid, made & ~(mode & 0o600)) == (0, 0, 0)
-            assert os.write(fd, b"content") == 7
-            destination.give(fd, wanted)
-        finally:
-            os.close(fd)
+        uid, gid, made = access_of(f"/proc/self/fd/{new.file.fileno()}", follow=True)
+        assert (uid, gid, made & ~(mode & 0o600)) == (0, 0, 0)
+        assert len(list(tmp_path.iterdir())) == (0 if nameless else 1)
+        new.file.write(b"content")
+        new.finish()
+        assert not (tmp_path / "new").exists()
+        new.publish()
         assert access_of(tmp_path / "new") == wanted
+        assert [path.name for path in tmp_path.iterdir()] == ["new"]
+        assert (tmp_path / "new").read_bytes() == b"content"
 
     def test_what_the_kernel_chooses_stays(self, tmp_path):
         os.chown(tmp_path, 0, 77)
         os.chmod(tmp_path, 0o2755)
-        fd = destination.create(str(tmp_path / "new"), destination.NEW)
-        destination.give(fd, destination.NEW)
-        os.close(fd)
+        new = destination.NewFile(str(tmp_path / "new"), destination.NEW)
+        new.finish()
+        new.publish()
         assert access_of(tmp_path / "new") == (0, 77, 0o600)
 
-    def test_a_file_there_is_never_replaced(self, file):
-        with pytest.raises(FileExistsError):
-            destination.create(str(file), destination.NEW)
+    @pytest.mark.parametrize("kind", ["file", "link"])
+    def test_what_is_there_gives_way_at_the_end(self, file, tmp_path, kind):
+        os.symlink(file, tmp_path / "link")
+        new = destination.NewFile(str(tmp_path / kind), destination.NEW)
+        new.file.write(b"new")
+        new.finish()
+        assert (tmp_path / kind).read_text() == "content"
+        new.publish()
+        assert (tmp_path / kind).read_text() == "new" and not (tmp_path / kind).is_symlink()
+        assert kind == "file" or file.read_text() == "content"
+
+    def test_discarded_nothing_is_left(self, tmp_path):
+        new = destination.NewFile(str(tmp_path / "new"), destination.NEW)
+        new.file.write(b"new")
+        new.discard()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_what_cannot_be_published_is_discarded(self, tmp_path):
+        (tmp_path / "new").mkdir()
+        new = destination.NewFile(str(tmp_path / "new"), destination.NEW)
+        new.finish()
+        with pytest.raises(IsADirectoryError):
+            new.publish()
+        assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+    def test_killed_while_it_is_written_only_a_named_one_is_left(self, tmp_path, nameless):
+        def killed() -> None:
+            destination.NewFile(str(tmp_path / "new"), destination.NEW).file.write(b"new")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        with pytest.raises(ChildProcessError):
+            child.in_child(killed)
+        assert len(list(tmp_path.iterdir())) == (0 if nameless else 1)
 
     @pytest.mark.parametrize(
         "wanted", [destination.Access(0, 7, 0o4711), destination.Access(5, 6, 0o600), destination.Access(9, 6, 0o644)]
