@@ -19,6 +19,7 @@ case $(uname -r) in
 *) mkfs.ext4 -q -F -O ^filetype "${disk}4" ;;
 esac
 mount "${disk}4" old
+[ ! -e old/lost+found ] || rmdir old/lost+found
 
 mkdir -p /root/tree/etc /root/tree/old
 cd /root/tree
