@@ -8,16 +8,15 @@ mkfs.xfs -q "${disk}1"
 mkfs.ext4 -q "${disk}2"
 mkfs.btrfs -q "${disk}3"
 # The XFS of before 2015, which has no types in its directories. Linux 7 reads it no more: there ext4 stands in for it.
-mkfs.xfs -q -m crc=0 -n ftype=0 "${disk}4"
+case $(uname -r) in
+[1-6].*) mkfs.xfs -q -m crc=0 -n ftype=0 "${disk}4" ;;
+*) mkfs.ext4 -q -O ^filetype "${disk}4" ;;
+esac
 cd /srv
 mkdir xfs ext4 btrfs old
 mount -o prjquota "${disk}1" xfs
 mount "${disk}2" ext4
 mount "${disk}3" btrfs
-case $(uname -r) in
-[1-6].*) ;;
-*) mkfs.ext4 -q -F -O ^filetype "${disk}4" ;;
-esac
 mount "${disk}4" old
 [ ! -e old/lost+found ] || rmdir old/lost+found
 
