@@ -24,12 +24,15 @@ from . import quota
 class Run:
     """What the actions of one plan share. Close it: only then is gone what they removed.
 
-    root: uid and gid of the remapped root. made: the layers staged so far, by id.
+    root:         uid and gid of the remapped root.
+    lock_timeout: seconds to wait for another run, once more after what takes long.
+    made:         the layers staged so far, by id.
     """
 
-    def __init__(self, home: str, root: tuple[int, int] = (0, 0)) -> None:
+    def __init__(self, home: str, root: tuple[int, int] = (0, 0), lock_timeout: float = 60) -> None:
         self.home = home
         self.root = root
+        self.lock_timeout = lock_timeout
         self.made: dict[str, staging.NewLayer] = {}
         self._store = Store(home)
         self._stagings: dict[str, staging.Staging] = {}

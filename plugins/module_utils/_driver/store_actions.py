@@ -22,7 +22,6 @@ from .run import Run
 from .settings import IdRange, Settings, write_settings
 from .state import Action, Overtaken
 
-_WAIT = 60  # seconds for another run that has begun to make the same store, or still deletes what it has removed
 _PAUSE = 0.05  # seconds between two attempts
 
 
@@ -58,7 +57,7 @@ class MakeStore(Action):
         try:
             self._make_directories(run.home)
             if self.new_home:
-                self._lock_home(run.home)
+                self._lock_home(run.home, Deadline(run.lock_timeout))
             _try_overlays(run.home)
         except BaseException:
             self._undo()
@@ -78,10 +77,10 @@ class MakeStore(Action):
                 raise
             run.will_sync()
 
-    def _lock_home(self, home: str) -> None:
+    def _lock_home(self, home: str, deadline: Deadline) -> None:
         """Lock the home just made. Raises Overtaken if another run has made a store of it first, or removed it."""
         try:
-            self._lock.enter_context(locked(home, Deadline(_WAIT)))
+            self._lock.enter_context(locked(home, deadline))
         except FileNotFoundError:
             raise Overtaken() from None
         if is_store(home):
@@ -155,7 +154,7 @@ class RemoveStore(Action):
     def commit(self, run: Run) -> None:
         run.sync()  # that the layers are gone, before what says whose they were
         run.close()
-        _empty_staging(run.home)
+        _empty_staging(run.home, Deadline(run.lock_timeout))
         remove_file(os.path.join(run.home, OWN_FILE))
         _remove_quota_device(os.path.join(run.home, QUOTA_DEVICE))
         links = os.path.join(run.home, LINKS)
@@ -169,10 +168,9 @@ class RemoveStore(Action):
             sync_directory(os.path.dirname(run.home))
 
 
-def _empty_staging(home: str) -> None:
+def _empty_staging(home: str, deadline: Deadline) -> None:
     """Delete what is staged at *home*, once nobody works in there. Raises StoreBusy, OSError."""
     staged = os.path.join(home, STAGING)
-    deadline = Deadline(_WAIT)
     while True:
         staging.sweep(home, staging.leftovers(home))
         try:

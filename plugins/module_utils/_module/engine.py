@@ -180,7 +180,7 @@ def _apply(
     done: list[str],
 ) -> t.Any:
     """Do what the plan says and return what is then there. *done* gets what has been done, whatever happens."""
-    run = Run(task.home, task.root(have))
+    run = Run(task.home, task.root(have), deadline.seconds)
     try:
         if plan.long:
             store_lock.close()
