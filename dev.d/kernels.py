@@ -19,11 +19,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).with_name("machines")))
 import suites
 
-# What tests may be skipped for, in a machine that has all the tools and every filesystem.
+# Which tests may be skipped, and for what, in a machine that has all the tools and every filesystem.
 EXCUSES: tuple[tuple[str, str], ...] = (
-    ("all", r"no module has a parameter that is"),
-    ("all", r"cannot change it: "),
-    ("bullseye", r"a kernel before 5\.14 "),
+    ("all", r": no module has a parameter that is"),
+    ("all", r": cannot change it: "),
+    ("bullseye", r": a kernel before 5\.14 "),
+    ("forky", r"\.test_xfs\.test_an_old_.*: cannot mount xfs "),  # version 4, which Linux 7 does not read
 )
 
 PAGE = """\
@@ -90,7 +91,8 @@ def outcome(results: Path) -> Outcome:
 def not_excused(suite: str, skipped: t.Iterable[tuple[str, str]]) -> list[str]:
     """Return the tests that must not be skipped on the suite."""
     patterns = [pattern for where, pattern in EXCUSES if where in ("all", suite)]
-    return [f"{test}: {why}" for test, why in skipped if not any(re.match(pattern, why) for pattern in patterns)]
+    told = [f"{test}: {why}" for test, why in skipped]
+    return [line for line in told if not any(re.search(pattern, line) for pattern in patterns)]
 
 
 def main() -> int:
