@@ -3,7 +3,7 @@
 . dev.d/isolate.sh
 . dev.d/engines.sh
 
-ready test e2fsprogs xfsprogs mount util-linux zstd libarchive-tools
+ready test e2fsprogs xfsprogs mount util-linux zstd libarchive-tools quota
 STRATA_ENGINES=$(engines)
 export STRATA_ENGINES
 scratch

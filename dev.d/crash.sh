@@ -13,6 +13,6 @@ case ${1:-} in
     say "dev: the same sample again: ./dev crash --sample=$STRATA_CRASH"
     ;;
 esac
-ready test strace e2fsprogs xfsprogs mount util-linux zstd
+ready test strace e2fsprogs xfsprogs mount util-linux zstd quota
 scratch
 isolated_pytest crash tests/crash "$@"

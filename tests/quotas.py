@@ -9,6 +9,7 @@ import csv
 import ctypes
 import errno
 import os
+import shutil
 import struct
 import subprocess
 import typing as t
@@ -17,7 +18,7 @@ from pathlib import Path
 # By kind: arguments of its mkfs; what the kernel answers where a limit is reached.
 MAKING = {"xfs": (), "ext4": ("-O", "quota,project", "-E", "quotatype=prjquota")}
 REFUSAL = {"xfs": errno.ENOSPC, "ext4": errno.EDQUOT}
-TOOLS = ("lsattr", "xfs_io", "xfs_quota", "repquota", "setpriv")
+MISSING = [tool for tool in ("lsattr", "xfs_io", "xfs_quota", "repquota", "setpriv") if not shutil.which(tool)]
 
 # For root, ext4 has limits only without this capability.
 AS_A_JOB = ("setpriv", "--bounding-set=-sys_resource")

@@ -32,7 +32,7 @@ MIB = 1 << 20
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, and sets quotas"),
-    pytest.mark.skipif(not all(map(shutil.which, quotas.TOOLS)), reason=f"needs {', '.join(quotas.TOOLS)}"),
+    pytest.mark.skipif(bool(quotas.MISSING), reason=f"needs {', '.join(quotas.MISSING)}"),
 ]
 
 loop_filesystem = conftest.loop_filesystem  # the fixture

@@ -27,7 +27,7 @@ from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils import 
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, and sets quotas"),
-    pytest.mark.skipif(not all(map(shutil.which, quotas.TOOLS)), reason=f"needs {', '.join(quotas.TOOLS)}"),
+    pytest.mark.skipif(bool(quotas.MISSING), reason=f"needs {', '.join(quotas.MISSING)}"),
 ]
 
 loop_filesystem = conftest.loop_filesystem  # the fixture

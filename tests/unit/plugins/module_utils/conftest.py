@@ -55,5 +55,6 @@ def _mount(kind: str, options: str, image: Path, mount_point: Path, *, plain: bo
         if run.returncode == 0:
             return
     if not plain or kind not in Path("/proc/filesystems").read_text(encoding="ascii").split():
-        pytest.skip(f"cannot mount {kind} with {options} here: {run.stderr.strip()}")
+        why = run.stderr.strip().rpartition(f"{mount_point}: ")[2].partition(",")[0]  # without names that differ
+        pytest.skip(f"cannot mount {kind} with {options} here: {why}")
     pytest.fail(f"cannot mount {kind}: {run.stderr.strip()}")
