@@ -75,7 +75,10 @@ class _Comparison:
         """Compare what the walk has come to. Must be called for everything, in the walk's order."""
         directory = kind == IS_DIRECTORY
         fd = self._trail.fd
-        self._leave_to(self._trail.depth + (not directory))
+        depth = self._trail.depth + (not directory)
+        while len(self._levels) > depth:
+            for lower in self._levels.pop().lowers:
+                lower.up()
         st = os.fstat(fd) if directory else lstat(name, path, fd)
         old = self._lookup(self._levels[-1].lowers, name, path)
         if is_whiteout(st):
@@ -87,7 +90,7 @@ class _Comparison:
             return
         node = below(fd, name)
         xattrs = list_xattrs(node)
-        if kind == IS_REGULAR:
+        if xattrs and kind == IS_REGULAR:
             check_self_contained(xattrs, path, False, self._userxattr)
         if not old or differs(old.st, st) or capability(node, xattrs) != capability(below(old.lowers[0].fd, name)):
             self._record(MODIFIED if old else ADDED, path)
@@ -95,7 +98,8 @@ class _Comparison:
     def _visit_directory(self, path: bytes, name: bytes, st: os.stat_result, old: _Found | None) -> None:
         fd = self._trail.fd
         xattrs = list_xattrs(fd)
-        check_self_contained(xattrs, path, True, self._userxattr)
+        if xattrs:
+            check_self_contained(xattrs, path, True, self._userxattr)
         lowers, before = self._enter(old, name, path)
         changed = not old or differs(old.st, st) or capability(fd, xattrs) != before
         if changed:
@@ -116,7 +120,7 @@ class _Comparison:
                 return None
             if st.st_size == 0 and stat.S_ISREG(st.st_mode):  # may be a whiteout by xattr
                 check_self_contained(list_xattrs(below(lower.fd, name)), path, False, self._userxattr)
-            return _Found(st, lowers[index:])
+            return _Found(st, lowers[index:] if index else lowers)
         return None
 
     def _enter(self, old: _Found | None, name: bytes, path: bytes) -> tuple[list[Trail], bytes]:
@@ -136,9 +140,10 @@ class _Comparison:
                     break  # a whiteout or a file: it hides the directories further down
                 raise
             xattrs = list_xattrs(lower.fd)
-            nearest = nearest if merged else capability(lower.fd, xattrs)
+            if xattrs:
+                nearest = nearest if merged else capability(lower.fd, xattrs)
+                check_self_contained(xattrs, path, True, self._userxattr)
             merged.append(lower)
-            check_self_contained(xattrs, path, True, self._userxattr)
             if self._is_opaque(lower.fd, xattrs, path):
                 break
         return merged, nearest
@@ -164,8 +169,3 @@ class _Comparison:
                 break
             level.recorded = True
             self.changes.append(Change(MODIFIED, b"/" + level.path))
-
-    def _leave_to(self, count: int) -> None:
-        while len(self._levels) > count:
-            for lower in self._levels.pop().lowers:
-                lower.up()
