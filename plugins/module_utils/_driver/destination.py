@@ -167,10 +167,12 @@ class NewFile:
 
     def discard(self) -> None:
         """Have nothing left of it, if it is not published."""
-        self.file.close()
-        if self._named:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._name)
+        try:
+            self.file.close()  # writes what is buffered, which a full disk refuses
+        finally:
+            if self._named:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._name)
 
     def _give_name(self) -> None:
         fd = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import stat
 
@@ -167,6 +168,17 @@ class TestGiving:
         new = destination.NewFile(str(tmp_path / "new"), destination.NEW)
         new.file.write(b"new")
         new.discard()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_discarded_nothing_is_left_of_what_cannot_be_written(self, tmp_path):
+        def refused() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+            new = destination.NewFile(str(tmp_path / "new"), destination.NEW)
+            new.file.write(b"new")  # buffered
+            new.discard()
+
+        with pytest.raises(OSError, match="File too large"):
+            child.in_child(refused)
         assert list(tmp_path.iterdir()) == []
 
     def test_what_cannot_be_published_is_discarded(self, tmp_path):
