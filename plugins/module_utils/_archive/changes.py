@@ -90,7 +90,7 @@ class _Comparison:
             return
         node = below(fd, name)
         xattrs = list_xattrs(node)
-        if xattrs and kind == IS_REGULAR:
+        if kind == IS_REGULAR:
             check_self_contained(xattrs, path, False, self._userxattr)
         if not old or differs(old.st, st) or capability(node, xattrs) != capability(below(old.lowers[0].fd, name)):
             self._record(MODIFIED if old else ADDED, path)
@@ -98,8 +98,7 @@ class _Comparison:
     def _visit_directory(self, path: bytes, name: bytes, st: os.stat_result, old: _Found | None) -> None:
         fd = self._trail.fd
         xattrs = list_xattrs(fd)
-        if xattrs:
-            check_self_contained(xattrs, path, True, self._userxattr)
+        check_self_contained(xattrs, path, True, self._userxattr)
         lowers, before = self._enter(old, name, path)
         changed = not old or differs(old.st, st) or capability(fd, xattrs) != before
         if changed:
@@ -120,7 +119,7 @@ class _Comparison:
                 return None
             if st.st_size == 0 and stat.S_ISREG(st.st_mode):  # may be a whiteout by xattr
                 check_self_contained(list_xattrs(below(lower.fd, name)), path, False, self._userxattr)
-            return _Found(st, lowers[index:] if index else lowers)
+            return _Found(st, lowers[index:])
         return None
 
     def _enter(self, old: _Found | None, name: bytes, path: bytes) -> tuple[list[Trail], bytes]:
@@ -140,9 +139,8 @@ class _Comparison:
                     break  # a whiteout or a file: it hides the directories further down
                 raise
             xattrs = list_xattrs(lower.fd)
-            if xattrs:
-                nearest = nearest if merged else capability(lower.fd, xattrs)
-                check_self_contained(xattrs, path, True, self._userxattr)
+            check_self_contained(xattrs, path, True, self._userxattr)
+            nearest = nearest if merged else capability(lower.fd, xattrs)
             merged.append(lower)
             if self._is_opaque(lower.fd, xattrs, path):
                 break

@@ -70,6 +70,8 @@ def check_self_contained(names: t.Collection[str], path: bytes, directory: bool,
 
     A redirect counts on directories only: files keep theirs after their content was copied up.
     """
+    if not names:  # as nearly always
+        return
     for key in ("redirect",) if directory else ("metacopy", "whiteout"):
         xattr = overlay_xattr(key, userxattr)
         if xattr in names:

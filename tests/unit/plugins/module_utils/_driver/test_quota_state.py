@@ -3,13 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import errno
-import os
-import typing as t
-
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota_state import why_no_project_quota, why_off
-from ansible_collections.strata.overlay2.plugins.module_utils._linux import mountinfo, quotactl
+from ansible_collections.strata.overlay2.plugins.module_utils._linux import device_node, mountinfo, quotactl
 
 COUNTED, ENFORCED = quotactl.FS_QUOTA_PDQ_ACCT, quotactl.FS_QUOTA_PDQ_ENFD
 WITH_FEATURE = ("-O", "quota,project", "-E", "quotatype=prjquota")
@@ -69,12 +65,12 @@ def test_a_filesystem_without():
 @pytest.mark.root
 def test_a_device_that_is_not_here_is_named(loop_filesystem, monkeypatch):
     place = loop_filesystem("xfs")
-
-    def refuse(*_arguments: object) -> t.NoReturn:
-        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
-
-    monkeypatch.setattr(quotactl, "asked", refuse)
-    found = ask(str(place))
+    mount = mountinfo.mount_of(str(place), mountinfo.read())
+    assert mount is not None
+    monkeypatch.setattr(quotactl, "SYS_QUOTACTL_FD", 9999)  # a kernel before 5.2, to which /dev shows nothing
+    monkeypatch.setattr(device_node, "SYS_FSOPEN", 9999)
+    monkeypatch.setattr(device_node, "is_node", lambda *_arguments: False)
+    found = why_no_project_quota(str(place), mount.fstype, mount)
     assert found is not None
     assert found[0].startswith("the kernel has to be asked by block device, and there is none at /dev/loop")
 
