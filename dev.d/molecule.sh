@@ -5,7 +5,7 @@
 . dev.d/machines.sh
 . dev.d/galaxy.sh
 
-[ $# -gt 0 ] || suite_of
+[ -n "${1:-}" ] || suite_of
 for suite in $(printf '%s' "$1" | tr , ' '); do
     suite_of "$suite"
 done

@@ -32,7 +32,8 @@ class Stage(t.NamedTuple):
 
 # Of extensions/molecule. The first are part of every run; all of them on all kernels take hours.
 SCENARIOS = ("quota", "driver")
-LONG_SCENARIOS = ("rootless", "reboot", "buildhost")
+LONG_SCENARIOS = ("rootless", "reboot")
+PAIRS = {"buildhost": ("bookworm,trixie", "bullseye,forky")}  # scenarios with two machines at once, of these suites
 
 
 def asking(suite: str) -> Stage:
@@ -67,7 +68,7 @@ STAGES = (
 )
 ONLY_IN_ALL = (
     *scenarios("bookworm", LONG_SCENARIOS),
-    *scenarios("bullseye,forky", ("buildhost",)),
+    *(stage for name, pairs in PAIRS.items() for pair in pairs for stage in scenarios(pair, (name,))),
     *(
         stage
         for suite in ("bullseye", "trixie", "forky")

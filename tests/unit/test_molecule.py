@@ -85,4 +85,6 @@ def test_names_of_scenarios_can_be_names_of_hosts():
 def test_every_scenario_is_a_stage_of_the_tests():
     stages = load(ROOT / "dev.d/test.py")
     there = {path.parent.name for path in (ROOT / "extensions/molecule").glob("*/molecule.yml")}
-    assert {*stages.SCENARIOS, *stages.LONG_SCENARIOS} == there
+    assert {*stages.SCENARIOS, *stages.LONG_SCENARIOS, *stages.PAIRS} == there
+    for pairs in stages.PAIRS.values():
+        assert sorted(",".join(pairs).split(",")) == sorted(load(ROOT / "dev.d/machines/suites.py").SUITES)
