@@ -45,3 +45,20 @@ requirements:
   - Linux 5.10 or newer
   - Python 3.9 or newer
 """
+
+    ATTRIBUTES_OF_A_LOOK = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed, or would change in C(check_mode), when in diff mode.
+    support: none
+  idempotent:
+    description: The second identical run changes nothing.
+    support: full
+requirements:
+  - Linux 5.10 or newer
+  - Python 3.9 or newer
+"""

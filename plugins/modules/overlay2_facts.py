@@ -20,6 +20,7 @@ description:
 author: Strata (@strata)
 extends_documentation_fragment:
   - strata.overlay2.overlay2
+  - strata.overlay2.overlay2.attributes_of_a_look
 options:
   gather_subset:
     description:
@@ -35,21 +36,9 @@ options:
     type: list
     elements: str
 attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed, or would change in C(check_mode), when in diff mode.
-    support: none
   facts:
     description: Action returns an C(ansible_facts) dictionary that will update existing host facts.
     support: full
-  idempotent:
-    description: The second identical run changes nothing.
-    support: full
-requirements:
-  - Linux 5.10 or newer
-  - Python 3.9 or newer
 seealso:
   - module: strata.overlay2.overlay2_init
   - module: strata.overlay2.overlay2_layer

@@ -21,6 +21,7 @@ description:
 author: Strata (@strata)
 extends_documentation_fragment:
   - strata.overlay2.overlay2
+  - strata.overlay2.overlay2.attributes_of_a_look
 options:
   dest:
     description: Directory on the controller for the records, a file each; it is made if it is missing.
@@ -43,19 +44,6 @@ options:
     description: How many layers of the host's tree are kept; the rest is summed up.
     type: int
     default: 60
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed, or would change in C(check_mode), when in diff mode.
-    support: none
-  idempotent:
-    description: The second identical run changes nothing.
-    support: full
-requirements:
-  - Linux 5.10 or newer
-  - Python 3.9 or newer
 seealso:
   - module: strata.overlay2.overlay2_facts
   - module: strata.overlay2.overlay2_prune

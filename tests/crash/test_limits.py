@@ -9,12 +9,14 @@ sweeps: no limit stays that no layer has.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver import quota
 from ansible_collections.strata.overlay2.plugins.modules import overlay2_init, overlay2_layer
 from ansible_collections.strata.overlay2.tests import modules, quotas
 from ansible_collections.strata.overlay2.tests.crash import snapshot, tracing
@@ -123,20 +125,25 @@ def of_quotas(steps: t.Sequence[tracing.Step]) -> list[tuple[tracing.Step, str]]
     return [(step, tracing.KILL) for step in steps if step.name in names] if SEED != "full" else []
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["one host", "containers"])
 @pytest.mark.parametrize("kind", quotas.MAKING)
-def test_stores_on_one_filesystem_choose_ids_at_once(loop_filesystem: t.Callable[..., Path], kind: str) -> None:
+def test_stores_on_one_filesystem_choose_ids_at_once(
+    loop_filesystem: t.Callable[..., Path], tmp_path: Path, kind: str, apart: bool
+) -> None:
+    """Apart: each run has a /run of its own, so that it sees no other's lock."""
+    locks = tmp_path if apart else None
     mount_point = loop_filesystem(kind, *quotas.MAKING[kind], options="prjquota")
     homes = [mount_point / name for name in ("first", "second")]
     for home in homes:
         ok(overlay2_init, home)
     for number in range(ROUNDS):
-        made = together(homes, number, state="present", read_write=True, size="2M")
+        made = together(homes, number, locks, state="present", read_write=True, size="2M")
         ids = [result["layer"]["project_id"] for result in made]
         assert len(set(ids)) == len(ids) and all(ids)
         directories = [home / name for home in homes for name in names(number)]
         assert sorted(ids) == sorted(quotas.project(directory)[0] for directory in directories)
         assert quotas.limited(mount_point) == dict.fromkeys(ids, (2048, 0))
-        together(homes, number, state="absent")
+        together(homes, number, locks, state="absent")
         assert quotas.limited(mount_point) == {}
     for home in homes:
         ok(overlay2_init, home, state="absent", force=True)
@@ -146,14 +153,25 @@ def names(number: int) -> list[str]:
     return [f"layer-{number}-{which}" for which in range(EACH)]
 
 
-def together(homes: t.Sequence[Path], number: int, **params: t.Any) -> list[dict[str, t.Any]]:
-    """Run overlay2_layer for all layers of a round in all stores, all at once."""
-    calls = [(home, {"home": str(home), "id": name, **params}) for home in homes for name in names(number)]
-    results = modules.run_together(*((overlay2_layer.main, call) for _home, call in calls))
+def together(homes: t.Sequence[Path], number: int, locks: Path | None, **params: t.Any) -> list[dict[str, t.Any]]:
+    """Run overlay2_layer for all layers of a round in all stores, all at once; locks: where each has its own, if so."""
+    calls = []
+    for home in homes:
+        for name in names(number):
+            call = {"home": str(home), "id": name, **params}
+            mine = locks and locks / f"{home.name}-{name}"
+            calls.append((functools.partial(make_layer, mine), call))
+    results = modules.run_together(*calls)
     assert len(results) == len(calls)
     for result in results:
         assert not result.get("failed"), result
     return results
+
+
+def make_layer(locks: Path | None) -> None:
+    if locks is not None:
+        quota.LOCKS = str(locks)
+    overlay2_layer.main()
 
 
 def ok(module: t.Any, home: Path, **params: t.Any) -> None:

@@ -30,10 +30,9 @@ def test_every_error_is_had_on_a_real_condition():
 
 
 def test_every_finding_is_planted_in_a_store():
-    files = [
-        ROOT / "plugins/module_utils" / name for name in ("_store/layer.py", "_store/damage.py", "_driver/health.py")
-    ]
-    told = re.compile(r"(?:Damage|_found)\(\s*\"(\w+)\"")
+    names = ("_store/layer.py", "_store/damage.py", "_driver/health.py", "_driver/litter.py")
+    files = [ROOT / "plugins/module_utils" / name for name in names]
+    told = re.compile(r"(?:Damage|Litter|_found)\(\s*\"(\w+)\"")
     codes = {code for path in files for code in told.findall(path.read_text(encoding="utf-8"))}
     table = (ROOT / "tests/integration/targets/overlay2_facts/vars/main.yml").read_text(encoding="utf-8")
     found = re.findall(r"finds: \[([^]]*)\]", table)

@@ -12,14 +12,12 @@ import time
 import typing as t
 
 from .._errors import StoreCorrupt, printable
-from .._store import staging
 from .._store.damage import CONTENT_CURE, LINK_CURE, LOWER_CURE, WORK_CURE, unresolved
 from .._store.foreign import managed_by
 from .._store.layer import Layer, Store, examine, misnamed
 from .._store.layout import (
     COMMITTED,
     DIFF,
-    HOLDERS,
     HOME_MODE,
     LAYER_MODE,
     LINK,
@@ -35,18 +33,31 @@ from .._store.layout import (
 )
 from .._store.links import all_links
 from .._store.records import orphans, references
-from . import holders, quota
+from .litter import find_litter
 from .mount_actions import MARKER
 from .observe import Observer
 from .settings import read_settings
 
 _PAUSE = 0.1  # seconds: a run at work is past the same place by then
-_UNLINK = "strata.overlay2.overlay2_prune sweeps it, unless a layer needs the name: then see that layer"
-_DEAD = "it means nothing: the next mount of the layer writes it anew, and strata.overlay2.overlay2_prune sweeps it"
-_RELEASE = "strata.overlay2.overlay2_prune takes them off"
-_SWEEP_STAGED = (
-    "strata.overlay2.overlay2_prune sweeps it, and so does the next run that makes, fills or removes a layer"
-)
+# By code: what a finding says of it, and the cure.
+_LITTER = {
+    "dangling_link": (
+        "{path} leads to no layer",
+        "strata.overlay2.overlay2_prune sweeps it, unless a layer needs the name: then see that layer",
+    ),
+    "staging_leftover": (
+        "a killed run has left {path}",
+        "strata.overlay2.overlay2_prune sweeps it, and so does the next run that makes, fills or removes a layer",
+    ),
+    "dead_holder": (
+        "the holders of layer {subject} are of another boot, or unreadable",
+        "it means nothing: the next mount of the layer writes it anew, and strata.overlay2.overlay2_prune sweeps it",
+    ),
+    "leaked_project": (
+        "the project {subject} has limits, and no file: of a layer that is gone",
+        "strata.overlay2.overlay2_prune takes them off",
+    ),
+}
 
 
 class Finding(t.NamedTuple):
@@ -181,25 +192,10 @@ class _Examination:
         return self._content[target]
 
     def _of_litter(self) -> t.Iterator[Finding]:
-        for link, target in self.links.items():
-            if target not in self.layers and target not in self.unread:
-                yield self._found(
-                    "dangling_link", link, f"{LINKS}/{link}", f"{LINKS}/{link} leads to no layer", _UNLINK
-                )
-        yield from self._leftovers("")
-        yield from self._of_each(self._leftovers)
-        for id in self.layers:
-            if holders.is_dead(self.home, id):
-                message = f"the holders of layer {id} are of another boot, or unreadable"
-                yield self._found("dead_holder", id, f"{id}/{HOLDERS}", message, _DEAD)
-        for use in quota.leaked(self.home) if quota.is_on(self.home) else ():
-            message = f"the project {use.project_id} has limits, and no file: of a layer that is gone"
-            yield self._found("leaked_project", str(use.project_id), "", message, _RELEASE)
-
-    def _leftovers(self, id: str) -> t.Iterator[Finding]:
-        for path in staging.leftovers(os.path.join(self.home, id)):
-            message = f"a killed run has left {printable(path)}"
-            yield self._found("staging_leftover", id or os.path.basename(path), path, message, _SWEEP_STAGED)
+        for found in find_litter(self.home, {*self.layers, *self.unread}, self.links, needed=()):
+            message, hint = _LITTER[found.code]
+            message = message.format(path=printable(found.path), subject=printable(found.subject))
+            yield self._found(found.code, found.subject, found.path, message, hint)
 
     def _of_each(self, look: t.Callable[[str], t.Iterator[Finding]]) -> t.Iterator[Finding]:
         """Yield what *look* finds in each layer. One that another run has just removed has nothing."""

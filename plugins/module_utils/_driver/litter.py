@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -72,8 +73,9 @@ def find_litter(
         if target not in ids and link not in needed:
             yield Litter("dangling_link", link, f"{LINKS}/{link}")
     for id in ("", *sorted(ids)):
-        for path in staging.leftovers(os.path.join(home, id)):
-            yield Litter("staging_leftover", id or os.path.basename(path), os.path.relpath(path, home), id)
+        with contextlib.suppress(FileNotFoundError):  # another run has just removed the layer
+            for path in staging.leftovers(os.path.join(home, id)):
+                yield Litter("staging_leftover", id or os.path.basename(path), os.path.relpath(path, home), id)
     for id in sorted(ids):
         if holders.is_dead(home, id):
             yield Litter("dead_holder", id, f"{id}/{HOLDERS}", id)

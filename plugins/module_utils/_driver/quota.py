@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import random
 import stat
 import typing as t
 
@@ -28,6 +29,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _PROJECTS = "/etc/projid"
 _WAIT = 60  # seconds for another run that picks an id: it takes no time
+_APART = 64  # ids, one of which is tried after one that somebody took at the same time
 _BOTH = quotactl.FS_QUOTA_PDQ_ACCT | quotactl.FS_QUOTA_PDQ_ENFD
 _NO_ATTRIBUTES = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL)
 _SPARE = 1 << 20  # bytes free on a filesystem that is not full itself, and as many inodes >> 16
@@ -97,11 +99,16 @@ def assign(directory: str, above: int = 0) -> int:
     Raises StoreBusy, OSError.
     """
     with _opened(directory) as fd, _picking(os.fstat(fd).st_dev):
-        project_id = _free_id(fd, max(FIRST_ID, above + 1))
         had = fsxattr.get(fd)
         flags = had.xflags | fsxattr.FS_XFLAG_PROJINHERIT
-        fsxattr.put(fd, had._replace(project_id=project_id, xflags=flags))
-        return project_id
+        candidate = max(FIRST_ID, above + 1)
+        while True:
+            project_id = _free_id(fd, candidate)
+            fsxattr.put(fd, had._replace(project_id=project_id, xflags=flags))
+            if quotactl.asked(fd, quotactl.get, project_id).inodes_used <= 1:
+                return project_id
+            # Who has taken it, too, does not see our lock: the run in a container has a /run of its own.
+            candidate = project_id + random.randint(1, _APART)
 
 
 def limit(directory: str, size: int, inodes: int) -> None:

@@ -155,6 +155,20 @@ def test_ids_are_free_on_the_filesystem_and_have_no_name(home, tmp_path, monkeyp
 
 
 @needs_root
+def test_an_id_that_another_took_at_the_same_time_is_left_to_it(home, monkeypatch):
+    other = directory(home, "other")
+    taken = quota.assign(other)
+    look = quota._free_id
+    seen = [taken, taken]  # free when we looked, twice
+    monkeypatch.setattr(quota, "_free_id", lambda fd, candidate: seen.pop() if seen else look(fd, candidate))
+    layer = directory(home, "layer")
+    made = quota.assign(layer)
+    assert taken < made <= taken + quota._APART
+    assert (quota.use_of(layer).project_id, quota.use_of(layer).inodes_used) == (made, 1)
+    assert quota.use_of(other).inodes_used == 1
+
+
+@needs_root
 def test_limits_of_a_project_with_files_are_not_taken_for_leaked(home):
     layer = directory(home, "layer")
     made = quota.assign(layer)
