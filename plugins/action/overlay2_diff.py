@@ -38,20 +38,19 @@ class ActionModule(ActionBase):
             self._loader.cleanup_tmp_file(path)
 
     def _apply(self, path: str, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        found = file_digest(path)
-        if args.get("digest") not in (None, found):
-            message = f"{args['src']} has the digest {found}, not {args['digest']}"
+        """Do what the task says; *path* is read only where no digest is given, or the file may be sent."""
+        expected = args.get("digest")
+        if not (expected or args.get("diff_id")):
+            args["digest"] = file_digest(path)
+        args["remote_src"] = True
+        predicted = self._predict(args, task_vars)
+        if predicted.get("failed") or not predicted.get("changed"):
+            return predicted
+        if expected and (found := file_digest(path)) != expected:
+            message = f"{args['src']} has the digest {found}, not {expected}"
             hint = "get the archive again, or correct what is expected"
             return {"failed": True, "error": "digest_mismatch", "msg": message, "hint": hint, "changed": False}
-        args["digest"] = found
-        args["remote_src"] = True
-        predicting = self._task.check_mode
-        self._task.check_mode = True
-        try:
-            predicted: dict[str, t.Any] = self._execute_module(module_args=args, task_vars=task_vars)
-        finally:
-            self._task.check_mode = predicting
-        if predicting or predicted.get("failed") or not predicted.get("changed"):
+        if self._task.check_mode:
             return predicted
         if not self._connection._shell.tmpdir:
             self._make_tmp_path()
@@ -59,6 +58,15 @@ class ActionModule(ActionBase):
         self._transfer_file(path, there)
         self._fixup_perms2((self._connection._shell.tmpdir, there))
         return self._module({**args, "src": there}, task_vars)
+
+    def _predict(self, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        predicting = self._task.check_mode
+        self._task.check_mode = True
+        try:
+            result: dict[str, t.Any] = self._execute_module(module_args=args, task_vars=task_vars)
+        finally:
+            self._task.check_mode = predicting
+        return result
 
     def _module(self, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = self._execute_module(

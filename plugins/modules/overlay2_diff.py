@@ -60,11 +60,16 @@ options:
     description: Expected digest of the file as it lies there.
     type: str
   merge:
-    description: Unpack over what is there, as Docker does; otherwise the content becomes that of the tar.
+    description:
+      - Unpack over what is there, as Docker does; otherwise the content becomes that of the tar.
+      - The tar that was merged last is remembered until the content may change again, so to merge it twice is to merge
+        it once.
     type: bool
     default: false
   max_size:
-    description: With O(state=applied), refuse an archive that holds more than this, uncompressed.
+    description:
+      - With O(state=applied), refuse an archive whose files hold more than this together, uncompressed.
+      - V(0) and an empty string are no limit.
     type: str
   xattrs:
     description:
@@ -216,7 +221,7 @@ def task(params: dict[str, t.Any]) -> t.Any:
         params["diff_id"],
         params["digest"],
         params["merge"],
-        parse_size(params["max_size"], "max_size"),
+        parse_size(params["max_size"], "max_size") or None,
     )
     return ApplyTask(home, layer_id, source)
 

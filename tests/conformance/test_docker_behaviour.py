@@ -133,6 +133,49 @@ def test_a_diff_is_applied_to_another_layer(driver, tmp_path):
     assert driver.ok(overlay2_diff, id="other")["diff_id"] is None  # it was mounted read-write since
 
 
+def test_a_tar_merged_twice_is_merged_once(driver, tmp_path):
+    driver.create("source", read_write=True)
+    add_files(driver.get("source"), 3, 10)
+    archive, packed = str(tmp_path / "diff.tar"), str(tmp_path / "diff.tar.gz")
+    driver.ok(overlay2_diff, id="source", state="exported", dest=archive)
+    exported = driver.ok(overlay2_diff, id="source", state="exported", dest=packed, compression="gzip")
+    driver.create("base")
+    driver.create("job", "base", read_write=True)
+
+    def merge(src=archive, **params):
+        call = {"id": "job", "state": "applied", "src": src, "remote_src": True, "merge": True, **params}
+        predicted = driver.ok(overlay2_diff, **call, _ansible_check_mode=True)
+        done = driver.ok(overlay2_diff, **call)
+        assert (predicted["changed"], predicted["actions"]) == (done["changed"], done["actions"])
+        return done
+
+    first = merge()
+    assert first["changed"] and first["diff_id"] == exported["diff_id"]
+    for again in (merge(), merge(diff_id=exported["diff_id"]), merge("/there/is/none", diff_id=exported["diff_id"])):
+        assert not again["changed"]
+        assert (again["diff_id"], again["digest"]) == (first["diff_id"], first["digest"])
+    assert merge(packed)["changed"]  # its digest is another
+    assert not merge(packed)["changed"]
+    assert merge()["changed"]
+    assert driver.ok(overlay2_diff, id="job")["diff_id"] is None  # the tar is not all of the content
+    driver.get("job")
+    driver.put("job")
+    assert merge()["changed"]  # it was mounted read-write since
+    assert driver.ok(overlay2_diff, id="job", state="applied", src=archive, remote_src=True)["changed"]
+    assert merge()["changed"]
+    assert driver.run(overlay2_diff, id="job", state="applied", src=archive, remote_src=True)["changed"]
+
+
+def test_a_tool_that_is_missing_is_told_in_check_mode_too(driver, tmp_path, monkeypatch):
+    driver.create("base")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    call = {"id": "base", "state": "exported", "dest": str(tmp_path / "diff.tar.zst"), "compression": "zstd"}
+    predicted, refused = (driver.run(overlay2_diff, **call, _ansible_check_mode=check) for check in (True, False))
+    assert predicted["error"] == refused["error"] == "not_supported"
+    assert predicted["msg"] == refused["msg"] and "command zstd" in refused["msg"]
+    assert os.listdir(tmp_path) == ["store"]
+
+
 def test_changes(driver):
     driver.create("base", read_write=True)
     root = driver.get("base")

@@ -102,6 +102,7 @@ class _Applier:
         self._makers = nodes.makers
         # The paths this archive brought and those they lie in; None where nothing else was there to tell them from.
         self._brought: set[bytes] | None = {b""} if os.listdir(root.top.fd) else None
+        self._swept: set[bytes] = set()  # directories in which nothing is left that it did not bring
         self._root_marker: Entry | None = None
         self._pseudo_links = False  # their directory was made
 
@@ -173,8 +174,9 @@ class _Applier:
 
     def _remove_older(self, top: Directory) -> None:
         """Remove from *top*, and from the directories below that stay, what this archive did not bring."""
-        if self._brought is None:
+        if self._brought is None or self._is_swept(top.path):
             return
+        self._swept.add(top.path)
         todo = [top.path]
         while todo:
             place = self._root.directory(todo.pop())
@@ -184,6 +186,11 @@ class _Applier:
                     self._root.remove(place, name)
                 elif kind == IS_DIRECTORY:
                     todo.append(path)
+
+    def _is_swept(self, path: bytes) -> bool:
+        while path and path not in self._swept:
+            path = path.rpartition(b"/")[0]
+        return path in self._swept
 
     def _hide_lowers(self, lowers: t.Sequence[str], marker: Entry) -> None:
         """Let nothing of the lowers show through, as if the root were opaque."""

@@ -18,7 +18,7 @@ from .._errors import NotSupported, printable
 from .apply_root import Directory, Root, shed_acls
 from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry, rejected
 from .tar_reader import TarReader
-from .walk import below
+from .walk import MAX_DEPTH, MAX_PATH, below, too_deep
 from .whiteouts import OVERLAY_XATTR_PREFIXES, is_whiteout
 from .xattr_ids import MapIds, with_mapped_ids
 
@@ -119,7 +119,7 @@ class Nodes:
         self._settle(directory.fd, entry, plain)
         if not plain or entry.xattrs or entry.mode & stat.S_ISGID or self._owner(entry) != self._ours:
             directory.plain = self._root.is_plain(directory.fd)
-        self._root.remember(entry.name.rstrip(b"/"), directory)
+        self._root.remember(directory.path, directory)  # its name in the tar may lead through symlinks
         self._root.set_time(directory, entry.mtime_ns)
 
     def _settle(self, fd: int, entry: Entry, plain: bool) -> None:
@@ -179,6 +179,8 @@ class Nodes:
             raise rejected(entry.name, f"it is a hard link to {shown}, which is a directory or a whiteout")
         if source.child(target) == place.child(name):
             raise rejected(entry.name, "it is a hard link to itself")
+        if source.child(target).startswith(place.child(name) + b"/"):
+            raise rejected(entry.name, f"it is a hard link to {shown}, which goes with the directory it replaces")
         self._anew(
             place,
             name,
@@ -219,8 +221,10 @@ class Nodes:
 def clean(path: bytes, entry: Entry) -> bytes:
     """Return *path*, a name in *entry*, without leading slash and ``.`` and ``..``, as its letters have it.
 
-    raises: ArchiveRejected if it leads out of the layer. So does moby, before any symlink is looked at.
+    raises: ArchiveRejected if it leads out of the layer, as moby does before any symlink is looked at, or too deep.
     """
+    if too_deep(path):
+        raise rejected(entry.name, f"it lies more than {MAX_DEPTH} directories, or {MAX_PATH} bytes, deep")
     parts: list[bytes] = []
     for part in path.split(b"/"):
         if part == b"..":

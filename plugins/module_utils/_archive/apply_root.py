@@ -20,7 +20,7 @@ import typing as t
 
 from .._linux.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, has_openat2, openat2
 from .._linux.unlink import unlinked
-from .walk import Trail, below, list_xattrs
+from .walk import Trail, below, list_xattrs, too_deep
 from .whiteouts import OPAQUE_VALUE, is_whiteout
 from .xattr_ids import ACLS
 
@@ -167,6 +167,8 @@ class Root:
         Where it takes the place of anything else, that hid the lowers' *name* too: so it becomes opaque.
         """
         path = place.child(name)
+        if too_deep(path):  # by symlinks, as its name is not
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         opaque = False
         try:
             os.mkdir(name, mode & 0o777, dir_fd=place.fd)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import typing as t
 import zlib
 
@@ -24,7 +25,9 @@ if t.TYPE_CHECKING:
 LEVELS = {NONE: range(0), GZIP: range(1, 10), ZSTD: range(1, 20)}  # what can be written
 DEFAULT_LEVELS = {GZIP: 6, ZSTD: 3}  # the tools' own
 
-_MAGICS = {b"\x1f\x8b\x08": GZIP, b"BZh": BZIP2, b"\xfd7zXZ\0": XZ, b"\x28\xb5\x2f\xfd": ZSTD}
+_MAGICS = {b"\x1f\x8b\x08": GZIP, b"\xfd7zXZ\0": XZ, b"\x28\xb5\x2f\xfd": ZSTD}
+# Letters alone, with which a tar may begin, too, are not enough: a block, or the end of the stream, follows the level.
+_BZIP2 = re.compile(rb"BZh[1-9](?:1AY&|\x17rE8)")
 _SKIPPABLE = b"\x2a\x4d\x18"  # ends the magic of zstd's skippable frames; it begins with a byte from 0x50 to 0x5f
 _MAGIC_SIZE = 8  # bytes that tell; moby wants so many of a skippable frame
 
@@ -36,6 +39,8 @@ def compression_of(head: bytes) -> str:
     """Tell the compression of a file by its first 8 bytes. What has no known magic is taken for a plain tar."""
     if len(head) >= _MAGIC_SIZE and head[1:4] == _SKIPPABLE and head[0] & 0xF0 == 0x50:
         return ZSTD
+    if _BZIP2.match(head):
+        return BZIP2
     return next((name for magic, name in _MAGICS.items() if head.startswith(magic)), NONE)
 
 
@@ -53,6 +58,14 @@ def check_level(compression: str, level: int | None, option_name: str) -> None:
         f"{option_name}: {compression} has no level {level}",
         hint=f"give a number from {levels.start} to {levels.stop - 1}",
     )
+
+
+def check_writable(compression: str) -> None:
+    """Raise NotSupported where this host has no means to compress so."""
+    if compression == ZSTD:
+        from .zstd_tool import check_there
+
+        check_there()
 
 
 class ArchiveReader:

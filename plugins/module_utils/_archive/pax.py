@@ -27,18 +27,13 @@ _NAMES = (b"path", b"linkpath", SPARSE_NAME)
 _PAIR = (SPARSE_PREFIX + b"offset", SPARSE_PREFIX + b"numbytes")  # come in turns, and make up a map
 _NUMBERS = frozenset((b"uid", b"gid", b"size"))
 _USED = _NUMBERS.union(_NAMES, (b"mtime",))
-_ONE_ENTRYS = frozenset((*_NAMES, b"size"))  # what cannot be true of all the entries that follow
 _PREFIXES = (XATTR_PREFIX, SPARSE_PREFIX)
 _MAX_DIGITS = 20  # of a record's length, or a number that fits 64 bits
 _TIME = re.compile(rb"(-?)([0-9]{1,20})(?:\.([0-9]*))?")
 
 
-def parse_records(body: bytes, for_all: bool = False) -> Records:
-    """Return those records of an extended header that matter here, a later one of a name in place of an earlier one.
-
-    for_all: the header is a global one. POSIX lets it rename and resize every entry that follows; readers differ on
-             that, and no honest writer does it.
-    """
+def parse_records(body: bytes) -> Records:
+    """Return those records of an extended header that matter here, a later one of a name in place of an earlier one."""
     found: Records = {}
     pairs: list[bytes] = []
     at = 0
@@ -48,8 +43,6 @@ def parse_records(body: bytes, for_all: bool = False) -> Records:
             continue
         if b"\0" in key or (key in _NAMES and b"\0" in value):
             raise ValueError(f"its PAX record {key!r} has a NUL in a name")
-        if for_all and (key in _ONE_ENTRYS or key.startswith(SPARSE_PREFIX)):
-            raise ValueError(f"a global PAX header sets {key.decode()}, which only one entry can have")
         if key in _PAIR:
             if key != _PAIR[len(pairs) % 2] or b"," in value:
                 raise ValueError("its map of holes is malformed")

@@ -31,6 +31,7 @@ XATTR_PREFIX = b"SCHILY.xattr."  # PAX records that carry extended attributes (s
 NO_XATTRS: t.Mapping[bytes, bytes] = {}
 
 _HINT = "the archive is damaged, hostile or no layer; get it again from a source you trust"
+_SHOWN = 4096  # bytes of a name
 _ENCODED = re.compile(rb"%(?:25|3D)")
 
 
@@ -72,8 +73,5 @@ def xattr_name(keyword: bytes) -> bytes:
 
 def rejected(name: bytes, cause: str, hint: str = _HINT) -> ArchiveRejected:
     """Return the error for an archive whose entry *name* cannot be taken."""
-    return ArchiveRejected(
-        f"archive entry {printable(name)}: {cause}",
-        hint=hint,
-        entry=printable(name),
-    )
+    shown = printable(name if len(name) <= _SHOWN else name[:_SHOWN] + b"...")
+    return ArchiveRejected(f"archive entry {shown}: {cause}", hint=hint, entry=shown)

@@ -71,7 +71,6 @@ class TarReader:
         self._left = 0  # bytes of the current body not asked for yet
         self._padding = 0  # bytes behind it
         self._last: bytes | None = None  # the entry we are at, for messages
-        self._global: Records = {}
         self._pax: Records = {}  # of the next entry
         self._long: Records = {}  # the same in GNU's way; it has precedence
         self._extended = False  # one of them has something
@@ -189,19 +188,24 @@ class TarReader:
         return rejected(b"(start of the archive)" if self._last is None else self._last, cause)
 
     def _extend(self, kind: bytes, size: int) -> None:
-        """Read an entry that tells something about the next one, or about all that follow."""
+        """Read an entry that tells something about the next one.
+
+        A global header is for all that follow, says POSIX; Go's readers take it for an entry by itself, which moby
+        passes over. So a layer with one is here what it is in Docker.
+        """
         if not 0 <= size <= LIMIT:
             raise ValueError(f"an extended header of {size} bytes; more than {LIMIT} are not read")
         body = self._take(size + -size % BLOCK)[:size]
         if len(body) != size:
             raise ValueError("the archive ends before an extended header's content")
+        if kind == _PAX_GLOBAL:
+            parse_records(body)
+            if self._extended:
+                raise ValueError("a global PAX header comes between an entry and what describes it")
+            return
         self._extended = True
         if kind == _PAX:
             self._pax = parse_records(body)
-        elif kind == _PAX_GLOBAL:
-            self._global.update(parse_records(body, for_all=True))
-            if sum(len(key) + len(value) for key, value in self._global.items()) > LIMIT:
-                raise ValueError(f"global PAX headers of more than {LIMIT} bytes in all are not read")
         else:
             name = body.rstrip(b"\0")
             if b"\0" in name:
@@ -233,11 +237,11 @@ class TarReader:
             if not (0 <= entry.major <= MAX_MAJOR and 0 <= entry.minor <= MAX_MINOR):
                 raise ValueError(f"its device number {entry.major}:{entry.minor} is out of range")
         if self._extended:
-            entry = amended(entry, {**self._global, **self._pax, **self._long})
+            entry = amended(entry, {**self._pax, **self._long})
         if flag == SPARSE or self._pax:
             self.sparse = sparse_map(entry, fields[9] if flag == SPARSE else b"", self._pax, self._take)
             if self.sparse:
                 entry = entry._replace(type=SPARSE, size=self.sparse.size)
         if self._extended:
-            self._pax, self._long, self._extended = {}, {}, bool(self._global)
+            self._pax, self._long, self._extended = {}, {}, False
         return entry

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Going through a directory tree by file descriptors alone. PRIVATE to the collection.
 
-So there is no path that could lead astray, and no limit on its length or depth.
+So there is no path that could lead astray, and the kernel's limit on its length does not count.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ import errno
 import os
 import typing as t
 
-from .._errors import LayerInUse, printable
+from .._errors import LayerInUse, NotSupported, printable
 from .._linux.quiet import open_quietly
 
 IS_DIRECTORY = 0
 IS_REGULAR = 1
 IS_OTHER = 2
+
+# Of a directory's path in a layer; the kernel's PATH_MAX is 4096. What is known by its path, as a change or an entry of
+# a tar, takes the more memory the deeper it lies, and mkdir(1) in a loop goes as deep as it likes.
+MAX_PATH = 1 << 16  # bytes
+MAX_DEPTH = 2048  # directories
+SHOWN = 200  # bytes of a path that is too long
 
 _CHANGED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # what was listed is gone, or something else by now
 
@@ -140,8 +146,23 @@ def walk(trail: Trail, missing_ok: bool = False) -> t.Iterator[tuple[bytes, byte
                 trail.up()
 
 
+def too_deep(path: bytes) -> bool:
+    """Tell whether a directory lies deeper than one may."""
+    # Without a count in most cases: a name takes two bytes at least.
+    return len(path) > 2 * MAX_DEPTH and (len(path) > MAX_PATH or path.count(b"/") >= MAX_DEPTH)
+
+
 def entered(trail: Trail, name: bytes, path: bytes, missing_ok: bool = False) -> bool:
-    """Go into the directory *name*, known from a listing. Raises LayerInUse where it is none any more, OSError."""
+    """Go into the directory *name*, known from a listing.
+
+    raises: LayerInUse where it is none any more, NotSupported where it lies too deep, OSError.
+    """
+    if too_deep(path):
+        raise NotSupported(
+            f"{printable(path[:SHOWN])}... lies more than {MAX_DEPTH} directories, or {MAX_PATH} bytes, deep",
+            hint="no command can name what lies there: remove the directory that it lies in from the layer",
+            path=printable(path[:SHOWN]),
+        )
     try:
         trail.down(name)
     except OSError as error:

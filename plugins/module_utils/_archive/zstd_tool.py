@@ -9,6 +9,7 @@ A thread moves the data at the end that the caller does not, so that neither sid
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 import typing as t
@@ -20,6 +21,19 @@ _PIECE = 128 * 1024  # bytes
 
 class ZstdFailed(Exception):
     """The command did not like its input; the message is its own."""
+
+
+def check_there() -> None:
+    """Raise NotSupported where there is no ``zstd``."""
+    if not shutil.which("zstd"):
+        raise _missing()
+
+
+def _missing() -> NotSupported:
+    return NotSupported(
+        "the archive's compression needs the command zstd, which is not there",
+        hint="install the package zstd on the target, or use another compression",
+    )
 
 
 class ZstdTool:
@@ -36,10 +50,7 @@ class ZstdTool:
                 ["zstd", "-q", "-c", *arguments], stdin=pipe, stdout=pipe, stderr=pipe, env=environment, bufsize=0
             )
         except FileNotFoundError as error:
-            raise NotSupported(
-                "the archive's compression needs the command zstd, which is not there",
-                hint="install the package zstd on the target, or use another compression",
-            ) from error
+            raise _missing() from error
         self.input = t.cast(t.BinaryIO, self._process.stdin)
         self.output = t.cast(t.BinaryIO, self._process.stdout)
         self._complaints = t.cast(t.BinaryIO, self._process.stderr)

@@ -12,13 +12,13 @@ import typing as t
 
 from .._archive.apply import apply_layer
 from .._archive.clone import clone_tree
-from .._archive.compression import ArchiveReader, ArchiveWriter, check_level
+from .._archive.compression import ArchiveReader, ArchiveWriter, check_level, check_writable
 from .._archive.decompress import CHUNK
 from .._archive.digests import Digest, check_digest
 from .._errors import ArchiveRejected, DigestMismatch, InvalidInput, NotSupported, printable
 from .._linux.quiet import open_quietly
 from .._linux.rename import exchange
-from .._store.layer import record_content
+from .._store.layer import Record, record_content
 from .._store.layout import DIFF
 from .._store.own_file import sync_directory
 from . import destination, quota
@@ -82,7 +82,7 @@ def file_digest(path: str) -> str:
 
 
 class WriteArchive(Action):
-    """Write a layer's tar to a file, which appears whole or not at all."""
+    """Write a layer's tar to a file, which appears whole or not at all. Raises NotSupported where it cannot."""
 
     def __init__(
         self,
@@ -93,6 +93,7 @@ class WriteArchive(Action):
         access: destination.Access,
         found: Difference,
     ) -> None:
+        check_writable(compression)
         self.layer = layer
         self.dest = dest
         self.diff_id = self.digest = ""
@@ -169,16 +170,20 @@ class ApplyArchive(Action):
             self.diff_id, self.digest = reader.diff_id, reader.digest
 
     def commit(self, run: Run) -> None:
-        id = self.layer.id
+        id, layer = self.layer.id, self.layer
+        before = Record(None, layer.diff_id, layer.digest, layer.merged_diff_id, layer.merged_digest)
+        if self.source.merge:
+            after = Record(merged_diff_id=self.diff_id, merged_digest=self.digest)
+        else:
+            after = Record(diff_id=self.diff_id, digest=self.digest)
         new, current = os.path.join(run.staging(id), DIFF), f"{run.home}/{id}/{DIFF}"
         with contextlib.ExitStack() as undo:
-            undo.callback(_if_it_can, record_content, run.home, id, self.layer.diff_id, self.layer.digest)
+            undo.callback(_if_it_can, record_content, run.home, id, before)
             record_content(run.home, id)  # what is written next to it is no longer, or not yet, true
             exchange(new, current)
             undo.callback(_if_it_can, exchange, new, current)
             sync_directory(f"{run.home}/{id}")
-            if not self.source.merge:
-                record_content(run.home, id, self.diff_id, self.digest)
+            record_content(run.home, id, after)
             undo.pop_all()
 
     def _check(self, name: str, wanted: str | None, found: str) -> None:

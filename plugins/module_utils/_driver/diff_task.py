@@ -171,15 +171,16 @@ class ApplyTask(_DiffTask):
     def plan(self, have: DiffState, predicting: bool) -> Plan:
         """See Task. Raises LayerInUse, StoreForeign for a layer whose content must not change now."""
         layer, source = self.layer(have), self._source
-        if not source.merge and self._is_applied(layer):
-            return Plan((), have)
+        recorded = (layer.merged_diff_id, layer.merged_digest) if source.merge else (layer.diff_id, layer.digest)
+        if self._is_applied(*recorded):
+            return Plan((), have._replace(diff_id=recorded[0], digest=recorded[1]))
         if have.store.engine:
             raise store_foreign(self.home, have.store.engine, f"change the content of layer {self.id}")
         self._check_free(layer, have.store)
         self._action = content.ApplyArchive(layer, source, have.settings, bool(have.features.userxattr))
         diff_id = None if source.merge else source.diff_id
         after = have.store._replace(
-            layers={**have.store.layers, self.id: layer._replace(diff_id=diff_id, digest=None, chain_id=None)}
+            layers={**have.store.layers, self.id: layer.with_unknown_content()._replace(diff_id=diff_id)}
         )
         return Plan((self._action,), have._replace(store=after, diff_id=diff_id, digest=None), long=True)
 
@@ -197,13 +198,12 @@ class ApplyTask(_DiffTask):
         digests = (self._action.diff_id, self._action.digest) if self._action else (after.diff_id, after.digest)
         return _reported(self.difference_of(after), *digests)
 
-    def _is_applied(self, layer: LayerState) -> bool:
+    def _is_applied(self, diff_id: str | None, digest: str | None) -> bool:
+        """Tell whether the tar is that of which these are recorded."""
         source = self._source
         if source.diff_id is None and source.digest is None:
-            if layer.digest is None:
-                return False
-            return content.file_digest(source.path) == layer.digest
-        wanted = ((source.diff_id, layer.diff_id), (source.digest, layer.digest))
+            return digest is not None and content.file_digest(source.path) == digest
+        wanted = ((source.diff_id, diff_id), (source.digest, digest))
         return all(want is None or want == found for want, found in wanted)
 
     def _check_free(self, layer: LayerState, store: StoreState) -> None:

@@ -117,9 +117,9 @@ def plan_mounted(want: Wanted, have: MountState, *, force: bool = False) -> Plan
     if mounted and mounting:
         actions += _clear_for(have, force)
     writable = mounted is not None and not mounted.read_only
-    if writable and (layer.diff_id or layer.digest):
+    if writable and layer.knows_content:
         actions.append(ForgetContent(layer.id))
-        layer = layer._replace(diff_id=None, digest=None, chain_id=None)
+        layer = layer.with_unknown_content()
     if mounted and mounting:
         if have.refusal:
             raise have.refusal

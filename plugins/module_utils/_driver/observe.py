@@ -78,6 +78,8 @@ class Observer:
             project_id=use.project_id if use else None,
             diff_id=found.record.diff_id,
             digest=found.record.digest,
+            merged_diff_id=found.record.merged_diff_id,
+            merged_digest=found.record.merged_digest,
             chain_id=self._chain_id(layer_id, lowers),
             marked=found.marked,
         )
@@ -105,6 +107,8 @@ class Observer:
             holders=holders.read(self.home, layer_id),
             diff_id=found.record.diff_id,
             digest=found.record.digest,
+            merged_diff_id=found.record.merged_diff_id,
+            merged_digest=found.record.merged_digest,
             marked=found.marked,
         )
 

@@ -25,6 +25,7 @@ class LayerState(t.NamedTuple):
     size_limit:      bytes; inodes_limit: files and directories; 0 means none.
     project_id:      None if it has none.
     diff_id, digest: of the tar last applied as its whole content; chain_id: of it with all below, if all are known.
+    merged_*:        digests of the tar last merged into its content.
     """
 
     id: str
@@ -41,7 +42,18 @@ class LayerState(t.NamedTuple):
     diff_id: str | None = None
     digest: str | None = None
     chain_id: str | None = None
+    merged_diff_id: str | None = None
+    merged_digest: str | None = None
     marked: bool = False
+
+    @property
+    def knows_content(self) -> bool:
+        """Whether something is recorded of its content."""
+        return any((self.diff_id, self.digest, self.merged_diff_id, self.merged_digest))
+
+    def with_unknown_content(self) -> LayerState:
+        """Return it with nothing recorded of its content."""
+        return self._replace(diff_id=None, digest=None, chain_id=None, merged_diff_id=None, merged_digest=None)
 
     @property
     def parent(self) -> str:

@@ -36,11 +36,14 @@ class Record(t.NamedTuple):
 
     read_write:      it was made as a container's layer; None where we have no record (dockerd's layer).
     diff_id, digest: of the tar last applied as its whole content; None if there was none, or it was changed since.
+    merged_*:        the same of the tar last merged into it.
     """
 
     read_write: bool | None = None
     diff_id: str | None = None
     digest: str | None = None
+    merged_diff_id: str | None = None
+    merged_digest: str | None = None
 
 
 class Layer(t.NamedTuple):
@@ -213,10 +216,15 @@ def misnamed(home: str, layer: Layer, target: str | None) -> list[Damage]:
     return [Damage("link_astray", path, f"its name {LINKS}/{layer.link} leads elsewhere", hint)]
 
 
-def record_content(home: str, layer_id: str, diff_id: str | None = None, digest: str | None = None) -> None:
-    """Keep, durably, the digests of a layer's whole content; None erases them. Raises StoreCorrupt, OSError."""
+def record_content(home: str, layer_id: str, content: Record | None = None) -> None:
+    """Keep, durably, the digests that *content* has of what a layer holds; None erases them.
+
+    raises: StoreCorrupt, OSError.
+    """
     path = f"{home}/{layer_id}/{OWN_FILE}"
-    replace_file(path, {**(read_file(path) or {}), "diff_id": diff_id, "digest": digest})
+    told = (content or Record())._asdict()
+    del told["read_write"]
+    replace_file(path, {**(read_file(path) or {}), **told})
 
 
 def _read_link_file(path: str, damage: list[Damage]) -> str:
@@ -261,7 +269,7 @@ def _read_lower_file(path: str, damage: list[Damage]) -> tuple[str, ...]:
 
 def _read_record(path: str) -> Record:
     own = read_file(path) or {}
-    record = Record(own.get("read_write"), own.get("diff_id"), own.get("digest"))
+    record = Record(*(own.get(name) for name in Record._fields))
     if not isinstance(record.read_write, (bool, type(None))) or not all(
         isinstance(digest, (str, type(None))) for digest in record[1:]
     ):

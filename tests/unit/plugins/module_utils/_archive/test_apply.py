@@ -13,10 +13,12 @@ import stat
 import subprocess
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._archive import apply
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import Applied, apply_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.clone import clone_tree
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar import CHAR, END
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.walk import children
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.tars import (
     archive,
@@ -135,6 +137,8 @@ class TestNames:
             pytest.param([symlink("l", "f"), member("f"), member("l/g")], "Not a directory", id="a link to a file"),
             pytest.param([symlink("l", "t" * 5000)], "File name too long", id="a long target"),
             pytest.param([member("l", b"2")], "symlink to nothing", id="no target"),
+            pytest.param([member("a/" * 2049 + "f")], "more than 2048 directories", id="too deep"),
+            pytest.param([member(("n" * 250 + "/") * 270 + "f")], "or 65536 bytes, deep", id="a path too long"),
         ],
     )
     def test_what_cannot_be_made_is_the_archives_fault(self, root, members, message):
@@ -152,6 +156,13 @@ class TestNames:
             assert exported(root) == tar
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            subprocess.run(["rm", "-rf", root], check=True)
+
+    def test_a_tree_that_symlinks_make_too_deep(self, root):
+        try:
+            with pytest.raises(ArchiveRejected, match="File name too long"):
+                applied(root, symlink("l", "a/" * 1500), member("l/" + "b/" * 1500 + "f"))
+        finally:
             subprocess.run(["rm", "-rf", root], check=True)
 
     def test_many_directories_at_once(self, root):
@@ -210,6 +221,22 @@ class TestSymlinkedParents:
         )
         assert listing(root) == {
             "a": "dir", "a/1": "1", "b": "dir", "b/2": "2", "l": "opaque", "l/3": "3",
+        }  # fmt: skip
+
+    def test_a_directory_named_through_a_symlink_is_not_known_by_that_name(self, root):
+        applied(
+            root,
+            directory("d/"),
+            directory("e/"),
+            symlink("l", "d"),
+            symlink("d/x", "../e"),
+            member("l/x/foo"),
+            directory("l/x/"),  # d/x, in place of the symlink
+            directory("l/"),
+            member("l/x/bar"),
+        )
+        assert listing(root) == {
+            "d": "dir", "d/x": "opaque", "e": "dir", "e/foo": "", "l": "opaque", "l/x": "dir", "l/x/bar": "",
         }  # fmt: skip
 
     def test_a_symlink_to_the_root_that_replaces_itself(self, root):
@@ -491,6 +518,14 @@ class TestMerging:
             "d": "opaque", "d/early": "e", "d/late": "l", "d/sub": "dir", "d/sub/early": "e",
             "f": "old", "gone": "whiteout", "l": "-> d",
         }  # fmt: skip
+
+    def test_what_a_marker_removed_is_looked_for_once(self, clone, monkeypatch):
+        looked = []
+        monkeypatch.setattr(apply, "children", lambda fd: looked.append(fd) or children(fd))
+        markers = [whiteout(f"d/{name}.wh..wh..opq") for name in ("", "sub/", "", "new/")]
+        applied(clone, member("d/sub/early"), *markers, member("d/late"), *markers)
+        assert listing(clone)["d"] == "opaque" and "d/f" not in listing(clone)
+        assert len(looked) == 2  # of d, and of d/sub below it
 
     def test_a_directory_only_known_by_its_marker_is_brought_by_this_archive(self, clone):
         applied(clone, whiteout("d/new/.wh..wh..opq"), whiteout("d/.wh..wh..opq"))

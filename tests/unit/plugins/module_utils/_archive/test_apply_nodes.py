@@ -292,6 +292,11 @@ class TestHardLinks:
         with pytest.raises(ArchiveRejected, match=f"entry n: .*{message}"):
             applied(root, *members, hardlink("n", "t"))
 
+    def test_in_place_of_the_directory_its_target_lies_in(self, root):
+        with pytest.raises(ArchiveRejected, match="a hard link to a/b/t, which goes with the"):
+            applied(root, member("a/b/t", body=b"x"), hardlink("a", "a/b/t"))
+        assert (root / "a/b/t").read_bytes() == b"x"
+
     @pytest.mark.parametrize("target", ["../t", "/..", "a/../../t"])
     def test_targets_outside(self, root, target):
         (root.parent / "t").touch()

@@ -74,6 +74,9 @@ class TestMagic:
             pytest.param(b"\x1f\x8b\x08\x00", "gzip", id="gzip"),
             pytest.param(b"\x1f\x8b\x07\x00", "none", id="gzip, but no deflate"),
             pytest.param(b"BZh91AY&", "bzip2", id="bzip2"),
+            pytest.param(b"BZh1\x17rE8", "bzip2", id="bzip2 of nothing"),
+            pytest.param(b"BZh9 and", "none", id="a tar that begins with the letters of bzip2"),
+            pytest.param(b"BZh01AY&", "none", id="bzip2 without a level"),
             pytest.param(b"\xfd7zXZ\x00\x00\x04", "xz", id="xz"),
             pytest.param(b"\x28\xb5\x2f\xfd\x04\x58", "zstd", id="zstd"),
             pytest.param(b"\x50\x2a\x4d\x18\x04\0\0\0", "zstd", id="zstd's first skippable frame"),
@@ -228,5 +231,5 @@ def test_without_zstd_reading_and_writing_say_what_to_install(monkeypatch, tmp_p
 
 
 def test_what_is_told_by_its_magic_but_is_not_is_rejected():
-    with ArchiveReader(io.BytesIO(b"BZh9 and more").read) as archive, pytest.raises(ArchiveRejected, match="bzip2"):
+    with ArchiveReader(io.BytesIO(b"BZh91AY& and more").read) as archive, pytest.raises(ArchiveRejected, match="bzip2"):
         archive.read(1)

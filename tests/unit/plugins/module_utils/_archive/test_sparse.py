@@ -164,7 +164,6 @@ class TestEachForm:
             "entry f/: it has a map of holes, and is no file",
             id="a directory",
         ),
-        pytest.param([pax(record("GNU.sparse.map", "0,1"), b"g"), member("f")], "global", id="a global map"),
         pytest.param(
             [pax(record("GNU.sparse.map", "0,1")), sparse("old GNU", [(0, 1)], b"x")], "two maps", id="two maps"
         ),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Walking a tree by descriptors: the order, depth without limit, and a tree that does not hold still."""
+"""Walking a tree by descriptors: the order, depth, and a tree that does not hold still."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.walk import Trail, lstat, open_listed, walk
-from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse, NotSupported
 
 
 def make(root, *names):
@@ -77,6 +77,17 @@ def test_depth_costs_no_descriptors(root):
     assert len(paths) == 2001
     assert paths[-1] == b"directory/" * 2000 + b"leaf"
     assert open_fds() == before
+
+
+@pytest.mark.parametrize(("depth", "name"), [(2049, "d"), (300, "d" * 250)])
+def test_what_lies_too_deep_to_be_named_is_refused(root, depth, name):
+    """What is known by its path takes memory by the square of its depth."""
+    deep_tree(root, depth, name)
+    fds = open_fds()
+    with pytest.raises(NotSupported, match="more than 2048 directories, or 65536 bytes, deep") as caught:
+        walked(root)
+    assert len(caught.value.details["path"]) < 300
+    assert open_fds() == fds
 
 
 def test_the_way_back_up_reaches_what_comes_after_a_deep_tree(root):

@@ -133,8 +133,14 @@ def test_mounted(want, have, expected):
 
 def test_what_is_planned_is_what_will_be_seen():
     after = plan_mounted(WANT._replace(volatile=True), state(KNOWN, holders=("x",))).after
-    forgotten = KNOWN._replace(diff_id=None, digest=None, chain_id=None)
-    assert after == state(forgotten, VOLATILE, holders=("ci", "x"), marker=True)
+    assert after == state(KNOWN.with_unknown_content(), VOLATILE, holders=("ci", "x"), marker=True)
+
+
+def test_who_writes_forgets_what_was_merged():
+    merged = JOB._replace(merged_diff_id="sha256:1", merged_digest="sha256:2")
+    plan = plan_mounted(WANT, state(merged))
+    assert sentences(plan)[0] == f"forget the diff id of layer {JOB.id}"
+    assert plan.after == state(JOB, RW, holders=("ci",))
 
 
 def test_a_mount_looks_after_its_lowers():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.observe import Observer, chain_id
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
-from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import record_content
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Record, record_content
 
 EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -34,7 +34,7 @@ def chain(layers):
         if below:
             Path(layers.home, id, "lower").write_text(":".join(below))
         below.insert(0, f"l/{layers.links[id]}")
-        record_content(layers.home, id, EMPTY, EMPTY)
+        record_content(layers.home, id, Record(None, EMPTY, EMPTY))
     return layers
 
 

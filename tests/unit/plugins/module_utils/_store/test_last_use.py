@@ -8,7 +8,7 @@ import os
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._store.last_use import note_use, read_times
-from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import examine
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Record, examine
 
 OWN_FILE = ".strata.json"
 
@@ -64,7 +64,7 @@ def test_a_layer_of_dockers_gets_a_file_for_it(home):
     note_use(str(home), "app", ["below"])
     assert json.loads((home / "app" / OWN_FILE).read_text()) == {"format": 1}
     assert os.listdir(home / "below") == []  # whose lock we do not hold
-    assert examine(str(home), "app")[0].record == (None, None, None)
+    assert examine(str(home), "app")[0].record == Record()
     assert read_times(str(home), "app").used > 10**9
 
 

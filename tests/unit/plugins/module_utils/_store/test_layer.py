@@ -242,13 +242,14 @@ def test_parents_without_a_seal_are_found(home):
 
 
 def test_what_is_recorded_of_the_content_leaves_the_rest(home):
-    record_content(str(home), "top", "sha256:1", "sha256:2")
-    assert Store(str(home)).layer("top").record == Record(True, "sha256:1", "sha256:2")
+    for content in (Record(None, "sha256:1", "sha256:2"), Record(None, None, None, "sha256:3", "sha256:4")):
+        record_content(str(home), "top", content)
+        assert Store(str(home)).layer("top").record == content._replace(read_write=True)
     record_content(str(home), "top")
     assert Store(str(home)).layer("top").record == Record(read_write=True)
 
 
 def test_content_is_recorded_of_dockers_layer_too(home):
     os.unlink(home / "mid" / ".strata.json")
-    record_content(str(home), "mid", "sha256:1", "sha256:2")
+    record_content(str(home), "mid", Record(None, "sha256:1", "sha256:2"))
     assert Store(str(home)).layer("mid").record == Record(None, "sha256:1", "sha256:2")
