@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What Docker's own tests of its graph drivers ask for, through our modules: empty, base, snap, 128 layers, DiffApply,
-Changes. Source: moby daemon/graphdriver/graphtest (what each asserts; the tests are our own).
+Changes. Source: moby daemon/graphdriver/graphtest (what each asserts; the tests are our own). And what
+Docker's do not ask for.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_diff,
     overlay2_init,
     overlay2_layer,
+    overlay2_prune,
 )
 from ansible_collections.strata.overlay2.tests.driver import Driver
 
@@ -164,6 +167,43 @@ def test_a_tar_merged_twice_is_merged_once(driver, tmp_path):
     assert driver.ok(overlay2_diff, id="job", state="applied", src=archive, remote_src=True)["changed"]
     assert merge()["changed"]
     assert driver.run(overlay2_diff, id="job", state="applied", src=archive, remote_src=True)["changed"]
+
+
+@pytest.fixture
+def somebodys(driver, tmp_path):
+    """Mount a directory of the same filesystem in the base layer's own, and return it; its file must stay."""
+    data, place = tmp_path / "data", driver.home / "base" / "diff" / "cache"
+    data.mkdir()
+    (data / "file").write_bytes(b"somebody's")
+    driver.create("base")
+    place.mkdir()
+    subprocess.run(["mount", "--bind", data, place], check=True)
+    yield place
+    subprocess.run(["umount", place], check=True)
+    assert (data / "file").read_bytes() == b"somebody's"
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_layer_in_which_something_is_mounted_stays_and_so_does_what_that_shows(driver, somebodys, tmp_path, check):
+    driver.create("other")
+    archive = str(tmp_path / "diff.tar")
+    driver.ok(overlay2_diff, id="other", state="exported", dest=archive)
+    for module, call in (
+        (overlay2_layer, {"id": "base", "state": "absent"}),
+        (overlay2_layer, {"id": "base", "state": "absent", "force": True}),
+        (overlay2_init, {"state": "absent", "force": True}),
+        (overlay2_diff, {"id": "base", "state": "applied", "src": archive, "remote_src": True}),
+        (overlay2_diff, {"id": "base", "state": "applied", "src": archive, "remote_src": True, "merge": True}),
+    ):
+        refused = driver.run(module, **call, _ansible_check_mode=check)
+        assert refused.get("error") == "layer_in_use", refused
+        assert "base" in refused["msg"] and str(somebodys) in refused["msg"]
+        assert (somebodys / "file").exists() and not refused["changed"]
+    pruned = driver.ok(overlay2_prune, match=["base", "other"], _ansible_check_mode=check)
+    decisions = {layer["id"]: (layer["decision"], layer["reason"]) for layer in pruned["layers"]}
+    assert decisions["other"][0] == "remove" and decisions["base"][0] == "keep"
+    assert str(somebodys) in decisions["base"][1]
+    assert (somebodys / "file").exists()
 
 
 def test_a_tool_that_is_missing_is_told_in_check_mode_too(driver, tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ class User(t.NamedTuple):
     """A process that uses a layer; one reason is enough, the first that was found.
 
     command: the program it runs, without arguments.
-    how:  "root", "cwd", "open file", "mapped file" or "mount".
+    how:  "root", "cwd", "open file", "mapped file", "mount", or "mount inside" of something in the layer's directory.
     path: what it holds, by its name in our own mount namespace if it has one; for a mount always as the process
           sees it.
     """
@@ -40,6 +40,7 @@ _HOLDS = {
     "open file": "an open file,",
     "mapped file": "a mapped file,",
     "mount": "a mount of it on",
+    "mount inside": "something mounted in it, on",
 }
 
 
@@ -47,9 +48,9 @@ def scan(home: str, ids: t.Collection[str] | None = None, *, whole: bool = False
     """Return who uses the layers *ids* of the store at *home*, or any layer. Unused layers are left out.
 
     Found in any mount namespace, by any name: below the layer's directory, in an overlay of it, and through bind mounts
-    of both. The overlay on <home>/<id>/merged is no user itself, nor are copies of it that go with it. Neither is our
-    own process, nor one that has nothing open but the layer's directory, which is how layers are locked, or a file
-    that tells about the layer; with *whole* that counts as well. Raises OSError.
+    of both; and what is mounted in its directory. The overlay on <home>/<id>/merged is no user itself, nor are copies
+    of it that go with it. Neither is our own process, nor one that has nothing open but the layer's directory, which is
+    how layers are locked, or a file that tells about the layer; with *whole* that counts as well. Raises OSError.
     """
     view = View(home, ids)
     users: dict[str, dict[int, User]] = {}
@@ -69,6 +70,10 @@ def scan(home: str, ids: t.Collection[str] | None = None, *, whole: bool = False
             if not mount.goes_with_ours:
                 user = User(mount.pid, mount.command, "mount", mount.mount_point)
                 users.setdefault(id, {}).setdefault(mount.pid, user)
+    for id, inside in view.mounted_in().items():
+        for pid, point in inside:
+            user = User(pid, namespaces.command_of(pid), "mount inside", point)
+            users.setdefault(id, {}).setdefault(pid, user)
     return {id: sorted(found.values()) for id, found in users.items()}
 
 
@@ -81,6 +86,12 @@ def mounts_elsewhere(home: str, ids: t.Collection[str] | None = None) -> dict[st
     for task in namespaces.tasks():
         view.table(task)
     return view.elsewhere()
+
+
+def mounted_in(home: str, ids: t.Collection[str]) -> dict[str, str]:
+    """Return in words what we see mounted in the directories of layers, not on merged, by id. Raises OSError."""
+    found = View(home, ids).mounted_in()
+    return {id: ", ".join(printable(point) for _pid, point in inside[:SHOWN]) for id, inside in found.items()}
 
 
 def independent_mounts(home: str, id: str) -> list[LayerMount]:

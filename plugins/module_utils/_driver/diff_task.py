@@ -14,8 +14,8 @@ from .._store.layout import DIFF, check_home, check_id, require_store
 from .._store.lock import layer_not_found
 from . import content, destination, probe
 from .difference import Difference
-from .look import look
-from .removal import check_unused
+from .look import look, mounted_in
+from .removal import check_empty_of_mounts, check_unused
 from .settings import Settings, read_settings
 from .state import LayerState, Plan, StoreState
 
@@ -207,6 +207,7 @@ class ApplyTask(_DiffTask):
         return all(want is None or want == found for want, found in wanted)
 
     def _check_free(self, layer: LayerState, store: StoreState) -> None:
+        check_empty_of_mounts(layer.id, mounted_in(self.home, [layer.id]), "change the content of")
         check_unused(layer, store, "change the content of")
         if not layer.committed:
             return

@@ -15,6 +15,7 @@ import re
 import typing as t
 
 from .._linux import mountinfo
+from .._store.layout import MERGED
 from . import namespaces
 
 _LINK = re.compile(r"(?:(?:.*/)?l/)?([A-Z2-7]{26})", re.DOTALL)
@@ -125,6 +126,21 @@ class View:
                             self._goes_with_ours(table, mount, id, receivers),
                         )
         return {id: list(mounts.values()) for id, mounts in found.items()}
+
+    def mounted_in(self) -> dict[str, list[tuple[int, str]]]:
+        """Return, by layer, what is mounted in its own directory, not on merged, in all the tables read so far.
+
+        Each with a process that sees it, and its mount point as that names it.
+        """
+        found: dict[str, list[tuple[int, str]]] = {}
+        for table in self._tables.values():
+            for mount in table.by_id.values():
+                for point in table.inner.get(mount.id, ()) if mount.dev == self._dev else ():
+                    place = namespaces.inside(mount, point)
+                    id = self._layer_in(place)
+                    if id is not None and place != f"{self._place}/{id}/{MERGED}":
+                        found.setdefault(id, []).append((table.pid, point))
+        return found
 
     def _shows(self, mount: mountinfo.Mount, id: str) -> str:
         if mount.dev == self._dev:

@@ -73,9 +73,8 @@ def engine_users(home: str) -> str:
             for mount in mounts
             if mount.mount_point != home
         }
-        users.update(
-            {user.pid: user for found in busy.scan(place, whole=True).values() for user in found if user.how != "mount"}
-        )
+        held = [user for found in busy.scan(place, whole=True).values() for user in found]
+        users.update({user.pid: user for user in held if user.how not in ("mount", "mount inside")})
         if users:
             return "its data root is " + busy.describe_users(sorted(users.values()))
     return ""

@@ -26,6 +26,7 @@ from .._store.layout import (
     names_in,
 )
 from . import facts, holders, probe
+from .look import mounted_in
 from .settings import Settings, read_settings
 from .state import LayerState, Plan
 from .store_actions import Access
@@ -70,7 +71,8 @@ class InitTask:
             keeps = sorted(name for name in names if name not in ours and not name.startswith(STAGING))
             stays = bool(keeps) or LOST_AND_FOUND in names or self._is_mount_point()
             layers = {layer.id: _as_found(self.home, layer) for layer in have.layers.values()}
-            have = have._replace(keeps=tuple(keeps), home_stays=stays, layers=layers)
+            inside = mounted_in(self.home, layers) if layers and self._force else {}
+            have = have._replace(keeps=tuple(keeps), home_stays=stays, layers=layers, inside=inside)
         return have
 
     def plan(self, have: WholeStore, predicting: bool) -> Plan:

@@ -64,6 +64,7 @@ def look(
         layers=layers,
         children=children,
         users=users_of(home, layers) if users and layers else {},
+        inside=mounted_in(home, layers) if removing and layers else {},
         refusal=refusal,
         quota=quota,
         defaults=(settings.size, settings.inodes) if settings else (0, 0),
@@ -99,6 +100,13 @@ def users_of(home: str, layers: t.Collection[str]) -> dict[str, str]:
         both = {id: [user for user in found if user.pid in again.get(id, ())] for id, found in users.items()}
         users = {id: found for id, found in both.items() if found}
     return {id: busy.describe_users(found) for id, found in users.items()}
+
+
+def mounted_in(home: str, layers: t.Collection[str]) -> dict[str, str]:
+    """Return in words what is mounted in layers' directories, not on merged, by id. Raises OSError."""
+    from . import busy  # as above
+
+    return busy.mounted_in(home, layers)
 
 
 def _needed(home: str, engine: str, layers: t.Mapping[str, LayerState]) -> dict[str, Overlay2Error]:

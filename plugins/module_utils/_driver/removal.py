@@ -81,6 +81,7 @@ def plan_removal(layer: LayerState, have: StoreState, going: t.Collection[str], 
     going: ids of all layers that go in this run. force: unmount, and drop holders, first.
     raises: LayerInUse, naming children, holders, mounts, processes.
     """
+    check_empty_of_mounts(layer.id, have.inside, "remove")
     staying = [child for child in have.children.get(layer.id, ()) if child not in going]
     if staying:
         raise LayerInUse(
@@ -97,6 +98,20 @@ def plan_removal(layer: LayerState, have: StoreState, going: t.Collection[str], 
     if layer.mounted:
         actions.append(DetachMount(layer.id))
     return [*actions, RemoveLayer(layer)]
+
+
+def check_empty_of_mounts(layer_id: str, inside: t.Mapping[str, str], what: str) -> None:
+    """Raise LayerInUse if something is mounted in the layer's directory; what: the deed that this forbids.
+
+    It is no mount of the layer's own, and is ended by nobody here: with the layer it would be out of sight.
+    """
+    if layer_id in inside:
+        raise LayerInUse(
+            f"cannot {what} layer {layer_id}: something is mounted in it, on {inside[layer_id]}",
+            hint="unmount that first",
+            id=layer_id,
+            users=inside[layer_id],
+        )
 
 
 def check_unused(layer: LayerState, have: StoreState, what: str) -> None:

@@ -68,6 +68,7 @@ class StoreState(t.NamedTuple):
     layers:   by id: those asked about, and all that lie below (for a removal: above) them; a missing one has no key.
     children: ids right above, by id; known for those asked about.
     users:    who has a layer busy, in words, by id; looked for only where a plan may need it.
+    inside:   what is mounted in a layer's directory, not on merged, by id; looked for where layers may go.
     refusal:  why no layer can be made or mounted here; None if it can.
     quota:    why there can be no limits here; None if there can.
     defaults: limits of a new read-write layer, bytes and inodes; block: in how many bytes the filesystem counts.
@@ -87,6 +88,7 @@ class StoreState(t.NamedTuple):
     root: tuple[int, int] = (0, 0)
     engine: str | None = None
     needed: t.Mapping[str, Overlay2Error] = {}
+    inside: t.Mapping[str, str] = {}
 
 
 class Overtaken(Exception):

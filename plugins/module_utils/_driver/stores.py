@@ -40,6 +40,7 @@ class WholeStore(t.NamedTuple):
     covers:      what else is mounted on top of the overlay on a layer's merged, by id.
     volatile:    layers whose mount skips syncs.
     users:       who has a mounted layer busy, in words, by id; looked for only where a plan may need it.
+    inside:      what is mounted in a layer's directory, not on merged, by id.
     engine:      whose the store is, if another engine's.
     keeps:       names in home that are no part of a store; lost+found is not among them.
     home_stays:  home would be left when the store is removed, for these, for lost+found, or being a mount point.
@@ -54,6 +55,7 @@ class WholeStore(t.NamedTuple):
     covers: t.Mapping[str, str] = {}
     volatile: frozenset[str] = frozenset()
     users: t.Mapping[str, str] = {}
+    inside: t.Mapping[str, str] = {}
     engine: str | None = None
     keeps: tuple[str, ...] = ()
     home_stays: bool = False
@@ -114,7 +116,7 @@ def plan_absent(have: WholeStore, force: bool) -> Plan:
     if have.layers and not force:
         raise _has_layers(have)
     actions: list[Action] = []
-    as_state = StoreState(have.home, True, have.layers, {}, {})
+    as_state = StoreState(have.home, True, have.layers, {}, {}, inside=have.inside)
     for layer in sorted(have.layers.values(), key=lambda layer: (-len(layer.lowers), layer.id)):
         if layer.mounted:
             actions.append(_end(layer, have, force))

@@ -94,13 +94,15 @@ def mount_of(path: str, mounts: t.Iterable[Mount]) -> Mount | None:
 
 
 def mount_of_fd(fd: int, mounts: t.Iterable[Mount]) -> Mount | None:
-    """Return the mount that *fd* was opened on, going by its mount id; None if it has been detached."""
+    """Return the mount that *fd* was opened on, going by its mount id; None if it has been detached. Raises OSError."""
+    found = mount_id(fd)
+    return next((mount for mount in mounts if mount.id == found), None)
+
+
+def mount_id(fd: int) -> int:
+    """Return the id of the mount that *fd* was opened on. Raises OSError."""
     with open(f"/proc/self/fdinfo/{fd}", "rb") as file:
-        for line in file:
-            if line.startswith(b"mnt_id:"):
-                mount_id = int(line.split()[1])
-                return next((mount for mount in mounts if mount.id == mount_id), None)
-    return None
+        return next((int(line.split()[1]) for line in file if line.startswith(b"mnt_id:")), 0)
 
 
 def is_below(path: str, directory: str) -> bool:

@@ -14,6 +14,7 @@ import struct
 from .libc import AT_FDCWD, check, libc, syscall_number
 
 # include/uapi/linux/openat2.h
+RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 

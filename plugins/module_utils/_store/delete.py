@@ -9,34 +9,65 @@ import errno
 import os
 import typing as t
 
+from .._linux.mountinfo import mount_id
+from .._linux.openat2 import RESOLVE_NO_XDEV, has_openat2, openat2
 from .._linux.quiet import open_quietly
 from .._linux.unlink import unlinked
 from .lock import Deadline
 
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEPTH = 64  # open directories at most; what lies deeper is moved up first
 
 
 def delete_tree(path: str, until: Deadline | None = None) -> bool:
     """Delete the directory *path* and all below it, by directory fds, never following a symlink or entering a mount.
 
-    until:   stop then; None to go on to the end.
+    What is mounted may be of the same filesystem, and what it shows somebody's data. until: stop then; None to go on to
+    the end.
     returns: whether it is gone: False where time was up. A missing *path* is fine.
     raises:  OSError (EBUSY for a mount point); what was deleted is gone then.
     """
+    directory, name = os.path.split(path)
     try:
-        top = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
+        parent = open_quietly(directory, os.O_DIRECTORY)
     except FileNotFoundError:
         return True
     try:
-        tree = _Tree(top, os.fstat(top).st_dev, until)
+        return _deleted(parent, name, until)
+    finally:
+        os.close(parent)
+
+
+def _deleted(parent: int, name: str, until: Deadline | None) -> bool:
+    try:
+        top = _entered(name, parent)
+    except FileNotFoundError:
+        return True
+    try:
+        tree = _Tree(top, until)
         while tree.empty(top, 0):
             pass
     except _TimeIsUp:
         return False
     finally:
         os.close(top)
-    os.rmdir(path)
+    os.rmdir(name, dir_fd=parent)
     return True
+
+
+def _entered(name: str, parent: int) -> int:
+    """Open the directory *name* in *parent*, unless something is mounted on it. Raises OSError, EBUSY for that."""
+    try:
+        if has_openat2():
+            return openat2(os.fsencode(name), _OPEN, RESOLVE_NO_XDEV, parent)
+        fd = os.open(name, _OPEN, dir_fd=parent)
+        if mount_id(fd) == mount_id(parent):
+            return fd
+        os.close(fd)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), name)
 
 
 class _TimeIsUp(Exception):
@@ -44,10 +75,9 @@ class _TimeIsUp(Exception):
 
 
 class _Tree(t.NamedTuple):
-    """What is being deleted. top: fd of its directory; device: of that."""
+    """What is being deleted. top: fd of its directory."""
 
     top: int
-    device: int
     until: Deadline | None
 
     def empty(self, fd: int, depth: int) -> bool:
@@ -62,10 +92,8 @@ class _Tree(t.NamedTuple):
                 os.rename(name, os.urandom(8).hex(), src_dir_fd=fd, dst_dir_fd=self.top)
                 moved = True
                 continue
-            below = open_quietly(name, os.O_DIRECTORY | os.O_NOFOLLOW, fd)
+            below = _entered(name, fd)
             try:
-                if os.fstat(below).st_dev != self.device:
-                    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), name)
                 moved |= self.empty(below, depth + 1)
             finally:
                 os.close(below)

@@ -223,6 +223,28 @@ def test_ours_is_known_by_its_place_even_with_lost_links(mounted, run):
 
 
 @pytest.mark.root
+def test_what_is_mounted_in_a_layers_directory_is_told_but_not_its_overlay(mounted, run, tmp_path):
+    store = mounted()
+    for name in ("base/diff/bound", "base/diff/temporary", "app/merged/below"):
+        os.mkdir(f"{store.home}/{name}")
+    (tmp_path / "data").mkdir()
+    subprocess.run(["mount", "--bind", tmp_path / "data", f"{store.home}/base/diff/bound"], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", f"{store.home}/app/merged/below"], check=True)
+    try:
+        script = f"mount -t tmpfs none {store.home}/base/diff/temporary; {SLEEP}"
+        pid = run("unshare", "--mount", "--propagation", "private", "sh", "-euc", script)
+        assert busy.mounted_in(store.home, ["base", "app"]) == {"base": f"{store.home}/base/diff/bound"}
+        users = busy.scan(store.home)
+        assert {(user.how, user.path) for user in users["base"] if user.pid == pid} <= {
+            ("mount inside", f"{store.home}/base/diff/{name}") for name in ("bound", "temporary")
+        }
+        assert pid in {user.pid for user in users["base"]}
+    finally:
+        subprocess.run(["umount", f"{store.home}/base/diff/bound"], check=True)
+        subprocess.run(["umount", f"{store.home}/app/merged/below"], check=True)
+
+
+@pytest.mark.root
 def test_home_may_be_named_by_a_symlink(mounted, tmp_path):
     store = mounted()
     os.symlink(store.home, tmp_path / "link")

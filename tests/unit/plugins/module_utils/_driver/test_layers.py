@@ -242,6 +242,13 @@ def test_a_layer_in_use_stays(ids, have, words):
     assert isinstance(error.value, Overlay2Error) and error.value.hint
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_layer_in_which_something_is_mounted_stays_whatever_the_force(force):
+    have = store(BASE, APP)._replace(inside={"app": "/s/app/diff/cache"})
+    with pytest.raises(LayerInUse, match="something is mounted in it, on /s/app/diff/cache"):
+        plan_absent(["app"], have, force=force)
+
+
 def test_what_another_engine_needs_stays_whatever_the_force():
     have = store(BASE, APP)._replace(engine="docker", needed={"base": StoreForeign("docker needs it", hint="leave it")})
     with pytest.raises(StoreForeign, match="docker needs it"):

@@ -7,6 +7,8 @@ import os
 import subprocess
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._linux.openat2 import has_openat2
+from ansible_collections.strata.overlay2.plugins.module_utils._store import delete
 from ansible_collections.strata.overlay2.plugins.module_utils._store.delete import delete_tree
 from ansible_collections.strata.overlay2.plugins.module_utils._store.lock import Deadline
 
@@ -42,6 +44,35 @@ def test_a_mount_is_not_entered(tmp_path):
         assert (mounted / "kept").exists()
     finally:
         subprocess.run(["umount", mounted], check=True)
+
+
+@pytest.mark.parametrize("place", ["mounted", "a/b/mounted", "."])
+@pytest.mark.parametrize("known", [True, False])
+def test_what_is_mounted_from_the_same_filesystem_is_not_entered(tmp_path, monkeypatch, place, known):
+    monkeypatch.setattr(delete, "has_openat2", lambda: known and has_openat2())
+    data = tmp_path / "data"
+    (data / "below").mkdir(parents=True)
+    (data / "below" / "kept").write_text("somebody's")
+    mounted = tmp_path / "tree" / place
+    mounted.mkdir(parents=True)
+    subprocess.run(["mount", "--bind", data, mounted], check=True)
+    fds = os.listdir("/proc/self/fd")
+    try:
+        with pytest.raises(OSError, match="busy"):
+            delete_tree(str(tmp_path / "tree"))
+    finally:
+        subprocess.run(["umount", mounted], check=True)
+    assert (data / "below" / "kept").read_text() == "somebody's"
+    assert os.listdir("/proc/self/fd") == fds
+    assert delete_tree(str(tmp_path / "tree"))
+
+
+def test_all_is_deleted_without_openat2(tmp_path, monkeypatch):
+    monkeypatch.setattr(delete, "has_openat2", lambda: False)
+    (tmp_path / "tree" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "tree" / "a" / "file").write_text("")
+    assert delete_tree(str(tmp_path / "tree"))
+    assert os.listdir(tmp_path) == []
 
 
 class After(Deadline):
