@@ -17,7 +17,10 @@ CHUNK = 1 << 20  # bytes
 
 
 class ActionModule(ActionBase):
-    """Asks the module by digest, in check mode, whether anything would change; only then sends the file."""
+    """Asks the module by digest, in check mode, whether anything would change; only then sends the file.
+
+    By the digests that are given, before the file is even looked for: then by the file's own.
+    """
 
     TRANSFERS_FILES = True
     _supports_async = True
@@ -28,6 +31,11 @@ class ActionModule(ActionBase):
         args = dict(self._task.args)
         if args.get("state") != "applied" or not args.get("src") or boolean(args.get("remote_src", False)):
             return self._module(args, task_vars)
+        args["remote_src"] = True
+        if args.get("diff_id") or args.get("digest"):
+            predicted = self._predict(args, task_vars)
+            if predicted.get("failed") or not predicted.get("changed"):
+                return self._known(predicted, args, task_vars)
         try:
             path = self._loader.get_real_file(self._find_needle("files", args["src"]), decrypt=True)
         except AnsibleError as error:
@@ -38,26 +46,33 @@ class ActionModule(ActionBase):
             self._loader.cleanup_tmp_file(path)
 
     def _apply(self, path: str, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        """Do what the task says; *path* is read only where no digest is given, or the file may be sent."""
-        expected = args.get("digest")
-        if not (expected or args.get("diff_id")):
-            args["digest"] = file_digest(path)
-        args["remote_src"] = True
-        predicted = self._predict(args, task_vars)
-        if predicted.get("failed") or not predicted.get("changed"):
-            return predicted
-        if expected and (found := file_digest(path)) != expected:
-            message = f"{args['src']} has the digest {found}, not {expected}"
+        """Send the file at *path*, and have it applied, unless that would fail or change nothing."""
+        found = file_digest(path)
+        if args.get("digest") not in (None, found):
+            message = f"{args['src']} has the digest {found}, not {args['digest']}"
             hint = "get the archive again, or correct what is expected"
             return {"failed": True, "error": "digest_mismatch", "msg": message, "hint": hint, "changed": False}
-        if self._task.check_mode:
-            return predicted
+        args["digest"] = found
+        predicted = self._predict(args, task_vars)
+        if self._task.check_mode or predicted.get("failed") or not predicted.get("changed"):
+            return self._known(predicted, args, task_vars)
         if not self._connection._shell.tmpdir:
             self._make_tmp_path()
         there = self._connection._shell.join_path(self._connection._shell.tmpdir, "layer.tar")
         self._transfer_file(path, there)
         self._fixup_perms2((self._connection._shell.tmpdir, there))
         return self._module({**args, "src": there}, task_vars)
+
+    def _known(
+        self, predicted: dict[str, t.Any], args: dict[str, t.Any], task_vars: dict[str, t.Any] | None
+    ) -> dict[str, t.Any]:
+        """Return what was predicted, and is what will be. With async that has to come from a job."""
+        if not self._task.async_val:
+            return predicted
+        if predicted.get("failed"):
+            self.cleanup(force=True)  # a job would do it
+            return predicted
+        return self._module(args, task_vars)
 
     def _predict(self, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         predicting = self._task.check_mode
