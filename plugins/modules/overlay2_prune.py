@@ -22,6 +22,7 @@ description:
   - A layer is used when it is made, filled, mounted, held or let go, and when a layer built on it is made, mounted or
     unmounted. The time of its C(.strata.json) tells. A layer without that file, such as one that dockerd made, was
     used when its C(link), C(committed) or C(work) changed last. It was made when its C(link) was written.
+  - A layer that was held when the host went down counts as used until it came up again.
   - Blocks that files share by reflinks or deduplication are not known to be shared, and count as freed.
 author: Strata (@strata)
 extends_documentation_fragment:

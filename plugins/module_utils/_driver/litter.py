@@ -10,6 +10,7 @@ import os
 import typing as t
 
 from .._store import staging
+from .._store.last_use import note_use_below
 from .._store.layout import HOLDERS, LINKS
 from . import holders, quota
 from .run import Run
@@ -55,6 +56,7 @@ class Sweep(Action):
         staging.sweep_links(run.home, [found.subject for found in self.litter if found.code == "dangling_link"])
         for found in self.litter:
             if found.code == "dead_holder":
+                note_use_below(run.home, [found.subject])  # what tells that it was held until the boot goes
                 holders.write(run.home, found.subject, ())
         leaked = [int(found.subject) for found in self.litter if found.code == "leaked_project"]
         if leaked:

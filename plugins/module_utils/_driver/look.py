@@ -50,6 +50,8 @@ def look(
             layer = observer.remains(layer_id) if removing else observer.layer(layer_id)
             if layer is None or layer_id in layers:
                 continue
+            if creating and _is_written_elsewhere(home, layer):
+                layer = layer._replace(writable=True)
             layers[layer_id] = layer
             if above or removing:
                 children[layer_id] = observer.children(layer_id, by_any_name=removing)
@@ -107,6 +109,18 @@ def mounted_in(home: str, layers: t.Collection[str]) -> dict[str, str]:
     from . import busy  # as above
 
     return busy.mounted_in(home, layers)
+
+
+def _is_written_elsewhere(home: str, layer: LayerState) -> bool:
+    """Tell whether a layer that somebody holds is mounted with it as upper where we do not see that. Raises OSError.
+
+    Asked only of what is held: an overlay that no holder of ours tells of is for who mounted it to see to.
+    """
+    if not layer.holders or layer.mounted or layer.marked or not layer.lowers:
+        return False
+    from . import busy  # as above
+
+    return bool(busy.independent_mounts(home, layer.id))
 
 
 def _needed(home: str, engine: str, layers: t.Mapping[str, LayerState]) -> dict[str, Overlay2Error]:

@@ -13,10 +13,11 @@ import time
 import typing as t
 
 from .._errors import Overlay2Error, StoreCorrupt
+from .._linux.boot import booted
 from .._linux.quiet import read_quietly
 from .._store import staging
 from .._store.foreign import managed_by
-from .._store.last_use import read_times
+from .._store.last_use import Times, read_times
 from .._store.layout import DIFF, LINK, LOWER, STAGING, is_store, layer_ids
 from .._store.links import all_links
 from . import foreign_layers, holders
@@ -90,7 +91,7 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
             id: Found(
                 layer,
                 sizes.of_layer(id),
-                read_times(home, id),
+                _times(home, id),
                 damage.get(id, ""),
                 users.get(id, ""),
                 known.needed.get(id, ""),
@@ -126,6 +127,16 @@ def pending_bytes(home: str) -> int:
 
 def _has_staging(home: str, id: str) -> bool:
     return not id or os.path.lexists(f"{home}/{id}/{STAGING}")
+
+
+def _times(home: str, id: str) -> Times:
+    """Return when a layer was made and last used. Raises OSError.
+
+    One that was held when the host went down was in use until then. Nobody noted when that was, so it is taken for
+    when the host came up again: who held it may be about to mount it.
+    """
+    times = read_times(home, id)
+    return times._replace(used=max(times.used, booted())) if holders.is_dead(home, id) else times
 
 
 def _litter_bytes(home: str, found: Litter, sizes: Sizes) -> int:

@@ -21,7 +21,8 @@ class LayerState(t.NamedTuple):
     lowers:          ids, nearest first.
     committed:       marked, or with children; marked: the file that says so is there.
     read_write:      a container's layer; None where we have no record (dockerd's).
-    mounted:         there is an overlay on its merged; writable: that has an upperdir.
+    mounted:         there is an overlay on its merged.
+    writable:        that has an upperdir, or one in another mount namespace does.
     size_limit:      bytes; inodes_limit: files and directories; 0 means none.
     project_id:      None if it has none.
     diff_id, digest: of the tar last applied as its whole content; chain_id: of it with all below, if all are known.

@@ -4,9 +4,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers import plan_absent
+from ansible_collections.strata.overlay2.plugins.module_utils._driver import holders
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers import (
+    Wanted,
+    plan_absent,
+    plan_present,
+)
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.look import look
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     LayerInUse,
@@ -31,6 +37,28 @@ def test_force_removes_no_layer_that_has_children(chain):
     assert have.children == {"near": ("app",)}
     with pytest.raises(LayerInUse, match="has children: app"):
         plan_absent(["near"], have, force=True)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("held", [True, False])
+def test_what_is_mounted_read_write_in_another_namespace_is_not_sealed(hand_made_store, run, held):
+    store = hand_made_store("private")
+    for id in ("base", "app"):
+        store.add(id)
+        with open(f"{store.home}/{id}/link", "w", encoding="ascii") as file:
+            file.write(store.links[id])
+    with open(f"{store.home}/app/lower", "w", encoding="ascii") as file:
+        file.write(f"l/{store.links['base']}")
+    store.mount("app", "base")
+    run("unshare", "--mount", "--propagation", "private", "sh", "-c", "echo ready; exec sleep 600")
+    subprocess.run(["umount", f"{store.home}/app/merged"], check=True)
+    if held:
+        holders.write(store.home, "app", ["ci"])
+    have = look(store.home, ["app", "base"], creating=True)
+    assert have.layers["app"].writable is held and not have.layers["app"].mounted
+    if held:
+        with pytest.raises(LayerInUse, match="is mounted read-write, so it cannot be sealed or built on"):
+            plan_present([Wanted("child", "app")], have)
 
 
 def test_another_engine_s_layers_are_told_by_its_records(chain, tmp_path):

@@ -3,17 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.litter import Sweep
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_look import (
     Sizes,
     look_to_prune,
     pending_bytes,
 )
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 
 pytestmark = pytest.mark.root
 
@@ -69,6 +73,21 @@ def test_a_store_is_told(home):
     assert [round((have.now - have.found[id].times.used) / 86400) for id in ("far", "near", "app")] == [0, 1, 2]
     assert have.found["app"].tree.inodes == len([*(home / "app").rglob("*")]) + 1
     assert have.exists and 0 < have.free < have.size and have.litter == ()
+
+
+def test_what_was_held_when_the_host_went_down_was_used_until_it_came_up(home):
+    text = {"boot_id": "another", "format": 1, "holders": ["service"]}
+    (home / "app" / ".strata-holders").write_text(json.dumps(text))
+    (home / "app" / ".strata.json").write_text('{"format": 1}')
+    up = time.time() - float(Path("/proc/uptime").read_text().split()[0])
+    for days in (0, 3000):
+        os.utime(home / "app" / ".strata.json", (time.time() - days * 86400,) * 2)
+        assert abs(look(home).found["app"].times.used - (up if days else time.time())) < 10
+    (litter,) = look(home).litter
+    with contextlib.closing(Run(str(home))) as run:
+        Sweep([litter], None).commit(run)
+    assert look(home).litter == ()
+    assert time.time() - look(home).found["app"].times.used < 10
 
 
 def test_no_store_is_told(tmp_path):
