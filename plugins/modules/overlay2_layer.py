@@ -22,7 +22,8 @@ options:
   id:
     description:
       - The layer.
-      - C([A-Za-z0-9][A-Za-z0-9_.-]{0,254}), but for C(l) and C(backingFsBlockDev).
+      - C([A-Za-z0-9][A-Za-z0-9_.-]{0,254}), but for C(l), C(backingFsBlockDev), and what begins like the directories
+        that C(dockerd) makes while it starts, as C(metacopy-check).
       - Exactly one of O(id) and O(layers) is required.
     type: str
   layers:

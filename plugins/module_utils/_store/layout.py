@@ -68,12 +68,12 @@ _TRIALS = (
     "opaque-bug-check",
     "metacopy-check",
     "userxattr-check",
-)  # moby's, while it starts
+)  # moby's, while it starts; a number follows
 
 
 def is_id(name: str) -> bool:
-    """Tell whether *name* can be a layer's id."""
-    return LAYER_ID.fullmatch(name) is not None and name not in _RESERVED_IDS
+    """Tell whether *name* can be a layer's id: no other name in a store."""
+    return LAYER_ID.fullmatch(name) is not None and name not in _RESERVED_IDS and not name.startswith(_TRIALS)
 
 
 def check_id(layer_id: str, what: str = "layer id") -> str:
@@ -82,7 +82,7 @@ def check_id(layer_id: str, what: str = "layer id") -> str:
         raise InvalidInput(
             f"invalid {what} {printable(layer_id)!r}",
             hint="an id starts with a letter or digit, goes on with letters, digits, '_', '.' and '-', has at most"
-            f" 255 characters and is none of {', '.join(_RESERVED_IDS)}",
+            f" 255 characters, is none of {', '.join(_RESERVED_IDS)} and begins with none of {', '.join(_TRIALS)}",
             id=printable(layer_id),
         )
     return layer_id
@@ -169,7 +169,7 @@ def require_store(home: str) -> None:
 def layer_ids(home: str) -> t.Iterator[str]:
     """Yield the id of each layer directory, in no order. Raises OSError."""
     for entry in names_in(home):
-        if entry.is_directory and is_id(entry.name) and not entry.name.startswith(_TRIALS):
+        if entry.is_directory and is_id(entry.name):
             yield entry.name
 
 

@@ -24,6 +24,16 @@ def test_a_hostile_id_is_refused_in_valid_text(bad):
     str(error.value).encode("utf-8")
 
 
+@pytest.mark.parametrize(
+    "name", ["metacopy-check", "metacopy-check2", "check-overlayfs-support-x", "opaque-bug-check1", "userxattr-check."]
+)
+def test_no_id_looks_like_a_trial_of_dockerd(name):
+    with pytest.raises(InvalidInput, match="invalid layer id") as error:
+        layout.check_id(name)
+    assert "begins with none of" in error.value.hint
+    assert layout.check_id(f"a-{name}") == f"a-{name}"
+
+
 def test_home_is_absolute_and_not_the_root(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path)
     assert layout.check_home(str(tmp_path / "link" / "home")) == str(tmp_path / "home")
