@@ -18,7 +18,7 @@ from .._linux.quiet import read_quietly
 from .._store import staging
 from .._store.foreign import managed_by
 from .._store.last_use import Times, read_times
-from .._store.layout import DIFF, LINK, LOWER, STAGING, is_store, layer_ids
+from .._store.layout import DIFF, LINK, LINK_NAME_WITHIN, LOWER, STAGING, is_store, layer_ids
 from .._store.links import all_links
 from . import foreign_layers, holders
 from .litter import Litter, find_litter
@@ -28,7 +28,6 @@ from .prune_state import Found, PruneState
 from .state import LayerState
 from .usage import BLOCK, Tree, inode_bytes, tree_of
 
-_LINK_NAME = re.compile(rb"\b[A-Z2-7]{26}\b")
 _LOWER_FILE = re.compile(rb"l/[A-Z2-7]{26}(?::l/[A-Z2-7]{26})*")
 _ATTEMPTS = 5  # to read a tree that is being changed
 
@@ -208,4 +207,4 @@ def _lower_names(home: str, id: str) -> list[str]:
         text = read_quietly(f"{home}/{id}/{LOWER}")
     except OSError:
         return []
-    return [name.decode() for name in _LINK_NAME.findall(text)]
+    return [name.decode() for name in LINK_NAME_WITHIN.findall(text)]

@@ -15,7 +15,10 @@ _ANEW = "remove the layer with state: absent and recursive: true, and make anew 
 CONTENT_CURE = f"put it back from a backup, or {_ANEW}"
 WORK_CURE = "make the directory, mode 0700, with the owner of the layer's diff"
 LINK_CURE = f"write the name of the symlink in {LINKS}/ that leads to it into the file, without a newline; or {_ANEW}"
-LOWER_CURE = f"write {LINKS}/ with the parent's link, then a colon and the parent's lower, into the file; or {_ANEW}"
+LOWER_CURE = (
+    f"write {LINKS}/ with the parent's link, then a colon and the parent's lower, into the file, without a newline;"
+    f" or {_ANEW}"
+)
 
 
 class Damage(t.NamedTuple):

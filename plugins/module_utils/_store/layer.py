@@ -19,6 +19,7 @@ from .layout import (
     DIFF,
     LINK,
     LINK_NAME,
+    LINK_NAME_WITHIN,
     LINKS,
     LOWER,
     MAX_DEPTH,
@@ -139,7 +140,8 @@ class Store:
             if error.errno in (errno.ENOENT, *NO_FILE):
                 return ()
             raise
-        return (text.partition(b":")[0].decode("ascii", "replace")[len(LINKS) + 1 :],)
+        found = LINK_NAME_WITHIN.search(text)
+        return (found.group().decode(),) if found else ()
 
     def names_of(self, layer_id: str) -> list[str]:
         """Return the names in l/ that lead to a layer, sorted: its link, unless it is damaged. Raises OSError."""
@@ -155,7 +157,7 @@ class Store:
 
     def unsealed_parents(self) -> tuple[str, ...]:
         """Return the ids of the layers that have children and no mark of that, sorted. Raises OSError."""
-        parents = {self._leads_to(link) for link in self.children if LINK_NAME.fullmatch(link)}
+        parents = {self._leads_to(link) for link in self.children}
         found = (id for id in parents if id in self.ids and not os.path.lexists(self.path(id, COMMITTED)))
         return tuple(sorted(found))
 

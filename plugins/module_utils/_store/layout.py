@@ -59,6 +59,7 @@ FILE_MODE = 0o644  # of link and lower
 MAX_DEPTH = 128  # lowers: moby's limit, so that dockerd can mount whatever we make
 
 LINK_NAME = re.compile(r"[A-Z2-7]{26}")
+LINK_NAME_WITHIN = re.compile(rb"\b[A-Z2-7]{26}\b")  # what a lower file still names, however damaged it is
 LAYER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _RESERVED_IDS = (LINKS, QUOTA_DEVICE)
 LOST_AND_FOUND = "lost+found"  # in the root directory of an ext4

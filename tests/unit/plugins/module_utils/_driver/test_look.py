@@ -61,6 +61,15 @@ def test_what_is_mounted_read_write_in_another_namespace_is_not_sealed(hand_made
             plan_present([Wanted("child", "app")], have)
 
 
+@pytest.mark.parametrize("damaged", ["l/{}\n", "l/{}:", "{}", " l/{}:l/gone"])
+def test_a_damaged_child_is_a_child_of_the_first_layer_it_names(chain, damaged):
+    with open(f"{chain.home}/app/lower", "w", encoding="ascii") as file:
+        file.write(damaged.format(chain.links["near"]))
+    have = look(chain.home, ["near"], removing=True)
+    with pytest.raises(LayerInUse, match="has children: app"):
+        plan_absent(["near"], have)
+
+
 def test_another_engine_s_layers_are_told_by_its_records(chain, tmp_path):
     (tmp_path / "overlay-layers").mkdir()
     (tmp_path / "overlay-layers/layers.json").write_text('[{"id": "app"}]')
