@@ -30,6 +30,8 @@ from .usage import BLOCK, Tree, inode_bytes, tree_of
 
 _LOWER_FILE = re.compile(rb"l/[A-Z2-7]{26}(?::l/[A-Z2-7]{26})*")
 _ATTEMPTS = 5  # to read a tree that is being changed
+_UNKNOWN = Tree(0, 0, {})
+_VANISHED = (FileNotFoundError, NotADirectoryError)
 
 
 class Sizes:
@@ -83,21 +85,23 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
     space = os.statvfs(home)
     links = all_links(home)
     needed = {name for id in damage for name in _lower_names(home, id)}
+    looks = ((id, _measured(home, id, sizes, bool(engine))) for id in layers)
+    measured = {id: told for id, told in looks if told is not None}
     return PruneState(
         home=home,
         exists=True,
         found={
             id: Found(
-                layer,
-                sizes.of_layer(id),
-                _times(home, id),
+                layers[id],
+                tree,
+                times,
                 damage.get(id, ""),
-                users.get(id, ""),
+                users.get(id, "") or moving,
                 known.needed.get(id, ""),
                 id in known.orphans,
                 lost=id in damage and not _tells_lowers(home, id),
             )
-            for id, layer in layers.items()
+            for id, (tree, times, moving) in measured.items()
         },
         litter=tuple(
             found._replace(bytes=_litter_bytes(home, found, sizes))
@@ -119,8 +123,7 @@ def pending_bytes(home: str) -> int:
     total = 0
     for id in places:
         for path in staging.leftovers(os.path.join(home, id)) if _has_staging(home, id) else ():
-            with contextlib.suppress(FileNotFoundError):  # another run has just swept it
-                total += sizes.of(path).bytes
+            total += _leftover_bytes(path, sizes)
     return total
 
 
@@ -138,13 +141,43 @@ def _times(home: str, id: str) -> Times:
     return times._replace(used=max(times.used, booted())) if holders.is_dead(home, id) else times
 
 
+def _measured(home: str, id: str, sizes: Sizes, foreign: bool) -> tuple[Tree, Times, str] | None:
+    """Return what a layer takes, its times, and in words what keeps it from being measured, "" for nothing.
+
+    None for a layer that another engine, which does not ask for our lock, has just removed. Raises OSError.
+    """
+    try:
+        times = _times(home, id)
+        return sizes.of_layer(id), times, ""
+    except _VANISHED:
+        if not foreign:
+            raise
+        return None
+    except OSError as error:
+        if error.errno != errno.ESTALE:
+            raise
+        return _UNKNOWN, times, "it is being changed: directories in it are moved"
+
+
 def _litter_bytes(home: str, found: Litter, sizes: Sizes) -> int:
     if found.code == "leaked_project":
         return 0
     path = os.path.join(home, found.path)
+    if found.code == "staging_leftover":
+        return _leftover_bytes(path, sizes)
     try:
-        return sizes.of(path).bytes if found.code == "staging_leftover" else os.lstat(path).st_blocks * BLOCK
+        return os.lstat(path).st_blocks * BLOCK
     except FileNotFoundError:  # another run has just swept it
+        return 0
+
+
+def _leftover_bytes(path: str, sizes: Sizes) -> int:
+    """Return what is freed with a leftover; 0 for one that another run is sweeping. Raises OSError."""
+    try:
+        return sizes.of(path).bytes
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ESTALE):
+            raise
         return 0
 
 
@@ -168,15 +201,24 @@ def _layers(observer: Observer, foreign: bool) -> tuple[dict[str, LayerState], d
     for id in sorted(store.ids):
         if foreign and not any(os.path.lexists(store.path(id, part)) for part in (DIFF, LINK)):
             continue  # of an engine's own: no layer, or not yet one
-        layer: LayerState | None
         try:
-            layer = observer.layer(id)
-        except StoreCorrupt as error:
-            damage[id] = str(error)
-            layer = _remains(observer, id)
+            layer = _layer(observer, id, damage)
+        except _VANISHED:  # another engine, which does not ask for our lock, has just removed it
+            if not foreign:
+                raise
+            continue
         if layer is not None:
             layers[id] = layer
     return layers, damage
+
+
+def _layer(observer: Observer, id: str, damage: dict[str, str]) -> LayerState | None:
+    """Return a layer as far as it can be told, and note in *damage* what is wrong with it."""
+    try:
+        return observer.layer(id)
+    except StoreCorrupt as error:
+        damage[id] = str(error)
+        return _remains(observer, id)
 
 
 def _remains(observer: Observer, id: str) -> LayerState | None:

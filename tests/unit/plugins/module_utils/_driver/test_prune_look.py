@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.litter import Sweep
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune import plan_prune
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_look import (
     Sizes,
     look_to_prune,
     pending_bytes,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_state import Wanted
 
 pytestmark = pytest.mark.root
 
@@ -57,6 +59,13 @@ def home(layers, tmp_path):
             (home / id / "lower").write_text(lower)
         lower = ":".join(filter(None, (f"l/{layers.links[id]}", lower)))
     return home
+
+
+def move(path):
+    """Move a directory "moving" from here there, and back."""
+    if path.name == "moving":
+        to = "there" if path.parent.name == "here" else "here"
+        path.rename(path.parent.parent / to / "moving")
 
 
 def look(home):
@@ -117,19 +126,45 @@ def test_what_moves_while_it_is_measured_is_measured_again(home, scanned, moves)
         (home / "app/diff" / name).mkdir(parents=True)
     left = [*range(moves)]
 
-    def move(path):
+    def move_some_times(path):
         if path.name == "moving" and left:
             left.pop()
-            to = "there" if path.parent.name == "here" else "here"
-            path.rename(path.parent.parent / to / "moving")
+            move(path)
 
-    scanned(move)
+    scanned(move_some_times)
     if moves == 5:
         with pytest.raises(OSError, match="moved while it was read"):
             Sizes(str(home)).of(str(home / "app"))
     else:
         assert Sizes(str(home)).of(str(home / "app")).inodes == len([*(home / "app").rglob("*")]) + 1
     assert left == []
+
+
+def test_a_layer_that_does_not_stand_still_stays(home, scanned):
+    (home / "app/diff/here/moving").mkdir(parents=True)
+    (home / "app/diff/there").mkdir()
+    scanned(move)
+    have = look(home)
+    assert "being changed" in have.found["app"].users and have.found["far"].users == ""
+    goes = {decision.id: decision.goes for decision in plan_prune(Wanted(match=("*",)), have).decisions}
+    assert goes == {"app": False, "near": False, "far": False}
+
+
+@pytest.mark.parametrize("engine", [True, False])
+def test_a_layer_that_another_engine_removes_meanwhile_is_left_out(home, scanned, engine):
+    if engine:
+        (home.parent / "image/overlay2/layerdb").mkdir(parents=True)
+
+    def remove(path):
+        if path == home / "app":
+            (home / "near").rename(home.parent / "removed")
+
+    scanned(remove)
+    if engine:
+        assert sorted(look(home).found) == ["app", "far"]
+    else:  # nobody may: we hold the store's lock
+        with pytest.raises(FileNotFoundError):
+            look(home)
 
 
 def test_of_a_damaged_layer_is_told_what_its_lower_file_still_says(home, layers):
@@ -140,6 +175,14 @@ def test_of_a_damaged_layer_is_told_what_its_lower_file_still_says(home, layers)
     assert have.found["near"].layer.lowers == ("far",) and "format 99" in have.found["near"].damage
     assert have.found["far"].damage == ""
     assert [id for id, found in have.found.items() if found.lost] == ["app"]
+
+
+def test_a_leftover_that_another_run_is_sweeping_does_no_harm(home, scanned):
+    for path in ("here/moving", "there"):
+        (home / ".staging/one" / path).mkdir(parents=True)
+    scanned(move)
+    assert [(found.code, found.bytes) for found in look(home).litter] == [("staging_leftover", 0)]
+    assert pending_bytes(str(home)) == 0
 
 
 def test_what_is_still_to_be_deleted(home):
