@@ -92,13 +92,17 @@ def load(directory: str, filesystem: Filesystem) -> Answers | None:
 
 
 def save(directory: str, filesystem: Filesystem, answers: Answers) -> None:
-    """Keep *answers*, if they are worth it; where *directory* cannot be written, nothing is kept."""
+    """Keep *answers*, if they are worth it.
+
+    Nothing is kept where *directory* cannot be written, or where it cannot be told what they are true for: a kernel
+    without user namespaces has no /proc/self/ns/user.
+    """
     if not _is_sound(answers) or answers.parameters != read_parameters():
         return
     told = answers._asdict()
     del told["parameters"]
-    text = json.dumps({"true_for": _true_for(filesystem), "answers": told}, sort_keys=True) + "\n"
     with contextlib.suppress(OSError):
+        text = json.dumps({"true_for": _true_for(filesystem), "answers": told}, sort_keys=True) + "\n"
         with contextlib.suppress(FileExistsError):
             os.mkdir(directory, 0o700)
         if not _is_private(os.lstat(directory)):

@@ -145,6 +145,26 @@ def test_where_nothing_can_be_kept_nothing_is(tmp_path, found, kind):
     assert list((tmp_path / "private").iterdir()) == []
 
 
+@pytest.mark.root
+def test_on_a_kernel_without_user_namespaces_nothing_is_kept(tmp_path, python_output):
+    """Its /proc has no ns/user; this one has nothing but the boot's id."""
+    code = (
+        "import os, subprocess, sys\n"
+        "from ansible_collections.strata.overlay2.plugins.module_utils._driver import answers, filesystem\n"
+        "found = filesystem.look(sys.argv[1])\n"
+        "boot_id = answers.boot_id()\n"
+        "subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', '/proc'], check=True)\n"
+        "os.makedirs('/proc/sys/kernel/random')\n"
+        "with open('/proc/sys/kernel/random/boot_id', 'w') as file: file.write(boot_id)\n"
+        "told = answers.Answers(answers.read_parameters(), False, True, True, False)\n"
+        "answers.save(sys.argv[2], found, told)\n"
+        "print(answers.load(sys.argv[2], found))\n"
+    )
+    cache = tmp_path / "cache"
+    assert python_output(code, str(tmp_path), str(cache), before=["unshare", "--mount"]) == "None\n"
+    assert not cache.exists()
+
+
 @pytest.mark.parametrize(
     ("parameters", "userxattr", "options"),
     [
