@@ -13,17 +13,24 @@ import os
 import re
 import typing as t
 
-_INVALID_BYTE = re.compile("[\udc80-\udcff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def printable(name: str | bytes) -> str:
     """Return *name* as valid text: a byte that is not UTF-8 becomes ``\\xNN``, a backslash ``\\\\``.
 
+    Half a surrogate pair, which no file's name holds but a parameter may, becomes ``\\uNNNN``.
+
     The one form in which names reach results and messages, so that no result can break JSON and no two
     names look the same.
     """
     text = os.fsdecode(name).replace("\\", "\\\\")
-    return _INVALID_BYTE.sub(lambda bad: f"\\x{ord(bad.group()) - 0xDC00:02x}", text)
+    return _SURROGATE.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 class Overlay2Error(Exception):

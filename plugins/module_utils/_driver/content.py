@@ -19,7 +19,7 @@ from .._errors import ArchiveRejected, DigestMismatch, InvalidInput, NotSupporte
 from .._linux.quiet import open_quietly
 from .._linux.rename import exchange
 from .._store.layer import Record, record_content
-from .._store.layout import DIFF
+from .._store.layout import DIFF, check_path
 from .._store.own_file import sync_directory
 from . import destination, quota
 from .difference import Difference
@@ -48,7 +48,8 @@ def check_compression(compression: str, level: int | None) -> None:
 
 
 def check_source(source: Source) -> None:
-    """Raise InvalidInput for an expected digest that is none."""
+    """Raise InvalidInput for an expected digest that is none, or a path that can be none."""
+    check_path(source.path, "src")
     for option, value in (("diff_id", source.diff_id), ("digest", source.digest)):
         if value is not None:
             check_digest(value, option)

@@ -10,7 +10,7 @@ import typing as t
 
 from .._errors import InvalidInput, LayerInUse, printable
 from .._store.foreign import store_foreign
-from .._store.layout import DIFF, check_home, check_id, require_store
+from .._store.layout import DIFF, check_home, check_id, check_path, require_store
 from .._store.lock import layer_not_found
 from . import content, destination, probe
 from .difference import Difference
@@ -107,7 +107,7 @@ class ExportTask(_DiffTask):
         if not wanted.dest:
             raise InvalidInput("state exported needs dest", hint="say where the tar is to be written")
         content.check_compression(wanted.compression, wanted.level)
-        self.dest = os.path.abspath(wanted.dest)
+        self.dest = os.path.abspath(check_path(wanted.dest, "dest"))
         if os.path.isdir(self.dest) or not os.path.isdir(os.path.dirname(self.dest)):
             message = f"dest {printable(wanted.dest)} is a directory, or in none"
             raise InvalidInput(message, hint="give a file in a directory that exists")

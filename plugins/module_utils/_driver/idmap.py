@@ -8,6 +8,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 import typing as t
 
 from .._errors import InvalidInput, printable
@@ -18,6 +19,8 @@ SUBUID = "/etc/subuid"
 SUBGID = "/etc/subgid"
 
 Map = tuple[IdRange, ...]
+
+_NUMBER = re.compile(r"\d{1,10}")  # an id has no more digits, and int() takes not any number of them
 
 
 def remapped(text: str, subuid: str = SUBUID, subgid: str = SUBGID) -> tuple[Map, Map]:
@@ -45,7 +48,7 @@ def remapped(text: str, subuid: str = SUBUID, subgid: str = SUBGID) -> tuple[Map
 def _user_names(user: str) -> tuple[str, str]:
     try:
         found = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
-    except (KeyError, OverflowError):
+    except (KeyError, OverflowError, ValueError):  # ValueError: a NUL in it, or too many digits
         raise _unknown(f"there is no user {printable(user)!r}") from None
     return found.pw_name, str(found.pw_uid)
 
@@ -53,7 +56,7 @@ def _user_names(user: str) -> tuple[str, str]:
 def _group_names(group: str) -> tuple[str, str]:
     try:
         found = grp.getgrgid(int(group)) if group.isdecimal() else grp.getgrnam(group)
-    except (KeyError, OverflowError):
+    except (KeyError, OverflowError, ValueError):  # as above
         raise _unknown(f"there is no group {printable(group)!r}") from None
     return found.gr_name, str(found.gr_gid)
 
@@ -81,7 +84,7 @@ def _ranges(path: str, names: t.Sequence[str]) -> t.Iterator[tuple[int, int]]:
         name, *numbers = line.strip().split(":")
         if name not in names:
             continue
-        if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+        if len(numbers) != 2 or not all(map(_NUMBER.fullmatch, numbers)):
             raise _unknown(f"{path} has a line that is no range: {printable(line)!r}")
         yield int(numbers[0]), int(numbers[1])
 

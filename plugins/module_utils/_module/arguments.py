@@ -15,9 +15,10 @@ from ansible.module_utils.basic import AnsibleModule
 from .._errors import InvalidInput, printable
 from .._store.layout import DEFAULT_HOME
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(?:([kmgtp])(?:i?b)?|b)?", re.IGNORECASE)
+# No size has so many digits, and int() takes not any number of them.
+_SIZE = re.compile(r"(\d{1,99}(?:\.\d{1,99})?) ?(?:([kmgtp])(?:i?b)?|b)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}  # bytes
-_MAX_SIZE = 2**63 - 1  # bytes
+_MAX_SIZE = _MAX_COUNT = 2**63 - 1  # bytes, files
 _ALL_BITS = 0o7777  # permissions, setuid, setgid and sticky
 
 
@@ -54,9 +55,11 @@ def parse_size(text: str | None, option: str) -> int | None:
 
 
 def parse_count(number: int | None, option: str) -> int | None:
-    """Return *number* if it is None or no negative one. Raises InvalidInput."""
+    """Return *number* if it is None, or neither negative nor larger than any filesystem counts. Raises InvalidInput."""
     if number is not None and number < 0:
         raise InvalidInput(f"invalid {option} {number}: it is negative", hint="use 0 for none", option=option)
+    if number is not None and number > _MAX_COUNT:
+        raise InvalidInput(f"{option} {number} is too large", hint="use less than 2^63, or 0 for none", option=option)
     return number
 
 

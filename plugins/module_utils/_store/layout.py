@@ -89,11 +89,28 @@ def check_id(layer_id: str, what: str = "layer id") -> str:
     return layer_id
 
 
+def check_path(path: str, option: str) -> str:
+    """Return *path*, the value of *option*. Raises InvalidInput for what no system call takes for a path."""
+    try:
+        possible = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise InvalidInput(
+            f"{option} {printable(path)!r} is no path",
+            hint="take out the NUL characters, and the halves of surrogate pairs",
+            option=option,
+        )
+    return path
+
+
 def check_home(home: str) -> str:
     """Return *home* without symlinks and dots.
 
-    raises: InvalidInput if it is not absolute, is ``/``, or a symlink out of another engine's data root.
+    raises: InvalidInput if it can be no path, is not absolute, is ``/``, or a symlink out of another engine's data
+            root.
     """
+    check_path(home, "home")
     if not os.path.isabs(home):
         raise InvalidInput(f"home {printable(home)!r} is not an absolute path", hint="give the whole path of the store")
     real = os.path.realpath(home)

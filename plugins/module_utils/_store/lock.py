@@ -20,6 +20,7 @@ from .._errors import LayerNotFound, StoreBusy, printable
 from .._linux.quiet import open_quietly
 
 _PAUSE = 0.05  # seconds between two attempts
+_FOREVER = 10**9  # seconds: a clock cannot be put on by any number
 
 
 class Deadline:
@@ -27,7 +28,7 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._end = time.monotonic() + seconds
+        self._end = time.monotonic() + min(max(seconds, 0), _FOREVER)
 
     @property
     def passed(self) -> bool:

@@ -67,7 +67,14 @@ def test_none(files, text):
         ("daemon:daemon:daemon", LINE, "there is no group 'daemon:daemon'"),
         ("default:daemon", LINE, "'dockremap'"),
         ("99999999999999999999", LINE, "there is no user"),
+        ("9" * 5000, LINE, "there is no user"),
+        ("dae\0mon", LINE, "there is no user"),
+        ("\ud800", LINE, "there is no user"),
+        ("daemon:" + "9" * 5000, LINE, "there is no group"),
+        ("daemon:\0", LINE, "there is no group"),
         ("daemon", "", "has no range for 'daemon'"),
+        ("daemon", f"daemon:{'9' * 5000}:1\n", "has a line that is no range"),
+        ("daemon", "daemon:9999999999:1\n", "is no range of ids"),
         ("daemon", "daemon:1\n", "no range: 'daemon:1'"),
         ("daemon", "daemon:-1:5\n", "no range: 'daemon:-1:5'"),
         ("daemon", "daemon:1:10\ndaemon:5:10\n", "two ranges overlap"),
@@ -78,6 +85,7 @@ def test_what_gives_no_map_is_refused(files, text, subuid, words):
     with pytest.raises(InvalidInput, match=words) as error:
         remapped(text, *files(subuid, LINE))
     assert error.value.hint
+    str(error.value).encode()
 
 
 def test_missing_files(tmp_path):

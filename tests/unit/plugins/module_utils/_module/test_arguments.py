@@ -33,7 +33,10 @@ def test_a_size_is_read_as_docker_reads_it(text, size):
     assert arguments.parse_size(text, "size") == size
 
 
-@pytest.mark.parametrize("text", ["-1", "1.2.3", ".5g", "5.", " 1", "1  k", "1e3", "ten", "1x", "8192P", "\udcff"])
+@pytest.mark.parametrize(
+    "text",
+    ["-1", "1.2.3", ".5g", "5.", " 1", "1  k", "1e3", "ten", "1x", "8192P", "\udcff", "9" * 5000, f"1.{'0' * 5000}"],
+)
 def test_no_size(text):
     with pytest.raises(InvalidInput, match="size") as error:
         arguments.parse_size(text, "size")
@@ -45,6 +48,8 @@ def test_a_count_is_not_negative():
     assert arguments.parse_count(0, "inodes") == 0
     with pytest.raises(InvalidInput, match="inodes -1"):
         arguments.parse_count(-1, "inodes")
+    with pytest.raises(InvalidInput, match="too large"):
+        arguments.parse_count(2**63, "inodes")
 
 
 @pytest.mark.parametrize(

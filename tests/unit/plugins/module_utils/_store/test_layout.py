@@ -37,9 +37,17 @@ def test_no_id_looks_like_a_trial_of_dockerd(name):
 def test_home_is_absolute_and_not_the_root(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path)
     assert layout.check_home(str(tmp_path / "link" / "home")) == str(tmp_path / "home")
+    assert layout.check_home(f"{tmp_path}/\udcff") == f"{tmp_path}/\udcff"  # a byte that is not UTF-8
     for bad in ("store", "/", "/../"):
         with pytest.raises(InvalidInput):
             layout.check_home(bad)
+
+
+@pytest.mark.parametrize("bad", ["/a\0b", "\0", "/\ud800", "/a\udfff"])
+def test_a_home_that_no_system_call_takes_is_refused_in_valid_text(bad):
+    with pytest.raises(InvalidInput, match=r"home .* is no path") as error:
+        layout.check_home(bad)
+    str(error.value).encode("utf-8")
 
 
 def test_no_symlink_hides_whose_store_it_is(tmp_path):

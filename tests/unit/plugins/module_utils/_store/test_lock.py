@@ -20,6 +20,12 @@ def test_readers_share_and_a_writer_waits_its_time(tmp_path):
     assert is_free(str(tmp_path))
 
 
+@pytest.mark.parametrize("seconds", [10**400, -(10**400)], ids=["ever", "never"])
+def test_any_number_of_seconds_can_be_waited(tmp_path, seconds):
+    with locked(str(tmp_path), Deadline(seconds)):
+        assert Deadline(seconds).passed is (seconds < 0)
+
+
 def test_nothing_is_left_behind(tmp_path):
     before = os.lstat(tmp_path)
     with locked(str(tmp_path), Deadline(0)):
