@@ -21,7 +21,7 @@ from .._driver.run import Run
 from .._driver.state import Overtaken, Plan
 from .._errors import LayerInUse, LayerNotFound, NoSpace, NotPermitted, Overlay2Error, printable
 from .._store.layout import is_id
-from .._store.lock import Deadline, is_free, layer_locked, locked
+from .._store.lock import Deadline, is_free, is_still, layer_locked, locked
 
 _CURES = {
     errno.EROFS: "mount the filesystem read-write; the kernel's log says why, if it turned read-only by itself",
@@ -120,11 +120,17 @@ def _attempt(module: AnsibleModule, task: Task, deadline: Deadline, done: list[s
     directories = [*(os.path.join(task.home, layer_id) for layer_id in sorted(task.layers)), task.home]
     with contextlib.ExitStack() as layer_locks, contextlib.ExitStack() as store_lock:
         unlocked = []
+        held = {}
         for directory in directories:
             stack = store_lock if directory == task.home else layer_locks
-            if not _enter(stack, directory, deadline, shared):
+            fd = _enter(stack, directory, deadline, shared)
+            if fd is None:
                 unlocked.append(directory)
-        _check_missing(unlocked)  # layers: those that another run made while we waited for the store's lock
+            else:
+                held[directory] = fd
+        # Layers: those that another run made, or removed, while we waited for the store's lock.
+        _check_missing(unlocked)
+        _check_held(held)
         have = task.observe()
         if task.home in unlocked:
             _check_missing([task.home])
@@ -137,18 +143,26 @@ def _attempt(module: AnsibleModule, task: Task, deadline: Deadline, done: list[s
         return _result(module, task, have, plan, after)
 
 
-def _enter(stack: contextlib.ExitStack, directory: str, deadline: Deadline, shared: bool) -> bool:
-    """Hold the lock of *directory* in *stack*; False if there is none to lock, or no longer."""
+def _enter(stack: contextlib.ExitStack, directory: str, deadline: Deadline, shared: bool) -> int | None:
+    """Hold the lock of *directory* in *stack*, and return its fd; None if there is none to lock, or no longer."""
     if os.path.isdir(directory):
         with contextlib.suppress(FileNotFoundError):
-            stack.enter_context(locked(directory, deadline, shared=shared))
-            return True
-    return False
+            return stack.enter_context(locked(directory, deadline, shared=shared))
+    return None
 
 
 def _check_missing(directories: t.Iterable[str]) -> None:
     """Raise Overtaken if one of these, which were not there to be locked, is there now."""
     if any(map(os.path.isdir, directories)):
+        raise Overtaken()
+
+
+def _check_held(directories: t.Mapping[str, int]) -> None:
+    """Raise Overtaken if one of these is no longer what its fd has locked.
+
+    A run that had the store's lock before us may have found the layer's free, just before we took that.
+    """
+    if not all(is_still(fd, directory) for directory, fd in directories.items()):
         raise Overtaken()
 
 

@@ -46,7 +46,7 @@ def locked(directory: str, deadline: Deadline, *, shared: bool = False) -> t.Ite
         fd = open_quietly(directory, os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             _wait(fd, directory, deadline, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-            if _is_still(fd, directory):
+            if is_still(fd, directory):
                 yield fd
                 return
         finally:
@@ -85,6 +85,14 @@ def is_free(directory: str, *, shared: bool = False) -> bool:
         os.close(fd)
 
 
+def is_still(fd: int, directory: str) -> bool:
+    """Tell whether *directory* is what was opened: while we waited it may have been removed, or made anew."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(directory))
+    except FileNotFoundError:
+        return False
+
+
 def layer_not_found(home: str, layer_id: str) -> LayerNotFound:
     """Return the error for a layer that is not there."""
     return LayerNotFound(
@@ -106,11 +114,3 @@ def _wait(fd: int, directory: str, deadline: Deadline, operation: int) -> None:
                     path=printable(directory),
                 ) from None
         time.sleep(_PAUSE)
-
-
-def _is_still(fd: int, directory: str) -> bool:
-    """Tell whether *directory* is what was opened: while we waited it may have been removed, or made anew."""
-    try:
-        return os.path.samestat(os.fstat(fd), os.lstat(directory))
-    except FileNotFoundError:
-        return False

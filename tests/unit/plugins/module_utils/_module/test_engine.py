@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import Plan
+from ansible_collections.strata.overlay2.plugins.module_utils._module import engine
+from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
+from ansible_collections.strata.overlay2.plugins.module_utils._store.lock import is_free
+from ansible_collections.strata.overlay2.tests import modules
+
+pytestmark = pytest.mark.root
+
+
+class LookingTask:
+    """Tells whether the layer app is there, and whether others could take its lock, while the store's is held."""
+
+    layers = ("app",)
+    lengthy = False
+    reading = False
+
+    def __init__(self, home):
+        self.home = home
+
+    def observe(self):
+        layer = os.path.join(self.home, "app")
+        return {"there": os.path.isdir(layer), "free": is_free(layer)}
+
+    def plan(self, have, predicting):
+        return Plan((), have)
+
+    def root(self, have):
+        return 0, 0
+
+    def difference(self, before, after):
+        return {}, {}
+
+    def report(self, have, after, predicting):
+        return have
+
+
+def main():
+    engine.run_module(lambda params: LookingTask(params["home"]), argument_spec={**home_argument(), **lock_argument()})
+
+
+def remove(layer):
+    layer.rename(layer.parent / "removed")
+
+
+def make_anew(layer):
+    remove(layer)
+    layer.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "told"),
+    [
+        pytest.param(lambda layer: None, {"there": True, "free": False}, id="nothing"),
+        pytest.param(remove, {"there": False, "free": True}, id="removed"),
+        pytest.param(make_anew, {"there": True, "free": False}, id="made anew"),
+    ],
+)
+def test_the_layer_that_is_there_once_the_store_is_locked_is_locked(tmp_path, meanwhile, told):
+    layer = tmp_path / "app"
+    layer.mkdir()
+    todo = [meanwhile]
+
+    def before_the_store_is_locked(event, arguments):
+        if event == "fcntl.flock" and os.path.samestat(os.fstat(arguments[0]), os.stat(tmp_path)) and todo:
+            todo.pop()(layer)
+
+    result = modules.run_module(
+        main, {"home": str(tmp_path)}, prepare=lambda: sys.addaudithook(before_the_store_is_locked)
+    )
+    assert {key: result[key] for key in told} == told, result
