@@ -40,6 +40,7 @@ def gather(home: str, subsets: t.Collection[str], ids: t.Sequence[str] | None = 
 def features(home: str, *, exists: bool | None = None) -> dict[str, t.Any]:
     """Return what is always told. Walks nothing: one look at home, at l and at the mount table.
 
+    In another engine's store also one at each layer, which may be none.
     exists: what to say of that, for who knows better.
     """
     told = probe.probe(home)

@@ -72,7 +72,7 @@ def find_litter(
     needed: names that lower files hold: dangling, they are what damage can be mended by.
     """
     for link, target in sorted(links.items()):
-        if target not in ids and link not in needed:
+        if target not in ids and link not in needed and not _has_something(home, target):
             yield Litter("dangling_link", link, f"{LINKS}/{link}")
     for id in ("", *sorted(ids)):
         with contextlib.suppress(FileNotFoundError):  # another run has just removed the layer
@@ -84,3 +84,8 @@ def find_litter(
     if quota.is_on(home):
         for use in quota.leaked(home):
             yield Litter("leaked_project", str(use.project_id), "")
+
+
+def _has_something(home: str, target: str | None) -> bool:
+    """Tell whether a name in l/ leads into something after all, such as a layer that another engine is removing."""
+    return target is not None and os.path.lexists(os.path.join(home, target))

@@ -18,7 +18,7 @@ from .._linux.quiet import read_quietly
 from .._store import staging
 from .._store.foreign import managed_by
 from .._store.last_use import Times, read_times
-from .._store.layout import DIFF, LINK, LINK_NAME_WITHIN, LOWER, STAGING, is_store, layer_ids
+from .._store.layout import DIFF, LINK_NAME_WITHIN, LOWER, STAGING, is_store, layer_ids
 from .._store.links import all_links
 from . import foreign_layers, holders
 from .litter import Litter, find_litter
@@ -199,8 +199,6 @@ def _layers(observer: Observer, foreign: bool) -> tuple[dict[str, LayerState], d
     store = observer.store
     observer.store.read_ahead(store.ids)
     for id in sorted(store.ids):
-        if foreign and not any(os.path.lexists(store.path(id, part)) for part in (DIFF, LINK)):
-            continue  # of an engine's own: no layer, or not yet one
         try:
             layer = _layer(observer, id, damage)
         except _VANISHED:  # another engine, which does not ask for our lock, has just removed it

@@ -185,10 +185,19 @@ def require_store(home: str) -> None:
 
 
 def layer_ids(home: str) -> t.Iterator[str]:
-    """Yield the id of each layer directory, in no order. Raises OSError."""
+    """Yield the id of each layer directory, in no order. Raises OSError.
+
+    Another engine may have directories of its own beside (containers-storage: staging, tempdirs): in its store a layer
+    has a part of one.
+    """
+    foreign = managed_by(home) is not None
     for entry in names_in(home):
-        if entry.is_directory and is_id(entry.name):
+        if entry.is_directory and is_id(entry.name) and (not foreign or _has_part(f"{home}/{entry.name}")):
             yield entry.name
+
+
+def _has_part(directory: str) -> bool:
+    return any(os.path.lexists(f"{directory}/{part}") for part in (DIFF, LINK))
 
 
 def has_content(home: str, layer_id: str) -> bool:

@@ -31,7 +31,7 @@ from .._errors import StoreCorrupt, printable
 from .._linux.quiet import open_quietly, read_quietly
 from .foreign import CONTAINERS_STORAGE, DOCKER
 from .layer import Store, examine
-from .layout import DIFF, LINK, LINKS, names_in
+from .layout import LINKS, names_in
 from .links import all_links
 from .name_search import NameSearch
 
@@ -61,13 +61,8 @@ def references(store: Store, engine: str) -> dict[str, str]:
 
 
 def orphans(store: Store, needed: t.Container[str]) -> list[str]:
-    """Return the layers of *store* that are not *needed*, sorted. Other directories in home are none."""
-    parts = (DIFF, LINK)
-    return [
-        id
-        for id in sorted(store.ids)
-        if id not in needed and any(os.path.lexists(store.path(id, part)) for part in parts)
-    ]
+    """Return the layers of *store* that are not *needed*, sorted."""
+    return [id for id in sorted(store.ids) if id not in needed]
 
 
 def _lowers(home: str, id: str, links: t.Mapping[str, str | None]) -> t.Iterator[str]:

@@ -55,6 +55,17 @@ def test_all_of_a_store_and_no_trace(layers, traces):
     assert {finding["code"] for finding in told["health"] if finding["subject"] == "app"} == {"link_missing"}
 
 
+def test_what_another_engine_keeps_beside_its_layers_is_not_told(layers):
+    for id in layers.links:
+        Path(layers.home, id, "link").write_text(layers.links[id])
+    Path(layers.home).parent.joinpath("overlay-layers").mkdir()
+    for name in ("staging/1", "tempdirs/temp-dir-1"):
+        Path(layers.home, name).mkdir(parents=True)
+    told = gather(layers.home, ["layers", "usage"])
+    assert told["layer_count"] == len(told["layers"]) == len(told["usage"]) == 3
+    assert "damaged_layers" not in [problem["code"] for problem in told["problems"]]
+
+
 def test_only_the_layers_asked_about(layers):
     told = gather(layers.home, ["usage", "health"], ["near", "none", "near"])
     assert list(told["usage"]) == ["near"]

@@ -219,6 +219,14 @@ def test_a_record_that_cannot_be_read_is_told_and_nothing_is_an_orphan(home):
     assert "it cannot be told which layers are needed" in found.message
 
 
+def test_what_another_engine_keeps_beside_its_layers_is_not_damaged(home):
+    (home.parent / "overlay-layers").mkdir()
+    (home.parent / "overlay-layers/layers.json").write_text('[{"id": "top"}]')
+    for name in ("staging/1", "tempdirs/temp-dir-1"):
+        (home / name).mkdir(parents=True)
+    assert examine_store(str(home)) == []
+
+
 def test_damage_comes_first(home):
     for harm in (loose, dangling, no_diff):
         harm(home)

@@ -29,6 +29,8 @@ def test_a_name_that_leads_nowhere_is_litter_unless_it_is_needed(home):
     (home / "l" / LINK).symlink_to("../gone/diff")
     assert found(home) == [Litter("dangling_link", LINK, f"l/{LINK}")]
     assert found(home, [LINK]) == []
+    (home / "gone").mkdir()  # nobody would sweep it: another engine may be about to remove, or to make, the layer
+    assert found(home) == []
 
 
 def test_leftovers_are_litter_unless_a_run_sees_to_them(home):

@@ -126,3 +126,15 @@ def test_only_layer_directories_are_layers(tmp_path):
         (tmp_path / name).mkdir()
     (tmp_path / "file").write_text("")
     assert list(layout.layer_ids(str(tmp_path))) == ["base"]
+
+
+@pytest.mark.parametrize("engine", [True, False])
+def test_what_another_engine_keeps_beside_its_layers_is_none(tmp_path, engine):
+    home = tmp_path / "overlay"
+    for name in ("staging/1", "tempdirs/temp-dir-1", "empty", "base/diff", "no-diff"):
+        (home / name).mkdir(parents=True)
+    (home / "no-diff/link").touch()
+    if engine:
+        (tmp_path / "overlay-layers").mkdir()
+    theirs = set() if engine else {"staging", "tempdirs", "empty"}  # in our store they are damaged layers
+    assert set(layout.layer_ids(str(home))) == {"base", "no-diff"} | theirs
