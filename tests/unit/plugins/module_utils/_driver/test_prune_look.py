@@ -18,8 +18,8 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_look
     look_to_prune,
     pending_bytes,
 )
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_state import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 
 pytestmark = pytest.mark.root
 
