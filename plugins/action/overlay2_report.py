@@ -45,7 +45,7 @@ class ActionModule(ActionBase):
         try:
             record = self._record(host, params, task_vars)
         except AnsibleConnectionFailure as error:
-            self._keep(params, host, make_failure(host, time.time(), {"msg": str(error)}, unreachable=True))
+            self._keep(params, host, _failure(host, {"msg": str(error)}, params, unreachable=True))
             raise  # the host is unreachable for Ansible, too
         path = self._keep(params, host, record)
         store, plan = record["store"] or {}, record["plan"] or {}
@@ -59,7 +59,8 @@ class ActionModule(ActionBase):
             litter_count=plan.get("litter"),
             problem_count=record["problem_count"],
         )
-        if record["state"] in ("failed", "unreachable") and not record["cleanup"]:
+        # What the run before failed with is told, and no failure of this task where the host answered.
+        if record["state"] in ("failed", "unreachable") and not (record["cleanup"] and record["store"]):
             result.update(failed=True, msg=record["message"], hint=record["hint"])
         return result
 
@@ -68,7 +69,7 @@ class ActionModule(ActionBase):
         home = {"home": params["home"]} if params["home"] is not None else {}
         answer = self._ask(FACTS, {**home, "gather_subset": SUBSETS}, task_vars)
         if answer.get("failed"):
-            return make_failure(host, time.time(), answer)
+            return _failure(host, answer, params)
         facts = answer.get("ansible_facts", {}).get("overlay2", {})
         plan: dict[str, t.Any] = {}
         if params["prune"] is not None and facts.get("exists"):
@@ -104,3 +105,9 @@ class ActionModule(ActionBase):
             return write_record(directory, host, record)
         except OSError as error:
             raise AnsibleActionFail(f"cannot keep the report of {host} in {directory}: {error.strerror}") from error
+
+
+def _failure(host: str, answer: t.Any, params: dict[str, t.Any], *, unreachable: bool = False) -> dict[str, t.Any]:
+    """Return the record of a host that could not tell, with what a run of overlay2_prune did there before."""
+    done, check = params["done"], params["done_in_check_mode"]
+    return make_failure(host, time.time(), answer, done, unreachable=unreachable, check=check)

@@ -81,17 +81,26 @@ def _line(record: t.Mapping[str, t.Any]) -> tuple[int, str]:
     """Return a line about a host, and how far down it belongs."""
     host, done = record["host"], record["cleanup"]
     if record["state"] in ("failed", "unreachable", "stopped"):
-        return 0, f"{host}: {record['state']}: {record['message']}"
+        return 0, f"{host}: {record['state']}: {record['message']}{_went_before(done)}"
     if record["state"] == "absent":
         return 2, f"{host}: there is no store"
     owner = f"of {record['store']['managed_by']}, " if record["store"]["managed_by"] else ""
     if done and record["plan"]:
-        would = "would remove" if done["check"] else "removed"
-        gone = f"{would} {done['remove']} of {done['layers']} layers, {human(done['remove_bytes'])}"
+        gone = _gone(done)
     else:
         plan = record["plan"] or {"remove": 0, "remove_bytes": 0}
         gone = f"{plan['remove']} of {record['store']['layers']} layers may go, {human(plan['remove_bytes'])}"
     return 1, f"{host}: {owner}{gone}"
+
+
+def _gone(done: t.Mapping[str, t.Any]) -> str:
+    would = "would remove" if done["check"] else "removed"
+    return f"{would} {done['remove']} of {done['layers']} layers, {human(done['remove_bytes'])}"
+
+
+def _went_before(done: t.Mapping[str, t.Any] | None) -> str:
+    """Return what had been done on a host before it failed, to stand behind the failure; "" for nothing."""
+    return f"; before that {_gone(done)}" if done and (done["remove"] or done["remove_bytes"]) else ""
 
 
 def human(size: int) -> str:

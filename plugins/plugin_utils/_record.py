@@ -72,9 +72,19 @@ def make_record(
     return record
 
 
-def make_failure(host: str, time: float, result: t.Any, *, unreachable: bool = False) -> dict[str, t.Any]:
-    """Return what is kept of a host that could not tell. result: of the task that failed."""
+def make_failure(
+    host: str,
+    time: float,
+    result: t.Any,
+    done: t.Any = None,
+    *,
+    unreachable: bool = False,
+    check: bool = False,
+) -> dict[str, t.Any]:
+    """Return what is kept of a host that could not tell. result: of the task that failed; done, check: as above."""
     record = _empty(host, time, "failed")
+    _add_cleanup(record, mapping(done), check)
+    # Last: the state is that of what failed now, whatever the run before did.
     add_failure(record, {**mapping(result), **({"unreachable": True} if unreachable else {})})
     return record
 

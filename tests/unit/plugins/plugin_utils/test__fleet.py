@@ -56,6 +56,17 @@ def test_what_only_would_be_removed_is_told_so(directory):
     assert told["removed"] == 0 and told["lines"] == ["a: would remove 1 of 4 layers, 31 B"]
 
 
+@pytest.mark.parametrize(("check", "removed"), [(False, (1, 31)), (True, (0, 0))])
+def test_what_was_removed_counts_where_the_host_failed_afterwards(directory, check, removed):
+    record = make_failure("a", 9.0, {"msg": "no route"}, {**PLAN, "pending_bytes": 7}, unreachable=True, check=check)
+    write_record(directory, "a", record)
+    told = summary(directory, ["a"], 0)
+    assert (told["removed"], told["removed_bytes"]) == removed and told["pending_bytes"] == 7
+    verb = "would remove" if check else "removed"
+    assert told["lines"] == [f"a: unreachable: no route; before that {verb} 1 of 4 layers, 31 B"]
+    assert json.loads(page_data(directory, ["a"], 0))[0]["cleanup"]["remove_bytes"] == 31
+
+
 def test_the_lines_are_bounded(directory):
     told = summary(directory, [f"h{number}" for number in range(5000)], 0)
     assert len(told["lines"]) == 21 and told["lines"][-1] == "and 4980 more hosts"

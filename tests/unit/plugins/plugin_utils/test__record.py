@@ -101,6 +101,23 @@ def test_a_host_without_an_answer():
     assert make_failure("web", 5.0, {"error": "store_busy"})["problems"][0]["code"] == "store_busy"
 
 
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("state", ["failed", "unreachable"])
+def test_what_a_run_did_is_kept_where_the_host_fails_afterwards(state, check):
+    answer = {"msg": "gone", "hint": "look"}
+    done = {**PLAN, "pending_bytes": 7}
+    record = make_failure("web", 5.0, answer, done, unreachable=state == "unreachable", check=check)
+    assert (record["state"], record["message"], record["problem_count"], record["store"]) == (state, "gone", 1, None)
+    assert record["cleanup"] == make_record("web", 5.0, FACTS, PLAN, done, max_layers=2, check=check)["cleanup"]
+
+
+def test_of_two_failures_the_later_is_the_state():
+    stopped = {"failed": True, "error": "too_many_layers", "msg": "4 of 4"}
+    record = make_failure("web", 5.0, {"msg": "no route"}, stopped, unreachable=True)
+    assert (record["state"], record["message"], record["cleanup"]["remove"]) == ("unreachable", "no route", 0)
+    assert [problem["code"] for problem in record["problems"]] == ["host_unreachable", "too_many_layers"]
+
+
 def test_ten_thousand_layers_and_findings_are_some_kilobytes():
     layers = [{**STORE[0], "id": f"{n:064x}", "parent": f"{n - 1:064x}", "reason": "x" * 999} for n in range(10_000)]
     findings = [{"code": "dangling_link", "message": "x" * 999, "hint": "y" * 999}] * 10_000
@@ -113,7 +130,7 @@ def test_ten_thousand_layers_and_findings_are_some_kilobytes():
 @given(ANYTHING, ANYTHING, ANYTHING)
 def test_a_host_may_say_anything(facts, plan, done):
     assert make_record("web", 5.0, facts, plan, done, max_layers=2)["state"] in STATES
-    assert make_failure("web", 5.0, facts)["state"] in STATES
+    assert make_failure("web", 5.0, facts, done)["state"] in STATES
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(FACTS, ANYTHING)), st.fixed_dictionaries(dict.fromkeys(PLAN, ANYTHING)))
