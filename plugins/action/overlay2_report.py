@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._record import add_failure, make_failure, make_record
 from ..plugin_utils._records import write_record
+from ..plugin_utils._tree import MOST
 
 FACTS = "strata.overlay2.overlay2_facts"
 PRUNE = "strata.overlay2.overlay2_prune"
@@ -37,9 +38,12 @@ class ActionModule(ActionBase):
     _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Run the task."""
+        """Run the task. Raises AnsibleActionFail, AnsibleConnectionFailure."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         _unused, params = self.validate_argument_spec(argument_spec=OPTIONS)
+        if not 1 <= params["max_layers"] <= MOST:
+            msg, hint = f"invalid max_layers {params['max_layers']}", f"give a number from 1 to {MOST}"
+            return {**result, "failed": True, "changed": False, "msg": msg, "hint": hint}
         task_vars = task_vars or {}
         host = str(task_vars.get("inventory_hostname", ""))
         try:

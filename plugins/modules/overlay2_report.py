@@ -41,7 +41,7 @@ options:
     type: bool
     default: false
   max_layers:
-    description: How many layers of the host's tree are kept; the rest is summed up.
+    description: How many layers of the host's tree are kept, from 1 to 2000; the rest is summed up.
     type: int
     default: 60
 seealso:

@@ -18,7 +18,7 @@ import typing as t
 
 from ._record import FORMAT, STATES
 
-LONGEST = 1 << 20  # bytes of a file; a record is some KiB
+LONGEST = 16 << 20  # bytes of a file; a record is some KiB, and the worst with a tree of MOST nodes 11 MB
 
 
 def record_path(directory: str, host: str) -> str:

@@ -20,6 +20,7 @@ from ._values import count, mapping, text
 
 ID = 255  # characters
 REASON = 160
+MOST = 2000  # nodes that may be asked for, so that a record is read whole, see _records.LONGEST
 
 
 class Node(t.NamedTuple):

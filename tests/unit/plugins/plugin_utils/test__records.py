@@ -7,8 +7,15 @@ import os
 import stat
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.plugin_utils._record import make_failure
-from ansible_collections.strata.overlay2.plugins.plugin_utils._records import read_record, record_path, write_record
+from ansible_collections.strata.overlay2.plugins.plugin_utils import _record, _tree
+from ansible_collections.strata.overlay2.plugins.plugin_utils._record import make_failure, make_record
+from ansible_collections.strata.overlay2.plugins.plugin_utils._records import (
+    LONGEST,
+    read_record,
+    record_path,
+    write_record,
+)
+from ansible_collections.strata.overlay2.plugins.plugin_utils._values import GREATEST
 
 HOSTILE = ["web", "../../etc/passwd", "a/b", "", "é", "<script>", "x" * 1000, "\udcff"]
 
@@ -39,6 +46,38 @@ def test_what_is_no_record_is_none(tmp_path, content):
     with open(record_path(str(tmp_path), "web"), "w", encoding="ascii") as file:
         file.write(content)
     assert read_record(str(tmp_path), "web") is None
+
+
+def worst_record():
+    """A record each of whose parts is as long as it may be; no sign takes more room in JSON than this one."""
+    long = "\N{GRINNING FACE}" * 999
+    most = dict.fromkeys(("bytes_exclusive", "bytes_shared", "unused_seconds"), GREATEST)
+    # No two are alike. All stand on the first, and half of them are left out.
+    layers = [
+        {"id": f"{n:05}{long}", "parent": f"{0:05}{long}", "reason": f"{n:05}{long}", "decision": "remove", **most}
+        for n in range(2 * _tree.MOST)
+    ]
+    finding = {"code": long, "message": long, "hint": long}
+    filesystem = dict.fromkeys(("size", "free", "inodes", "inodes_free"), GREATEST)
+    facts = {
+        **dict.fromkeys(("home", "managed_by", "backing_fs", "kernel"), long),
+        **dict.fromkeys(("layer_count", "mount_count"), GREATEST),
+        "filesystem": {**filesystem, "mount_point": long},
+        "problems": [finding] * (_record.PROBLEMS + 1),
+        "summary": {
+            "lineages": [{"base": long, **dict.fromkeys(("layers", "depth", "mounted", "held"), GREATEST)}] * 99
+        },
+    }
+    plan = {"layers": layers, "litter": [{}] * 99, "remove_bytes": GREATEST, "pending_bytes": GREATEST}
+    return make_record(long, 1e300, facts, plan, {**plan, "failed": True, "msg": long}, max_layers=_tree.MOST)
+
+
+def test_the_worst_record_is_read_whole(tmp_path):
+    record = worst_record()
+    assert len(record["tree"]["nodes"]) == len(record["tree"]["reasons"]) == _tree.MOST
+    path = write_record(str(tmp_path), "web", record)
+    assert LONGEST / 2 < os.path.getsize(path) < LONGEST
+    assert read_record(str(tmp_path), "web") == record
 
 
 def test_a_write_that_fails_leaves_what_was(tmp_path):
