@@ -41,7 +41,6 @@ options:
       read_write:
         description: As O(read_write).
         type: bool
-        default: false
       size:
         description: As O(size).
         type: str
@@ -55,9 +54,10 @@ options:
       - Having a child seals the parent.
     type: str
   read_write:
-    description: Make a container's layer, which takes limits. An existing layer stays what it is.
+    description:
+      - Make a container's layer, which takes limits; false when not given. An existing layer stays what it is.
+      - As O(parent), O(size) and O(inodes), it stands with O(id), or with each layer of O(layers).
     type: bool
-    default: false
   size:
     description:
       - Limit of what a read-write layer holds, such as V(10G), V(1.5g) or V(64MiB); V(0) means none. Without it a new
@@ -224,7 +224,7 @@ from ..module_utils._module.engine import run_module
 
 _LAYER = {
     "parent": {"type": "str"},
-    "read_write": {"type": "bool", "default": False},
+    "read_write": {"type": "bool"},  # without a default, so that it is known whether it was given beside layers
     "size": {"type": "str"},
     "inodes": {"type": "int"},
 }
@@ -237,7 +237,7 @@ def task(params: dict[str, t.Any]) -> LayersTask:
         Wanted(
             item["id"],
             item["parent"],
-            item["read_write"],
+            bool(item["read_write"]),
             parse_size(item["size"], "size"),
             parse_count(item["inodes"], "inodes"),
         )
@@ -272,7 +272,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
         },
         required_one_of=[["id", "layers"]],
-        mutually_exclusive=[["id", "layers"], ["layers", "parent"], ["layers", "size"], ["layers", "inodes"]],
+        mutually_exclusive=[["layers", option] for option in ("id", *_LAYER)],
     )
 
 
