@@ -58,8 +58,8 @@ def scan(home: str, ids: t.Collection[str] | None = None, *, whole: bool = False
         table = view.table(task)
         if table is None or task.pid == os.getpid():
             continue
-        for how, path in _held(task):
-            for id, name in view.layers_at(table, path):
+        for how, where, path in _held(view, task, table):
+            for id, name in view.layers_at(where, path):
                 if not whole and how == "open file" and _is_beside_content(name, f"{view.home}/{id}"):
                     continue
                 found = users.setdefault(id, {})
@@ -115,22 +115,24 @@ def _is_beside_content(path: str, layer: str) -> bool:
     return path == layer or (is_below(path, layer) and path[len(layer) + 1 :].partition("/")[0] not in _CONTENT)
 
 
-def _held(task: namespaces.Task) -> t.Iterator[tuple[str, str]]:
-    """Yield how and what a task holds; paths with the kernel's " (deleted)" where that is so."""
+def _held(
+    view: View, task: namespaces.Task, table: namespaces.Table
+) -> t.Iterator[tuple[str, namespaces.Table, str]]:
+    """Yield how and what a task holds, and in which table that is named; with " (deleted)" where that is so."""
     links = [("root", "root"), ("cwd", "cwd")]
     if task.first:
         links.append(("mapped file", "exe"))
         with contextlib.suppress(*namespaces.UNSEEN):
             links += [("open file", f"fd/{fd}") for fd in os.listdir(task.directory + "/fd")]
     for how, link in links:
-        path = ""
+        where, path = table, ""
         with contextlib.suppress(*namespaces.UNSEEN):
-            path = os.readlink(f"{task.directory}/{link}")
+            where, path = view.named(table, f"{task.directory}/{link}")
         if path.startswith("/"):  # otherwise a socket, a pipe and the like
-            yield how, path
+            yield how, where, path
     if task.first:
         for path in _mapped(task.directory):
-            yield "mapped file", path
+            yield "mapped file", table, path
 
 
 def _mapped(directory: str) -> set[str]:

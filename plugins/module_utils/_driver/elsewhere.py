@@ -8,6 +8,7 @@ Not found are mounts in a namespace that only a file keeps, and mounts detached 
 
 from __future__ import annotations
 
+import errno
 import functools
 import itertools
 import os
@@ -88,6 +89,29 @@ class View:
             if table.pid == os.getpid():
                 table.pid = task.pid
         return table
+
+    def named(self, table: namespaces.Table, link: str) -> tuple[namespaces.Table, str]:
+        """Return the path that *link*, in /proc, of a task that sees *table* leads to, and the table it is named in.
+
+        The kernel tells no path longer than PATH_MAX, and any user can have one. For an overlay it is the mount's then,
+        otherwise that of the nearest directory above that has one, and "" for a file, whose directory nobody tells, or
+        on a filesystem that is of no interest, which is not asked. Raises OSError.
+        """
+        try:
+            return table, os.readlink(link)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+        fd = os.open(link, os.O_PATH | os.O_CLOEXEC)
+        try:
+            id = mountinfo.mount_id(fd)
+            for known in (table, self._own):  # who has such a root sees no mount that it lies on
+                mount = known.by_id.get(id)
+                if mount is not None:
+                    return known, mount.mount_point if mount.fstype == "overlay" else namespaces.path_above(fd)
+            return table, ""
+        finally:
+            os.close(fd)
 
     def layers_at(self, table: namespaces.Table, path: str) -> t.Iterator[tuple[str, str]]:
         """Yield the layers that *path*, as named in *table*, lies in, each with the path's name.

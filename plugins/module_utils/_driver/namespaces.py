@@ -18,6 +18,8 @@ from .._linux import mountinfo
 
 UNSEEN = (FileNotFoundError, ProcessLookupError, PermissionError)
 
+_PATH_ONLY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+
 
 class Task(t.NamedTuple):
     """A thread: it can have a root, a working directory and a mount namespace of its own.
@@ -48,16 +50,33 @@ def tasks() -> t.Iterator[Task]:
         for tid in tids:
             with contextlib.suppress(*UNSEEN):
                 directory = f"/proc/{pid}/task/{tid}"
-                os.readlink(directory + "/exe")  # the kernel's threads have none, nor have the dead
+                if not _runs_a_program(directory):
+                    continue
                 task = task_at(int(pid), directory, first)
                 first = False
                 yield task
 
 
+def _runs_a_program(directory: str) -> bool:
+    """Tell whether a task has one: the kernel's have none, nor have the dead. Raises OSError."""
+    try:
+        return bool(os.readlink(directory + "/exe"))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return True
+
+
 def task_at(pid: int, directory: str, first: bool = True) -> Task:
     """Return the task whose directory in /proc this is. Raises OSError."""
     namespace = os.readlink(directory + "/ns/mnt")  # mnt:[4026531841]
-    return Task(pid, directory, first, os.readlink(directory + "/root"), int(namespace[5:-1]))
+    try:
+        root = os.readlink(directory + "/root")
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        root = directory + "/root"  # a name that it has by that alone, and no other task
+    return Task(pid, directory, first, root, int(namespace[5:-1]))
 
 
 def command_of(pid: int) -> str:
@@ -138,3 +157,21 @@ def inside(mount: mountinfo.Mount, path: str) -> str:
 def join(directory: str, path: str) -> str:
     """Return *path* below *directory*; either may be "/", and *path* empty."""
     return directory.rstrip("/") + path.rstrip("/") or "/"
+
+
+def path_above(fd: int) -> str:
+    """Return the path of the nearest directory above *fd* that can be told; "" if *fd* is none. Raises OSError."""
+    try:
+        fd = os.open("..", _PATH_ONLY, dir_fd=fd)
+    except NotADirectoryError:
+        return ""
+    while True:
+        try:
+            return os.readlink(f"/proc/self/fd/{fd}")
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            above = os.open("..", _PATH_ONLY, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = above

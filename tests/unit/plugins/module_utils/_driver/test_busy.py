@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,62 @@ def test_a_process_is_found_by_what_it_holds(store, run_python, code, path, how,
     assert how_by_layer(store.home, pid) == {"app": (how, named)}
     assert how_by_layer(store.home, pid, ["app"]) == {"app": (how, named)}
     assert busy.scan(store.home, ["app2", "other"]) == {}
+
+
+DEEP = """
+os.chdir(sys.argv[1])
+for _ in range(20):
+    os.mkdir("d" * 250)
+    os.chdir("d" * 250)
+"""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        pytest.param("app/diff/sub", "app/diff/sub", id="a layer's directory"),
+        pytest.param("app/merged/sub", "app/merged", id="its mount"),
+        pytest.param("..", "", id="beside the store"),
+        pytest.param("/dev/shm", "", id="another filesystem"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [
+        pytest.param("", "cwd", id="cwd"),
+        pytest.param("fd = os.open('.', os.O_RDONLY); os.chdir('/')", "open file", id="an open directory"),
+        pytest.param("fd = os.open('file', os.O_CREAT); os.chdir('/')", "open file", id="an open file"),
+        pytest.param("os.chroot('.'); os.chdir('/')", "root", id="root"),
+    ],
+)
+def test_a_path_too_long_to_be_told_keeps_nobody_from_looking(store, run_python, place, expected, code, how):
+    top = os.path.join(store.home, place)
+    try:
+        pid = run_python(f"{DEEP}\n{code}", top)
+        found = how_by_layer(store.home, pid)
+        if expected == "app/diff/sub" and "file" in code:
+            assert found == {}  # that it is a file of this layer cannot be told
+            return
+        assert list(found) == (["app"] if expected else [])
+        for held_how, path in found.values():
+            assert held_how == how and path.startswith(expected)
+    finally:
+        subprocess.run(["rm", "-rf", os.path.join(top, "d" * 250)], check=True)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("place", "used"), [("app/diff/sub", True), ("app/merged/sub", True), ("..", False)])
+def test_a_program_whose_path_is_too_long_keeps_nobody_from_looking(store, run, place, used):
+    code = f"import os, shutil, sys{DEEP}shutil.copy(shutil.which('sleep'), 'program')\n"
+    code += "print('ready', flush=True)\nos.execl('program', 'sleep', '600')"
+    top = os.path.join(store.home, place)
+    try:
+        pid = run(sys.executable, "-c", code, top)
+        subprocess.run(["sh", "-c", f"until grep -q program /proc/{pid}/comm; do :; done"], check=True)
+        assert list(how_by_layer(store.home, pid)) == (["app"] if used else [])
+    finally:
+        subprocess.run(["rm", "-rf", os.path.join(top, "d" * 250)], check=True)
 
 
 @pytest.mark.root
