@@ -115,9 +115,7 @@ def _is_beside_content(path: str, layer: str) -> bool:
     return path == layer or (is_below(path, layer) and path[len(layer) + 1 :].partition("/")[0] not in _CONTENT)
 
 
-def _held(
-    view: View, task: namespaces.Task, table: namespaces.Table
-) -> t.Iterator[tuple[str, namespaces.Table, str]]:
+def _held(view: View, task: namespaces.Task, table: namespaces.Table) -> t.Iterator[tuple[str, namespaces.Table, str]]:
     """Yield how and what a task holds, and in which table that is named; with " (deleted)" where that is so."""
     links = [("root", "root"), ("cwd", "cwd")]
     if task.first:
