@@ -228,7 +228,7 @@ def _spared(found: Found, have: PruneState, wanted: Wanted, newest: bool) -> str
 def _warnings(wanted: Wanted, have: PruneState) -> t.Iterator[str]:
     for glob in wanted.keep:
         if not any(fnmatchcase(id, glob) for id in have.found):
-            yield f"keep: no layer is called {glob}"
+            yield f"keep: no layer is called {printable(glob)}"
     if wanted.orphans_only and have.exists and have.engine is None:
         yield "orphans_only: this is no store of another engine, so no layer goes"
     if have.error is not None:
