@@ -32,7 +32,8 @@ class ActionModule(ActionBase):
         if args.get("state") != "applied" or not args.get("src") or boolean(args.get("remote_src", False)):
             return self._module(args, task_vars)
         args["remote_src"] = True
-        if args.get("diff_id") or args.get("digest"):
+        asked = bool(args.get("diff_id") or args.get("digest"))
+        if asked:
             predicted = self._predict(args, task_vars)
             if predicted.get("failed") or not predicted.get("changed"):
                 return self._known(predicted, args, task_vars)
@@ -41,21 +42,27 @@ class ActionModule(ActionBase):
         except AnsibleError as error:
             raise AnsibleActionFail(f"cannot send src {args['src']}: {error}") from error
         try:
-            return self._apply(path, args, task_vars)
+            return self._apply(path, args, task_vars, will_change=asked)
         finally:
             self._loader.cleanup_tmp_file(path)
 
-    def _apply(self, path: str, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        """Send the file at *path*, and have it applied, unless that would fail or change nothing."""
+    def _apply(
+        self, path: str, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None, *, will_change: bool
+    ) -> dict[str, t.Any]:
+        """Send the file at *path*, and have it applied, unless that would fail or change nothing.
+
+        will_change: the module has said so already.
+        """
         found = file_digest(path)
         if args.get("digest") not in (None, found):
             message = f"{args['src']} has the digest {found}, not {args['digest']}"
             hint = "get the archive again, or correct what is expected"
             return {"failed": True, "error": "digest_mismatch", "msg": message, "hint": hint, "changed": False}
         args["digest"] = found
-        predicted = self._predict(args, task_vars)
-        if self._task.check_mode or predicted.get("failed") or not predicted.get("changed"):
-            return self._known(predicted, args, task_vars)
+        if self._task.check_mode or not will_change:  # in check mode its answer names the file's digest
+            predicted = self._predict(args, task_vars)
+            if self._task.check_mode or predicted.get("failed") or not predicted.get("changed"):
+                return self._known(predicted, args, task_vars)
         if not self._connection._shell.tmpdir:
             self._make_tmp_path()
         there = self._connection._shell.join_path(self._connection._shell.tmpdir, "layer.tar")

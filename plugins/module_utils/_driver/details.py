@@ -11,7 +11,7 @@ import functools
 import typing as t
 
 from .._errors import StoreCorrupt, printable
-from .._store.layout import DIFF
+from .._store.layout import DIFF, VANISHED
 from . import holders
 from .facts import mounted_layer
 from .filesystem import merged_options
@@ -26,7 +26,6 @@ if t.TYPE_CHECKING:
     from .quota import Use
 
 # Nothing is locked here.
-_VANISHED = (FileNotFoundError, NotADirectoryError)
 _MOVING = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 
@@ -107,7 +106,7 @@ class Details:
 
         found = {}
         for id in self._ids:
-            with contextlib.suppress(*_VANISHED):
+            with contextlib.suppress(*VANISHED):
                 use = self._observer.quota(id)
                 found[id] = _limits_and_use(use)
         return {"layers": found, "leaked": [use._asdict() for use in quota.leaked(self.home)]}
@@ -133,7 +132,7 @@ class Details:
             except StoreCorrupt:
                 damaged.append(id)
                 continue
-            except _VANISHED:
+            except VANISHED:
                 continue
             if layer is not None:
                 found.append(layer)
@@ -146,7 +145,7 @@ class Details:
             return []
         try:
             there = self._observer.store.ids
-        except _VANISHED:
+        except VANISHED:
             return []
         return sorted(there) if self._only is None else [id for id in dict.fromkeys(self._only) if id in there]
 

@@ -18,7 +18,7 @@ from .._linux.quiet import read_quietly
 from .._store import staging
 from .._store.foreign import managed_by
 from .._store.last_use import Times, read_times
-from .._store.layout import DIFF, LINK_NAME_WITHIN, LOWER, STAGING, is_store, layer_ids
+from .._store.layout import DIFF, LINK_NAME_WITHIN, LOWER, STAGING, VANISHED, is_store, layer_ids
 from .._store.links import all_links
 from . import foreign_layers, holders
 from .litter import Litter, find_litter
@@ -31,7 +31,6 @@ from .usage import BLOCK, Tree, inode_bytes, tree_of
 _LOWER_FILE = re.compile(rb"l/[A-Z2-7]{26}(?::l/[A-Z2-7]{26})*")
 _ATTEMPTS = 5  # to read a tree that is being changed
 _UNKNOWN = Tree(0, 0, {})
-_VANISHED = (FileNotFoundError, NotADirectoryError)
 
 
 class Sizes:
@@ -85,7 +84,9 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
     space = os.statvfs(home)
     links = all_links(home)
     needed = {name for id in damage for name in _lower_names(home, id)}
-    looks = ((id, _measured(home, id, sizes, bool(engine))) for id in layers)
+    litter = list(find_litter(home, observer.store.ids, links, needed))
+    dead = {found.subject for found in litter if found.code == "dead_holder"}
+    looks = ((id, _measured(home, id, sizes, foreign=bool(engine), was_held=id in dead)) for id in layers)
     measured = {id: told for id, told in looks if told is not None}
     return PruneState(
         home=home,
@@ -103,10 +104,7 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
             )
             for id, (tree, times, moving) in measured.items()
         },
-        litter=tuple(
-            found._replace(bytes=_litter_bytes(home, found, sizes))
-            for found in find_litter(home, observer.store.ids, links, needed)
-        ),
+        litter=tuple(found._replace(bytes=_litter_bytes(home, found, sizes)) for found in litter),
         now=time.time(),
         size=space.f_blocks * space.f_frsize,
         free=space.f_bavail * space.f_frsize,
@@ -131,25 +129,25 @@ def _has_staging(home: str, id: str) -> bool:
     return not id or os.path.lexists(f"{home}/{id}/{STAGING}")
 
 
-def _times(home: str, id: str) -> Times:
+def _times(home: str, id: str, was_held: bool) -> Times:
     """Return when a layer was made and last used. Raises OSError.
 
     One that was held when the host went down was in use until then. Nobody noted when that was, so it is taken for
     when the host came up again: who held it may be about to mount it.
     """
     times = read_times(home, id)
-    return times._replace(used=max(times.used, booted())) if holders.is_dead(home, id) else times
+    return times._replace(used=max(times.used, booted())) if was_held else times
 
 
-def _measured(home: str, id: str, sizes: Sizes, foreign: bool) -> tuple[Tree, Times, str] | None:
+def _measured(home: str, id: str, sizes: Sizes, *, foreign: bool, was_held: bool) -> tuple[Tree, Times, str] | None:
     """Return what a layer takes, its times, and in words what keeps it from being measured, "" for nothing.
 
     None for a layer that another engine, which does not ask for our lock, has just removed. Raises OSError.
     """
     try:
-        times = _times(home, id)
+        times = _times(home, id, was_held)
         return sizes.of_layer(id), times, ""
-    except _VANISHED:
+    except VANISHED:
         if not foreign:
             raise
         return None
@@ -201,7 +199,7 @@ def _layers(observer: Observer, foreign: bool) -> tuple[dict[str, LayerState], d
     for id in sorted(store.ids):
         try:
             layer = _layer(observer, id, damage)
-        except _VANISHED:  # another engine, which does not ask for our lock, has just removed it
+        except VANISHED:  # another engine, which does not ask for our lock, has just removed it
             if not foreign:
                 raise
             continue

@@ -56,6 +56,7 @@ LINKS_MODE = WORK_MODE = MERGED_MODE = 0o700
 DIFF_MODE = 0o755
 FILE_MODE = 0o644  # of link and lower
 
+VANISHED = (FileNotFoundError, NotADirectoryError)  # what reading says of what another run has just removed
 MAX_DEPTH = 128  # lowers: moby's limit, so that dockerd can mount whatever we make
 
 LINK_NAME = re.compile(r"[A-Z2-7]{26}")
