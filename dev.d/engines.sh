@@ -2,7 +2,7 @@
 # The engines whose stores ours has to be like, as Debian ships them: unpacked, not installed, so that no daemon is
 # started on this machine and nothing of its own changes. Sourced.
 
-ENGINE_PACKAGES='docker.io containers-storage busybox-static'
+ENGINE_PACKAGES='docker.io containers-storage podman buildah busybox-static'
 # What some releases have as packages of their own.
 ENGINE_PARTS='docker-cli docker-buildx'
 
@@ -19,12 +19,12 @@ engines() {
 }
 
 unpack_engines() {
-    say 'dev: unpacking Docker and containers-storage'
+    say 'dev: unpacking Docker, Podman, Buildah and containers-storage'
     find "$SHARED/engines" -mindepth 1 -maxdepth 1 -type d -exec rm -rf --one-file-system {} +
     mkdir -p "$SHARED/engines/debs/partial" "$SHARED/engines/new"
     { download_engines || { apt_get update && download_engines; }; } >"$CACHE/engines.log" 2>&1 || {
         cat "$CACHE/engines.log" >&2
-        die 'cannot download Docker and containers-storage'
+        die 'cannot download Docker, Podman, Buildah and containers-storage'
     }
     for deb in "$SHARED/engines/debs"/*.deb; do
         dpkg-deb --extract "$deb" "$SHARED/engines/new"
