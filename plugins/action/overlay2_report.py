@@ -18,6 +18,7 @@ from ansible.plugins.action import ActionBase
 from ..plugin_utils._record import add_failure, make_failure, make_record
 from ..plugin_utils._records import write_record
 from ..plugin_utils._tree import MOST
+from ..plugin_utils._values import mapping
 
 FACTS = "strata.overlay2.overlay2_facts"
 PRUNE = "strata.overlay2.overlay2_prune"
@@ -74,7 +75,7 @@ class ActionModule(ActionBase):
         answer = self._ask(FACTS, {**home, "gather_subset": SUBSETS}, task_vars)
         if answer.get("failed"):
             return _failure(host, answer, params)
-        facts = answer.get("ansible_facts", {}).get("overlay2", {})
+        facts = mapping(mapping(answer.get("ansible_facts")).get("overlay2"))
         plan: dict[str, t.Any] = {}
         if params["prune"] is not None and facts.get("exists"):
             plan = self._ask(PRUNE, {**home, **params["prune"]}, task_vars)

@@ -13,6 +13,8 @@ author: Strata (@strata)
 description:
   - Puts together what M(strata.overlay2.overlay2_report) has kept of the hosts.
   - A host that has no record is told of as V(unreachable), so that none is missing.
+  - A file that is not a record of its host is left out, with a warning that names the file. Such are files with other
+    content, symlinks, and files of a user who owns neither the process nor the directory.
 options:
   _terms:
     description: The directory with the records.
@@ -60,6 +62,7 @@ _raw:
 import typing as t
 
 from ansible.plugins.lookup import LookupBase
+from ansible.utils.display import Display
 
 from ..plugin_utils._fleet import page_data, summary
 
@@ -74,4 +77,5 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         tell: t.Callable[..., dict[str, t.Any] | str] = page_data if self.get_option("form") == "json" else summary
         hosts = [str(host) for host in self.get_option("hosts")]
-        return [tell(str(directory), hosts, self.get_option("since")) for directory in terms]
+        since, warn = self.get_option("since"), Display().warning
+        return [tell(str(directory), hosts, since, warn) for directory in terms]

@@ -26,29 +26,41 @@ NOT_REACHED = {
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
-def records(directory: str, hosts: t.Iterable[str], since: float) -> t.Iterator[dict[str, t.Any]]:
-    """Yield a record for each of *hosts*, in their order: one that has none of *since* was not reached."""
+Warn = t.Callable[[str], object]
+
+
+def records(directory: str, hosts: t.Iterable[str], since: float, warn: Warn) -> t.Iterator[dict[str, t.Any]]:
+    """Yield a record for each of *hosts*, in their order: one that has none of *since* was not reached.
+
+    warn: called with a text for each file that is not a record, SHOWN at most.
+    """
+    refused: list[str] = []
     for host in hosts:
-        yield read_record(directory, host, since) or make_failure(host, since, NOT_REACHED, unreachable=True)
+        record = read_record(directory, host, since, refused.append)
+        yield record or make_failure(host, since, NOT_REACHED, unreachable=True)
+    for text in refused[:SHOWN]:
+        warn(text)
+    if len(refused) > SHOWN:
+        warn(f"{len(refused) - SHOWN} more files in {directory} are left out, because they are not records")
 
 
-def page_data(directory: str, hosts: t.Sequence[str], since: float) -> str:
+def page_data(directory: str, hosts: t.Sequence[str], since: float, warn: Warn) -> str:
     """Return the records as JSON that may stand in a script element, with trees that fit on one page together."""
     limit = max(LEAST, NODES // max(1, len(hosts)))
     parts = []
-    for record in records(directory, hosts, since):
+    for record in records(directory, hosts, since, warn):
         if record["tree"] and len(record["tree"]["nodes"]) > limit:
             record["tree"] = trim(record["tree"], limit)
         parts.append(json.dumps(record, separators=(",", ":")).translate(_ESCAPES))
     return "[" + ",\n".join(parts) + "]"
 
 
-def summary(directory: str, hosts: t.Sequence[str], since: float) -> dict[str, t.Any]:
+def summary(directory: str, hosts: t.Sequence[str], since: float, warn: Warn) -> dict[str, t.Any]:
     """Return the sums over all hosts, and lines for people: those first where something is wrong; SHOWN at most."""
     states: collections.Counter[str] = collections.Counter()
     sums: collections.Counter[str] = collections.Counter()
     lines: list[tuple[int, str]] = []
-    for record in records(directory, hosts, since):
+    for record in records(directory, hosts, since, warn):
         states[record["state"]] += 1
         _sum_up(record, sums)
         lines.append(_line(record))

@@ -10,13 +10,15 @@ The name of a host may hold anything, so it is in the file and not its name. A f
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import stat
 import tempfile
 import typing as t
 
-from ._record import FORMAT, STATES
+from ._stored import restore
 
 LONGEST = 16 << 20  # bytes of a file; a record is some KiB, and the worst with a tree of MOST nodes 11 MB
 
@@ -36,18 +38,52 @@ def write_record(directory: str, host: str, record: t.Mapping[str, t.Any]) -> st
             json.dump(record, file, separators=(",", ":"))
         os.replace(temporary, path := record_path(directory, host))
     except BaseException:
-        os.unlink(temporary)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
         raise
     return path
 
 
-def read_record(directory: str, host: str, since: float = 0.0) -> dict[str, t.Any] | None:
-    """Return a host's record; None if there is none of *since* or later, in seconds since the epoch. Raises OSError."""
+def read_record(
+    directory: str, host: str, since: float = 0.0, warn: t.Callable[[str], object] = lambda text: None
+) -> dict[str, t.Any] | None:
+    """Return a host's record; None if there is none of *since* or later, in seconds since the epoch.
+
+    Others may be able to write to the directory. A file that is not a record counts as none, and *warn* is told of it.
+    """
+    path = record_path(directory, host)
     try:
-        with open(record_path(directory, host), encoding="ascii") as file:
-            record = json.loads(file.read(LONGEST))
-    except (FileNotFoundError, ValueError):
+        record = restore(json.loads(_read(path).decode("ascii")), host)
+        why = "" if record else "its content is not a record of this host, in the form that overlay2_report writes"
+    except FileNotFoundError:
         return None
-    if not isinstance(record, dict) or record.get("format") != FORMAT or record.get("state") not in STATES:
+    except _Refused as refused:
+        record, why = None, str(refused)
+    except OSError as error:
+        record, why = None, error.strerror or "it cannot be read"
+    except (ValueError, RecursionError):
+        record, why = None, "its content is not JSON that overlay2_report writes"
+    if record is None:
+        warn(f"the file {path} is left out, so {host} has no record: {why}")
         return None
     return record if record["time"] >= since else None
+
+
+class _Refused(Exception):
+    """A file that nobody has to read in order to know that it is no record; the message says why."""
+
+
+def _read(path: str) -> bytes:
+    """Return what the file holds. Waits for nobody, and follows no symlink. Raises _Refused, OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb") as file:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise _Refused("it is not a regular file")
+        # Whoever owns the directory can replace what lies there, and is root or us where nobody else may write.
+        if found.st_uid not in (0, os.geteuid(), os.stat(os.path.dirname(path)).st_uid):
+            raise _Refused(f"it belongs to the user with the id {found.st_uid}")
+        data = file.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise _Refused(f"it has more than {LONGEST} bytes")
+    return data

@@ -18,11 +18,11 @@ def text(value: t.Any, length: int) -> str:
     return plain if len(plain) <= length else plain[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def count(value: t.Any) -> int:
-    """Return a number that is not negative; 0 for what is none."""
+def count(value: t.Any, greatest: int = GREATEST) -> int:
+    """Return a number from 0 to *greatest*; 0 for what is none."""
     if not isinstance(value, int) or isinstance(value, bool):
         return 0
-    return min(max(0, value), GREATEST)
+    return min(max(0, value), greatest)
 
 
 def mapping(value: t.Any) -> t.Mapping[str, t.Any]:

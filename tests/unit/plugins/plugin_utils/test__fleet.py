@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.strata.overlay2.plugins.plugin_utils import _fleet
 from ansible_collections.strata.overlay2.plugins.plugin_utils._fleet import human, page_data, summary
 from ansible_collections.strata.overlay2.plugins.plugin_utils._record import make_failure, make_record
-from ansible_collections.strata.overlay2.plugins.plugin_utils._records import write_record
+from ansible_collections.strata.overlay2.plugins.plugin_utils._records import record_path, write_record
 
 from .test__record import FACTS, PLAN
 
@@ -34,7 +34,7 @@ HOSTS = ["a", "b", "c", "d", "e", "f"]
 
 
 def test_the_sums_and_a_line_for_each_the_worst_first(directory):
-    told = summary(directory, HOSTS, 5.0)
+    told = summary(directory, HOSTS, 5.0, pytest.fail)
     assert told["hosts"] == 6
     assert told["states"] == {"ok": 2, "stopped": 1, "absent": 1, "failed": 1, "unreachable": 1}
     assert (told["layers"], told["remove"], told["removed"], told["removed_bytes"]) == (12, 3, 1, 31)
@@ -52,7 +52,7 @@ def test_the_sums_and_a_line_for_each_the_worst_first(directory):
 
 def test_what_only_would_be_removed_is_told_so(directory):
     write_record(directory, "a", make_record("a", 9.0, FACTS, PLAN, PLAN, max_layers=9, check=True))
-    told = summary(directory, ["a"], 0)
+    told = summary(directory, ["a"], 0, pytest.fail)
     assert told["removed"] == 0 and told["lines"] == ["a: would remove 1 of 4 layers, 31 B"]
 
 
@@ -60,24 +60,24 @@ def test_what_only_would_be_removed_is_told_so(directory):
 def test_what_was_removed_counts_where_the_host_failed_afterwards(directory, check, removed):
     record = make_failure("a", 9.0, {"msg": "no route"}, {**PLAN, "pending_bytes": 7}, unreachable=True, check=check)
     write_record(directory, "a", record)
-    told = summary(directory, ["a"], 0)
+    told = summary(directory, ["a"], 0, pytest.fail)
     assert (told["removed"], told["removed_bytes"]) == removed and told["pending_bytes"] == 7
     verb = "would remove" if check else "removed"
     assert told["lines"] == [f"a: unreachable: no route; before that {verb} 1 of 4 layers, 31 B"]
-    assert json.loads(page_data(directory, ["a"], 0))[0]["cleanup"]["remove_bytes"] == 31
+    assert json.loads(page_data(directory, ["a"], 0, pytest.fail))[0]["cleanup"]["remove_bytes"] == 31
 
 
 def test_the_lines_are_bounded(directory):
-    told = summary(directory, [f"h{number}" for number in range(5000)], 0)
+    told = summary(directory, [f"h{number}" for number in range(5000)], 0, pytest.fail)
     assert len(told["lines"]) == 21 and told["lines"][-1] == "and 4980 more hosts"
 
 
 def test_older_records_are_none(directory):
-    assert summary(directory, HOSTS, 9.5)["states"] == {"unreachable": 6}
+    assert summary(directory, HOSTS, 9.5, pytest.fail)["states"] == {"unreachable": 6}
 
 
 def test_the_data_of_a_page_cannot_end_its_element(directory):
-    data = page_data(directory, HOSTS, 0)
+    data = page_data(directory, HOSTS, 0, pytest.fail)
     assert not set("<>&") & set(data) and data.isascii()
     told = json.loads(data)
     assert [record["host"] for record in told] == HOSTS
@@ -88,7 +88,7 @@ def test_the_data_of_a_page_cannot_end_its_element(directory):
 def test_trees_are_cut_so_that_all_fit(directory, monkeypatch):
     monkeypatch.setattr(_fleet, "NODES", 12)
     monkeypatch.setattr(_fleet, "LEAST", 2)
-    (record,) = (each for each in json.loads(page_data(directory, HOSTS, 0)) if each["host"] == "a")
+    (record,) = (each for each in json.loads(page_data(directory, HOSTS, 0, pytest.fail)) if each["host"] == "a")
     assert len(record["tree"]["nodes"]) == 2
     assert sum(row[6] for row in record["tree"]["nodes"]) + record["tree"]["hidden"][0] == 2
 
@@ -98,3 +98,13 @@ def test_trees_are_cut_so_that_all_fit(directory, monkeypatch):
 )
 def test_human(size, text):
     assert human(size) == text
+
+
+def test_files_that_are_not_records_are_told_of_and_not_without_end(directory):
+    hosts = [f"h{number}" for number in range(30)]
+    for host in hosts:
+        with open(record_path(directory, host), "w", encoding="ascii") as file:
+            file.write("[]")
+    warned = []
+    assert summary(directory, hosts, 0, warned.append)["states"] == {"unreachable": 30}
+    assert len(warned) == 21 and record_path(directory, "h0") in warned[0] and warned[-1].startswith("10 more files")

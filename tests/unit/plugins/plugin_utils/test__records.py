@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 
 import pytest
@@ -75,9 +76,9 @@ def worst_record():
 def test_the_worst_record_is_read_whole(tmp_path):
     record = worst_record()
     assert len(record["tree"]["nodes"]) == len(record["tree"]["reasons"]) == _tree.MOST
-    path = write_record(str(tmp_path), "web", record)
+    path = write_record(str(tmp_path), record["host"], record)
     assert LONGEST / 2 < os.path.getsize(path) < LONGEST
-    assert read_record(str(tmp_path), "web") == record
+    assert read_record(str(tmp_path), record["host"]) == record
 
 
 def test_a_write_that_fails_leaves_what_was(tmp_path):
@@ -85,3 +86,61 @@ def test_a_write_that_fails_leaves_what_was(tmp_path):
     with pytest.raises(TypeError):
         write_record(str(tmp_path), "web", {"format": object()})
     assert len(os.listdir(tmp_path)) == 1 and read_record(str(tmp_path), "web")["message"] == "x"
+
+
+DEEP = 200_000
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        pytest.param("[" * DEEP + "]" * DEEP, "not JSON", id="deep"),
+        pytest.param('{"a":' * DEEP + "1" + "}" * DEEP, "not JSON", id="deep objects"),
+        pytest.param("\xff", "not JSON", id="no ASCII"),
+        pytest.param("9" * 10_000, "not JSON", id="a number that Python does not read"),
+        pytest.param("[]", "not a record", id="a list"),
+        pytest.param(" " * (LONGEST + 1), "more than", id="a long file"),
+    ],
+)
+def test_what_others_wrote_is_none_and_told_of(tmp_path, content, why):
+    path = record_path(str(tmp_path), "web")
+    with open(path, "w", encoding="latin-1") as file:
+        file.write(content)
+    warned = []
+    assert read_record(str(tmp_path), "web", warn=warned.append) is None
+    assert len(warned) == 1 and path in warned[0] and why in warned[0]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "symlink", "dangling symlink", "socket"])
+def test_what_is_no_file_is_none_and_nobody_waits_for_it(tmp_path, kind):
+    directory = str(tmp_path)
+    path = record_path(directory, "web")
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        os.mkdir(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as place:
+            os.chdir(directory)
+            place.bind(os.path.basename(path))
+    else:
+        write_record(directory, "target", make_failure("web", 5.0, {}))
+        os.symlink(record_path(directory, "target" if kind == "symlink" else "gone"), path)
+    warned = []
+    assert read_record(directory, "web", warn=warned.append) is None
+    assert len(warned) == 1 and path in warned[0]
+
+
+@pytest.mark.root
+def test_a_file_of_another_user_is_none_but_for_the_owner_of_the_directory(tmp_path):
+    path = write_record(str(tmp_path), "web", make_failure("web", 5.0, {}))
+    os.chown(path, 12345, -1)
+    warned = []
+    assert read_record(str(tmp_path), "web", warn=warned.append) is None and "12345" in warned[0]
+    os.chown(tmp_path, 12345, -1)
+    assert read_record(str(tmp_path), "web", warn=warned.append) and len(warned) == 1
+
+
+def test_no_file_is_no_word(tmp_path):
+    warned = []
+    assert read_record(str(tmp_path / "gone"), "web", warn=warned.append) is None and not warned
