@@ -13,24 +13,35 @@ import os
 import re
 import typing as t
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+# What no name may do to a terminal, a log or JSON: steer (C0, DEL, C1), begin a line (those, and U+2028, U+2029), show
+# signs in another order (the bidirectional controls), be half a surrogate pair.
+_HARMFUL = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(name: str | bytes) -> str:
-    """Return *name* as valid text: a byte that is not UTF-8 becomes ``\\xNN``, a backslash ``\\\\``.
+    r"""Return *name* as valid text on one line: a byte that is not UTF-8 becomes ``\xNN``, a backslash ``\\``.
 
-    Half a surrogate pair, which no file's name holds but a parameter may, becomes ``\\uNNNN``.
+    A control character becomes ``\xNN``, too. Beyond ASCII it becomes ``\uNNNN``, as half a surrogate pair does, which
+    no file's name holds but a parameter may.
 
-    The one form in which names reach results and messages, so that no result can break JSON and no two
+    The one form in which names reach results and messages, so that no result can break JSON or a terminal and no two
     names look the same.
     """
-    text = os.fsdecode(name).replace("\\", "\\\\")
-    return _SURROGATE.sub(_escaped, text)
+    return harmless(os.fsdecode(name).replace("\\", "\\\\"))
+
+
+def harmless(text: str) -> str:
+    """Return *text* with control characters as printable() shows them; what printable() has returned stays as it is."""
+    return text if text.isprintable() else _HARMFUL.sub(_escaped, text)
 
 
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found.group())
-    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+    if 0xDC80 <= code <= 0xDCFF:  # how Python decodes a byte that is not UTF-8
+        code -= 0xDC00
+    elif code >= 0x80:  # \\x80 and more are those bytes
+        return f"\\u{code:04x}"
+    return f"\\x{code:02x}"
 
 
 class Overlay2Error(Exception):

@@ -84,7 +84,7 @@ def _id(name: str | None, option: str, look_up: t.Callable[[str], int]) -> int |
         try:
             return look_up(name)
         except (KeyError, ValueError):  # ValueError: a NUL in it
-            message, hint = f"there is no {option} {printable(name)!r} on this host", "make it first, or give its id"
+            message, hint = f"there is no {option} '{printable(name)}' on this host", "make it first, or give its id"
             raise InvalidInput(message, hint=hint, option=option) from None
     if not 0 <= number <= ID_MAX:
         raise InvalidInput(f"{option} {number} is no id", hint=f"ids go from 0 to {ID_MAX}", option=option)

@@ -62,7 +62,7 @@ def engine_users(home: str) -> str:
     root = os.path.dirname(home)
     for mount in mountinfo.read():
         if mountinfo.is_below(mount.mount_point, root) and mount.mount_point not in (root, home):
-            return f"{mount.fstype} is mounted on {printable(mount.mount_point)}"
+            return f"{printable(mount.fstype)} is mounted on {printable(mount.mount_point)}"
     places = [root]
     if os.lstat(root).st_dev != os.lstat(home).st_dev:  # a scan looks at one filesystem
         places.append(home)

@@ -49,7 +49,7 @@ def _user_names(user: str) -> tuple[str, str]:
     try:
         found = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
     except (KeyError, OverflowError, ValueError):  # ValueError: a NUL in it, or too many digits
-        raise _unknown(f"there is no user {printable(user)!r}") from None
+        raise _unknown(f"there is no user '{printable(user)}'") from None
     return found.pw_name, str(found.pw_uid)
 
 
@@ -57,7 +57,7 @@ def _group_names(group: str) -> tuple[str, str]:
     try:
         found = grp.getgrgid(int(group)) if group.isdecimal() else grp.getgrnam(group)
     except (KeyError, OverflowError, ValueError):  # as above
-        raise _unknown(f"there is no group {printable(group)!r}") from None
+        raise _unknown(f"there is no group '{printable(group)}'") from None
     return found.gr_name, str(found.gr_gid)
 
 
@@ -70,7 +70,7 @@ def _map(path: str, owners: t.Iterable[t.Sequence[str]], subject: str) -> Map:
             joined.append(IdRange(following, start, size))
         if joined:
             return check_map(joined, path)
-    raise _unknown(f"{path} has no range for {printable(subject)!r}")
+    raise _unknown(f"{path} has no range for '{printable(subject)}'")
 
 
 def _ranges(path: str, names: t.Sequence[str]) -> t.Iterator[tuple[int, int]]:
@@ -85,7 +85,7 @@ def _ranges(path: str, names: t.Sequence[str]) -> t.Iterator[tuple[int, int]]:
         if name not in names:
             continue
         if len(numbers) != 2 or not all(map(_NUMBER.fullmatch, numbers)):
-            raise _unknown(f"{path} has a line that is no range: {printable(line)!r}")
+            raise _unknown(f"{path} has a line that is no range: '{printable(line)}'")
         yield int(numbers[0]), int(numbers[1])
 
 

@@ -44,13 +44,13 @@ def parse_size(text: str | None, option: str) -> int | None:
     found = _SIZE.fullmatch(text)
     if not found:
         raise InvalidInput(
-            f"invalid {option} {printable(text)!r}", hint='write it as "10G", "1.5g" or "64MiB"', option=option
+            f"invalid {option} '{printable(text)}'", hint='write it as "10G", "1.5g" or "64MiB"', option=option
         )
     whole, _unused, fraction = found.group(1).partition(".")
     unit = _UNITS[(found.group(2) or "").lower()]
     size = int(whole) * unit + int(fraction or 0) * unit // 10 ** len(fraction)
     if size > _MAX_SIZE:
-        raise InvalidInput(f"{option} {printable(text)!r} is too large", hint="use less than 8 EiB", option=option)
+        raise InvalidInput(f"{option} '{printable(text)}' is too large", hint="use less than 8 EiB", option=option)
     return int(size)
 
 
@@ -85,5 +85,5 @@ def parse_mode(mode: t.Any) -> t.Callable[[int], int] | None:
             raise ValueError(mode)
     except ValueError:
         hint = 'write it as "0640" or "u=rw,g=r"'
-        raise InvalidInput(f"invalid mode {printable(str(mode))!r}", hint=hint, option="mode") from None
+        raise InvalidInput(f"invalid mode '{printable(str(mode))}'", hint=hint, option="mode") from None
     return lambda _have: number

@@ -27,7 +27,7 @@ def parse_duration(text: str | None, option: str) -> int | None:
     found = _DURATION.fullmatch(text)
     if not found:
         raise InvalidInput(
-            f"invalid {option} {printable(text)!r}", hint='write it as "90m", "36h", "7d" or "2w"', option=option
+            f"invalid {option} '{printable(text)}'", hint='write it as "90m", "36h", "7d" or "2w"', option=option
         )
     return int(found.group(1)) * _SECONDS[found.group(2)]
 
@@ -44,7 +44,7 @@ def parse_room(text: str | None, option: str) -> Room | None:
     except InvalidInput:
         size = None
     if size is None:
-        raise InvalidInput(f"invalid {option} {printable(text)!r}", hint='write it as "20G" or "15%"', option=option)
+        raise InvalidInput(f"invalid {option} '{printable(text)}'", hint='write it as "20G" or "15%"', option=option)
     return Room(size)
 
 
@@ -54,7 +54,7 @@ def parse_number(text: str | None, option: str) -> Room | None:
         return None
     share = _share(text)
     if share is None and not _COUNT.fullmatch(text):
-        raise InvalidInput(f"invalid {option} {printable(text)!r}", hint='write it as "50" or "20%"', option=option)
+        raise InvalidInput(f"invalid {option} '{printable(text)}'", hint='write it as "50" or "20%"', option=option)
     return share or Room(int(text))
 
 

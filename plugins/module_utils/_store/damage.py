@@ -49,7 +49,7 @@ def unresolved(home: str, link: str, target: str | None) -> Damage:
         why = f"leads to layer {target}, which has no {DIFF} directory"
         hint = f"put layer {target} back from a backup, or {_ANEW}"
     elif os.path.islink(path):
-        why = f"leads to {printable(os.readlink(path))!r}, which is no layer's {DIFF}"
+        why = f"leads to '{printable(os.readlink(path))}', which is no layer's {DIFF}"
     else:
         why = "is no symlink" if os.path.lexists(path) else "does not exist"
     return Damage("lower_unresolved", path, f"its lower {LINKS}/{link} {why}", hint)

@@ -243,7 +243,7 @@ def _read_link_file(path: str, damage: list[Damage]) -> str:
     if not link:
         damage.append(Damage("link_empty", path, "its link file is empty", LINK_CURE))
     elif not LINK_NAME.fullmatch(link):
-        message = f"its link file holds {printable(link[:64])!r}, no link name"
+        message = f"its link file holds '{printable(link[:64])}', no link name"
         damage.append(Damage("link_astray", path, message, LINK_CURE))
         return ""
     return link

@@ -82,7 +82,7 @@ def check_id(layer_id: str, what: str = "layer id") -> str:
     """Return *layer_id*. Raises InvalidInput where it could not safely be a name in the store; *what* names it."""
     if not is_id(layer_id):
         raise InvalidInput(
-            f"invalid {what} {printable(layer_id)!r}",
+            f"invalid {what} '{printable(layer_id)}'",
             hint="an id starts with a letter or digit, goes on with letters, digits, '_', '.' and '-', has at most"
             f" 255 characters, is none of {', '.join(_RESERVED_IDS)} and begins with none of {', '.join(_TRIALS)}",
             id=printable(layer_id),
@@ -98,7 +98,7 @@ def check_path(path: str, option: str) -> str:
         possible = False
     if not possible:
         raise InvalidInput(
-            f"{option} {printable(path)!r} is no path",
+            f"{option} '{printable(path)}' is no path",
             hint="take out the NUL characters, and the halves of surrogate pairs",
             option=option,
         )
@@ -113,7 +113,7 @@ def check_home(home: str) -> str:
     """
     check_path(home, "home")
     if not os.path.isabs(home):
-        raise InvalidInput(f"home {printable(home)!r} is not an absolute path", hint="give the whole path of the store")
+        raise InvalidInput(f"home '{printable(home)}' is not an absolute path", hint="give the whole path of the store")
     real = os.path.realpath(home)
     if real == "/":
         raise InvalidInput("home is the root directory", hint="a store needs a directory of its own")
@@ -159,7 +159,7 @@ def is_store(home: str) -> bool:
     if not any(entry.name == LINKS for entry in entries):
         found = sorted(entry.name for entry in entries if entry.name not in _BEFORE_LINKS)
         if found:
-            raise _no_store(home, f"it holds {printable(found[0])!r} and no {LINKS}/ directory")
+            raise _no_store(home, f"it holds '{printable(found[0])}' and no {LINKS}/ directory")
         return False
     try:
         links = names_in(os.path.join(home, LINKS))

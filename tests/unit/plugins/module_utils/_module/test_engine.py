@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import Plan
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import Action, Plan
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._module import engine
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._store.lock import is_free
@@ -77,3 +79,72 @@ def test_the_layer_that_is_there_once_the_store_is_locked_is_locked(tmp_path, me
         main, {"home": str(tmp_path)}, prepare=lambda: sys.addaudithook(before_the_store_is_locked)
     )
     assert {key: result[key] for key in told} == told, result
+
+
+FORGED = "\x1b[2J\r\n\u202e\x9bfatal: [web]\udcff"
+SHOWN = r"\x1b[2J\x0d\x0a\u202e\u009bfatal: [web]\xff"
+
+
+class ForgingTask(LookingTask):
+    """Puts a name as it is wherever there is a place for text; *how* it ends."""
+
+    def __init__(self, home, how):
+        self.home = home
+        self.how = how
+
+    def plan(self, have, predicting):
+        if self.how == "error":
+            raise InvalidInput(FORGED, hint=FORGED, id=FORGED, users=[{FORGED: FORGED}])
+        if self.how == "os error":
+            raise OSError(5, FORGED, FORGED)
+        action = Action()
+        action.describe = lambda: FORGED
+        return Plan((action,), have, warnings=(FORGED,))
+
+    def difference(self, before, after):
+        return {FORGED: FORGED}, {}
+
+    def report(self, have, after, predicting):
+        return {"names": {FORGED: [FORGED, 1, None, True]}}
+
+
+def texts(value):
+    """Yield every text in a result."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+    elif isinstance(value, str):
+        yield value
+
+
+@pytest.mark.parametrize("how", ["result", "error", "os error"])
+def test_nothing_that_steers_a_terminal_gets_out(tmp_path, how, capfd):
+    def forge():
+        engine.run_module(
+            lambda params: ForgingTask(params["home"], how), argument_spec={**home_argument(), **lock_argument()}
+        )
+
+    result = modules.run_module(forge, {"home": str(tmp_path)})
+    result.pop("invocation")
+    assert all(text.isprintable() for text in texts(result)), result
+    if how == "result":
+        assert result["actions"] == [SHOWN] and result["diff"]["before"] == {SHOWN: SHOWN}
+        assert result["names"] == {SHOWN: [SHOWN, 1, None, True]}
+        assert f"{SHOWN}\n" in capfd.readouterr().err  # the warning
+    else:
+        assert result["failed"] and result["actions"] == [] and SHOWN in result["msg"]
+
+
+def test_a_process_that_goes_on_collects_its_garbage_again(tmp_path):
+    """Mitogen runs one module after the other in one process."""
+
+    def twice():
+        try:
+            main()
+        except SystemExit:
+            assert gc.isenabled()
+            raise
+
+    assert not modules.run_module(twice, {"home": str(tmp_path)}).get("failed")
