@@ -197,12 +197,22 @@ hint:
 
 import typing as t
 
-from ..module_utils._driver.content import Source
-from ..module_utils._driver.destination import WantedAccess, group_id, user_id
-from ..module_utils._driver.diff_task import ApplyTask, Export, ExportTask, InspectTask
-from ..module_utils._errors import InvalidInput
-from ..module_utils._module.arguments import home_argument, lock_argument, parse_mode, parse_size
-from ..module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content import Source
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.destination import WantedAccess, group_id, user_id
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.diff_task import (
+    ApplyTask,
+    Export,
+    ExportTask,
+    InspectTask,
+)
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
+from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
+    home_argument,
+    lock_argument,
+    parse_mode,
+    parse_size,
+)
+from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
 
 
 def task(params: dict[str, t.Any]) -> t.Any:

@@ -293,9 +293,9 @@ hint:
 
 import typing as t
 
-from ..module_utils._driver.facts import SUBSETS, gather
-from ..module_utils._module.arguments import home_argument
-from ..module_utils._module.engine import run_query
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts import SUBSETS, gather
+from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument
+from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_query
 
 
 def query(params: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -252,13 +252,18 @@ hint:
 
 import typing as t
 
-from ..module_utils._driver.idmap import remapped
-from ..module_utils._driver.init_task import InitTask
-from ..module_utils._driver.settings import IdRange, check_map
-from ..module_utils._driver.stores import Wanted
-from ..module_utils._errors import InvalidInput, printable
-from ..module_utils._module.arguments import home_argument, lock_argument, parse_count, parse_size
-from ..module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.idmap import remapped
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.init_task import InitTask
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.settings import IdRange, check_map
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, printable
+from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
+    home_argument,
+    lock_argument,
+    parse_count,
+    parse_size,
+)
+from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
 
 _RANGES = {
     "type": "list",
@@ -299,13 +304,13 @@ def size_of(storage_opts: t.Sequence[str]) -> str:
         elif known != "overlay2.override_kernel_check" or value not in _GO_BOOLS:
             what = "invalid value in" if known == "overlay2.override_kernel_check" else "unknown"
             raise InvalidInput(
-                f"{what} storage option {printable(option)!r}",
+                f"{what} storage option '{printable(option)}'",
                 hint="use overlay2.size=20G or overlay2.override_kernel_check=true",
                 option=printable(key),
             )
         if not equals:
             raise InvalidInput(
-                f"storage option {printable(option)!r} has no value", hint="write it as overlay2.size=20G"
+                f"storage option '{printable(option)}' has no value", hint="write it as overlay2.size=20G"
             )
     return size
 

@@ -217,10 +217,15 @@ hint:
 
 import typing as t
 
-from ..module_utils._driver.layer_task import LayersTask
-from ..module_utils._driver.layers import Wanted
-from ..module_utils._module.arguments import home_argument, lock_argument, parse_count, parse_size
-from ..module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layer_task import LayersTask
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
+    home_argument,
+    lock_argument,
+    parse_count,
+    parse_size,
+)
+from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
 
 _LAYER = {
     "parent": {"type": "str"},

@@ -230,11 +230,15 @@ hint:
 
 import typing as t
 
-from ..module_utils._driver.prune_state import Wanted
-from ..module_utils._driver.prune_task import PruneTask
-from ..module_utils._module.arguments import home_argument, lock_argument
-from ..module_utils._module.engine import run_module
-from ..module_utils._module.prune_arguments import parse_duration, parse_number, parse_room
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_state import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_task import PruneTask
+from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
+from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_arguments import (
+    parse_duration,
+    parse_number,
+    parse_room,
+)
 
 
 def task(params: dict[str, t.Any]) -> PruneTask:

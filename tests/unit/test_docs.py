@@ -52,6 +52,12 @@ def test_the_action_group_names_every_module():
     assert set(re.findall(r"^ +- (\w+)$", text, re.MULTILINE)) == modules
 
 
+def test_every_module_is_run_under_mitogen():
+    play = (ROOT / "tests/integration/targets/mitogen/files/play.yml").read_text(encoding="utf-8")
+    modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
+    assert modules <= set(re.findall(r"^      strata\.overlay2\.(\w+):", play, re.MULTILINE))
+
+
 def test_no_integration_target_is_called_like_a_role():
     """Ansible-test would run the role instead, and it would pass."""
     targets = {path.parent.name for path in (ROOT / "tests/integration/targets").glob("*/tasks")}
