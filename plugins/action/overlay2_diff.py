@@ -13,6 +13,8 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
+from ..module_utils._errors import harmless
+
 CHUNK = 1 << 20  # bytes
 
 
@@ -40,7 +42,7 @@ class ActionModule(ActionBase):
         try:
             path = self._loader.get_real_file(self._find_needle("files", args["src"]), decrypt=True)
         except AnsibleError as error:
-            raise AnsibleActionFail(f"cannot send src {args['src']}: {error}") from error
+            raise AnsibleActionFail(harmless(f"cannot send src {args['src']}: {error}")) from error
         try:
             return self._apply(path, args, task_vars, will_change=asked)
         finally:
@@ -55,7 +57,7 @@ class ActionModule(ActionBase):
         """
         found = file_digest(path)
         if args.get("digest") not in (None, found):
-            message = f"{args['src']} has the digest {found}, not {args['digest']}"
+            message = harmless(f"{args['src']} has the digest {found}, not {args['digest']}")
             hint = "get the archive again, or correct what is expected"
             return {"failed": True, "error": "digest_mismatch", "msg": message, "hint": hint, "changed": False}
         args["digest"] = found

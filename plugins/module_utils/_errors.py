@@ -61,19 +61,19 @@ class Overlay2Error(Exception):
 
 
 class InvalidInput(Overlay2Error):
-    """A parameter cannot be meant: a hostile id, a home that is no store, a forward parent, an unknown option."""
+    """A parameter is invalid: a hostile id, a home that is not a store, a forward parent, an unknown option."""
 
     code = "invalid_input"
 
 
 class StoreNotFound(Overlay2Error):
-    """There is no store at home."""
+    """No store exists at home."""
 
     code = "store_not_found"
 
 
 class LayerNotFound(Overlay2Error):
-    """A layer, or a parent, that is named does not exist."""
+    """The layer, or its parent, does not exist."""
 
     code = "layer_not_found"
 
@@ -97,13 +97,13 @@ class QuotaNotSupported(Overlay2Error):
 
 
 class ParentMismatch(Overlay2Error):
-    """The layer exists, on another parent."""
+    """The layer exists on another parent."""
 
     code = "parent_mismatch"
 
 
 class LayerInUse(Overlay2Error):
-    """The layer is mounted, held, has children or is busy; the details name by whom."""
+    """The layer is mounted, held, busy, or has children; the message names the users."""
 
     code = "layer_in_use"
 

@@ -56,7 +56,7 @@ options:
   read_write:
     description:
       - Make a container's layer, which takes limits; false when not given. An existing layer stays what it is.
-      - As O(parent), O(size) and O(inodes), it stands with O(id), or with each layer of O(layers).
+      - Like O(parent), O(size) and O(inodes), give it beside O(id), or inside each item of O(layers).
     type: bool
   size:
     description:

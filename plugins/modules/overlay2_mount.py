@@ -34,9 +34,9 @@ options:
         dockerd's, is adopted. A held one that vanished is made again.
       - V(mounted) makes a mount anew that is not as asked for, in its label, its lowers, its upper, or in being
         read-only or volatile, when nobody else holds it; otherwise that is C(layer_in_use).
-      - V(unmounted) notes that O(holder) needs it no longer, and unmounts when nobody else does. By one who does not
-        hold it, it changes nothing while others do. A layer that is busy, has mounts on it, or has a copy of its mount
-        in another mount namespace that would stay, is C(layer_in_use).
+      - V(unmounted) notes that O(holder) needs the layer no longer, and unmounts it when nobody else needs it. If
+        O(holder) does not hold the layer but others do, nothing changes. A layer that is busy, has mounts on it, or has
+        a copy of its mount in another mount namespace that would stay, is C(layer_in_use).
       - V(unmounted) of a layer, or a store, that does not exist changes nothing.
     type: str
     choices: [mounted, unmounted]
@@ -133,8 +133,8 @@ holders:
   elements: str
 options:
   description:
-    - The mount data as given to the kernel; for a mount of others that differs, and after letting go of one that stays,
-      as the kernel shows it.
+    - The mount data passed to mount(2). If the mount was made by somebody else, or stays mounted for other holders, the
+      options as the kernel shows them.
     - V(none) where it is not mounted, and in check mode where it would be mounted.
   returned: success
   type: str

@@ -32,7 +32,7 @@ extends_documentation_fragment:
 options:
   keep:
     description:
-      - Layers that stay, as ids or globs. There is a warning for one that no layer is called by.
+      - Layers that stay, as ids or globs. A pattern that matches no layer gives a warning.
       - What lies below them stays, too.
     type: list
     elements: str
@@ -170,12 +170,13 @@ layers:
       sample: held by ansible
     bytes_exclusive:
       description:
-        - What is freed if it goes, after those that stand before it if it does, in blocks, and on XFS inodes; a file
-          with several names counts once, where its last name goes.
+        - Bytes that are freed by removing this layer, once the removals that are listed before it are done. They are
+          counted in blocks, and on XFS with the inodes. A file with several names counts where its last name goes.
         - V(0) for a layer that others are built on which stay.
       type: int
     bytes_shared:
-      description: What stays of it even so, since layers need it that stay, by being built on it or by hard links.
+      description:
+        - Bytes of this layer that layers which stay still use. They are built on it, or share hard links with it.
       type: int
     inodes:
       description: Files and directories in its directory.

@@ -110,7 +110,7 @@ def check_wanted(wanted: t.Sequence[Wanted]) -> None:
     for place, want in enumerate(wanted):
         check_id(want.id)
         if want.id in places:
-            raise InvalidInput(f"layer {want.id} stands twice in the list", hint="name each layer once", id=want.id)
+            raise InvalidInput(f"layer {want.id} is listed twice", hint="name each layer once", id=want.id)
         places[want.id] = place
     for place, want in enumerate(wanted):
         if want.parent:
@@ -178,7 +178,7 @@ class _Planner:
             lowers = (parent.id, *parent.lowers)
         if len(lowers) > MAX_DEPTH:
             raise DepthExceeded(
-                f"layer {want.id} would have {len(lowers)} lowers; overlay2 knows {MAX_DEPTH} at most",
+                f"layer {want.id} would have {len(lowers)} lowers; overlay2 supports at most {MAX_DEPTH}",
                 hint="build it on a layer further down, or apply the content of several layers to one",
                 id=want.id,
                 depth=len(lowers),
@@ -194,7 +194,7 @@ class _Planner:
         if want.parent is not None and want.parent != found.parent:
             raise ParentMismatch(
                 f"layer {want.id} is {_on(found.parent)}, not {_on(want.parent)}",
-                hint="use a new id, or remove the layer first; it is never made anew behind your back",
+                hint="use another id, or remove the layer first; a layer is never made again implicitly",
                 id=want.id,
                 parent=found.parent,
             )
@@ -238,7 +238,7 @@ class _Planner:
         if layer.writable and not layer.committed:
             raise LayerInUse(
                 f"layer {layer_id} is mounted read-write, so it cannot be sealed or built on",
-                hint="unmount it first, with strata.overlay2.overlay2_mount",
+                hint=removal.unmounting(layer),
                 id=layer_id,
                 holders=list(layer.holders),
             )

@@ -84,10 +84,14 @@ class ForgetContent(Action):
 
 
 class Unmount(Action):
-    """End a layer's mount, unless something uses it."""
+    """End a layer's mount, unless something uses it.
 
-    def __init__(self, layer_id: str) -> None:
+    or_else: what else the module knows against what uses it, for the end of a hint.
+    """
+
+    def __init__(self, layer_id: str, or_else: str) -> None:
         self.layer_id = layer_id
+        self.or_else = or_else
 
     def describe(self) -> str:
         return f"unmount layer {self.layer_id}"
@@ -96,7 +100,7 @@ class Unmount(Action):
         """Raise LayerInUse if it is seen now that it would fail; costs a scan of /proc. Raises OSError."""
         users = _users(home, self.layer_id)
         if users:
-            raise _busy(home, self.layer_id, users)
+            raise self._busy(home, users)
 
     def commit(self, run: Run) -> None:
         try:
@@ -104,9 +108,17 @@ class Unmount(Action):
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise
-            users = _users(run.home, self.layer_id) or "by whom could not be seen"
-            raise _busy(run.home, self.layer_id, users) from None
+            raise self._busy(run.home, _users(run.home, self.layer_id)) from None
         note_use(run.home, self.layer_id)
+
+    def _busy(self, home: str, users: str) -> LayerInUse:
+        why = users or "no process that uses it could be found; it may be in another PID namespace"
+        return LayerInUse(
+            f"cannot unmount layer {self.layer_id}: {printable(home)}/{self.layer_id}/{MERGED} is busy: {why}",
+            hint=f"end the processes that use it, then run the task again{self.or_else}",
+            id=self.layer_id,
+            users=why,
+        )
 
 
 class ClearMarker(Action):
@@ -153,12 +165,3 @@ def _users(home: str, layer_id: str) -> str:
     users = busy.scan(home, [layer_id]).get(layer_id, [])
     found = [user for user in users if user.how != "mount" and is_below(user.path, merged)]
     return busy.describe_users(found) if found else ""
-
-
-def _busy(home: str, layer_id: str, users: str) -> LayerInUse:
-    return LayerInUse(
-        f"cannot unmount layer {layer_id}: {printable(home)}/{layer_id}/{MERGED} is busy: {users}",
-        hint="end what uses it, or set force: true",
-        id=layer_id,
-        users=users,
-    )

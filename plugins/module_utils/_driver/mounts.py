@@ -113,7 +113,7 @@ def plan_mounted(want: Wanted, have: MountState, *, force: bool = False) -> Plan
     mounting = mounted is not None and (have.mount is None or ending)
     if ending:
         _check_unheld(want, have)
-        actions += _end(have)
+        actions += _end(have, "; or ask for the mount as it is")
     if mounted and mounting:
         actions += _clear_for(have, force)
     writable = mounted is not None and not mounted.read_only
@@ -124,7 +124,7 @@ def plan_mounted(want: Wanted, have: MountState, *, force: bool = False) -> Plan
         if have.refusal:
             raise have.refusal
         if writable:
-            _check_copies(have, "mount")
+            _check_copies(have, "mount", "")
         actions.append(MountLayer(layer.id, _in_words(mounted), description(mounted, have)))
     if want.holder not in layer.holders:
         actions.append(SetHolder(layer, want.holder, True))
@@ -145,7 +145,7 @@ def plan_unmounted(want: Wanted, have: MountState, *, force: bool = False) -> Pl
     if layer is None:
         return Plan((), have)
     left = () if force else tuple(name for name in layer.holders if name != want.holder)
-    actions: list[Action] = [] if left else _end(have, detach=force)
+    actions: list[Action] = [] if left else _end(have, "; or set force: true", detach=force)
     if left != layer.holders:
         actions.append(DropHolders(layer) if force else SetHolder(layer, want.holder, False))
     after = _after(have, layer._replace(holders=left), have.mount if left else None)
@@ -171,21 +171,24 @@ def _in_words(mounted: Mounted) -> list[str]:
     return [*words, f"with label {mounted.label}"] if mounted.label else words
 
 
-def _end(have: MountState, *, detach: bool = False) -> list[Action]:
-    """Plan that the mount is gone, if there is one."""
+def _end(have: MountState, or_else: str, *, detach: bool = False) -> list[Action]:
+    """Plan that the mount is gone, if there is one.
+
+    or_else: what else may be done where something is in the way of that, for the end of a hint; nothing is if detach.
+    """
     layer = _layer(have)
     if have.mount is None:
         return [ClearMarker(layer.id)] if have.marker and layer.holders else []
     if not detach:
-        _check_copies(have, "unmount")
+        _check_copies(have, "unmount", or_else)
         if have.below:
             raise LayerInUse(
                 f"cannot unmount layer {layer.id}: there are mounts on it: {', '.join(map(printable, have.below))}",
-                hint="unmount these first, or set force: true",
+                hint=f"unmount these mounts first{or_else}",
                 id=layer.id,
                 mounts=[printable(path) for path in have.below],
             )
-    ending = DetachMount(layer.id) if detach else Unmount(layer.id)
+    ending = DetachMount(layer.id) if detach else Unmount(layer.id, or_else)
     return [ending, ClearMarker(layer.id)] if have.mount.volatile else [ending]
 
 
@@ -199,8 +202,9 @@ def _clear_for(have: MountState, force: bool) -> list[Action]:
         return []
     if not layer.holders and not force:
         raise StoreCorrupt(
-            f"layer {layer.id} was mounted volatile and never unmounted: what was written then may be lost in part",
-            hint="remove the layer and make it anew, or set force: true to mount it as it is",
+            f"layer {layer.id} was mounted volatile and the host went down before it was unmounted: files may be"
+            " missing or cut off",
+            hint="remove the layer and make it again, or set force: true to mount it as it is",
             id=layer.id,
             path=printable(f"{have.home}/{layer.id}/{MARKER}"),
             damage="stale_volatile",
@@ -215,19 +219,19 @@ def _check_unheld(want: Wanted, have: MountState) -> None:
         words = drift(want, have)
         raise LayerInUse(
             f"layer {layer.id} is mounted with another {', '.join(words)} and held by {', '.join(others)}",
-            hint="have them let go of it first, or ask for the mount as it is",
+            hint="unmount it for these holders first, or ask for the mount as it is",
             id=layer.id,
             drift=list(words),
             holders=others,
         )
 
 
-def _check_copies(have: MountState, what: str) -> None:
+def _check_copies(have: MountState, what: str, or_else: str) -> None:
     layer = _layer(have)
     if have.copies:
         raise LayerInUse(
             f"cannot {what} layer {layer.id}: it is also mounted elsewhere: {', '.join(have.copies)}",
-            hint="end these processes, or unmount it where they are",
+            hint=f"end these processes, or unmount it where they are{or_else}",
             id=layer.id,
             mounts=list(have.copies),
         )

@@ -86,12 +86,12 @@ def plan_removal(layer: LayerState, have: StoreState, going: t.Collection[str], 
     if staying:
         raise LayerInUse(
             f"layer {layer.id} has children: {', '.join(staying)}",
-            hint="remove them first, or with recursive: true",
+            hint="remove its children first, or set recursive: true",
             id=layer.id,
             children=staying,
         )
     if not force:
-        check_unused(layer, have, "remove")
+        check_unused(layer, have, "remove", "; or set force: true")
     actions: list[Action] = []
     if layer.holders:
         actions.append(DropHolders(layer))
@@ -108,27 +108,43 @@ def check_empty_of_mounts(layer_id: str, inside: t.Mapping[str, str], what: str)
     if layer_id in inside:
         raise LayerInUse(
             f"cannot {what} layer {layer_id}: something is mounted in it, on {inside[layer_id]}",
-            hint="unmount that first",
+            hint=f"unmount what is mounted on {inside[layer_id]} first",
             id=layer_id,
             users=inside[layer_id],
         )
 
 
-def check_unused(layer: LayerState, have: StoreState, what: str) -> None:
-    """Raise LayerInUse if *layer* is mounted, held or busy; what: the deed that this forbids."""
-    why = []
+def check_unused(layer: LayerState, have: StoreState, what: str, or_else: str = "") -> None:
+    """Raise LayerInUse if *layer* is mounted, held or busy; what: the deed that this forbids.
+
+    or_else: what else the caller's module knows against it, for the end of the hint.
+    """
+    why, cures = [], []
     if layer.mounted:
         why.append(f"is mounted on {printable(have.home)}/{layer.id}/{MERGED}")
     if layer.holders:
         why.append(f"is held by {', '.join(layer.holders)}")
     if layer.id in have.users:
         why.append(f"is in use: {have.users[layer.id]}")
+        cures.append("end the processes that use it")
+    if layer.mounted or layer.holders:
+        cures.append(unmounting(layer))
     if why:
         raise LayerInUse(
             f"cannot {what} layer {layer.id}: it {' and '.join(why)}",
-            hint="unmount it with strata.overlay2.overlay2_mount and end what uses it, or set force: true",
+            hint=" and ".join(cures) + or_else,
             id=layer.id,
             mounted=layer.mounted,
             holders=list(layer.holders),
             users=have.users.get(layer.id, ""),
         )
+
+
+def unmounting(layer: LayerState) -> str:
+    """Return how to unmount a layer, for a hint: an unmount by one who does not hold it changes nothing."""
+    step = "unmount it by strata.overlay2.overlay2_mount with state: unmounted"
+    if not layer.holders:
+        return step
+    if len(layer.holders) == 1:
+        return f"{step} and holder: {layer.holders[0]}"
+    return f"{step} once for each holder ({', '.join(layer.holders)})"

@@ -169,18 +169,18 @@ def _end(layer: LayerState, have: WholeStore, force: bool) -> Action:
     if layer.id in have.covers:
         raise LayerInUse(
             f"cannot unmount layer {layer.id}: {have.covers[layer.id]} is mounted over it on {merged}",
-            hint="unmount that first",
+            hint="unmount what is mounted over it first",
             id=layer.id,
         )
     if layer.id in have.users and not force:
         raise LayerInUse(
             f"cannot unmount layer {layer.id} from {merged}: it is in use: {have.users[layer.id]}",
-            hint="end what uses it, or set force: true",
+            hint="end the processes that use it, or set force: true",
             id=layer.id,
             holders=list(layer.holders),
             users=have.users[layer.id],
         )
-    return removal.DetachMount(layer.id) if force else Unmount(layer.id)
+    return removal.DetachMount(layer.id) if force else Unmount(layer.id, "; or set force: true")
 
 
 def _has_layers(have: WholeStore) -> LayerInUse:

@@ -191,7 +191,7 @@ def test_an_existing_layer_needs_nothing_of_the_filesystem():
     [
         ([Wanted("../x")], "invalid layer id"),
         ([Wanted("a", "b/c")], "invalid parent of layer a"),
-        ([Wanted("a"), Wanted("a")], "stands twice"),
+        ([Wanted("a"), Wanted("a")], "is listed twice"),
         ([Wanted("a", "b"), Wanted("b")], "before its parent b"),
         ([Wanted("a", "a")], "before its parent a"),
         ([Wanted("a", size=1)], "read-only"),
