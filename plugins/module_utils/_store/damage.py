@@ -11,7 +11,10 @@ import typing as t
 from .._errors import StoreCorrupt, printable
 from .layout import DIFF, LINK, LINKS
 
-_ANEW = "remove the layer with state: absent and recursive: true, and make anew what is lost"
+_ANEW = (
+    "remove the layer by strata.overlay2.overlay2_layer with state: absent and recursive: true, and make again what is"
+    " lost"
+)
 CONTENT_CURE = f"put it back from a backup, or {_ANEW}"
 WORK_CURE = "make the directory, mode 0700, with the owner of the layer's diff"
 LINK_CURE = f"write the name of the symlink in {LINKS}/ that leads to it into the file, without a newline; or {_ANEW}"

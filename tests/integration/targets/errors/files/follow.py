@@ -41,7 +41,8 @@ def options_of_modules() -> dict[str, set[str]]:
 
 
 OPTIONS = options_of_modules()
-LONG_NAMES = {name for options in OPTIONS.values() for name in options if "_" in name}
+ALL_NAMES = set().union(*OPTIONS.values())
+LONG_NAMES = {name for name in ALL_NAMES if "_" in name}  # in a sentence the others may be plain words
 
 
 def wrong_options(failure: Failure) -> t.Iterator[str]:
@@ -50,7 +51,8 @@ def wrong_options(failure: Failure) -> t.Iterator[str]:
     for clause in re.split(r"; (?:or )?|, or ", failure["result"]["hint"]):
         named = re.search(r"strata\.overlay2\.(overlay2_\w+)", clause)
         module = named.group(1) if named else asked
-        given = dict(re.findall(r"\b([a-z_]+): ([\w.-]+)", clause))
+        pairs = re.findall(r"\b([a-z_]+): ([\w.-]+)", clause)
+        given = {name: value for name, value in pairs if name in ALL_NAMES or value in ("true", "false")}
         words = LONG_NAMES & set(re.findall(r"\b[a-z]+_[a-z_]+\b", clause))
         for option in {*given, *words} - KEYWORDS:
             if option not in OPTIONS[module]:
@@ -71,9 +73,14 @@ class Condition:
         place = self.mnt / "follow"
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(self.mnt / "store", place / "store", symlinks=True)
-        if failure["case"] in ("store", "used", "locked", "taken") or "harm" in failure:
-            self.home = place / "store"
+        if failure["case"] in ("missing", "store"):
+            self.home = place / failure["case"]
+        elif failure["case"] in ("used", "locked") or "harm" in failure:
+            self.home = place / failure["case"]
+            shutil.copytree(self.mnt / "store", self.home, symlinks=True)
             self._harm(failure)
+        elif "again" in failure:
+            self.step(failure["again"])
 
     def _harm(self, failure: Failure) -> None:
         """Do to a store of its own what set_up.yml did to that of the case."""
