@@ -36,7 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 USERS_OF_ARCHIVE = {f"plugins.module_utils._driver.{name}" for name in ("content", "difference")}
 MODULES_THAT_MOVE_TARS = {"plugins.modules.overlay2_diff"}
 PARTS_ON_ANSIBLE = {"_module", "modules", "action", "lookup"}
-ENGINE = "plugins.module_utils._module.engine"
+# The one that ends a module, and what it ends it by.
+ENGINE = {f"plugins.module_utils._module.{name}" for name in ("engine", "ansible_module")}
 ENGINE_ONLY = {"check_mode", "exit_json", "fail_json"}
 FILE_LINES = 300
 FUNCTION_LINES = 60
@@ -123,7 +124,7 @@ def foreign_import(files: dict[str, Source]) -> t.Iterator[str]:
 
 def second_engine(files: dict[str, Source]) -> t.Iterator[str]:
     for file in files.values():
-        if not file.name.startswith(UTILS) or file.name == ENGINE:
+        if not file.name.startswith(UTILS) or file.name in ENGINE:
             continue
         for node in ast.walk(ast.parse(file.text)):
             # As an attribute, or as a string for getattr.

@@ -14,7 +14,7 @@ import subprocess
 import threading
 import typing as t
 
-from .._errors import NotSupported, printable
+from .._errors import NotSupported, harmless
 
 _PIECE = 128 * 1024  # bytes
 
@@ -81,7 +81,7 @@ class ZstdTool:
         """Wait for the command, its input being closed or fed. Raises ZstdFailed, and what *read* or *write* raised."""
         if self._thread:
             self._thread.join()
-        complaint = printable(b" ".join(self._complaints.read().split()))
+        complaint = harmless(os.fsdecode(b" ".join(self._complaints.read().split())))
         status = self._process.wait()
         if self._problem:
             raise self._problem

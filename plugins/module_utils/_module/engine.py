@@ -19,9 +19,10 @@ from ansible.module_utils.basic import AnsibleModule
 from .._driver import quota
 from .._driver.run import Run
 from .._driver.state import Overtaken, Plan
-from .._errors import LayerInUse, LayerNotFound, NoSpace, NotPermitted, Overlay2Error, harmless, printable
+from .._errors import LayerInUse, LayerNotFound, NoSpace, NotPermitted, Overlay2Error, printable
 from .._store.layout import is_id
 from .._store.lock import Deadline, is_free, is_still, layer_locked, locked
+from .ansible_module import HarmlessModule
 
 _CURES = {
     errno.EROFS: "mount the filesystem read-write; the kernel's log says why, if it turned read-only by itself",
@@ -77,7 +78,7 @@ def _without_collector() -> t.Iterator[None]:
 @_without_collector()
 def run_module(make_task: t.Callable[[dict[str, t.Any]], Task], **arguments: t.Any) -> None:
     """Run a module: *make_task* turns its parameters into a Task, and may raise; *arguments* as AnsibleModule takes."""
-    module = AnsibleModule(supports_check_mode=True, **arguments)
+    module = HarmlessModule(supports_check_mode=True, **arguments)
     done: list[str] = []
     try:
         if os.geteuid() != 0:
@@ -88,13 +89,13 @@ def run_module(make_task: t.Callable[[dict[str, t.Any]], Task], **arguments: t.A
     except OSError as error:
         _fail_os(module, error, done)
     else:
-        module.exit_json(**_shown(result))
+        module.exit_json(**result)
 
 
 @_without_collector()
 def run_query(query: t.Callable[[dict[str, t.Any]], dict[str, t.Any]], **arguments: t.Any) -> None:
     """Run a module that only reads: *query* turns its parameters into the result."""
-    module = AnsibleModule(supports_check_mode=True, **arguments)
+    module = HarmlessModule(supports_check_mode=True, **arguments)
     try:
         result = query(module.params)
     except Overlay2Error as error:
@@ -102,7 +103,7 @@ def run_query(query: t.Callable[[dict[str, t.Any]], dict[str, t.Any]], **argumen
     except OSError as error:
         _fail_os(module, error, [])
     else:
-        module.exit_json(changed=False, **_shown(result))
+        module.exit_json(changed=False, **result)
 
 
 def _converge(
@@ -221,12 +222,12 @@ def _apply(
     finally:
         store_lock.close()
         for warning in run.close():
-            module.warn(harmless(warning))
+            module.warn(warning)
 
 
 def _result(module: AnsibleModule, task: Task, have: t.Any, plan: Plan, after: t.Any) -> dict[str, t.Any]:
     for warning in plan.warnings:
-        module.warn(harmless(warning))
+        module.warn(warning)
     before_side, after_side = task.difference(have, plan.after)
     return {
         "changed": bool(plan.actions),
@@ -237,7 +238,9 @@ def _result(module: AnsibleModule, task: Task, have: t.Any, plan: Plan, after: t
 
 
 def _fail(module: AnsibleModule, error: Overlay2Error, done: list[str]) -> None:
-    _end(module, done, msg=str(error), error=error.code, hint=error.hint, **error.details)
+    module.fail_json(
+        msg=str(error), error=error.code, hint=error.hint, changed=bool(done), actions=done, **error.details
+    )
 
 
 def _limit_reached(home: str, filename: t.Any) -> NoSpace | None:
@@ -260,32 +263,12 @@ def _fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
         where = path or printable(str(module.params["home"]))
         hint = "free some, or make the filesystem larger, and run the task again"
         return _fail(module, NoSpace(f"no space left at {where}: {error.strerror}", hint=hint, path=where), done)
-    _end(
-        module,
-        done,
+    module.fail_json(
         msg=f"{error.strerror}: {path}" if path else printable(str(error)),
         error="os_error",
         errno=error.errno,
         path=path,
         hint=_CURES.get(error.errno or 0, _CURE),
+        changed=bool(done),
+        actions=done,
     )
-
-
-def _end(module: AnsibleModule, done: list[str], **result: t.Any) -> None:
-    """End the module with a failure, *done* being what was done before it."""
-    module.fail_json(**_shown({**result, "changed": bool(done), "actions": done}))
-
-
-def _shown(value: t.Any) -> t.Any:
-    """Return a result without control characters, wherever they stand.
-
-    Names are made so where they are put into a text, by printable(), which also tells them apart. This is for what was
-    forgotten: nothing from outside reaches a terminal or a log as it is.
-    """
-    if isinstance(value, str):
-        return harmless(value)
-    if isinstance(value, dict):
-        return {_shown(key): _shown(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_shown(item) for item in value]
-    return value

@@ -137,6 +137,16 @@ def test_nothing_that_steers_a_terminal_gets_out(tmp_path, how, capfd):
         assert result["failed"] and result["actions"] == [] and SHOWN in result["msg"]
 
 
+def test_a_parameter_that_ansible_refuses_is_shown_so_too(tmp_path):
+    def forge():
+        choice = {"state": {"choices": ["present"]}}
+        engine.run_module(lambda params: None, argument_spec={**home_argument(), **lock_argument(), **choice})
+
+    result = modules.run_module(forge, {"home": str(tmp_path), "state": FORGED[:-1]})  # JSON holds no single byte
+    result.pop("invocation", None)
+    assert SHOWN[:-4] in result["msg"] and all(text.isprintable() for text in texts(result))
+
+
 def test_a_process_that_goes_on_collects_its_garbage_again(tmp_path):
     """Mitogen runs one module after the other in one process."""
 
