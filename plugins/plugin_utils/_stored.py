@@ -91,27 +91,23 @@ def _cleanup(value: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _tree(value: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return a tree as bound() makes it: each id once, parents before what is built on them."""
-    reasons = [text(reason, REASON) for reason in rows(value.get("reasons"))[:MOST]]
-    nodes: dict[str, list[t.Any]] = {}
-    for row in rows(value.get("nodes"))[:MOST]:
-        node = _node(rows(row), len(nodes), len(reasons))
-        if node:
-            nodes[node[0]] = node
-    return {"reasons": reasons, "nodes": list(nodes.values()), "hidden": _hidden(rows(value.get("hidden")))}
+    """Return a tree as bound() makes it, each id once, parents before what is built on them; else one of nothing."""
+    reasons, nodes = rows(value.get("reasons")), rows(value.get("nodes"))
+    hidden = [count(number, SUM) for number in rows(value.get("hidden"))[:_HIDDEN]]
+    told = all(text(reason, REASON) == reason for reason in reasons)
+    told = told and all(_is_node(row, place, len(reasons)) for place, row in enumerate(nodes))
+    if not told or len(hidden) != _HIDDEN or len(nodes) > MOST or len({row[0] for row in nodes}) != len(nodes):
+        return {}
+    return {"reasons": reasons, "nodes": nodes, "hidden": hidden}
 
 
-def _node(row: t.Sequence[t.Any], place: int, reasons: int) -> list[t.Any] | None:
-    """Return a row of a tree, the first or one that others stand before; None for what is none."""
-    if len(row) != 6 + _HIDDEN:
-        return None
-    id, parent, goes, reason, *numbers = row
-    parent = count(parent, place - 1) if parent != -1 else -1
-    sums = [count(number, SUM) for number in numbers]
-    if not text(id, ID) or count(reason) >= reasons:
-        return None
-    return [text(id, ID), parent, min(count(goes), 1), count(reason), *sums]
-
-
-def _hidden(row: t.Sequence[t.Any]) -> list[int]:
-    return [count(number, SUM) for number in (*row, 0, 0, 0)[:_HIDDEN]]
+def _is_node(row: t.Any, place: int, reasons: int) -> bool:
+    """Tell whether *row* may be in that place of a tree. Checked and not made anew: there are 60 a host."""
+    if type(row) is not list or len(row) != 6 + _HIDDEN:
+        return False
+    id, parent, *numbers = row
+    if type(id) is not str or not 0 < len(id) <= ID or not id.isprintable():
+        return False
+    if type(parent) is not int or not -1 <= parent < place:
+        return False
+    return all(type(number) is int and 0 <= number <= SUM for number in numbers) and row[2] < 2 and row[3] < reasons

@@ -14,7 +14,9 @@ def text(value: t.Any, length: int) -> str:
     """Return a text of at most *length* characters; "" for what is none."""
     if not isinstance(value, str):
         return ""
-    plain = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in value[: length + 1])
+    plain = value[: length + 1]
+    if not plain.isprintable():
+        plain = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in plain)
     return plain if len(plain) <= length else plain[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 

@@ -218,6 +218,6 @@ def is_directory(path: str) -> bool:
 def _no_store(home: str, why: str) -> InvalidInput:
     return InvalidInput(
         f"{printable(home)} is no overlay2 store: {why}",
-        hint="give the directory of a store, or an empty or new one",
+        hint="give the directory of a store, or make one by strata.overlay2.overlay2_init in an empty or new directory",
         home=printable(home),
     )
