@@ -13,7 +13,7 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._store.damage import CONTENT_CURE, LINK_CURE, LOWER_CURE, WORK_CURE, unresolved
-from .._store.foreign import managed_by
+from .._store.foreign import SOMEBODY, managed_by, store_foreign
 from .._store.layer import Layer, Store, examine, misnamed
 from .._store.layout import (
     COMMITTED,
@@ -32,6 +32,7 @@ from .._store.layout import (
     layer_ids,
 )
 from .._store.links import all_links
+from .._store.owner import owner, strangers
 from .._store.records import orphans, references
 from .litter import find_litter
 from .mount_actions import MARKER
@@ -86,6 +87,11 @@ def examine_store(home: str) -> list[Finding]:
 
 def _examine(home: str) -> list[Finding]:
     try:
+        is_store(home)
+    except StoreCorrupt as error:  # with l/ each layer is damaged; what is wrong with these is seen once that is mended
+        path = str(error.details["path"])
+        return [Finding(str(error.details["damage"]), os.path.basename(path), path, str(error), error.hint)]
+    try:
         return _Examination(home).findings()
     except FileNotFoundError:
         if is_store(home):
@@ -110,7 +116,7 @@ class _Examination:
         unreadable, orphans = self._of_records()
         damage += unreadable
         litter = [*self._of_litter()]
-        rest = [*self._of_access(), *self._of_layers(), *orphans]
+        rest = [*self._of_access(), *self._of_layers(), *orphans, *self._of_strangers()]
         order = sorted(damage, key=_by_subject), sorted(litter, key=_by_subject), sorted(rest, key=_by_subject)
         return [finding for findings in order for finding in findings]
 
@@ -124,6 +130,9 @@ class _Examination:
             read_settings(self.home)
         except StoreCorrupt as error:
             yield self._found("store_file_unreadable", OWN_FILE, OWN_FILE, str(error), error.hint)
+        if owner(self.home) == SOMEBODY:
+            lost = store_foreign(self.home, SOMEBODY, "change the store")
+            yield self._found("store_file_unreadable", OWN_FILE, OWN_FILE, str(lost), lost.hint)
         for id in layer_ids(self.home):
             try:
                 layer, damage = examine(self.home, id)
@@ -233,6 +242,12 @@ class _Examination:
                 message = f"layer {layer.id} was mounted volatile and not unmounted in order: content may be lost"
                 hint = "check its content, then mount it with strata.overlay2.overlay2_mount and force: true"
                 yield self._found("stale_volatile", layer.id, path, message, hint)
+
+    def _of_strangers(self) -> t.Iterator[Finding]:
+        for name in strangers(self.home):
+            message = f"{printable(self.home)}/{printable(name)} is no layer, and nothing else that belongs in a store"
+            hint = "no module changes it: see what it is, and move it out of the store"
+            yield self._found("stranger", name, name, message, hint)
 
     def _of_records(self) -> tuple[list[Finding], list[Finding]]:
         """Return which record of another engine cannot be read, or else which layers none of its records knows."""

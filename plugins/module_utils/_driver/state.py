@@ -73,7 +73,8 @@ class StoreState(t.NamedTuple):
     refusal:  why no layer can be made or mounted here; None if it can.
     quota:    why there can be no limits here; None if there can.
     defaults: limits of a new read-write layer, bytes and inodes; block: in how many bytes the filesystem counts.
-    engine:   whose store it is, if not ours; needed: by id, why a layer must not be removed from it.
+    engine:   whose store it is, if not ours, as owner() says; needed: by id, why a layer must not be removed from it.
+    strangers: those asked about whose name something else has that is no layer.
     root:     uid and gid of the remapped root.
     """
 
@@ -90,6 +91,7 @@ class StoreState(t.NamedTuple):
     engine: str | None = None
     needed: t.Mapping[str, Overlay2Error] = {}
     inside: t.Mapping[str, str] = {}
+    strangers: frozenset[str] = frozenset()
 
 
 class Overtaken(Exception):

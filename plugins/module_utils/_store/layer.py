@@ -26,6 +26,7 @@ from .layout import (
     OWN_FILE,
     has_content,
     is_directory,
+    is_layer,
     layer_ids,
 )
 from .links import all_links, link_target
@@ -195,7 +196,7 @@ def examine(home: str, layer_id: str) -> tuple[Layer | None, list[Damage]]:
     """
     directory = f"{home}/{layer_id}"
     damage: list[Damage] = []
-    if not is_directory(directory):
+    if not is_layer(directory):
         return None, damage
     link = _read_link_file(f"{directory}/{LINK}", damage)
     lowers = _read_lower_file(f"{directory}/{LOWER}", damage)

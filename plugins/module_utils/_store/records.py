@@ -29,7 +29,7 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._linux.quiet import open_quietly, read_quietly
-from .foreign import CONTAINERS_STORAGE, DOCKER
+from .foreign import CONTAINERS_STORAGE, DOCKER, find_engine
 from .layer import Store, examine
 from .layout import LINKS, names_in
 from .links import all_links
@@ -51,7 +51,8 @@ def references(store: Store, engine: str) -> dict[str, str]:
     """
     ids = store.ids
     named = {DOCKER: _named_by_docker, CONTAINERS_STORAGE: _named_by_containers_storage}[engine]
-    root = os.path.dirname(store.home)
+    found_engine = find_engine(store.home)
+    root = found_engine.root if found_engine else os.path.dirname(store.home)
     found = {id: f"its record {printable(path)} names it" for id, path in named(root, ids).items() if id in ids}
     links = all_links(store.home)
     for id in list(found):
