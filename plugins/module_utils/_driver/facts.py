@@ -46,7 +46,8 @@ def features(home: str, *, exists: bool | None = None) -> dict[str, t.Any]:
     exists: what to say of that, for who knows better.
     """
     told = probe.probe(home)
-    found, count, wrong = _layers(home)
+    # Where a store was, there may be what nobody asks about.
+    found, count, wrong = (False, 0, []) if exists is False else _layers(home)
     return {
         "home": printable(home),
         "exists": found if exists is None else exists,

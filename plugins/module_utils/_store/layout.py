@@ -25,7 +25,6 @@ Source: moby daemon/graphdriver/overlay2/overlay.go.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
@@ -159,19 +158,18 @@ def is_store(home: str) -> bool:
         return False
     except NotADirectoryError:
         raise _no_store(home, "it is no directory") from None
-    if not any(entry.name == LINKS for entry in entries):
+    at_links = next((entry for entry in entries if entry.name == LINKS), None)
+    if at_links is None:
         found = sorted(entry.name for entry in entries if entry.name not in _BEFORE_LINKS)
         if found:
             raise _without_links(home, entries, f"it holds '{printable(found[0])}' and no {LINKS}/ directory")
         return False
+    if not at_links.is_directory:
+        raise _without_links(home, entries, f"its {LINKS} is no directory")
     try:
         links = names_in(os.path.join(home, LINKS))
     except FileNotFoundError:  # another run is removing the store, l/ last
         return False
-    except OSError as error:
-        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
-            raise
-        raise _without_links(home, entries, f"its {LINKS} is no directory") from None
     for entry in links:
         if not entry.is_symlink or not LINK_NAME.fullmatch(entry.name):
             why = f"{LINKS}/{printable(entry.name)} is no link of a layer"
