@@ -31,6 +31,7 @@ from .._store.layout import (
     is_store,
     layer_ids,
 )
+from .._store.lent import Lenders
 from .._store.links import all_links
 from .._store.owner import owner, strangers
 from .._store.records import orphans, references
@@ -108,6 +109,7 @@ class _Examination:
         self.broken: set[str] = set()  # whose link or lower cannot
         self._content: dict[str | None, bool] = {}
         self._mount = Observer(home).mount
+        self._lenders = Lenders(home)
 
     def findings(self) -> list[Finding]:
         damage = list(self._of_files())
@@ -178,13 +180,13 @@ class _Examination:
         """Yield the chains that lead nowhere, or not on as the parent's does."""
         for layer in self.layers.values():
             path = f"{layer.id}/{LOWER}"
-            lost = next((link for link in layer.lowers if not self._leads_to_content(link)), None)
+            ids = [self._lower(layer.id, place, link) for place, link in enumerate(layer.lowers)]
+            lost = next((link for link, id in zip(layer.lowers, ids) if id is None), None)
             if lost is not None:
                 found = unresolved(self.home, lost, self.links.get(lost))
                 message = f"layer {layer.id} is damaged: {found.message}"
                 yield self._found(found.code, layer.id, found.path, message, found.hint)
                 continue
-            ids = [self.links[link] for link in layer.lowers]
             if len({layer.id, *ids}) <= len(ids):
                 message = f"layer {layer.id} is damaged: its lower names a layer twice, or itself"
                 yield self._found("lower_malformed", layer.id, path, message, LOWER_CURE)
@@ -193,6 +195,13 @@ class _Examination:
             if parent is not None and parent.id not in self.broken and parent.lowers != layer.lowers[1:]:
                 message = f"layer {layer.id} is damaged: its lower does not go on as that of its parent {parent.id}"
                 yield self._found("lower_malformed", layer.id, path, message, LOWER_CURE)
+
+    def _lower(self, layer_id: str, place: int, link: str) -> str | None:
+        """Return the id of a lower, which may be another store's; None where there is no content."""
+        if self._leads_to_content(link):
+            return self.links[link]
+        lent = self._lenders.lower(layer_id, place, link)
+        return lent and lent.id
 
     def _leads_to_content(self, link: str) -> bool:
         target = self.links.get(link)

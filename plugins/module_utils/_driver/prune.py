@@ -78,9 +78,7 @@ class _Chooser:
         for id, found in have.found.items():
             for lower in found.layer.lowers:
                 self._above.setdefault(lower, []).append(id)
-        self.may_sweep = not have.unclaimed and (
-            have.engine is None or (wanted.remove_foreign and have.error is None)
-        )
+        self.may_sweep = not have.unclaimed and (have.engine is None or (wanted.remove_foreign and have.error is None))
         newest = _newest(have, wanted.keep_last or 0)
         lost = next((id for id, found in sorted(have.found.items()) if found.lost and not found.orphan), "")
         may_be_needed = f"layer {lost} is damaged, and may be built on it" if lost else ""

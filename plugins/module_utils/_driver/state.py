@@ -27,6 +27,7 @@ class LayerState(t.NamedTuple):
     project_id:      None if it has none.
     diff_id, digest: of the tar last applied as its whole content; chain_id: of it with all below, if all are known.
     merged_*:        digests of the tar last merged into its content.
+    lent:            the paths of the content of lowers that lie in another store, by id.
     """
 
     id: str
@@ -46,6 +47,7 @@ class LayerState(t.NamedTuple):
     merged_diff_id: str | None = None
     merged_digest: str | None = None
     marked: bool = False
+    lent: t.Mapping[str, str] = {}
 
     @property
     def knows_content(self) -> bool:
@@ -142,7 +144,7 @@ def reported(home: str, layer: LayerState) -> dict[str, t.Any]:
         "parent": layer.parent,
         "depth": len(layer.lowers),
         "link": layer.link,
-        "lower_dirs": [f"{home}/{lower}/{DIFF}" for lower in layer.lowers],
+        "lower_dirs": [layer.lent.get(lower, f"{home}/{lower}/{DIFF}") for lower in layer.lowers],
         "upper_dir": f"{path}/{DIFF}",
         "work_dir": f"{path}/{WORK}",
         "merged_dir": f"{path}/{MERGED}",

@@ -29,6 +29,7 @@ from .layout import (
     is_layer,
     layer_ids,
 )
+from .lent import Lenders
 from .links import all_links, link_target
 from .own_file import NO_FILE, read_file, replace_file, unreadable
 
@@ -72,6 +73,7 @@ class Store:
         self._layers: dict[str, Layer | None] = {}
         self._links: dict[str, str | None] = {}
         self._targets: dict[str, str] = {}
+        self.lent: dict[str, str] = {}  # paths of the content of lowers in other stores, by id, as far as met
 
     def path(self, *parts: str) -> str:
         """Return a path below home."""
@@ -100,7 +102,7 @@ class Store:
         raises: StoreCorrupt for a lower that leads nowhere, twice to the same layer or to itself, or that does not go
                 on as the parent's: the kernel would mount it all the same; OSError.
         """
-        found = tuple(self.target(link, layer.id) for link in layer.lowers)
+        found = tuple(self._lower(layer.id, place, link) for place, link in enumerate(layer.lowers))
         why = ""
         if len({layer.id, *found}) <= len(found):
             why = "its lower names a layer twice, or itself"
@@ -109,6 +111,22 @@ class Store:
         if why:
             raise corrupt(layer.id, Damage("lower_malformed", self.path(layer.id, LOWER), why, LOWER_CURE))
         return found
+
+    def _lower(self, layer_id: str, place: int, link: str) -> str:
+        """Return the id of a lower, which another store may have. Raises StoreCorrupt, OSError."""
+        try:
+            return self.target(link, layer_id)
+        except StoreCorrupt:
+            lent = self.lenders.lower(layer_id, place, link)
+            if lent is None:
+                raise
+        self.lent[lent.id] = lent.path
+        return lent.id
+
+    @functools.cached_property
+    def lenders(self) -> Lenders:
+        """The other stores in which lowers may lie."""
+        return Lenders(self.home)
 
     def target(self, link: str, layer_id: str) -> str:
         """Return the id that l/*link* leads to, which *layer_id* needs. Raises StoreCorrupt, OSError."""

@@ -65,7 +65,19 @@ _RESERVED_IDS = (LINKS, QUOTA_DEVICE)
 LOST_AND_FOUND = "lost+found"  # in the root directory of an ext4
 _BEFORE_LINKS = (LOST_AND_FOUND, STAGING, OWN_FILE, OWN_FILE + ".new")  # of a store, l/ is made last
 STORES_OWN = (*_BEFORE_LINKS, LINKS, QUOTA_DEVICE)
-_LAYERS_OWN = (DIFF, LINK, LOWER, WORK, MERGED, COMMITTED, OWN_FILE, OWN_FILE + ".new", HOLDERS, HOLDERS + ".new", STAGING)
+_LAYERS_OWN = (
+    DIFF,
+    LINK,
+    LOWER,
+    WORK,
+    MERGED,
+    COMMITTED,
+    OWN_FILE,
+    OWN_FILE + ".new",
+    HOLDERS,
+    HOLDERS + ".new",
+    STAGING,
+)
 TRIALS = (
     "check-overlayfs-support",
     "opaque-bug-check",

@@ -90,7 +90,9 @@ def test_a_subvolume_hides_no_records(loop_filesystem, tmp_path):
     for place, name in (("one", "docker"), ("two", "docker/overlay")):
         (tmp_path / place).mkdir()
         mount("--bind", top / name, tmp_path / place)
-    device = subprocess.run(["findmnt", "-no", "SOURCE", top], check=True, capture_output=True, text=True).stdout.strip()
+    device = subprocess.run(
+        ["findmnt", "-no", "SOURCE", top], check=True, capture_output=True, text=True
+    ).stdout.strip()
     (tmp_path / "three").mkdir()
     mount("-o", "subvol=docker", device, tmp_path / "three")
     try:

@@ -12,7 +12,16 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.owner impor
 def home(tmp_path):
     """A store with the layer base, and with names that a store of ours, of Docker's or of Podman's may have."""
     home = tmp_path / "overlay2"
-    for name in ("l", "base/diff", "lost+found", ".staging/1", ".staging-01", "opaque-bug-check1", "staging", "tempdirs"):
+    for name in (
+        "l",
+        "base/diff",
+        "lost+found",
+        ".staging/1",
+        ".staging-01",
+        "opaque-bug-check1",
+        "staging",
+        "tempdirs",
+    ):
         (home / name).mkdir(parents=True)
     for name in (".strata.json", ".strata.json.new", "backingFsBlockDev"):
         (home / name).touch()
