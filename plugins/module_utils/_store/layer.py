@@ -9,6 +9,7 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import typing as t
 
 from .._errors import StoreCorrupt, printable
@@ -32,6 +33,9 @@ from .layout import (
 from .lent import Lenders
 from .links import all_links, link_target
 from .own_file import NO_FILE, read_file, replace_file, unreadable
+
+
+_DIGEST = re.compile(r"[!-~]{1,255}")
 
 
 class Record(t.NamedTuple):
@@ -292,7 +296,7 @@ def _read_record(path: str) -> Record:
     own = read_file(path) or {}
     record = Record(*(own.get(name) for name in Record._fields))
     if not isinstance(record.read_write, (bool, type(None))) or not all(
-        isinstance(digest, (str, type(None))) for digest in record[1:]
+        digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:]
     ):
         raise unreadable(path)
     return record
