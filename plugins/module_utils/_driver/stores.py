@@ -75,6 +75,8 @@ def plan_present(want: Wanted, have: WholeStore) -> Plan:
     raises: InvalidInput, QuotaNotSupported, StoreForeign; have.refusal where a store would have to be made.
     """
     adopting = want.adopt and have.engine == SOMEBODY
+    if want.adopt and have.engine and not adopting:
+        raise store_foreign(have.home, have.engine, "take over the store")
     settings = _settings(want, have, may_remap=adopting or not have.layers)
     access = {
         name: _corrected(have.access.get(name), wanted)
