@@ -279,7 +279,8 @@ class TestStrangers:
         assert not done.get("failed"), done
         assert sorted(os.listdir(home)) == sorted(STRANGERS)
         assert {name: snapshot(home / name) for name in STRANGERS} == before
-        assert run(overlay2_init, home, state="absent", force=True)["changed"] is False
+        assert run(overlay2_init, home, state="absent", force=True)["error"] == "invalid_input"  # now it is no store
+        assert {name: snapshot(home / name) for name in STRANGERS} == before
 
 
 def newer(home: Path) -> None:

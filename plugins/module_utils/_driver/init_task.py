@@ -101,7 +101,8 @@ class InitTask:
 
     def report(self, have: WholeStore, after: WholeStore, predicting: bool) -> dict[str, t.Any]:
         """Return what the filesystem and the kernel offer, as facts do."""
-        features = facts.features(self.home, exists=after.exists)
+        known = after.exists if have.exists or after.exists else None  # else what is there may be no store's place
+        features = facts.features(self.home, exists=known)
         if predicting:
             features["layer_count"] = len(after.layers)
             if self._state != "present":
