@@ -29,8 +29,8 @@ options:
         does too. A busy mount is C(layer_in_use).
       - V(absent) removes C(l/) and the collection's own files, and O(home) if it is empty then and no mount point.
         While there are layers it is C(layer_in_use), unless O(force=true). A directory without C(l/) keeps its content.
-      - No store is made where C(dockerd) would take it for one of its graph driver; that is C(store_foreign). C(dockerd)
-        from version 29 on keeps images in containerd's store, until it finds something in C(overlay2) in its data root.
+      - No store is made where C(dockerd) would take it for one of its graph driver; that is C(store_foreign). From
+        version 29 on it keeps images in containerd's store, until it finds something in C(overlay2) in its data root.
     type: str
     choices: [present, unmounted, absent]
     default: present

@@ -34,7 +34,7 @@ class Problem(t.NamedTuple):
     no_project_quota         layers can have no limits
     not_persistent           it is a tmpfs, and gone with the next boot
     nearly_full              less than 5 % and 10 GiB of space are free, or less than 5 % and 100,000 of the inodes
-    damaged_store            no module changes it: its own file cannot be read, or is of a newer format, or l/ is damaged
+    damaged_store            no module changes it: its own file is unreadable, or of a newer format, or l/ is damaged
     unclaimed_store          it has layers and no file of ours, so only overlay2_init with adopt changes it
     other_layout             home is a directory of an engine whose layers lie in another way: there is no store
     damaged_layers           layers are left out of the facts: the message names them

@@ -59,7 +59,7 @@ class Run:
         return (layer.link, *layer.lowers)
 
     def claim(self) -> None:
-        """Say in the store that it is ours, before there is a layer of ours in one without that file. Raises OSError."""
+        """Put our file into a store without layers that lacks it, before there is a layer of ours. Raises OSError."""
         if not os.path.lexists(os.path.join(self.home, OWN_FILE)):
             write_settings(self.home, Settings())
 

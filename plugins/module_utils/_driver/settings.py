@@ -22,8 +22,8 @@ _CONTAINER, _HOST = 0, 1  # places in an IdRange
 _SIDES = ("container", "host")
 _LIMIT_MAX = 2**63 - 1  # bytes, files
 _CURE = (
-    "it was damaged or edited: restore it; or remove it, and let strata.overlay2.overlay2_init with adopt: true write it"
-    " anew, with the default limits and id maps that it held"
+    "it was damaged or edited: restore it; or remove it, and let strata.overlay2.overlay2_init with adopt: true write"
+    " it anew, with the default limits and id maps that it held"
 )
 _CACHED = 4096  # owners, of a function that maps them
 

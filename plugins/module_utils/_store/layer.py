@@ -34,7 +34,6 @@ from .lent import Lenders
 from .links import all_links, link_target
 from .own_file import NO_FILE, read_file, replace_file, unreadable
 
-
 _DIGEST = re.compile(r"[!-~]{1,255}")
 
 

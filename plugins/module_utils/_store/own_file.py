@@ -38,7 +38,7 @@ def read_file(path: str, cure: str = "") -> dict[str, t.Any] | None:
         content = json.loads(data)
     except (ValueError, RecursionError):
         raise unreadable(path, cure) from None
-    number = content.get("format") if isinstance(content, dict) else None
+    number: t.Any = content.get("format") if isinstance(content, dict) else None
     if not is_count(number) or not 1 <= number <= _LAST_FORMAT:
         raise unreadable(path, cure)
     if number > FORMAT:

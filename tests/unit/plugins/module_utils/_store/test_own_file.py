@@ -49,7 +49,7 @@ ODD_FORMATS = ['"1"', "1.0", "1.5", "true", "null", "0", "-1", "NaN", "Infinity"
     "text",
     [
         *("", "{", "[]", "{}", "null", "\xff", "5", "[" * 99999, '{"a":' * 99999),
-        *('{"format": %s}' % number for number in ODD_FORMATS),
+        *('{"format": ' + number + "}" for number in ODD_FORMATS),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path, text):
