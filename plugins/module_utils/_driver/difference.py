@@ -140,8 +140,8 @@ _FOLLOWING = ("redirect_dir=follow", "metacopy=on")
 def _lent(layer: LayerState) -> NotSupported:
     """Return the error for a layer that cannot be seen without the store that lends what it is built on."""
     return NotSupported(
-        f"layer {layer.id} is built on {next(iter(layer.lent))}, which lies in another store, so it cannot be seen here as"
-        " a mount shows it",
+        f"layer {layer.id} is built on {next(iter(layer.lent))}, which lies in another store, so it cannot be seen here"
+        " as a mount shows it",
         hint="ask the engine, as with podman diff; or name the other store in storage.conf, in additionalimagestores",
         id=layer.id,
     )
