@@ -15,6 +15,9 @@ options:
     description:
       - The store, laid out as Docker's C(overlay2) driver does.
       - A directory is a store if it has C(l/) holding nothing but store links; an empty or missing one can become one.
+      - Directories in it that have no part of a layer, and files, are strangers. No module changes or removes them.
+      - A store that has layers and no C(.strata.json) was made by somebody else. It is read, and every change of it is
+        C(store_foreign), until M(strata.overlay2.overlay2_init) takes it over.
     type: path
     default: /var/lib/overlay2
 """

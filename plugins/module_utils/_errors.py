@@ -127,7 +127,7 @@ class StoreBusy(Overlay2Error):
 
 
 class StoreForeign(Overlay2Error):
-    """The store belongs to another engine, which would lose the change or be broken by it."""
+    """The store belongs to another engine, which would lose the change or be broken by it, or to somebody unknown."""
 
     code = "store_foreign"
 

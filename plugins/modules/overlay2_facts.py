@@ -90,7 +90,9 @@ ansible_facts:
           type: bool
         managed_by:
           description:
-            - V(docker) or V(containers-storage) when the records of that engine lie beside O(home), else V(none).
+            - V(docker) or V(containers-storage) when the records of that engine lie beside O(home), by whatever path it
+              is reached, as by a bind mount; V(containerd) for the directory of its snapshotter, whose layers lie in
+              another way, so that there is no store for the other modules; else V(none).
             - Another engine's store is only read, but for the removal of layers that it has no record of.
           type: str
         backing_fs:
@@ -162,7 +164,12 @@ ansible_facts:
           elements: dict
           contains:
             code:
-              description: Stable name of the problem.
+              description:
+                - Stable name of the problem.
+                - V(damaged_store) tells that every module refuses to change the store, because its own file cannot be
+                  read or is of a newer format, or because C(l/) is damaged.
+                - V(unclaimed_store) tells that somebody else made the store; V(other_layout) that an engine has layers
+                  of another layout in O(home).
               type: str
               sample: no_project_quota
             message:
@@ -183,6 +190,8 @@ ansible_facts:
         layers:
           description:
             - The layers by id, each as M(strata.overlay2.overlay2_layer) returns it.
+            - The layers that another store lends, as an additional image store of Podman's, are not among them. Their
+              paths in C(lower_dirs) lie in that store where C(storage.conf) names it.
             - Damaged ones are left out, and named in RV(ansible_facts.overlay2.problems); those built on them are told.
             - This and what follows is V(none) where only root may know.
           returned: when O(gather_subset) has V(layers) or V(all)
@@ -236,7 +245,11 @@ ansible_facts:
                 - Damage is V(link_missing), V(link_empty), V(link_doubled), V(link_astray), V(lower_malformed),
                   V(lower_unresolved), V(diff_missing), V(work_missing) and V(store_file_unreadable).
                 - Litter is V(dangling_link), V(staging_leftover), V(dead_holder) and V(leaked_project).
-                - The rest is V(orphan), V(unsealed_parent), V(stale_volatile) and V(loose_mode).
+                - The rest is V(orphan), V(unsealed_parent), V(stale_volatile), V(loose_mode) and V(stranger).
+                - V(stranger) is what lies in O(home) and is neither a layer nor the store's own. No module changes it.
+                - A store that has layers and no C(.strata.json), so that it is somebody else's, is told as
+                  V(store_file_unreadable).
+                - A store that lost its C(l/) is V(link_missing) of C(l), and no layer is looked at.
                 - V(orphan) is a layer that none of the records of the engine in RV(ansible_facts.overlay2.managed_by)
                   knows, BuildKit's among them. While the engine runs it may be a layer that it is just making.
                   When a record cannot be read, that is V(store_file_unreadable), and nothing is an orphan.

@@ -29,6 +29,8 @@ options:
         does too. A busy mount is C(layer_in_use).
       - V(absent) removes C(l/) and the collection's own files, and O(home) if it is empty then and no mount point.
         While there are layers it is C(layer_in_use), unless O(force=true). A directory without C(l/) keeps its content.
+      - No store is made where C(dockerd) would take it for one of its graph driver; that is C(store_foreign). From
+        version 29 on it keeps images in containerd's store, until it finds something in C(overlay2) in its data root.
     type: str
     choices: [present, unmounted, absent]
     default: present
@@ -86,6 +88,17 @@ options:
       - It never changes the store of another engine.
     type: bool
     default: false
+  adopt:
+    description:
+      - With O(state=present), take over a store that has layers and no C(.strata.json) of this collection. Without that
+        file somebody else made the store, as C(dockerd), or the file was lost; then every module reads the store, and
+        every change of it is C(store_foreign).
+      - It writes the file, with the defaults and id maps of this task. They are not checked against the layers that
+        are there.
+      - In the store of an engine whose records are found it is C(store_foreign), too.
+      - In a store of the collection it changes nothing.
+    type: bool
+    default: false
 seealso:
   - module: strata.overlay2.overlay2_facts
   - module: strata.overlay2.overlay2_layer
@@ -106,6 +119,11 @@ EXAMPLES = r"""
   strata.overlay2.overlay2_init:
     home: /var/lib/overlay2-remapped
     userns_remap: default
+
+- name: Take over the layers of a dockerd that is gone, without its records
+  strata.overlay2.overlay2_init:
+    home: /srv/old-layers
+    adopt: true
 
 - name: Unmount all layers before maintenance
   strata.overlay2.overlay2_init:
@@ -149,8 +167,9 @@ features:
       type: bool
     managed_by:
       description:
-        - V(docker) or V(containers-storage) when the records of that engine lie beside O(home), else V(none).
-        - Another engine's store is only read.
+        - V(docker) or V(containers-storage) when the records of that engine lie beside O(home), by whatever path it is
+          reached; V(containerd) for the directory of its snapshotter; else V(none).
+        - Another engine's store is only read, but for the removal of layers that it has no record of.
       type: str
     backing_fs:
       description: The filesystem, as Docker calls it.
@@ -221,7 +240,7 @@ features:
       elements: dict
       contains:
         code:
-          description: Stable name of the problem.
+          description: Stable name of the problem, as M(strata.overlay2.overlay2_facts) has them.
           type: str
           sample: no_project_quota
         message:
@@ -283,6 +302,7 @@ def task(params: dict[str, t.Any]) -> InitTask:
         parse_count(params["inodes"], "inodes"),
         _map(params, "uid_map"),
         _map(params, "gid_map"),
+        params["adopt"],
     )
     if params["userns_remap"] is not None:
         uid_map, gid_map = remapped(params["userns_remap"])
@@ -336,6 +356,7 @@ def main() -> None:
             "gid_map": _RANGES,
             "userns_remap": {"type": "str"},
             "force": {"type": "bool", "default": False},
+            "adopt": {"type": "bool", "default": False},
         },
         mutually_exclusive=[["size", "storage_opts"], ["userns_remap", "uid_map"], ["userns_remap", "gid_map"]],
     )

@@ -28,7 +28,7 @@ NAME = 255
 
 _DAMAGE = (
     *("link_missing", "link_empty", "link_doubled", "link_astray", "lower_malformed", "lower_unresolved"),
-    *("diff_missing", "work_missing", "store_file_unreadable", "damaged_layers"),
+    *("diff_missing", "work_missing", "store_file_unreadable", "damaged_layers", "damaged_store"),
 )
 _IN_THE_WAY = (
     *("unreachable", "nested_overlay", "network_filesystem", "unsuitable_filesystem", "read_only"),
@@ -36,7 +36,7 @@ _IN_THE_WAY = (
 )
 _GOOD_TO_KNOW = (
     *("no_native_diff", "no_project_quota", "not_persistent", "needs_userxattr", "not_probed"),
-    *("dangling_link", "staging_leftover", "dead_holder", "unsealed_parent"),
+    *("dangling_link", "staging_leftover", "dead_holder", "unsealed_parent", "stranger"),
 )
 STATES = ("ok", "absent", "failed", "unreachable", "stopped")
 

@@ -34,16 +34,17 @@ BASE, APP, LONE, HALF = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
 
 
 class Storage:
-    """containers-storage on a root of its own."""
+    """containers-storage on a root of its own; lender: has a store of images that it uses, too."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, lender: Storage | None = None) -> None:
         self.root = root
+        self._options = ["--storage-opt", f"overlay.imagestore={lender.root / 'graph'}"] if lender else []
         self.home = root / "graph" / "overlay"
         self.layers = root / "graph" / "overlay-layers" / "layers.json"
 
     def command(self, *words: str) -> list[str]:
         places = ["--graph", str(self.root / "graph"), "--run", str(self.root / "run")]
-        return ["containers-storage", *places, "--storage-driver", "overlay", *words]
+        return ["containers-storage", *places, "--storage-driver", "overlay", *self._options, *words]
 
     def __call__(self, *words: str, stdin: bytes = b"") -> str:
         done = subprocess.run(
@@ -224,3 +225,29 @@ def test_what_it_was_importing_when_it_was_killed_is_known_to_it(storage):
     assert (storage.home / HALF / "diff/first").exists()
     assert storage.orphans() == []
     assert storage.remove(HALF)["error"] == "store_foreign"
+
+
+def test_what_an_additional_store_lends_is_no_damage(storage, tmp_path, monkeypatch):
+    """With the other store named in storage.conf and, as an option of the engine's alone, not named."""
+    borrower = Storage(tmp_path / "borrower", storage)
+    borrower("create-container", "--id", "guest", "image")
+    config = tmp_path / "storage.conf"
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(config))
+    for known in (False, True):
+        if known:
+            config.write_text(f'[storage.options]\nadditionalimagestores = ["{storage.root / "graph"}"]\n')
+        told = borrower.facts()
+        damage = {"lower_unresolved", "store_file_unreadable", "orphan"}
+        assert not damage & {finding["code"] for finding in told["health"]}
+        assert "damaged_layers" not in [problem["code"] for problem in told["problems"]]
+        (layer,) = told["layers"].values()
+        assert (layer["parent"], layer["depth"]) == (APP, 2)
+        if known:
+            assert layer["lower_dirs"] == [f"{storage.home}/{layer_id}/diff" for layer_id in (APP, BASE)]
+    (kept,) = borrower.prune(foreign="remove")["layers"]
+    assert (kept["decision"], kept["parent"], kept["depth"]) == ("keep", APP, 2)
+    inspected = modules.run_module(overlay2_diff.main, {"home": str(borrower.home), "id": layer["id"]})
+    assert inspected is not None and not inspected.get("failed"), inspected
+    config.unlink()
+    inspected = modules.run_module(overlay2_diff.main, {"home": str(borrower.home), "id": layer["id"]})
+    assert inspected is not None and inspected["error"] == "not_supported", inspected

@@ -564,6 +564,37 @@ def layers_by_diff(home: Path, name: str) -> str:
     return next(path.name for path in sorted(home.iterdir()) if (path / "diff" / name).exists())
 
 
+def test_its_store_by_another_path_is_its_store(docker, tmp_path):
+    """Stopped, and by a bind mount: nothing was to be seen of its records beside that, and all its layers went."""
+    docker.end()
+    names = sorted(os.listdir(docker.home))
+    other = tmp_path / "other"
+    other.mkdir()
+    subprocess.run(["mount", "--bind", docker.home, other], check=True)
+    try:
+        assert facts(other)["managed_by"] == "docker"
+        for params in ({"older_than": "0m"}, {"older_than": "0m", "foreign": "remove"}, {"orphans_only": True}):
+            told = ok(overlay2_prune, other, **params)
+            assert not told["changed"] and {layer["decision"] for layer in told["layers"]} == {"keep"}
+        for module, params in (
+            (overlay2_init, {"adopt": True}),
+            (overlay2_init, {"state": "absent", "force": True}),
+            (overlay2_layer, {"id": "new"}),
+            (overlay2_layer, {"id": layers_of_disk(other)[0], "state": "absent", "force": True, "recursive": True}),
+            (overlay2_mount, {"id": layers_of_disk(other)[0]}),
+        ):
+            assert run(module, other, **params)["error"] == "store_foreign", params
+    finally:
+        subprocess.run(["umount", other], check=True)
+    assert sorted(os.listdir(docker.home)) == names
+    docker.start()
+    assert docker("run", "--rm", "--network=none", "top", "/bin/busybox", "cat", "/data/elsewhere")
+
+
+def layers_of_disk(home):
+    return sorted(name for name in os.listdir(home) if (home / name / "link").exists())
+
+
 def test_whatever_else_changes_is_store_foreign(docker, tmp_path):
     (tmp_path / "image.tar").write_bytes(image_tar())
     idle = layers_of(docker, "idle")[0]

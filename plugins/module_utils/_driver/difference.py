@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
+import os
 import typing as t
 
 from .._archive.changes import upper_changes
@@ -108,7 +109,9 @@ class Difference:
     def _found(self) -> tuple[TreeChanges, bool]:
         """The changes, and whether they are native."""
         if self._own:
-            lowers = [f"{self._home}/{lower}/{DIFF}" for lower in self._layer.lowers]
+            if not all(map(os.path.isdir, self._layer.lent.values())):
+                raise _lent(self._layer)
+            lowers = [self._layer.lent.get(lower, f"{self._home}/{lower}/{DIFF}") for lower in self._layer.lowers]
             try:
                 changes = upper_changes(self._upper, lowers, userxattr=self._userxattr)
             except NotSupported:  # it has redirects or the like; where they cannot be followed, the view raises
@@ -122,6 +125,8 @@ class Difference:
 
     @contextlib.contextmanager
     def _views(self) -> t.Iterator[tuple[int, int | None]]:
+        if self._layer.lent:
+            raise _lent(self._layer)
         with contextlib.ExitStack() as stack:
             new = stack.enter_context(merged_view(self._home, self._layer, self._options))
             old = stack.enter_context(merged_view(self._home, self._other, self._options)) if self._other else None
@@ -130,3 +135,13 @@ class Difference:
 
 _MARKING = ("redirect_dir=", "metacopy=")
 _FOLLOWING = ("redirect_dir=follow", "metacopy=on")
+
+
+def _lent(layer: LayerState) -> NotSupported:
+    """Return the error for a layer that cannot be seen without the store that lends what it is built on."""
+    return NotSupported(
+        f"layer {layer.id} is built on {next(iter(layer.lent))}, which lies in another store, so it cannot be seen here"
+        " as a mount shows it",
+        hint="ask the engine, as with podman diff; or name the other store in storage.conf, in additionalimagestores",
+        id=layer.id,
+    )

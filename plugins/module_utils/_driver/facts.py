@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._errors import printable
+from .._errors import StoreCorrupt, StoreForeign, printable
 from .._linux import mountinfo
-from .._store.foreign import managed_by
+from .._store.foreign import SOMEBODY, managed_by, store_foreign
 from .._store.layout import MERGED, check_home, check_id, is_store, layer_ids
-from . import probe
+from .._store.owner import owner
+from . import probe, problems
+from .settings import read_settings
 
 SUBSETS = ("status", "layers", "mounts", "usage", "quotas", "health", "summary", "all")
 
@@ -44,7 +46,8 @@ def features(home: str, *, exists: bool | None = None) -> dict[str, t.Any]:
     exists: what to say of that, for who knows better.
     """
     told = probe.probe(home)
-    found, count = _layers(home)
+    # Where a store was, there may be what nobody asks about.
+    found, count, wrong = (False, 0, []) if exists is False else _layers(home)
     return {
         "home": printable(home),
         "exists": found if exists is None else exists,
@@ -62,7 +65,7 @@ def features(home: str, *, exists: bool | None = None) -> dict[str, t.Any]:
         "layer_count": count,
         "mount_count": sum(1 for mount in mountinfo.read() if mounted_layer(home, mount)),
         "supported": told.supported,
-        "problems": [problem._asdict() for problem in told.problems],
+        "problems": [problem._asdict() for problem in (*wrong, *told.problems)],
         "status": probe.status_rows(told),
     }
 
@@ -75,14 +78,38 @@ def mounted_layer(home: str, mount: mountinfo.Mount) -> str:
     return id if rest == MERGED else ""
 
 
-def _layers(home: str) -> tuple[bool | None, int | None]:
-    """Return whether there is a store, and how many layers it has; None for what only root may know."""
+def _layers(home: str) -> tuple[bool | None, int | None, list[problems.Problem]]:
+    """Return whether there is a store, how many layers it has, and what is wrong with it as a whole.
+
+    The first two are None where only root may know.
+    """
+    found: list[problems.Problem] = []
     try:
-        exists = is_store(home)
-        return exists, sum(1 for _unused in layer_ids(home)) if exists else 0
+        try:
+            exists = is_store(home)
+        except StoreForeign as error:  # of another layout: it is no store of layers
+            return False, 0, [problems.other_layout(error)]
+        except StoreCorrupt as error:
+            exists = True
+            found.append(problems.damaged_store(error))
+        if not exists:
+            return False, 0, []
+        return True, sum(1 for _unused in layer_ids(home)), [*found, *_of_own_file(home)]
     except FileNotFoundError:  # removed between the two looks
-        return False, 0
+        return False, 0, []
     except PermissionError:
         if os.geteuid() == 0:
             raise
-        return None, None
+        return None, None, []
+
+
+def _of_own_file(home: str) -> t.Iterator[problems.Problem]:
+    try:
+        read_settings(home)
+    except StoreCorrupt as error:
+        yield problems.damaged_store(error)
+    except PermissionError:
+        if os.geteuid() == 0:
+            raise
+    if owner(home) == SOMEBODY:
+        yield problems.unclaimed_store(store_foreign(home, SOMEBODY, "change it"))

@@ -10,7 +10,7 @@ import typing as t
 
 from .._errors import Overlay2Error, StoreCorrupt, printable
 from .._linux import mountinfo
-from .._store.foreign import store_foreign
+from .._store.foreign import SOMEBODY, find_engine, store_foreign
 from .._store.layer import Store
 from .._store.records import orphans, references
 from . import busy
@@ -39,6 +39,8 @@ def read_records(store: Store, engine: str) -> Known:
 def removal_refusals(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, Overlay2Error]:
     """Return by id why a layer of *engine*'s store must not be removed; those that may have no key. Raises OSError."""
     ids = tuple(ids)
+    if engine == SOMEBODY:
+        return {id: _refusal(home, engine, id, "") for id in ids}
     known = read_records(Store(home), engine)
     if known.error:
         return {id: _refusal(home, engine, id, f"and {known.error}", known.error.hint) for id in ids}
@@ -54,30 +56,42 @@ def removal_refusals(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, 
 
 
 def engine_users(home: str) -> str:
-    """Return in words who is at work in the data root, the directory that *home* lies in; "" if nobody is.
+    """Return in words who is at work in the data root of the engine that *home* belongs to; "" if nobody is.
 
     An engine that runs has files open there; what it started may have mounts, or stand in one. Both engines mount home
     on itself and leave that behind. Raises OSError.
     """
-    root = os.path.dirname(home)
+    engine = find_engine(home)
+    root = engine.root if engine else os.path.dirname(home)
+    own = (root, home, engine.home if engine else home)
     for mount in mountinfo.read():
-        if mountinfo.is_below(mount.mount_point, root) and mount.mount_point not in (root, home):
+        if mountinfo.is_below(mount.mount_point, root) and mount.mount_point not in own:
             return f"{printable(mount.fstype)} is mounted on {printable(mount.mount_point)}"
     places = [root]
-    if os.lstat(root).st_dev != os.lstat(home).st_dev:  # a scan looks at one filesystem
+    if not _lies_within(home, root):
         places.append(home)
     for place in places:
         users = {
             mount.pid: busy.User(mount.pid, mount.command, "mount", mount.mount_point)
             for mounts in busy.mounts_elsewhere(place).values()
             for mount in mounts
-            if mount.mount_point != home
+            if mount.mount_point not in own
         }
         held = [user for found in busy.scan(place, whole=True).values() for user in found]
         users.update({user.pid: user for user in held if user.how not in ("mount", "mount inside")})
         if users:
             return "its data root is " + busy.describe_users(sorted(users.values()))
     return ""
+
+
+def _lies_within(home: str, root: str) -> bool:
+    """Tell whether a scan of *root*, which looks at one directory of one filesystem, looks at *home*, too."""
+    mounts = mountinfo.read()
+    try:
+        (dev, within), (root_dev, above) = (mountinfo.place_of(place, mounts) for place in (home, root))
+    except OSError:
+        return False
+    return dev == root_dev and mountinfo.is_below(within, above)
 
 
 def _refusal(home: str, engine: str, layer_id: str, why: str, hint: str = "") -> Overlay2Error:

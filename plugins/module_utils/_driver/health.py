@@ -13,7 +13,7 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._store.damage import CONTENT_CURE, LINK_CURE, LOWER_CURE, WORK_CURE, unresolved
-from .._store.foreign import managed_by
+from .._store.foreign import SOMEBODY, managed_by, store_foreign
 from .._store.layer import Layer, Store, examine, misnamed
 from .._store.layout import (
     COMMITTED,
@@ -31,7 +31,9 @@ from .._store.layout import (
     is_store,
     layer_ids,
 )
+from .._store.lent import Lenders
 from .._store.links import all_links
+from .._store.owner import owner, strangers
 from .._store.records import orphans, references
 from .litter import find_litter
 from .mount_actions import MARKER
@@ -86,6 +88,11 @@ def examine_store(home: str) -> list[Finding]:
 
 def _examine(home: str) -> list[Finding]:
     try:
+        is_store(home)
+    except StoreCorrupt as error:  # with l/ each layer is damaged; what is wrong with these is seen once that is mended
+        path = str(error.details["path"])
+        return [Finding(str(error.details["damage"]), os.path.basename(path), path, str(error), error.hint)]
+    try:
         return _Examination(home).findings()
     except FileNotFoundError:
         if is_store(home):
@@ -102,6 +109,7 @@ class _Examination:
         self.broken: set[str] = set()  # whose link or lower cannot
         self._content: dict[str | None, bool] = {}
         self._mount = Observer(home).mount
+        self._lenders = Lenders(home)
 
     def findings(self) -> list[Finding]:
         damage = list(self._of_files())
@@ -110,7 +118,7 @@ class _Examination:
         unreadable, orphans = self._of_records()
         damage += unreadable
         litter = [*self._of_litter()]
-        rest = [*self._of_access(), *self._of_layers(), *orphans]
+        rest = [*self._of_access(), *self._of_layers(), *orphans, *self._of_strangers()]
         order = sorted(damage, key=_by_subject), sorted(litter, key=_by_subject), sorted(rest, key=_by_subject)
         return [finding for findings in order for finding in findings]
 
@@ -124,6 +132,9 @@ class _Examination:
             read_settings(self.home)
         except StoreCorrupt as error:
             yield self._found("store_file_unreadable", OWN_FILE, OWN_FILE, str(error), error.hint)
+        if owner(self.home) == SOMEBODY:
+            lost = store_foreign(self.home, SOMEBODY, "change the store")
+            yield self._found("store_file_unreadable", OWN_FILE, OWN_FILE, str(lost), lost.hint)
         for id in layer_ids(self.home):
             try:
                 layer, damage = examine(self.home, id)
@@ -169,13 +180,13 @@ class _Examination:
         """Yield the chains that lead nowhere, or not on as the parent's does."""
         for layer in self.layers.values():
             path = f"{layer.id}/{LOWER}"
-            lost = next((link for link in layer.lowers if not self._leads_to_content(link)), None)
+            ids = [self._lower(layer.id, place, link) for place, link in enumerate(layer.lowers)]
+            lost = next((link for link, id in zip(layer.lowers, ids) if id is None), None)
             if lost is not None:
                 found = unresolved(self.home, lost, self.links.get(lost))
                 message = f"layer {layer.id} is damaged: {found.message}"
                 yield self._found(found.code, layer.id, found.path, message, found.hint)
                 continue
-            ids = [self.links[link] for link in layer.lowers]
             if len({layer.id, *ids}) <= len(ids):
                 message = f"layer {layer.id} is damaged: its lower names a layer twice, or itself"
                 yield self._found("lower_malformed", layer.id, path, message, LOWER_CURE)
@@ -184,6 +195,13 @@ class _Examination:
             if parent is not None and parent.id not in self.broken and parent.lowers != layer.lowers[1:]:
                 message = f"layer {layer.id} is damaged: its lower does not go on as that of its parent {parent.id}"
                 yield self._found("lower_malformed", layer.id, path, message, LOWER_CURE)
+
+    def _lower(self, layer_id: str, place: int, link: str) -> str | None:
+        """Return the id of a lower, which may be another store's; None where there is no content."""
+        if self._leads_to_content(link):
+            return self.links[link]
+        lent = self._lenders.lower(layer_id, place, link)
+        return lent and lent.id
 
     def _leads_to_content(self, link: str) -> bool:
         target = self.links.get(link)
@@ -233,6 +251,12 @@ class _Examination:
                 message = f"layer {layer.id} was mounted volatile and not unmounted in order: content may be lost"
                 hint = "check its content, then mount it with strata.overlay2.overlay2_mount and force: true"
                 yield self._found("stale_volatile", layer.id, path, message, hint)
+
+    def _of_strangers(self) -> t.Iterator[Finding]:
+        for name in strangers(self.home):
+            message = f"{printable(self.home)}/{printable(name)} is no layer, and nothing else that belongs in a store"
+            hint = "no module changes it: see what it is, and move it out of the store"
+            yield self._found("stranger", name, name, message, hint)
 
     def _of_records(self) -> tuple[list[Finding], list[Finding]]:
         """Return which record of another engine cannot be read, or else which layers none of its records knows."""

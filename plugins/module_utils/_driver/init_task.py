@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import typing as t
 
-from .._errors import printable
+from .._errors import InvalidInput, printable
 from .._linux import mountinfo
-from .._store.foreign import managed_by
+from .._store.foreign import graph_driver_directory, managed_by
 from .._store.layer import examine
 from .._store.layout import (
     LINKS,
@@ -25,6 +26,7 @@ from .._store.layout import (
     layer_ids,
     names_in,
 )
+from .._store.owner import owner
 from . import facts, holders, probe
 from .look import mounted_in
 from .settings import Settings, read_settings
@@ -32,6 +34,7 @@ from .state import LayerState, Plan
 from .store_actions import Access
 from .stores import Wanted, WholeStore, plan_absent, plan_present, plan_unmounted
 
+_NO_ADOPT = "leave adopt out, or take the store over first, with state: present"
 _PARTS = (LINKS, OWN_FILE, OWN_FILE + ".new", STAGING, QUOTA_DEVICE)
 
 
@@ -44,6 +47,9 @@ class InitTask:
 
     def __init__(self, home: str, wanted: Wanted, state: str, *, force: bool = False) -> None:
         self.home = check_home(home)
+        self._given = os.path.normpath(home)
+        if wanted.adopt and state != "present":
+            raise InvalidInput(f"adopt: true with state {state}: only a store that stays is taken over", hint=_NO_ADOPT)
         self._wanted = wanted
         self._state = state
         self._force = force
@@ -51,18 +57,17 @@ class InitTask:
     def observe(self) -> WholeStore:
         """Read of the store what the state asked for needs."""
         names = self._names()
-        exists = LINKS in names if self._state == "absent" else is_store(self.home)
-        if exists and self._state == "absent":
-            is_store(self.home)  # raises for an l/ that is none
+        exists = self._exists(names)
         have = WholeStore(
             home=self.home,
             exists=exists,
             access=self._access(),
-            settings=read_settings(self.home) if exists else Settings(),
+            settings=self._settings(exists),
             layers={id: LayerState(id, None, ()) for id in layer_ids(self.home)} if exists else {},
-            engine=managed_by(self.home),
+            engine=owner(self.home) if exists else managed_by(self.home),
         )
         if self._state == "present":
+            have = have._replace(taken="" if exists else self._taken())
             features = probe.probe(self.home)
             return have._replace(refusal=probe.refusal(features), quota=probe.quota_refusal(features))
         have = self._with_use(have)
@@ -96,12 +101,33 @@ class InitTask:
 
     def report(self, have: WholeStore, after: WholeStore, predicting: bool) -> dict[str, t.Any]:
         """Return what the filesystem and the kernel offer, as facts do."""
-        features = facts.features(self.home, exists=after.exists)
+        known = after.exists if have.exists or after.exists else None  # else what is there may be no store's place
+        features = facts.features(self.home, exists=known)
         if predicting:
             features["layer_count"] = len(after.layers)
             if self._state != "present":
                 features["mount_count"] = sum(layer.mounted for layer in after.layers.values())
         return {"status": features["status"], "features": features}
+
+    def _exists(self, names: t.Collection[str]) -> bool:
+        """Tell whether there is a store. To remove none is no error, whatever lies there. Raises as is_store."""
+        if self._state != "absent":
+            return is_store(self.home)
+        if LINKS in names:
+            is_store(self.home)  # raises for an l/ that is none
+            return True
+        with contextlib.suppress(InvalidInput):
+            is_store(self.home)  # raises for a store that has lost it
+        return False
+
+    def _settings(self, exists: bool) -> Settings:
+        """Return the store's settings. Raises StoreCorrupt for those that cannot be read."""
+        found = read_settings(self.home)  # also without l/: a newer version may have lost, or not yet made it
+        return found if exists else Settings()
+
+    def _taken(self) -> str:
+        """Return where dockerd would find a new store; "" if nowhere."""
+        return next(filter(None, map(graph_driver_directory, dict.fromkeys((self.home, self._given)))), "")
 
     def _names(self) -> list[str]:
         try:
@@ -193,6 +219,7 @@ def _view(store: WholeStore) -> dict[str, t.Any]:
         shown.update(store.settings._asdict())
         for key in ("uid_map", "gid_map"):
             shown[key] = [item._asdict() for item in shown[key]]
+        shown["ours"] = store.engine is None
         shown["layers"] = sorted(store.layers)
         shown["mounted"] = sorted(layer.id for layer in store.layers.values() if layer.mounted)
         shown["holders"] = {id: list(layer.holders) for id, layer in store.layers.items() if layer.holders}

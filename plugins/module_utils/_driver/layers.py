@@ -19,6 +19,7 @@ from .._errors import (
     Overlay2Error,
     ParentMismatch,
     QuotaNotSupported,
+    printable,
 )
 from .._store import staging
 from .._store.last_use import note_use_below
@@ -55,6 +56,7 @@ class MakeLayer(Action):
         return f"make {'read-write ' if self.layer.read_write else ''}layer {self.layer.id}{on}{limited}"
 
     def prepare(self, run: Run) -> None:
+        run.claim()
         lowers = run.links_of(self.layer.parent)
         new = staging.NewLayer(self.layer.id, staging.new_link(), lowers, bool(self.layer.read_write), *run.root)
         begin = run.make_project if new.read_write else str
@@ -168,6 +170,8 @@ class _Planner:
     def _make(self, want: Wanted) -> None:
         if self._have.refusal:
             raise self._have.refusal
+        if want.id in self._have.strangers:
+            raise _no_layer(want.id, self._have.home)
         size, inodes = self._limits(want, *(self._have.defaults if want.read_write else (0, 0)))
         self._check_limits(size, inodes)
         lowers: tuple[str, ...] = ()
@@ -280,6 +284,16 @@ def _no_parent(want: Wanted) -> Overlay2Error:
         f"there is no layer {want.parent}, the parent of {want.id}",
         hint="make the parent first, or earlier in the same list",
         id=want.parent,
+    )
+
+
+def _no_layer(layer_id: str, home: str) -> Overlay2Error:
+    path = f"{printable(home)}/{layer_id}"
+    return InvalidInput(
+        f"cannot make layer {layer_id}: {path} is there, and is no layer",
+        hint="use another id, or move away what is there",
+        id=layer_id,
+        path=path,
     )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 
@@ -12,6 +13,7 @@ from .._errors import Overlay2Error, printable
 from .._linux.quotactl import BASIC_BLOCK
 from .._store.foreign import managed_by
 from .._store.layout import is_store, require_store
+from .._store.owner import owner
 from . import probe
 from .observe import Observer
 from .quota import block_size
@@ -37,14 +39,15 @@ def look(
     creating: layers may be made or mounted: tell what the filesystem and the kernel have against it.
     removing: layers may go: damaged ones are told as far as they can be read, and so is what another engine, if the
               store is one's, has against it.
-    raises:   InvalidInput for a home that is no store, StoreCorrupt, OSError.
+    raises:   what is_store does for a home that is no store, StoreCorrupt, OSError.
     """
+    ids = list(dict.fromkeys(ids))
     exists = is_store(home)
     layers: dict[str, LayerState] = {}
     children: dict[str, tuple[str, ...]] = {}
     if exists:
         observer = Observer(home)
-        todo = list(dict.fromkeys(ids))
+        todo = list(ids)
         observer.store.read_ahead(todo)
         for layer_id in todo:
             layer = observer.remains(layer_id) if removing else observer.layer(layer_id)
@@ -59,7 +62,7 @@ def look(
                 todo += children[layer_id]
     refusal, quota = _refusals(home) if creating else (None, None)
     settings = read_settings(home) if exists else None
-    engine = managed_by(home)
+    engine = owner(home) if exists else managed_by(home)
     return StoreState(
         home=home,
         exists=exists,
@@ -73,6 +76,7 @@ def look(
         block=block_size(home) if exists and creating else BASIC_BLOCK,
         root=settings.root if settings else (0, 0),
         engine=engine,
+        strangers=frozenset(id for id in ids if id not in layers and os.path.lexists(f"{home}/{id}")),
         needed=_needed(home, engine, layers) if engine and removing and layers else {},
     )
 

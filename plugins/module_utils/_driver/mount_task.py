@@ -11,9 +11,10 @@ import typing as t
 from .._errors import NotSupported, Overlay2Error, printable
 from .._linux import mountinfo
 from .._store.damage import CONTENT_CURE, WORK_CURE, Damage, corrupt
-from .._store.foreign import managed_by, store_foreign
+from .._store.foreign import store_foreign
 from .._store.layout import DIFF, MERGED, WORK, check_home, check_id, is_directory, is_store, require_store
 from .._store.lock import layer_not_found
+from .._store.owner import owner
 from . import probe
 from .describe import drift as differences
 from .holders import check_holder
@@ -85,7 +86,7 @@ class MountTask:
             plan = plan_mounted(self._want, have, force=self._force)
         else:
             plan = plan_unmounted(self._want, have, force=self._force)
-        engine = managed_by(self.home) if plan.actions else None
+        engine = owner(self.home) if plan.actions else None
         if engine:
             raise store_foreign(self.home, engine, f"{'' if self._mounting else 'un'}mount layer {self._want.id}")
         if predicting:

@@ -82,6 +82,7 @@ class Observer:
             merged_digest=found.record.merged_digest,
             chain_id=self._chain_id(layer_id, lowers),
             marked=found.marked,
+            lent={lower: self.store.lent[lower] for lower in lowers if lower in self.store.lent},
         )
 
     def remains(self, layer_id: str) -> LayerState | None:

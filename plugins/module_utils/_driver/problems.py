@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import printable
+from .._errors import Overlay2Error, printable
 from .answers import Answers
 from .filesystem import Filesystem
 
@@ -34,6 +34,9 @@ class Problem(t.NamedTuple):
     no_project_quota         layers can have no limits
     not_persistent           it is a tmpfs, and gone with the next boot
     nearly_full              less than 5 % and 10 GiB of space are free, or less than 5 % and 100,000 of the inodes
+    damaged_store            no module changes it: its own file is unreadable, or of a newer format, or l/ is damaged
+    unclaimed_store          it has layers and no file of ours, so only overlay2_init with adopt changes it
+    other_layout             home is a directory of an engine whose layers lie in another way: there is no store
     damaged_layers           layers are left out of the facts: the message names them
     not_probed               something could not be found out; the message says what and why
     """
@@ -108,6 +111,21 @@ def find_problems(filesystem: Filesystem, answers: Answers, *, is_root: bool) ->
         reason, hint = filesystem.quota_off
         yield Problem("no_project_quota", f"layers on {_name(filesystem)} can have no limits: {reason}", hint)
     yield from _of_the_space(filesystem)
+
+
+def damaged_store(error: Overlay2Error) -> Problem:
+    """Return that a store is damaged as a whole, as *error* tells."""
+    return Problem("damaged_store", str(error), error.hint)
+
+
+def unclaimed_store(error: Overlay2Error) -> Problem:
+    """Return that nobody knows whose store it is, as *error* tells."""
+    return Problem("unclaimed_store", str(error), error.hint)
+
+
+def other_layout(error: Overlay2Error) -> Problem:
+    """Return that another engine has layers of another layout there, as *error* tells."""
+    return Problem("other_layout", str(error), error.hint)
 
 
 def damaged_layers(ids: t.Sequence[str]) -> t.Iterator[Problem]:

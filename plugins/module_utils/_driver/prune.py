@@ -10,7 +10,7 @@ import typing as t
 from fnmatch import fnmatchcase
 
 from .._errors import TooManyLayers, printable
-from .._store.foreign import store_foreign
+from .._store.foreign import SOMEBODY, store_foreign
 from .litter import Litter, Sweep
 from .prune_state import Decision, Found, PruneState, Wanted
 from .removal import RemoveLayer
@@ -40,6 +40,8 @@ def plan_prune(wanted: Wanted, have: PruneState, working: t.Collection[str] = ()
     actions: list[Action] = [RemoveLayer(have.found[id].layer, wanted.max_seconds) for id in going]
     if sweeping:
         actions.append(Sweep(sweeping, wanted.max_seconds))
+    if actions and have.unclaimed:
+        raise store_foreign(have.home, SOMEBODY, actions[0].describe())
     if actions and have.engine and have.engine_users:
         why, hint = f"which runs: {have.engine_users}", f"stop {have.engine}, and end what it left"
         raise store_foreign(have.home, have.engine, actions[0].describe(), why, hint)
@@ -76,7 +78,7 @@ class _Chooser:
         for id, found in have.found.items():
             for lower in found.layer.lowers:
                 self._above.setdefault(lower, []).append(id)
-        self.may_sweep = have.engine is None or (wanted.remove_foreign and have.error is None)
+        self.may_sweep = not have.unclaimed and (have.engine is None or (wanted.remove_foreign and have.error is None))
         newest = _newest(have, wanted.keep_last or 0)
         lost = next((id for id, found in sorted(have.found.items()) if found.lost and not found.orphan), "")
         may_be_needed = f"layer {lost} is damaged, and may be built on it" if lost else ""
@@ -229,7 +231,9 @@ def _warnings(wanted: Wanted, have: PruneState) -> t.Iterator[str]:
     for glob in wanted.keep:
         if not any(fnmatchcase(id, glob) for id in have.found):
             yield f"keep: no layer is called {printable(glob)}"
-    if wanted.orphans_only and have.exists and have.engine is None:
+    if have.unclaimed:
+        yield str(store_foreign(have.home, SOMEBODY, "sweep litter"))
+    elif wanted.orphans_only and have.exists and have.engine is None:
         yield "orphans_only: this is no store of another engine, so no layer goes"
     if have.error is not None:
         yield str(have.error)

@@ -16,15 +16,17 @@ from .._errors import Overlay2Error, StoreCorrupt
 from .._linux.boot import booted
 from .._linux.quiet import read_quietly
 from .._store import staging
-from .._store.foreign import managed_by
+from .._store.foreign import SOMEBODY
 from .._store.last_use import Times, read_times
 from .._store.layout import DIFF, LINK_NAME_WITHIN, LOWER, STAGING, VANISHED, is_store, layer_ids
 from .._store.links import all_links
+from .._store.owner import owner
 from . import foreign_layers, holders
 from .litter import Litter, find_litter
 from .look import users_of
 from .observe import Observer
 from .prune_state import Found, PruneState
+from .settings import read_settings
 from .state import LayerState
 from .usage import BLOCK, Tree, inode_bytes, tree_of
 
@@ -73,11 +75,17 @@ class Sizes:
 
 
 def look_to_prune(home: str, sizes: Sizes) -> PruneState:
-    """Return the state of a store, with all that a plan of what may go needs. Raises InvalidInput, OSError."""
+    """Return the state of a store, with all that a plan of what may go needs.
+
+    raises: what is_store does for a home that is no store, StoreCorrupt for one of a newer format, or whose own file
+            cannot be read; OSError.
+    """
     if not is_store(home):
         return PruneState(home, False)
+    read_settings(home)
     observer = Observer(home)
-    engine = managed_by(home)
+    whose = owner(home)
+    engine = None if whose == SOMEBODY else whose
     layers, damage = _layers(observer, bool(engine))
     known = foreign_layers.read_records(observer.store, engine) if engine else foreign_layers.Known()
     users = users_of(home, layers)
@@ -111,6 +119,7 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
         engine=engine,
         engine_users=foreign_layers.engine_users(home) if engine else "",
         error=known.error,
+        unclaimed=whose == SOMEBODY,
     )
 
 

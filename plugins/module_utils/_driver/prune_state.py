@@ -85,6 +85,7 @@ class PruneState(t.NamedTuple):
     now:        seconds since the epoch. size, free: of the filesystem, in bytes.
     engine:     whose store it is, if not ours; its users: who is at work there, in words; error: why it cannot be told
                 which layers it needs.
+    unclaimed:  somebody else made it, and no engine's records are found: nothing in it is changed.
     """
 
     home: str
@@ -97,6 +98,7 @@ class PruneState(t.NamedTuple):
     engine: str | None = None
     engine_users: str = ""
     error: StoreCorrupt | None = None
+    unclaimed: bool = False
 
 
 class Decision(t.NamedTuple):

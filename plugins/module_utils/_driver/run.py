@@ -17,8 +17,10 @@ from .._linux.sync import syncfs
 from .._store import staging
 from .._store.foreign import managed_by
 from .._store.layer import Store
+from .._store.layout import OWN_FILE
 from .._store.lock import Deadline, layer_not_found
 from . import quota
+from .settings import Settings, write_settings
 
 
 class Run:
@@ -55,6 +57,11 @@ class Run:
         if layer is None:
             raise layer_not_found(self.home, layer_id)
         return (layer.link, *layer.lowers)
+
+    def claim(self) -> None:
+        """Put our file into a store without layers that lacks it, before there is a layer of ours. Raises OSError."""
+        if not os.path.lexists(os.path.join(self.home, OWN_FILE)):
+            write_settings(self.home, Settings())
 
     def staging(self, layer_id: str = "") -> str:
         """Return our staging directory in home, or in a layer; for the first the store's lock must be held.

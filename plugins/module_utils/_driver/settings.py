@@ -11,7 +11,7 @@ import typing as t
 
 from .._errors import InvalidInput, StoreCorrupt, printable
 from .._store.layout import OWN_FILE
-from .._store.own_file import read_file, replace_file, unreadable
+from .._store.own_file import is_count, read_file, replace_file, unreadable
 
 ID_MAX = 2**32 - 2  # the last uid there is
 LEFT = -1  # in place of an id: leave it, as for chown(2)
@@ -20,6 +20,11 @@ MapIds = t.Callable[[int, int], tuple[int, int]]
 
 _CONTAINER, _HOST = 0, 1  # places in an IdRange
 _SIDES = ("container", "host")
+_LIMIT_MAX = 2**63 - 1  # bytes, files
+_CURE = (
+    "it was damaged or edited: restore it; or remove it, and let strata.overlay2.overlay2_init with adopt: true write"
+    " it anew, with the default limits and id maps that it held"
+)
 _CACHED = 4096  # owners, of a function that maps them
 
 
@@ -86,19 +91,29 @@ def read_settings(home: str) -> Settings:
     raises: StoreCorrupt for a file that is damaged or of a newer format; OSError.
     """
     path = os.path.join(home, OWN_FILE)
-    content = read_file(path) or {}
+    content = read_file(path, _CURE) or {}
     try:
-        maps = [check_map([IdRange(*item) for item in content.get(key, ())], key) for key in ("uid_map", "gid_map")]
-    except (InvalidInput, TypeError):
+        maps = [check_map(_ranges(content.get(key, [])), key) for key in ("uid_map", "gid_map")]
+    except (InvalidInput, ValueError):
         raise StoreCorrupt(
             f"the id maps in {printable(path)} are not as this collection writes them",
             hint="it was damaged or edited: restore it; without its maps files would get the wrong owners",
             path=printable(path),
         ) from None
     size, inodes = content.get("size", 0), content.get("inodes", 0)
-    if not isinstance(size, int) or not isinstance(inodes, int):
-        raise unreadable(path)
+    if not all(is_count(limit) and limit <= _LIMIT_MAX for limit in (size, inodes)):
+        raise unreadable(path, _CURE)
     return Settings(size, inodes, *maps)
+
+
+def _ranges(found: t.Any) -> list[IdRange]:
+    """Return the ranges of an id map as JSON holds it. Raises ValueError."""
+    if not isinstance(found, list):
+        raise ValueError(found)
+    for item in found:
+        if not isinstance(item, list) or len(item) != len(IdRange._fields) or not all(map(is_count, item)):
+            raise ValueError(item)
+    return [IdRange(*item) for item in found]
 
 
 def write_settings(home: str, settings: Settings) -> None:

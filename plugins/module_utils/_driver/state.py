@@ -27,6 +27,7 @@ class LayerState(t.NamedTuple):
     project_id:      None if it has none.
     diff_id, digest: of the tar last applied as its whole content; chain_id: of it with all below, if all are known.
     merged_*:        digests of the tar last merged into its content.
+    lent:            the paths of the content of lowers that lie in another store, by id.
     """
 
     id: str
@@ -46,6 +47,7 @@ class LayerState(t.NamedTuple):
     merged_diff_id: str | None = None
     merged_digest: str | None = None
     marked: bool = False
+    lent: t.Mapping[str, str] = {}
 
     @property
     def knows_content(self) -> bool:
@@ -73,7 +75,8 @@ class StoreState(t.NamedTuple):
     refusal:  why no layer can be made or mounted here; None if it can.
     quota:    why there can be no limits here; None if there can.
     defaults: limits of a new read-write layer, bytes and inodes; block: in how many bytes the filesystem counts.
-    engine:   whose store it is, if not ours; needed: by id, why a layer must not be removed from it.
+    engine:   whose store it is, if not ours, as owner() says; needed: by id, why a layer must not be removed from it.
+    strangers: those asked about whose name something else has that is no layer.
     root:     uid and gid of the remapped root.
     """
 
@@ -90,6 +93,7 @@ class StoreState(t.NamedTuple):
     engine: str | None = None
     needed: t.Mapping[str, Overlay2Error] = {}
     inside: t.Mapping[str, str] = {}
+    strangers: frozenset[str] = frozenset()
 
 
 class Overtaken(Exception):
@@ -140,7 +144,7 @@ def reported(home: str, layer: LayerState) -> dict[str, t.Any]:
         "parent": layer.parent,
         "depth": len(layer.lowers),
         "link": layer.link,
-        "lower_dirs": [f"{home}/{lower}/{DIFF}" for lower in layer.lowers],
+        "lower_dirs": [layer.lent.get(lower, f"{home}/{lower}/{DIFF}") for lower in layer.lowers],
         "upper_dir": f"{path}/{DIFF}",
         "work_dir": f"{path}/{WORK}",
         "merged_dir": f"{path}/{MERGED}",

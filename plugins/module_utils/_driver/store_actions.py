@@ -50,8 +50,7 @@ class MakeStore(Action):
         self._made: list[str] = []
 
     def describe(self) -> str:
-        said = ", ".join(f"{name} {value}" for name, value in _in_words(self.settings).items() if value != "none")
-        return f"make the store{' with ' + said if said else ''}"
+        return f"make the store{_with(self.settings)}"
 
     def prepare(self, run: Run) -> None:
         try:
@@ -140,6 +139,19 @@ class KeepSettings(Action):
 
     def commit(self, run: Run) -> None:
         write_settings(run.home, self.after)
+
+
+class TakeOver(Action):
+    """Make a store ours that somebody else made: from then on it has our file."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def describe(self) -> str:
+        return f"take over the store{_with(self.settings)}"
+
+    def commit(self, run: Run) -> None:
+        write_settings(run.home, self.settings)
 
 
 class RemoveStore(Action):
@@ -240,6 +252,11 @@ def _in_words(settings: Settings) -> dict[str, str]:
         "uid map": _map_in_words(settings.uid_map),
         "gid map": _map_in_words(settings.gid_map),
     }
+
+
+def _with(settings: Settings) -> str:
+    said = ", ".join(f"{name} {value}" for name, value in _in_words(settings).items() if value != "none")
+    return f" with {said}" if said else ""
 
 
 def _map_in_words(ranges: t.Sequence[IdRange]) -> str:

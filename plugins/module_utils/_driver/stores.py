@@ -10,25 +10,29 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import InvalidInput, LayerInUse, Overlay2Error, printable
-from .._store.foreign import store_foreign
+from .._errors import InvalidInput, LayerInUse, Overlay2Error, StoreForeign, printable
+from .._store.foreign import SOMEBODY, store_foreign
 from .._store.layout import HOME_MODE, LINKS, LINKS_MODE, MERGED
 from . import removal
 from .mount_actions import ClearMarker, Unmount
 from .settings import IdRange, Settings
 from .state import Action, LayerState, Plan, StoreState
-from .store_actions import Access, KeepSettings, MakeStore, RemoveStore, SetAccess
+from .store_actions import Access, KeepSettings, MakeStore, RemoveStore, SetAccess, TakeOver
 
 _SHOWN = 5  # names in a message
 
 
 class Wanted(t.NamedTuple):
-    """Defaults and maps as they are asked for; None is omitted: leave as it is. Empty maps mean no remapping."""
+    """Defaults and maps as they are asked for; None is omitted: leave as it is. Empty maps mean no remapping.
+
+    adopt: a store that somebody else made becomes ours.
+    """
 
     size: int | None = None
     inodes: int | None = None
     uid_map: tuple[IdRange, ...] | None = None
     gid_map: tuple[IdRange, ...] | None = None
+    adopt: bool = False
 
 
 class WholeStore(t.NamedTuple):
@@ -41,7 +45,8 @@ class WholeStore(t.NamedTuple):
     volatile:    layers whose mount skips syncs.
     users:       who has a mounted layer busy, in words, by id; looked for only where a plan may need it.
     inside:      what is mounted in a layer's directory, not on merged, by id.
-    engine:      whose the store is, if another engine's.
+    engine:      whose the store is, if not ours, as owner() says.
+    taken:       the directory at which dockerd would take a store made here for its own; "" if it would not.
     keeps:       names in home that are no part of a store; lost+found is not among them.
     home_stays:  home would be left when the store is removed, for these, for lost+found, or being a mount point.
     refusal:     why no layer can be made or mounted here; quota: why there can be no limits. None if there can.
@@ -57,6 +62,7 @@ class WholeStore(t.NamedTuple):
     users: t.Mapping[str, str] = {}
     inside: t.Mapping[str, str] = {}
     engine: str | None = None
+    taken: str = ""
     keeps: tuple[str, ...] = ()
     home_stays: bool = False
     refusal: Overlay2Error | None = None
@@ -68,24 +74,37 @@ def plan_present(want: Wanted, have: WholeStore) -> Plan:
 
     raises: InvalidInput, QuotaNotSupported, StoreForeign; have.refusal where a store would have to be made.
     """
-    settings = _settings(want, have)
+    adopting = want.adopt and have.engine == SOMEBODY
+    if want.adopt and have.engine and not adopting:
+        raise store_foreign(have.home, have.engine, "take over the store")
+    settings = _settings(want, have, may_remap=adopting or not have.layers)
     access = {
         name: _corrected(have.access.get(name), wanted)
         for name, wanted in (("", Access(HOME_MODE, 0, settings.root[1])), (LINKS, Access(LINKS_MODE, 0, 0)))
     }
-    after = have._replace(exists=True, access=access, settings=settings)
+    after = have._replace(exists=True, access=access, settings=settings, engine=None if adopting else have.engine)
     if not have.exists:
+        if have.taken and not have.engine:
+            raise _taken(have)
         if have.refusal:
             raise have.refusal
         return _ours((MakeStore(settings, access, not have.access),), have, after, "make a store")
     changed = [name for name in access if access[name] != have.access[name]]
     actions: list[Action] = [SetAccess(f"{have.home}/{name}".rstrip("/"), access[name]) for name in changed]
-    if settings != have.settings:
+    if adopting:
+        actions.insert(0, TakeOver(settings))
+    elif settings != have.settings:
         actions.append(KeepSettings(have.settings, settings))
-    plan = _ours(actions, have, after, "change the store")
+    plan = _ours(actions, have._replace(engine=after.engine), after, "change the store")
+    return plan._replace(warnings=tuple(_warnings(after)))
+
+
+def _warnings(have: WholeStore) -> t.Iterator[str]:
     if have.refusal:
-        return plan._replace(warnings=(f"no layer can be made or mounted here: {have.refusal}",))
-    return plan
+        yield f"no layer can be made or mounted here: {have.refusal}"
+    if have.engine == SOMEBODY:
+        error = store_foreign(have.home, SOMEBODY, "change the store")
+        yield f"{error}; {error.hint}"
 
 
 def plan_unmounted(have: WholeStore, force: bool) -> Plan:
@@ -134,9 +153,19 @@ def _ours(actions: t.Sequence[Action], have: WholeStore, after: WholeStore, what
     return Plan(tuple(actions), after)
 
 
-def _settings(want: Wanted, have: WholeStore) -> Settings:
-    given = {name: value for name, value in want._asdict().items() if value is not None}
-    settings = have.settings._replace(**given)
+def _taken(have: WholeStore) -> Overlay2Error:
+    return StoreForeign(
+        f"cannot make a store at {printable(have.home)}: dockerd would take {printable(have.taken)} for a graph"
+        " driver's store at its next start, and then no longer see the images that it keeps in containerd's",
+        hint="give a home outside of dockerd's data root",
+        home=printable(have.home),
+        managed_by=None,
+    )
+
+
+def _settings(want: Wanted, have: WholeStore, *, may_remap: bool) -> Settings:
+    asked = {name: getattr(want, name) for name in Settings._fields}
+    settings = have.settings._replace(**{name: value for name, value in asked.items() if value is not None})
     if bool(settings.uid_map) is not bool(settings.gid_map):
         missing = "gid_map" if settings.uid_map else "uid_map"
         raise InvalidInput(
@@ -144,7 +173,7 @@ def _settings(want: Wanted, have: WholeStore) -> Settings:
             hint="give uid_map and gid_map together, or userns_remap",
         )
     maps = (settings.uid_map, settings.gid_map)
-    if have.layers and maps != (have.settings.uid_map, have.settings.gid_map):
+    if not may_remap and maps != (have.settings.uid_map, have.settings.gid_map):
         raise InvalidInput(
             f"the id maps of {printable(have.home)} cannot change while it has layers:"
             " their files belong to owners of the old maps",

@@ -8,6 +8,8 @@ source: proc_pid_mountinfo(5). Paths are str as os.fsdecode makes them.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
 import typing as t
@@ -103,6 +105,62 @@ def mount_id(fd: int) -> int:
     """Return the id of the mount that *fd* was opened on. Raises OSError."""
     with open(f"/proc/self/fdinfo/{fd}", "rb") as file:
         return next((int(line.split()[1]) for line in file if line.startswith(b"mnt_id:")), 0)
+
+
+def paths_to(directory: str) -> t.Iterator[str]:
+    """Yield the paths that lead to *directory*, which is absolute and without symlinks: first itself, then the others.
+
+    The others lead there by bind mounts, further mounts of its filesystem, and mounts of subvolumes, as far as the
+    calling process can see them. Each has a directory above it of its own, and that is there even where something is
+    mounted on the last name of the path. A directory that is not there, or not to be reached, has one path.
+    """
+    yield directory
+    try:
+        mounts = read()
+        dev, within = place_of(directory, mounts)
+    except OSError:
+        return
+    for mount in mounts:
+        if mount.dev != dev or not is_below(within, mount.root):
+            continue
+        path = _joined(mount.mount_point, os.path.relpath(within, mount.root))
+        above = [os.path.dirname(path)] if within != mount.root else []
+        if path != directory and any(_lies_on(place, mount) for place in (path, *above)):
+            yield path
+
+
+def place_of(directory: str, mounts: t.Iterable[Mount]) -> tuple[str, str]:
+    """Return the ``dev`` of the filesystem that *directory* lies on, and its path within that. Raises OSError.
+
+    directory: absolute, and without symlinks.
+    """
+    with _opened(directory) as fd:
+        mine = mount_of_fd(fd, mounts)
+    if mine is None or not is_below(directory, mine.mount_point):
+        raise FileNotFoundError(errno.ENOENT, "it lies on no mount that this process can see", directory)
+    return mine.dev, _joined(mine.root, os.path.relpath(directory, mine.mount_point))
+
+
+def _joined(directory: str, relative: str) -> str:
+    return os.path.normpath(os.path.join(directory, relative))
+
+
+def _lies_on(path: str, mount: Mount) -> bool:
+    """Tell whether the path leads to something on *mount*, and not on another that hides it."""
+    try:
+        with _opened(path) as fd:
+            return mount_id(fd) == mount.id
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def _opened(directory: str) -> t.Iterator[int]:
+    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def is_below(path: str, directory: str) -> bool:

@@ -156,15 +156,20 @@ def _attempt(module: AnsibleModule, task: Task, deadline: Deadline, done: list[s
 
 def _enter(stack: contextlib.ExitStack, directory: str, deadline: Deadline, shared: bool) -> int | None:
     """Hold the lock of *directory* in *stack*, and return its fd; None if there is none to lock, or no longer."""
-    if os.path.isdir(directory):
+    if _is_there(directory):
         with contextlib.suppress(FileNotFoundError):
             return stack.enter_context(locked(directory, deadline, shared=shared))
     return None
 
 
+def _is_there(directory: str) -> bool:
+    """Tell whether there is a directory to be locked; a symlink, which may lead anywhere, is no layer's."""
+    return os.path.isdir(directory) and not os.path.islink(directory)
+
+
 def _check_missing(directories: t.Iterable[str]) -> None:
     """Raise Overtaken if one of these, which were not there to be locked, is there now."""
-    if any(map(os.path.isdir, directories)):
+    if any(map(_is_there, directories)):
         raise Overtaken()
 
 

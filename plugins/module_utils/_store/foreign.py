@@ -1,24 +1,86 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose store is this? Another engine's is hardly changed: see records.py. PRIVATE to the collection."""
+"""Whose store is this? Another engine's is hardly changed: see records.py. PRIVATE to the collection.
+
+An engine is known by what it keeps beside its layers. A bind mount, a second mount of the filesystem or a symlink shows
+the same store in another directory, so all paths to it are looked at.
+"""
 
 from __future__ import annotations
 
+import glob
 import os
+import typing as t
 
 from .._errors import StoreForeign, printable
+from .._linux.mountinfo import paths_to
 
 DOCKER = "docker"
 CONTAINERS_STORAGE = "containers-storage"
+CONTAINERD = "containerd"
+SOMEBODY = "somebody else"  # in the place of an engine: whoever made a store that has layers and no file of ours
 
 _RECORDS = {DOCKER: "image/overlay2/layerdb", CONTAINERS_STORAGE: "overlay-layers"}  # beside home
+# Where the packages of distributions have their stores: a symlink there may lead to any directory.
+_USUAL_HOMES = ("/var/lib/docker/overlay2", "/var/lib/containers/storage/overlay")
+_LINKS = "l"
+_SNAPSHOTS = "snapshots"
+_SNAPSHOTS_DATABASE = "metadata.db"
+# moby's graph drivers: dockerd 29 looks for a directory of such a name that is not empty, and goes on with that driver.
+_GRAPH_DRIVERS = ("overlay2", "fuse-overlayfs", "btrfs", "zfs")
+_STATE_OF_ALL = "/var/lib"  # no data root: containerd and buildkitd have directories of their own names there
+
+
+class Engine(t.NamedTuple):
+    """name: as ``managed_by`` says. root: the directory of its records. home: the path by which it has the store."""
+
+    name: str
+    root: str
+    home: str
+
+
+def find_engine(home: str) -> Engine | None:
+    """Return the engine whose records lie beside *home*, by whatever path; None if there are none."""
+    for path in _paths_to(home):
+        root = os.path.dirname(path)
+        name = _engine_beside(root)
+        if name:
+            return Engine(name, root, path)
+    return _containerd(home)
 
 
 def managed_by(home: str) -> str | None:
-    """Return the engine whose records lie beside *home*, None if there are none."""
-    beside = os.path.dirname(home)
-    return next((engine for engine, path in _RECORDS.items() if os.path.isdir(os.path.join(beside, path))), None)
+    """Return the name of the engine that the store at *home* belongs to, None if no engine's records are found."""
+    engine = find_engine(home)
+    return engine.name if engine else None
+
+
+def is_led_away(given: str, real: str) -> str | None:
+    """Return the engine whose records lie beside the path *given*, and not beside *real*, where its symlinks lead."""
+    above = os.path.dirname(given)
+    return _engine_beside(above) if os.path.realpath(above) != os.path.dirname(real) else None
+
+
+def graph_driver_directory(home: str) -> str | None:
+    """Return the directory that dockerd would take for a graph driver's if a store were made at *home*; else None.
+
+    It is *home*, or a directory above it, by whatever path, in a data root where dockerd keeps images in containerd's
+    store. dockerd 29 changes back to the graph driver where that one's directory has content.
+    source: moby daemon/daemon.go, daemon/graphdriver/driver.go.
+    """
+    there, missing = home, ""
+    while not os.path.isdir(there):
+        there, name = os.path.split(there)
+        missing = f"/{name}{missing}"
+    for path in _paths_to(there):
+        place = path + missing
+        while place != os.path.dirname(place):
+            above, name = os.path.split(place)
+            if name in _GRAPH_DRIVERS and _is_containerd_root(above):
+                return place
+            place = above
+    return None
 
 
 def store_foreign(home: str, engine: str, what: str, why: str = "", hint: str = "") -> StoreForeign:
@@ -27,9 +89,54 @@ def store_foreign(home: str, engine: str, what: str, why: str = "", hint: str = 
     what: the deed, as in "cannot ..."; why: more of the reason, as in "belongs to docker, and ..."; hint: "" for the
     usual one.
     """
+    whose = f"belongs to {engine}"
+    cure = f"let {engine} do it, or give the collection a store of its own"
+    if engine == SOMEBODY:
+        whose = "was made by somebody else: it has layers, and no .strata.json of this collection"
+        cure = "if no engine needs it, take it over with strata.overlay2.overlay2_init and adopt: true"
     return StoreForeign(
-        f"cannot {what}: the store at {printable(home)} belongs to {engine}{', ' * bool(why)}{why}",
-        hint=hint or f"let {engine} do it, or give the collection a store of its own",
+        f"cannot {what}: the store at {printable(home)} {whose}{', ' * bool(why)}{why}",
+        hint=hint or cure,
         home=printable(home),
-        managed_by=engine,
+        managed_by=None if engine == SOMEBODY else engine,
     )
+
+
+def _paths_to(home: str) -> t.Iterator[str]:
+    yield from paths_to(home)
+    for usual in _USUAL_HOMES:
+        if os.path.islink(usual) and os.path.realpath(usual) == home:
+            yield usual
+
+
+def _engine_beside(root: str) -> str | None:
+    return next((engine for engine, path in _RECORDS.items() if os.path.isdir(os.path.join(root, path))), None)
+
+
+def _containerd(home: str) -> Engine | None:
+    """Return containerd if *home* is a directory of its snapshotter, or the one of the snapshots themselves.
+
+    A store of ours has l/, and may have layers of these names.
+    """
+    if os.path.lexists(os.path.join(home, _LINKS)):
+        return None
+    for path in _paths_to(home):
+        for root in (path, os.path.dirname(path)) if os.path.basename(path) == _SNAPSHOTS else (path,):
+            database, snapshots = os.path.join(root, _SNAPSHOTS_DATABASE), os.path.join(root, _SNAPSHOTS)
+            if os.path.isfile(database) and os.path.isdir(snapshots):
+                return Engine(CONTAINERD, root, path)
+    return None
+
+
+def _is_containerd_root(root: str) -> bool:
+    """Tell whether *root* is a data root of dockerd that has no graph driver's records.
+
+    A directory that a containerd or a buildkitd of its own has beside other programs' is no sign of that.
+    """
+    if os.path.isdir(os.path.join(root, _RECORDS[DOCKER])):
+        return False
+    if os.path.lexists(os.path.join(root, "engine-id")):
+        return True
+    containerd, buildkit = os.path.join(root, "containerd"), os.path.join(root, "buildkit")
+    others = glob.glob(f"{glob.escape(containerd)}/io.containerd.*") or os.path.lexists(f"{buildkit}/buildkitd.lock")
+    return not others and root != _STATE_OF_ALL and (os.path.isdir(containerd) or os.path.isdir(buildkit))

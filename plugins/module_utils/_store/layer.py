@@ -9,6 +9,7 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import typing as t
 
 from .._errors import StoreCorrupt, printable
@@ -26,10 +27,14 @@ from .layout import (
     OWN_FILE,
     has_content,
     is_directory,
+    is_layer,
     layer_ids,
 )
+from .lent import Lenders
 from .links import all_links, link_target
 from .own_file import NO_FILE, read_file, replace_file, unreadable
+
+_DIGEST = re.compile(r"[!-~]{1,255}")
 
 
 class Record(t.NamedTuple):
@@ -71,6 +76,7 @@ class Store:
         self._layers: dict[str, Layer | None] = {}
         self._links: dict[str, str | None] = {}
         self._targets: dict[str, str] = {}
+        self.lent: dict[str, str] = {}  # paths of the content of lowers in other stores, by id, as far as met
 
     def path(self, *parts: str) -> str:
         """Return a path below home."""
@@ -99,7 +105,7 @@ class Store:
         raises: StoreCorrupt for a lower that leads nowhere, twice to the same layer or to itself, or that does not go
                 on as the parent's: the kernel would mount it all the same; OSError.
         """
-        found = tuple(self.target(link, layer.id) for link in layer.lowers)
+        found = tuple(self._lower(layer.id, place, link) for place, link in enumerate(layer.lowers))
         why = ""
         if len({layer.id, *found}) <= len(found):
             why = "its lower names a layer twice, or itself"
@@ -108,6 +114,22 @@ class Store:
         if why:
             raise corrupt(layer.id, Damage("lower_malformed", self.path(layer.id, LOWER), why, LOWER_CURE))
         return found
+
+    def _lower(self, layer_id: str, place: int, link: str) -> str:
+        """Return the id of a lower, which another store may have. Raises StoreCorrupt, OSError."""
+        try:
+            return self.target(link, layer_id)
+        except StoreCorrupt:
+            lent = self.lenders.lower(layer_id, place, link)
+            if lent is None:
+                raise
+        self.lent[lent.id] = lent.path
+        return lent.id
+
+    @functools.cached_property
+    def lenders(self) -> Lenders:
+        """The other stores in which lowers may lie."""
+        return Lenders(self.home)
 
     def target(self, link: str, layer_id: str) -> str:
         """Return the id that l/*link* leads to, which *layer_id* needs. Raises StoreCorrupt, OSError."""
@@ -195,7 +217,7 @@ def examine(home: str, layer_id: str) -> tuple[Layer | None, list[Damage]]:
     """
     directory = f"{home}/{layer_id}"
     damage: list[Damage] = []
-    if not is_directory(directory):
+    if not is_layer(directory):
         return None, damage
     link = _read_link_file(f"{directory}/{LINK}", damage)
     lowers = _read_lower_file(f"{directory}/{LOWER}", damage)
@@ -273,7 +295,7 @@ def _read_record(path: str) -> Record:
     own = read_file(path) or {}
     record = Record(*(own.get(name) for name in Record._fields))
     if not isinstance(record.read_write, (bool, type(None))) or not all(
-        isinstance(digest, (str, type(None))) for digest in record[1:]
+        digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:]
     ):
         raise unreadable(path)
     return record

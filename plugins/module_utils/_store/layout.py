@@ -25,15 +25,14 @@ Source: moby daemon/graphdriver/overlay2/overlay.go.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
 import typing as t
 
-from .._errors import InvalidInput, StoreNotFound, printable
-from .._linux.quiet import open_quietly
-from .foreign import managed_by
+from .._errors import InvalidInput, Overlay2Error, StoreCorrupt, StoreNotFound, printable
+from .._linux.quiet import open_quietly, read_quietly
+from .foreign import CONTAINERD, is_led_away, managed_by, store_foreign
 
 DEFAULT_HOME = "/var/lib/overlay2"
 
@@ -65,7 +64,21 @@ LAYER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _RESERVED_IDS = (LINKS, QUOTA_DEVICE)
 LOST_AND_FOUND = "lost+found"  # in the root directory of an ext4
 _BEFORE_LINKS = (LOST_AND_FOUND, STAGING, OWN_FILE, OWN_FILE + ".new")  # of a store, l/ is made last
-_TRIALS = (
+STORES_OWN = (*_BEFORE_LINKS, LINKS, QUOTA_DEVICE)
+_LAYERS_OWN = (
+    DIFF,
+    LINK,
+    LOWER,
+    WORK,
+    MERGED,
+    COMMITTED,
+    OWN_FILE,
+    OWN_FILE + ".new",
+    HOLDERS,
+    HOLDERS + ".new",
+    STAGING,
+)
+TRIALS = (
     "check-overlayfs-support",
     "opaque-bug-check",
     "metacopy-check",
@@ -75,7 +88,7 @@ _TRIALS = (
 
 def is_id(name: str) -> bool:
     """Tell whether *name* can be a layer's id: no other name in a store."""
-    return LAYER_ID.fullmatch(name) is not None and name not in _RESERVED_IDS and not name.startswith(_TRIALS)
+    return LAYER_ID.fullmatch(name) is not None and name not in _RESERVED_IDS and not name.startswith(TRIALS)
 
 
 def check_id(layer_id: str, what: str = "layer id") -> str:
@@ -84,7 +97,7 @@ def check_id(layer_id: str, what: str = "layer id") -> str:
         raise InvalidInput(
             f"invalid {what} '{printable(layer_id)}'",
             hint="an id starts with a letter or digit, goes on with letters, digits, '_', '.' and '-', has at most"
-            f" 255 characters, is none of {', '.join(_RESERVED_IDS)} and begins with none of {', '.join(_TRIALS)}",
+            f" 255 characters, is none of {', '.join(_RESERVED_IDS)} and begins with none of {', '.join(TRIALS)}",
             id=printable(layer_id),
         )
     return layer_id
@@ -118,8 +131,8 @@ def check_home(home: str) -> str:
     if real == "/":
         raise InvalidInput("home is the root directory", hint="a store needs a directory of its own")
     given = os.path.normpath(home)
-    engine = managed_by(given)
-    if engine and os.path.realpath(os.path.dirname(given)) != os.path.dirname(real):
+    engine = is_led_away(given, real)
+    if engine:
         raise InvalidInput(
             f"home {printable(home)} is a symlink to {printable(real)}, away from {engine}'s records",
             hint="have a bind mount in the place of the symlink, so that it is known whose store this is",
@@ -148,7 +161,8 @@ def names_in(directory: str) -> list[Name]:
 def is_store(home: str) -> bool:
     """Tell whether *home* is a store: False where it could become one, being missing, empty, or left by a killed run.
 
-    raises: InvalidInput if it is anything else: a file, a directory with other content; OSError.
+    raises: InvalidInput if it is anything else: a file, a directory with other content; StoreCorrupt for a store whose
+            l/ is lost, or is not as it was made; StoreForeign for a directory of containerd's; OSError.
     """
     try:
         entries = names_in(home)
@@ -156,27 +170,29 @@ def is_store(home: str) -> bool:
         return False
     except NotADirectoryError:
         raise _no_store(home, "it is no directory") from None
-    if not any(entry.name == LINKS for entry in entries):
+    at_links = next((entry for entry in entries if entry.name == LINKS), None)
+    if at_links is None:
         found = sorted(entry.name for entry in entries if entry.name not in _BEFORE_LINKS)
         if found:
-            raise _no_store(home, f"it holds '{printable(found[0])}' and no {LINKS}/ directory")
+            raise _without_links(home, entries, f"it holds '{printable(found[0])}' and no {LINKS}/ directory")
         return False
+    if not at_links.is_directory:
+        raise _without_links(home, entries, f"its {LINKS} is no directory")
     try:
         links = names_in(os.path.join(home, LINKS))
     except FileNotFoundError:  # another run is removing the store, l/ last
         return False
-    except OSError as error:
-        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
-            raise
-        raise _no_store(home, f"its {LINKS} is no directory") from None
     for entry in links:
         if not entry.is_symlink or not LINK_NAME.fullmatch(entry.name):
-            raise _no_store(home, f"{LINKS}/{printable(entry.name)} is no link of a layer")
+            why = f"{LINKS}/{printable(entry.name)} is no link of a layer"
+            if not _was_made(home, entries):
+                raise _no_store(home, why)
+            raise _corrupt(home, f"{LINKS}/{entry.name}", "stranger", why, f"move it out of {LINKS}/")
     return True
 
 
 def require_store(home: str) -> None:
-    """Raise StoreNotFound if there is no store at *home*, InvalidInput if it holds something else; OSError."""
+    """Raise StoreNotFound if there is no store at *home*, and what is_store raises if it holds something else."""
     if not is_store(home):
         raise StoreNotFound(
             f"there is no store at {printable(home)}",
@@ -186,19 +202,31 @@ def require_store(home: str) -> None:
 
 
 def layer_ids(home: str) -> t.Iterator[str]:
-    """Yield the id of each layer directory, in no order. Raises OSError.
-
-    Another engine may have directories of its own beside (containers-storage: staging, tempdirs): in its store a layer
-    has a part of one.
-    """
-    foreign = managed_by(home) is not None
+    """Yield the id of each layer directory, in no order. Raises OSError."""
     for entry in names_in(home):
-        if entry.is_directory and is_id(entry.name) and (not foreign or _has_part(f"{home}/{entry.name}")):
+        if entry.is_directory and is_id(entry.name) and _has_part(f"{home}/{entry.name}"):
             yield entry.name
 
 
+def is_layer(directory: str) -> bool:
+    """Tell whether there is a layer, damaged or not, at the path *directory* in a store. Raises OSError.
+
+    A directory without any part of one is a stranger: nobody knows what it is, so nothing in it is ever changed. No
+    run of ours leaves such a one, since a layer is renamed to its place as a whole, and away from it.
+    """
+    return is_directory(directory) and _has_part(directory)
+
+
 def _has_part(directory: str) -> bool:
-    return any(os.path.lexists(f"{directory}/{part}") for part in (DIFF, LINK))
+    """Tell whether a directory has a part of a layer, and is not a whole store itself. Raises OSError."""
+    if os.path.lexists(f"{directory}/{LINKS}"):
+        return False
+    if any(os.path.lexists(f"{directory}/{part}") for part in (DIFF, LINK, LOWER)):
+        return True
+    # A store that lost its l/ has a file of that name, too.
+    return os.path.lexists(f"{directory}/{OWN_FILE}") and all(
+        entry.name in _LAYERS_OWN for entry in names_in(directory)
+    )
 
 
 def has_content(home: str, layer_id: str) -> bool:
@@ -213,6 +241,47 @@ def is_directory(path: str) -> bool:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
+
+
+def _was_made(home: str, entries: t.Iterable[Name]) -> bool:
+    """Tell whether *home*, where something is wrong with l/, is a store all the same. Raises OSError."""
+    if any(entry.name == OWN_FILE for entry in entries):
+        return True
+    return any(_has_link(f"{home}/{entry.name}") for entry in entries if entry.is_directory and is_id(entry.name))
+
+
+def _has_link(directory: str) -> bool:
+    try:
+        return LINK_NAME.fullmatch(os.fsdecode(read_quietly(f"{directory}/{LINK}"))) is not None
+    except OSError:
+        return False
+
+
+def _without_links(home: str, entries: t.Sequence[Name], why: str) -> Overlay2Error:
+    """Return the error for a directory that has no l/ in which names of layers could be. Raises OSError."""
+    if managed_by(home) == CONTAINERD:
+        return store_foreign(
+            home, CONTAINERD, "use it as a store", "whose snapshotter keeps its layers there in another layout"
+        )
+    if not _was_made(home, entries):
+        return _no_store(home, why)
+    in_the_way = any(entry.name == LINKS for entry in entries)
+    hint = (
+        f"{f'move {LINKS} away, and ' * in_the_way}make the directory {LINKS} in it, mode {LINKS_MODE:04o}; then"
+        " gather the subset health with strata.overlay2.overlay2_facts: it tells which names were in it"
+    )
+    return _corrupt(home, LINKS, "link_missing", why, hint)
+
+
+def _corrupt(home: str, name: str, damage: str, why: str, hint: str) -> StoreCorrupt:
+    """Return the error for a store with something wrong at the path *name* in it; damage: as findings call it."""
+    return StoreCorrupt(
+        f"the store at {printable(home)} is damaged: {why}",
+        hint=hint,
+        home=printable(home),
+        path=printable(f"{home}/{name}"),
+        damage=damage,
+    )
 
 
 def _no_store(home: str, why: str) -> InvalidInput:

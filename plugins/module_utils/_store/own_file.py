@@ -15,13 +15,15 @@ from .._errors import StoreCorrupt, printable
 from .._linux.quiet import open_quietly, read_quietly
 
 NO_FILE = (errno.EISDIR, errno.ELOOP)  # what reading says of a directory, or a symlink, in a file's place
+_LAST_FORMAT = 9999  # no number that a version of ours ever writes is larger
 FORMAT = 1  # of the store's file and the layers'; a higher one is refused
 _NEW = ".new"  # while it is written; whoever writes holds the lock, so one name is enough
 
 
-def read_file(path: str) -> dict[str, t.Any] | None:
+def read_file(path: str, cure: str = "") -> dict[str, t.Any] | None:
     """Return what the file at *path* holds, None if there is none.
 
+    cure:   what to do about a file that is no such; "" for the usual.
     raises: StoreCorrupt when it is no JSON object, or of a newer format; OSError.
     """
     try:
@@ -30,15 +32,16 @@ def read_file(path: str) -> dict[str, t.Any] | None:
         return None
     except OSError as error:
         if error.errno in NO_FILE:
-            raise unreadable(path) from None
+            raise unreadable(path, cure) from None
         raise
     try:
         content = json.loads(data)
-        number = content["format"]
-        newer = number > FORMAT
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise unreadable(path) from None
-    if newer:
+    except (ValueError, RecursionError):
+        raise unreadable(path, cure) from None
+    number: t.Any = content.get("format") if isinstance(content, dict) else None
+    if not is_count(number) or not 1 <= number <= _LAST_FORMAT:
+        raise unreadable(path, cure)
+    if number > FORMAT:
         raise StoreCorrupt(
             f"{printable(path)} has format {number}; this version knows {FORMAT} at most",
             hint="use the newer version of strata.overlay2 that wrote it",
@@ -47,11 +50,16 @@ def read_file(path: str) -> dict[str, t.Any] | None:
     return t.cast("dict[str, t.Any]", content)
 
 
-def unreadable(path: str) -> StoreCorrupt:
-    """Return the error for a file of ours that holds what we never write."""
+def is_count(value: t.Any) -> bool:
+    """Tell whether a value read from JSON is a whole number that is not negative; true and 1.0 are none."""
+    return type(value) is int and value >= 0
+
+
+def unreadable(path: str, cure: str = "") -> StoreCorrupt:
+    """Return the error for a file of ours that holds what we never write; cure: "" for the usual."""
     return StoreCorrupt(
         f"{printable(path)} is not as this collection writes it",
-        hint="it was damaged or edited: restore it, or remove it to go on without what it says",
+        hint=cure or "it was damaged or edited: restore it, or remove it to go on without what it says",
         path=printable(path),
     )
 

@@ -29,9 +29,10 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._linux.quiet import open_quietly, read_quietly
-from .foreign import CONTAINERS_STORAGE, DOCKER
+from .foreign import CONTAINERS_STORAGE, DOCKER, find_engine
 from .layer import Store, examine
 from .layout import LINKS, names_in
+from .lent import Lenders
 from .links import all_links
 from .name_search import NameSearch
 
@@ -51,11 +52,12 @@ def references(store: Store, engine: str) -> dict[str, str]:
     """
     ids = store.ids
     named = {DOCKER: _named_by_docker, CONTAINERS_STORAGE: _named_by_containers_storage}[engine]
-    root = os.path.dirname(store.home)
+    found_engine = find_engine(store.home)
+    root = found_engine.root if found_engine else os.path.dirname(store.home)
     found = {id: f"its record {printable(path)} names it" for id, path in named(root, ids).items() if id in ids}
     links = all_links(store.home)
     for id in list(found):
-        for lower in _lowers(store.home, id, links):
+        for lower in _lowers(store.home, id, links, store.lenders):
             found.setdefault(lower, f"layer {id}, which its records name, is built on it")
     return found
 
@@ -65,8 +67,8 @@ def orphans(store: Store, needed: t.Container[str]) -> list[str]:
     return [id for id in sorted(store.ids) if id not in needed]
 
 
-def _lowers(home: str, id: str, links: t.Mapping[str, str | None]) -> t.Iterator[str]:
-    """Yield the layers below a layer. Raises StoreCorrupt where they cannot be told."""
+def _lowers(home: str, id: str, links: t.Mapping[str, str | None], lenders: Lenders) -> t.Iterator[str]:
+    """Yield the layers below a layer, but for those of other stores. Raises StoreCorrupt where they cannot be told."""
     try:
         layer, damage = examine(home, id)
     except OSError as error:
@@ -74,8 +76,10 @@ def _lowers(home: str, id: str, links: t.Mapping[str, str | None]) -> t.Iterator
     for one in damage:
         if one.code.startswith("lower"):
             raise _unreadable(one.path, f"layer {id} is damaged: {one.message}")
-    for link in layer.lowers if layer else ():
+    for place, link in enumerate(layer.lowers if layer else ()):
         lower = links.get(link)
+        if lower is None and lenders.lower(id, place, link):
+            continue
         if lower is None:
             raise _unreadable(os.path.join(home, LINKS, link), f"layer {id} needs it, and it leads to no layer")
         yield lower

@@ -25,6 +25,7 @@ class HandMadeStore:
         self.home = home
         self.links: dict[str, str] = {}
         os.makedirs(f"{home}/l")
+        Path(f"{home}/.strata.json").write_text('{"format": 1}')  # without it, somebody else's: nothing may change it
 
     def add(self, id: str) -> str:
         """Make layer *id* with a file named after it; return its link name."""

@@ -24,6 +24,7 @@ def home(tmp_path):
     home.mkdir()
     home.chmod(0o710)
     (home / "l").mkdir(mode=0o700)
+    (home / ".strata.json").write_text('{"format": 1}')
     lowers = ()
     for layer_id in ("base", "mid", "top"):
         new = staging.NewLayer(layer_id, staging.new_link(), lowers, layer_id == "top")

@@ -33,6 +33,7 @@ HOUR, DAY = 3600, 86400
 
 def make_store(home):
     (home / "l").mkdir(parents=True)
+    (home / ".strata.json").write_text('{"format": 1}')
     return home
 
 
@@ -106,7 +107,7 @@ def rows(told):
 
 
 def left(home):
-    return sorted(name for name in os.listdir(home) if name != "l")
+    return sorted(name for name in os.listdir(home) if name not in ("l", ".strata.json"))
 
 
 def allocated(home):

@@ -41,6 +41,17 @@ def test_a_store_without_our_file_has_the_defaults(tmp_path):
         pytest.param([["0", "1", "2"]], id="numbers as words"),
         pytest.param([0], id="no range at all"),
         pytest.param(None, id="nothing"),
+        pytest.param([[0, 1.5, 10]], id="half an id"),
+        pytest.param([[0.0, 100_000, 65_536.0]], id="whole numbers with a point"),
+        pytest.param([[0, True, 10]], id="a truth for a number"),
+        pytest.param([[0, -1, 10]], id="a negative number"),
+        pytest.param([[0, 1, 10**30]], id="a number beyond all ids"),
+        pytest.param([[0, float("nan"), float("inf")]], id="no numbers"),
+        pytest.param([[[0], [1], [2]]], id="lists of lists"),
+        pytest.param([{"container_id": 0, "host_id": 1, "size": 2}], id="names"),
+        pytest.param(["012"], id="a word"),
+        pytest.param({"0": [0, 1, 2]}, id="no list"),
+        pytest.param(False, id="a truth"),
         pytest.param([[1, 100_000, 65_536]], id="no root"),
         pytest.param([[0, 1, 10], [5, 20, 10]], id="ranges that overlap"),
     ],
@@ -52,6 +63,15 @@ def test_a_damaged_map_is_no_map(tmp_path, uid_map):
     with pytest.raises(StoreCorrupt, match="not as this collection writes") as caught:
         read_settings(str(tmp_path))
     assert caught.value.details == {"path": str(tmp_path / OWN_FILE)}
+
+
+@pytest.mark.parametrize("limit", ["size", "inodes"])
+@pytest.mark.parametrize("value", [1.5, -1, True, None, "5", [], 2**63, float("inf")])
+def test_a_damaged_limit_is_no_limit(tmp_path, limit, value):
+    (tmp_path / OWN_FILE).write_text(json.dumps({"format": 1, limit: value}))
+    with pytest.raises(StoreCorrupt, match="not as this collection writes") as caught:
+        read_settings(str(tmp_path))
+    assert "adopt: true" in caught.value.hint
 
 
 @pytest.mark.parametrize(

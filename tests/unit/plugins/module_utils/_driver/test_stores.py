@@ -21,6 +21,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     QuotaNotSupported,
     StoreForeign,
 )
+from ansible_collections.strata.overlay2.plugins.module_utils._store.foreign import SOMEBODY
 
 GOOD = {"": Access(0o710, 0, 0), "l": Access(0o700, 0, 0)}
 MAP = (IdRange(0, 100000, 65536),)
@@ -75,13 +76,26 @@ def sentences(plan):
         ),
         pytest.param(Wanted(), STORE._replace(refusal=NO_D_TYPE), [], id="an old store without d_type"),
         pytest.param(Wanted(), STORE._replace(engine="docker"), [], id="nothing to do in Docker's"),
+        pytest.param(Wanted(), LAYERS._replace(engine=SOMEBODY), [], id="nothing to do in somebody else's"),
+        pytest.param(Wanted(adopt=True), LAYERS, [], id="adopted twice"),
+        pytest.param(Wanted(adopt=True), NONE, ["make the store"], id="nothing to adopt"),
+        pytest.param(
+            Wanted(size=5, uid_map=MAP, gid_map=MAP, adopt=True),
+            LAYERS._replace(engine=SOMEBODY),
+            [
+                "take over the store with default size 5 bytes, uid map 0:100000:65536, gid map 0:100000:65536",
+                "set mode of /s to 0710, owner to 0:100000",
+            ],
+            id="adopted with defaults and maps",
+        ),
     ],
 )
 def test_present(want, have, expected):
     plan = plan_present(want, have)
     assert sentences(plan) == expected
     assert plan_present(want, plan.after).actions == ()
-    assert bool(plan.warnings) is (have.refusal is not None)
+    assert bool(plan.warnings) is (have.refusal is not None or plan.after.engine == SOMEBODY)
+    assert not want.adopt or plan.after.engine is None
 
 
 @pytest.mark.parametrize(
@@ -95,6 +109,9 @@ def test_present(want, have, expected):
         (Wanted(uid_map=MAP, gid_map=MAP), LAYERS, InvalidInput, "cannot change while it has layers"),
         (Wanted(size=1), STORE._replace(engine="docker"), StoreForeign, "belongs to docker"),
         (Wanted(), NONE._replace(engine="docker"), StoreForeign, "cannot make a store"),
+        (Wanted(size=1), STORE._replace(engine=SOMEBODY), StoreForeign, "was made by somebody else"),
+        (Wanted(adopt=True), STORE._replace(engine="docker"), StoreForeign, "cannot take over the store"),
+        (Wanted(), NONE._replace(taken="/x/overlay2"), StoreForeign, "dockerd would take /x/overlay2"),
     ],
 )
 def test_what_cannot_be_is_refused(want, have, error, words):

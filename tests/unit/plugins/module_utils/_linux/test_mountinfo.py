@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
 
 import pytest
@@ -159,3 +160,32 @@ def test_read_of_a_process_that_is_gone():
     gone = child.in_child(os.getpid)
     with pytest.raises((FileNotFoundError, ProcessLookupError)):
         mountinfo.read(gone)
+
+
+@pytest.mark.root
+def test_the_paths_to_a_directory(tmp_path):
+    """By bind mounts of it, of what is above it and of the whole filesystem; not by names that something hides."""
+    for name in ("fs", "again", "above", "own", "hidden"):
+        (tmp_path / name).mkdir()
+    filesystem = tmp_path / "fs"
+    with contextlib.ExitStack() as mounted:
+
+        def put(source, place, flags=0):
+            mount.mount(str(source), str(tmp_path / place), "" if flags else "tmpfs", flags)
+            mounted.callback(mount.umount, str(tmp_path / place))
+
+        put("tmpfs", "fs")
+        mount.mount("", str(filesystem), "", mount.MS_PRIVATE)
+        (filesystem / "a b/store").mkdir(parents=True)
+        for source, place in (("", "again"), ("a b", "above"), ("a b/store", "own"), ("a b/store", "hidden")):
+            put(filesystem / source, place, mount.MS_BIND)
+        put("tmpfs", "hidden")
+        put("tmpfs", "above/store")
+        names = [os.path.relpath(path, tmp_path) for path in mountinfo.paths_to(str(tmp_path / "own"))]
+        # Something is mounted on above/store, and what lies beside it is seen all the same.
+        assert names[0] == "own" and sorted(names) == ["above/store", "again/a b/store", "fs/a b/store", "own"]
+        assert mountinfo.place_of(str(tmp_path / "own"), mountinfo.read())[1] == "/a b/store"
+
+
+def test_a_directory_that_is_not_there_has_one_path(tmp_path):
+    assert list(mountinfo.paths_to(str(tmp_path / "missing"))) == [str(tmp_path / "missing")]

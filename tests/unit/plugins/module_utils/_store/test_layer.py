@@ -217,7 +217,17 @@ def test_the_damage_of_a_parent_is_not_its_childs(home):
 
 
 @pytest.mark.parametrize(
-    "record", ["[]", '{"format": 1, "diff_id": 5}', '{"format": 1, "read_write": "no"}', "[" * 99999]
+    "record",
+    [
+        "[]",
+        '{"format": 1, "diff_id": 5}',
+        '{"format": 1, "read_write": "no"}',
+        '{"format": 1, "read_write": 1}',
+        '{"format": 1, "digest": "\\ud800"}',
+        '{"format": 1, "merged_digest": ""}',
+        '{"format": 1, "merged_diff_id": ["sha256:1"]}',
+        "[" * 99999,
+    ],
 )
 def test_a_record_that_we_never_write_is_refused(home, record):
     (home / "top" / ".strata.json").write_text(record)

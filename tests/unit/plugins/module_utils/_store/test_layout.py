@@ -4,7 +4,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, StoreNotFound
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
+    InvalidInput,
+    StoreCorrupt,
+    StoreForeign,
+    StoreNotFound,
+)
 from ansible_collections.strata.overlay2.plugins.module_utils._store import layout
 
 LINK = "ABCDEFGHIJKLMNOPQRSTUVWX23"
@@ -123,18 +128,95 @@ def test_anything_else_is_refused(tmp_path, put):
 
 def test_only_layer_directories_are_layers(tmp_path):
     for name in ("base", "l", ".staging", "lost+found", "opaque-bug-check123", "backingFsBlockDev"):
-        (tmp_path / name).mkdir()
+        (tmp_path / name / "diff").mkdir(parents=True)
     (tmp_path / "file").write_text("")
     assert list(layout.layer_ids(str(tmp_path))) == ["base"]
 
 
-@pytest.mark.parametrize("engine", [True, False])
-def test_what_another_engine_keeps_beside_its_layers_is_none(tmp_path, engine):
-    home = tmp_path / "overlay"
-    for name in ("staging/1", "tempdirs/temp-dir-1", "empty", "base/diff", "no-diff"):
-        (home / name).mkdir(parents=True)
-    (home / "no-diff/link").touch()
-    if engine:
-        (tmp_path / "overlay-layers").mkdir()
-    theirs = set() if engine else {"staging", "tempdirs", "empty"}  # in our store they are damaged layers
-    assert set(layout.layer_ids(str(home))) == {"base", "no-diff"} | theirs
+@pytest.mark.parametrize("part", ["diff/", "link", "lower", ".strata.json"])
+def test_a_directory_with_a_part_of_a_layer_is_one(tmp_path, part):
+    (tmp_path / "odd/work").mkdir(parents=True)
+    assert list(layout.layer_ids(str(tmp_path))) == []
+    assert not layout.is_layer(f"{tmp_path}/odd")
+    if part.endswith("/"):
+        (tmp_path / "odd" / part).mkdir()
+    else:
+        (tmp_path / "odd" / part).touch()
+    assert list(layout.layer_ids(str(tmp_path))) == ["odd"]
+    assert layout.is_layer(f"{tmp_path}/odd")
+
+
+def put_store(directory):
+    for name in ("l", "diff/diff", "base/diff"):  # a layer may be called diff
+        (directory / name).mkdir(parents=True)
+    (directory / ".strata.json").touch()
+
+
+def put_store_without_links(directory):
+    (directory / "base/diff").mkdir(parents=True)
+    (directory / ".strata.json").touch()
+
+
+def put_tree(directory):
+    (directory / "precious/diff").mkdir(parents=True)
+
+
+def put_link_to_a_layer(directory):
+    directory.symlink_to("real")
+
+
+@pytest.mark.parametrize("put", [put_store, put_store_without_links, put_tree, put_link_to_a_layer, put_file])
+def test_a_stranger_is_no_layer(tmp_path, put):
+    (tmp_path / "real/diff").mkdir(parents=True)
+    put(tmp_path / "odd")
+    assert list(layout.layer_ids(str(tmp_path))) == ["real"]
+    assert not layout.is_layer(f"{tmp_path}/odd")
+
+
+def put_layer(home):
+    (home / "base/diff").mkdir(parents=True)
+    (home / "base/link").write_text(LINK)
+
+
+def put_own_file(home):
+    home.mkdir()
+    (home / ".strata.json").write_text('{"format": 1}')
+    (home / "notes").touch()
+
+
+@pytest.mark.parametrize("put", [put_layer, put_own_file])
+@pytest.mark.parametrize(
+    ("links", "damage", "words"),
+    [
+        (None, "link_missing", "and no l/ directory"),
+        ("file", "link_missing", "its l is no directory"),
+        ("symlink", "link_missing", "its l is no directory"),
+        ("file in it", "stranger", "l/notes is no link of a layer"),
+    ],
+)
+def test_a_store_that_lost_its_links_is_damaged(tmp_path, put, links, damage, words):
+    home = tmp_path / "store"
+    put(home)
+    if links == "file":
+        (home / "l").touch()
+    elif links == "symlink":
+        (home / "l").symlink_to("/etc")
+    elif links:
+        (home / "l").mkdir()
+        (home / "l/notes").touch()
+    with pytest.raises(StoreCorrupt, match=words) as caught:
+        layout.is_store(str(home))
+    assert caught.value.details["damage"] == damage
+    assert ("make the directory l" in caught.value.hint) is (damage == "link_missing")
+    if links:
+        (home / "l").rename(tmp_path / "away")  # as the hint says
+    (home / "l").mkdir()
+    assert layout.is_store(str(home))
+
+
+@pytest.mark.parametrize("home", ["overlayfs", "overlayfs/snapshots"])
+def test_a_directory_of_containerds_is_told(tmp_path, home):
+    (tmp_path / "overlayfs/snapshots/1/fs").mkdir(parents=True)
+    (tmp_path / "overlayfs/metadata.db").write_bytes(b"\0" * 4096)
+    with pytest.raises(StoreForeign, match="belongs to containerd, whose snapshotter"):
+        layout.is_store(str(tmp_path / home))

@@ -42,7 +42,16 @@ def test_what_cannot_be_put_in_place_is_not_left(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"format": "1"}', "\xff"])
+ODD_FORMATS = ['"1"', "1.0", "1.5", "true", "null", "0", "-1", "NaN", "Infinity", "1e999", "[1]", "9" * 5000]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "{}", "null", "\xff", "5", "[" * 99999, '{"a":' * 99999),
+        *('{"format": ' + number + "}" for number in ODD_FORMATS),
+    ],
+)
 def test_a_damaged_file_is_named(tmp_path, text):
     (tmp_path / "file").write_text(text, encoding="latin-1")
     with pytest.raises(StoreCorrupt, match="is not as this collection writes it"):

@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What in a store is not ours to change: the whole of it, or names in it. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .foreign import CONTAINERS_STORAGE, SOMEBODY, managed_by
+from .layout import OWN_FILE, STAGING, STORES_OWN, TRIALS, is_id, is_layer, layer_ids, names_in
+
+_BESIDE_LAYERS = ("staging", "tempdirs")  # what containers-storage keeps in home
+
+
+def strangers(home: str) -> t.Iterator[str]:
+    """Yield the names in *home* of what is neither a layer nor the store's own, in no order. Raises OSError.
+
+    Of another engine's store only directories count: files beside these are its own.
+    """
+    engine = managed_by(home)
+    theirs = _BESIDE_LAYERS if engine == CONTAINERS_STORAGE else ()
+    for entry in names_in(home):
+        name = entry.name
+        if name in (*STORES_OWN, *theirs) or name.startswith((f"{STAGING}-", *TRIALS)):
+            continue
+        if engine and not (entry.is_directory and is_id(name)):
+            continue
+        if not (is_id(name) and is_layer(f"{home}/{name}")):
+            yield name
+
+
+def owner(home: str) -> str | None:
+    """Return who has to be asked before the store at *home* is changed: an engine, SOMEBODY, or None: it is ours.
+
+    raises: OSError.
+    """
+    return managed_by(home) or (SOMEBODY if _is_unclaimed(home) else None)
+
+
+def _is_unclaimed(home: str) -> bool:
+    """Tell whether a store has layers, and no file of ours that says whose they are. Raises OSError."""
+    return not os.path.lexists(f"{home}/{OWN_FILE}") and any(True for _id in layer_ids(home))
