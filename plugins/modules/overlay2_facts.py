@@ -242,10 +242,21 @@ ansible_facts:
           contains:
             code:
               description:
-                - Damage is V(link_missing), V(link_empty), V(link_doubled), V(link_astray), V(lower_malformed),
-                  V(lower_unresolved), V(diff_missing), V(work_missing) and V(store_file_unreadable).
+                - Damage is V(link_missing), V(link_empty), V(link_doubled), V(link_astray), V(lower_missing),
+                  V(lower_malformed), V(lower_unresolved), V(diff_missing), V(work_missing) and
+                  V(store_file_unreadable).
                 - Litter is V(dangling_link), V(staging_leftover), V(dead_holder) and V(leaked_project).
-                - The rest is V(orphan), V(unsealed_parent), V(stale_volatile), V(loose_mode) and V(stranger).
+                - The rest is V(orphan), V(layer_gone), V(unsealed_parent), V(stale_volatile), V(loose_mode),
+                  V(owner_wrong), V(stray_files) and V(stranger).
+                - V(lower_missing) is a layer that has a parent and has lost the file that says which. The layer's own
+                  record, its C(work) directory, which no layer without parent has, or the layers built on it tell so.
+                - V(layer_gone) is a layer that a record of that engine names and that is not there, with the images and
+                  containers that need it; C(subject) is the layer, C(path) the record.
+                - V(owner_wrong) is a directory of a layer that belongs to none whom it can belong to, by the store's
+                  remapped root. It is told in stores of this collection only.
+                - V(stray_files) is what lies in a layer's C(merged) while nothing is mounted there. It is in no layer.
+                - containers-storage seals no layers, leaves the kernel's volatile markers, and keeps its C(merged), so
+                  V(unsealed_parent), V(stale_volatile) and V(stray_files) are not told in its stores.
                 - V(stranger) is what lies in O(home) and is neither a layer nor the store's own. No module changes it.
                 - A store that has layers and no C(.strata.json), so that it is somebody else's, is told as
                   V(store_file_unreadable).
@@ -264,7 +275,11 @@ ansible_facts:
               description: What it is.
               type: str
             hint:
-              description: What to do about it.
+              description:
+                - What to do about it, as it fits RV(ansible_facts.overlay2.managed_by); alternatives stand with C(; or)
+                  between them.
+                - A command stands between backticks, to be run by root. In one, C(PARENT) stands for the id of the
+                  parent, where nothing on disk tells it.
               type: str
         summary:
           description:

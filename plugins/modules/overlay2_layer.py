@@ -76,6 +76,8 @@ options:
       - V(present) makes the layer if it is missing.
       - V(committed) sees to it that it is sealed, too.
       - V(absent) removes it; a layer that is mounted, held, busy or has children is C(layer_in_use).
+      - A layer that a damaged one may be built on, since nothing tells any more what that is built on, is
+        C(store_corrupt). Mend that one first; C(health) of M(strata.overlay2.overlay2_facts) tells how.
       - In the store of another engine any change is C(store_foreign), but for the removal of a layer that none of the
         engine's records knows, while the engine does not run.
     type: str

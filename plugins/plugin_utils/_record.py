@@ -27,16 +27,22 @@ MESSAGE = 400  # characters
 NAME = 255
 
 _DAMAGE = (
-    *("link_missing", "link_empty", "link_doubled", "link_astray", "lower_malformed", "lower_unresolved"),
-    *("diff_missing", "work_missing", "store_file_unreadable", "damaged_layers", "damaged_store"),
+    *("link_missing", "link_empty", "link_doubled", "link_astray", "lower_missing", "lower_malformed"),
+    *("lower_unresolved", "diff_missing", "work_missing", "store_file_unreadable", "damaged_layers"),
+    *("damaged_store",),
 )
 _IN_THE_WAY = (
     *("unreachable", "nested_overlay", "network_filesystem", "unsuitable_filesystem", "read_only"),
     *("no_d_type", "no_xattrs", "no_overlay", "not_root"),
 )
+_SOMEBODY = (
+    *("nearly_full", "orphan", "layer_gone", "stale_volatile"),
+    *("loose_mode", "owner_wrong", "stray_files"),
+)
 _GOOD_TO_KNOW = (
     *("no_native_diff", "no_project_quota", "not_persistent", "needs_userxattr", "not_probed"),
-    *("dangling_link", "staging_leftover", "dead_holder", "unsealed_parent", "stranger"),
+    *("dangling_link", "staging_leftover", "dead_holder", "leaked_project", "unsealed_parent"),
+    *("stranger",),
 )
 STATES = ("ok", "absent", "failed", "unreachable", "stopped")
 
@@ -148,7 +154,7 @@ def _problems(findings: t.Iterable[t.Any]) -> list[dict[str, t.Any]]:
     found = []
     for finding in map(mapping, findings):
         code = text(finding.get("code"), NAME)
-        level = 3 if code in (*_DAMAGE, *_IN_THE_WAY) else 1 if code in _GOOD_TO_KNOW else 2
+        level = 3 if code in (*_DAMAGE, *_IN_THE_WAY) else 1 if code in _GOOD_TO_KNOW else 2  # _SOMEBODY, or unknown
         message, hint = (text(finding.get(key), MESSAGE) for key in ("message", "hint"))
         found.append({"code": code, "level": level, "message": message, "hint": hint})
     return sorted(found, key=lambda problem: -t.cast("int", problem["level"]))

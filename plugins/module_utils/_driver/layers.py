@@ -58,7 +58,8 @@ class MakeLayer(Action):
     def prepare(self, run: Run) -> None:
         run.claim()
         lowers = run.links_of(self.layer.parent)
-        new = staging.NewLayer(self.layer.id, staging.new_link(), lowers, bool(self.layer.read_write), *run.root)
+        made = (self.layer.id, staging.new_link(), lowers, bool(self.layer.read_write))
+        new = staging.NewLayer(*made, *run.root, parent=self.layer.parent)
         begin = run.make_project if new.read_write else str
         staging.stage_layer(run.staging(), new, begin)
         if self.layer.size_limit or self.layer.inodes_limit:
@@ -255,7 +256,8 @@ class _Planner:
 def plan_absent(ids: t.Sequence[str], have: StoreState, *, recursive: bool = False, force: bool = False) -> Plan:
     """Plan that none of *ids* is there; recursive: nor what is built on them. Pure.
 
-    force: unmount, and drop holders, first. Raises LayerInUse, StoreForeign.
+    force: unmount, and drop holders, first; remove also what a damaged layer may be built on.
+    raises: LayerInUse, StoreCorrupt, StoreForeign.
     """
     going = {layer_id for layer_id in ids if layer_id in have.layers}
     todo = sorted(going) if recursive else []
@@ -269,6 +271,8 @@ def plan_absent(ids: t.Sequence[str], have: StoreState, *, recursive: bool = Fal
         if layer_id in have.needed:
             raise have.needed[layer_id]
         actions += removal.plan_removal(have.layers[layer_id], have, going, force)
+        if not force:
+            removal.check_not_needed(have.layers[layer_id], have, going)
     layers = {layer_id: layer for layer_id, layer in have.layers.items() if layer_id not in going}
     children = {
         layer_id: tuple(child for child in above if child not in going)

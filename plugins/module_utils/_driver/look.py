@@ -20,6 +20,9 @@ from .quota import block_size
 from .settings import read_settings
 from .state import LayerState, StoreState
 
+if t.TYPE_CHECKING:
+    from .._store.lost import Lost
+
 _PAUSE = 0.1  # seconds
 
 
@@ -45,6 +48,8 @@ def look(
     exists = is_store(home)
     layers: dict[str, LayerState] = {}
     children: dict[str, tuple[str, ...]] = {}
+    engine = owner(home) if exists else managed_by(home)
+    lost: tuple[tuple[Lost, str], ...] = ()
     if exists:
         observer = Observer(home)
         todo = list(ids)
@@ -60,9 +65,11 @@ def look(
                 children[layer_id] = observer.children(layer_id, by_any_name=removing)
             if above:
                 todo += children[layer_id]
+        if removing and layers and not engine:  # another engine's records tell what it needs
+            store = observer.store
+            lost = tuple((one, store.mending.command(one.id, one.damage)) for one in store.lost)
     refusal, quota = _refusals(home) if creating else (None, None)
     settings = read_settings(home) if exists else None
-    engine = owner(home) if exists else managed_by(home)
     return StoreState(
         home=home,
         exists=exists,
@@ -78,6 +85,7 @@ def look(
         engine=engine,
         strangers=frozenset(id for id in ids if id not in layers and os.path.lexists(f"{home}/{id}")),
         needed=_needed(home, engine, layers) if engine and removing and layers else {},
+        lost=lost,
     )
 
 

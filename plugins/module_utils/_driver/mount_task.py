@@ -10,10 +10,11 @@ import typing as t
 
 from .._errors import NotSupported, Overlay2Error, printable
 from .._linux import mountinfo
-from .._store.damage import CONTENT_CURE, WORK_CURE, Damage, corrupt
+from .._store.damage import Damage
 from .._store.foreign import store_foreign
 from .._store.layout import DIFF, MERGED, WORK, check_home, check_id, is_directory, is_store, require_store
 from .._store.lock import layer_not_found
+from .._store.mending import Mending
 from .._store.owner import owner
 from . import probe
 from .describe import drift as differences
@@ -70,11 +71,11 @@ class MountTask:
         have = have._replace(options=probe.mount_options(features), refusal=refusal)
         if have.mount is not None and not drift(self._want, have):
             return have
-        needed = {DIFF: CONTENT_CURE} if layer.committed else {DIFF: CONTENT_CURE, WORK: WORK_CURE}
-        for name, cure in needed.items():
+        for name in (DIFF,) if layer.committed else (DIFF, WORK):
             path = os.path.join(self.home, layer_id, name)
             if not is_directory(path):
-                raise corrupt(layer_id, Damage(f"{name}_missing", path, f"its {name} directory is missing", cure))
+                damage = Damage(f"{name}_missing", path, f"its {name} directory is missing")
+                raise Mending(self.home).error(layer_id, damage)
         return _with_obstacles(have, layer_id)
 
     def plan(self, have: MountState, predicting: bool) -> Plan:

@@ -10,9 +10,9 @@ import hashlib
 
 from .._errors import StoreCorrupt
 from .._linux import mountinfo
-from .._store.layer import Store, examine
+from .._store.layer import Layer, Store, examine
 from .._store.layout import LINKS, MERGED
-from .._store.links import link_target
+from .._store.links import link_target, read_link
 from . import holders, quota
 from .state import LayerState
 
@@ -101,7 +101,7 @@ class Observer:
         return LayerState(
             id=layer_id,
             link=found.link if found.link in names else next(iter(names), ""),
-            lowers=tuple(link_target(self.home, link) or f"{LINKS}/{link}" for link in found.lowers),
+            lowers=self._remaining_lowers(found),
             committed=found.marked or bool(self.children(layer_id)),
             read_write=found.record.read_write,
             mounted=self.mount(layer_id) is not None,
@@ -113,8 +113,20 @@ class Observer:
             marked=found.marked,
         )
 
+    def _remaining_lowers(self, layer: Layer) -> tuple[str, ...]:
+        """Return the ids of what a damaged layer is built on, as far as that can be told."""
+        parent = self.store.lower(layer.id).parent
+        if not parent:
+            return tuple(link_target(self.home, link) or f"{LINKS}/{link}" for link in layer.lowers)
+        try:
+            found = self.store.layer(parent)
+            below = self.store.lowers(found) if found else ()
+        except StoreCorrupt:
+            below = ()
+        return (parent, *(id for id in below if id != layer.id))
+
     def children(self, layer_id: str, *, by_any_name: bool = False) -> tuple[str, ...]:
-        """Return the ids of the layers right above, sorted; of a damaged one those that its names in l/ tell.
+        """Return the ids of the layers right above, sorted; of a damaged one those that its names tell.
 
         by_any_name: also those that know it by another name than its link: dockerd gives a second one to a layer that
         it makes again. Raises OSError.
@@ -124,10 +136,12 @@ class Observer:
             names = {found.link} if found else set()
         except StoreCorrupt:
             by_any_name = True
-            names = set()
+            names = {read_link(self.home, layer_id, [])}
+            names = {name for name in names if self.store.links.get(name) is None}  # else it is that layer's
         if by_any_name:
             names.update(self.store.names_of(layer_id))
         above = {child for name in names for child in self.store.children.get(name, ())}
+        above.update(self.store.recorded_children.get(layer_id, ()))
         return tuple(sorted(above - {layer_id}))
 
     def _chain_id(self, layer_id: str, lowers: tuple[str, ...]) -> str | None:

@@ -80,12 +80,10 @@ class _Chooser:
                 self._above.setdefault(lower, []).append(id)
         self.may_sweep = not have.unclaimed and (have.engine is None or (wanted.remove_foreign and have.error is None))
         newest = _newest(have, wanted.keep_last or 0)
-        lost = next((id for id, found in sorted(have.found.items()) if found.lost and not found.orphan), "")
-        may_be_needed = f"layer {lost} is damaged, and may be built on it" if lost else ""
         self.reasons = {
             id: (
                 _in_use(found, have, wanted, id in working)
-                or may_be_needed
+                or _may_be_needed(found, have)
                 or _spared(found, have, wanted, id in newest)
             )
             for id, found in have.found.items()
@@ -206,6 +204,12 @@ def _in_use(found: Found, have: PruneState, wanted: Wanted, working: bool) -> st
     if found.users:
         return f"busy: {found.users}"
     return "busy: another run is at work on it" if working else ""
+
+
+def _may_be_needed(found: Found, have: PruneState) -> str:
+    """Return which damaged layer may be built on a layer, in words; "" for none."""
+    lost = next((lost for lost in have.lost if lost.may_be_on(found.layer.id, found.layer.lowers)), None)
+    return f"layer {lost.id} is damaged, and may be built on it" if lost else ""
 
 
 def _spared(found: Found, have: PruneState, wanted: Wanted, newest: bool) -> str:

@@ -8,17 +8,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import time
 import typing as t
 
 from .._errors import Overlay2Error, StoreCorrupt
 from .._linux.boot import booted
-from .._linux.quiet import read_quietly
 from .._store import staging
 from .._store.foreign import SOMEBODY
 from .._store.last_use import Times, read_times
-from .._store.layout import DIFF, LINK_NAME_WITHIN, LOWER, STAGING, VANISHED, is_store, layer_ids
+from .._store.layout import DIFF, STAGING, VANISHED, is_store, layer_ids
 from .._store.links import all_links
 from .._store.owner import owner
 from . import foreign_layers, holders
@@ -30,7 +28,6 @@ from .settings import read_settings
 from .state import LayerState
 from .usage import BLOCK, Tree, inode_bytes, tree_of
 
-_LOWER_FILE = re.compile(rb"l/[A-Z2-7]{26}(?::l/[A-Z2-7]{26})*")
 _ATTEMPTS = 5  # to read a tree that is being changed
 _UNKNOWN = Tree(0, 0, {})
 
@@ -91,7 +88,7 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
     users = users_of(home, layers)
     space = os.statvfs(home)
     links = all_links(home)
-    needed = {name for id in damage for name in _lower_names(home, id)}
+    needed = {name for id in damage for name in observer.store.lower(id).names}
     litter = list(find_litter(home, observer.store.ids, links, needed))
     dead = {found.subject for found in litter if found.code == "dead_holder"}
     looks = ((id, _measured(home, id, sizes, foreign=bool(engine), was_held=id in dead)) for id in layers)
@@ -108,7 +105,6 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
                 users.get(id, "") or moving,
                 known.needed.get(id, ""),
                 id in known.orphans,
-                lost=id in damage and not _tells_lowers(home, id),
             )
             for id, (tree, times, moving) in measured.items()
         },
@@ -120,6 +116,7 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
         engine_users=foreign_layers.engine_users(home) if engine else "",
         error=known.error,
         unclaimed=whose == SOMEBODY,
+        lost=tuple(lost for lost in observer.store.lost if lost.id not in known.orphans),
     )
 
 
@@ -227,31 +224,12 @@ def _layer(observer: Observer, id: str, damage: dict[str, str]) -> LayerState | 
 
 
 def _remains(observer: Observer, id: str) -> LayerState | None:
-    home, store = observer.home, observer.store
-    links = {name: found for found in store.ids for name in store.names_of(found)}
-    lowers = tuple(dict.fromkeys(links[name] for name in _lower_names(home, id) if links.get(name, id) != id))
+    store = observer.store
+    targets = (store.links.get(name) for name in store.lower(id).names)
+    lowers = tuple(dict.fromkeys(target for target in targets if target in store.ids and target != id))
     try:
         layer = observer.remains(id)
     except StoreCorrupt:  # its record cannot be read
         mounted = observer.mount(id) is not None
-        return LayerState(id, None, lowers, mounted=mounted, holders=holders.read(home, id))
-    return layer and layer._replace(lowers=lowers)
-
-
-def _tells_lowers(home: str, id: str) -> bool:
-    """Tell whether a layer's lower file, if there is one, is whole, wherever its names lead."""
-    try:
-        return _LOWER_FILE.fullmatch(read_quietly(f"{home}/{id}/{LOWER}")) is not None
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-
-
-def _lower_names(home: str, id: str) -> list[str]:
-    """Return the names in l/ that a layer's lower file holds, however damaged it is."""
-    try:
-        text = read_quietly(f"{home}/{id}/{LOWER}")
-    except OSError:
-        return []
-    return [name.decode() for name in LINK_NAME_WITHIN.findall(text)]
+        return LayerState(id, None, lowers, mounted=mounted, holders=holders.read(observer.home, id))
+    return layer and layer._replace(lowers=layer.lowers if store.lower(id).parent else lowers)

@@ -9,6 +9,7 @@ import typing as t
 
 from .._errors import StoreCorrupt
 from .._store.last_use import Times
+from .._store.lost import Lost
 from .litter import Litter
 from .state import LayerState
 from .usage import Tree
@@ -63,7 +64,7 @@ class Found(t.NamedTuple):
     """A layer as it was found.
 
     tree:    what its directory takes.
-    damage:  what is wrong with it; its lowers are then those that can be told, and with *lost* there may be others.
+    damage:  what is wrong with it; its lowers are then those that can be told.
     users:   who has it busy, in words.
     needed:  why another engine needs it. orphan: it is such an engine's, and nothing needs it.
     """
@@ -75,7 +76,6 @@ class Found(t.NamedTuple):
     users: str = ""
     needed: str = ""
     orphan: bool = False
-    lost: bool = False
 
 
 class PruneState(t.NamedTuple):
@@ -86,6 +86,7 @@ class PruneState(t.NamedTuple):
     engine:     whose store it is, if not ours; its users: who is at work there, in words; error: why it cannot be told
                 which layers it needs.
     unclaimed:  somebody else made it, and no engine's records are found: nothing in it is changed.
+    lost:       damaged layers that may be built on others than those told, but for orphans.
     """
 
     home: str
@@ -99,6 +100,7 @@ class PruneState(t.NamedTuple):
     engine_users: str = ""
     error: StoreCorrupt | None = None
     unclaimed: bool = False
+    lost: tuple[Lost, ...] = ()
 
 
 class Decision(t.NamedTuple):

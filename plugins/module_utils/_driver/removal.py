@@ -9,7 +9,7 @@ import errno
 import os
 import typing as t
 
-from .._errors import LayerInUse, printable
+from .._errors import LayerInUse, StoreCorrupt, printable
 from .._linux import mount
 from .._store.last_use import note_use
 from .._store.layout import MERGED
@@ -98,6 +98,22 @@ def plan_removal(layer: LayerState, have: StoreState, going: t.Collection[str], 
     if layer.mounted:
         actions.append(DetachMount(layer.id))
     return [*actions, RemoveLayer(layer)]
+
+
+def check_not_needed(layer: LayerState, have: StoreState, going: t.Collection[str]) -> None:
+    """Raise StoreCorrupt if a damaged layer that is not *going*, too, may be built on *layer*."""
+    for lost, command in have.lost:
+        mend = f"mend layer {lost.id} first" + (f": run `{command}`" if command else "")
+        if lost.id not in going and lost.may_be_on(layer.id, layer.lowers):
+            raise StoreCorrupt(
+                f"cannot remove layer {layer.id}: layer {lost.id} may be built on it, and is damaged:"
+                f" {lost.damage.message}",
+                hint=f"{mend}; or remove both layers in one run; or set force: true",
+                id=layer.id,
+                damaged=lost.id,
+                damage=lost.damage.code,
+                path=printable(lost.damage.path),
+            )
 
 
 def check_empty_of_mounts(layer_id: str, inside: t.Mapping[str, str], what: str) -> None:

@@ -11,6 +11,7 @@ from .._errors import Overlay2Error
 from .._store.layout import DIFF, MERGED, WORK
 
 if t.TYPE_CHECKING:
+    from .._store.lost import Lost
     from .run import Run
 
 
@@ -72,6 +73,8 @@ class StoreState(t.NamedTuple):
     children: ids right above, by id; known for those asked about.
     users:    who has a layer busy, in words, by id; looked for only where a plan may need it.
     inside:   what is mounted in a layer's directory, not on merged, by id; looked for where layers may go.
+    lost:     damaged layers that may be built on any of them, and the command that mends each, "" for none that is
+              sure to; looked for where layers may go.
     refusal:  why no layer can be made or mounted here; None if it can.
     quota:    why there can be no limits here; None if there can.
     defaults: limits of a new read-write layer, bytes and inodes; block: in how many bytes the filesystem counts.
@@ -94,6 +97,7 @@ class StoreState(t.NamedTuple):
     needed: t.Mapping[str, Overlay2Error] = {}
     inside: t.Mapping[str, str] = {}
     strangers: frozenset[str] = frozenset()
+    lost: tuple[tuple[Lost, str], ...] = ()
 
 
 class Overtaken(Exception):

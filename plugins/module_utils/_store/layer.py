@@ -6,33 +6,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import os
 import re
 import typing as t
 
-from .._errors import StoreCorrupt, printable
-from .._linux.quiet import read_quietly
-from .damage import LINK_CURE, LOWER_CURE, Damage, corrupt, unresolved
-from .layout import (
-    COMMITTED,
-    DIFF,
-    LINK,
-    LINK_NAME,
-    LINK_NAME_WITHIN,
-    LINKS,
-    LOWER,
-    MAX_DEPTH,
-    OWN_FILE,
-    has_content,
-    is_directory,
-    is_layer,
-    layer_ids,
-)
+from .._errors import StoreCorrupt
+from .damage import Damage, unresolved
+from .layout import COMMITTED, DIFF, LINK, LINKS, LOWER, OWN_FILE, has_content, is_directory, is_layer, layer_ids
 from .lent import Lenders
-from .links import all_links, link_target
-from .own_file import NO_FILE, read_file, replace_file, unreadable
+from .links import all_links, link_target, read_link
+from .lost import Lost, find_lost
+from .lower import PARENT, Lower, missing_lower, read_lower
+from .mending import Mending
+from .own_file import read_file, replace_file, unreadable
 
 _DIGEST = re.compile(r"[!-~]{1,255}")
 
@@ -43,6 +30,7 @@ class Record(t.NamedTuple):
     read_write:      it was made as a container's layer; None where we have no record (dockerd's layer).
     diff_id, digest: of the tar last applied as its whole content; None if there was none, or it was changed since.
     merged_*:        the same of the tar last merged into it.
+    parent:          id of the layer it was made on, "" for none; None where we have no record, or an older one.
     """
 
     read_write: bool | None = None
@@ -50,6 +38,7 @@ class Record(t.NamedTuple):
     digest: str | None = None
     merged_diff_id: str | None = None
     merged_digest: str | None = None
+    parent: str | None = None
 
 
 class Layer(t.NamedTuple):
@@ -74,6 +63,7 @@ class Store:
     def __init__(self, home: str) -> None:
         self.home = home
         self._layers: dict[str, Layer | None] = {}
+        self._lowers: dict[str, Lower] = {}
         self._links: dict[str, str | None] = {}
         self._targets: dict[str, str] = {}
         self.lent: dict[str, str] = {}  # paths of the content of lowers in other stores, by id, as far as met
@@ -89,15 +79,36 @@ class Store:
 
     def layer(self, layer_id: str) -> Layer | None:
         """Return the layer, None if there is none. Raises StoreCorrupt, OSError."""
-        if layer_id not in self._layers:
-            self._layers[layer_id] = self._read(layer_id)
-        return self._layers[layer_id]
+        layer = self.load(layer_id)
+        for damage in self.lost_lower(layer) if layer else ():
+            raise self.mending.error(layer_id, damage)
+        return layer
 
     def read_ahead(self, layer_ids: t.Iterable[str]) -> None:
         """Read layers before anyone asks for children, which reads what is not read yet. Damage is told later."""
         for layer_id in layer_ids:
             with contextlib.suppress(StoreCorrupt, FileNotFoundError, NotADirectoryError):
-                self.layer(layer_id)
+                self.load(layer_id)
+
+    def examine(self, layer_id: str) -> tuple[Layer | None, list[Damage]]:
+        """As examine() says, of this store; what was read is known from then on."""
+        layer, damage = examine(self.home, layer_id)
+        if layer and not damage:
+            self._lowers[layer_id] = Lower(layer.lowers)
+        return layer, damage
+
+    def lost_lower(self, layer: Layer) -> list[Damage]:
+        """Return that a layer has lost its lower, if only its children tell so: all of them name layers below it.
+
+        raises: OSError.
+        """
+        if layer.lowers or layer.record.parent is not None:
+            return []
+        children = self.children.get(layer.link, ())
+        if not children or any(len(self.lower(child).names) < 2 for child in children):
+            return []
+        why = f"layer {children[0]}, which is built on it, names layers below it"
+        return [missing_lower(self.home, layer.id, why)]
 
     def lowers(self, layer: Layer) -> tuple[str, ...]:
         """Return the ids of the layers below *layer*, nearest first.
@@ -112,7 +123,7 @@ class Store:
         elif found and self._is_cut(layer, found[0]):
             why = f"its lower does not go on as that of its parent {found[0]}"
         if why:
-            raise corrupt(layer.id, Damage("lower_malformed", self.path(layer.id, LOWER), why, LOWER_CURE))
+            raise self.mending.error(layer.id, Damage("lower_malformed", self.path(layer.id, LOWER), why))
         return found
 
     def _lower(self, layer_id: str, place: int, link: str) -> str:
@@ -136,7 +147,7 @@ class Store:
         if link not in self._targets:
             found = self._leads_to(link)
             if found is None or not self._has_content(found):
-                raise corrupt(layer_id, unresolved(self.home, link, found))
+                raise self.mending.error(layer_id, unresolved(self.home, link, found))
             self._targets[link] = found
         return self._targets[link]
 
@@ -149,21 +160,24 @@ class Store:
         """
         found: dict[str, list[str]] = {}
         for layer_id in sorted(self.ids):
-            layer = self._layers.get(layer_id)
-            parent = layer.lowers[:1] if layer else self._first_lower(layer_id)
-            for link in parent:
+            for link in self.lower(layer_id).names[:1]:
                 found.setdefault(link, []).append(layer_id)
         return {link: tuple(ids) for link, ids in found.items()}
 
-    def _first_lower(self, layer_id: str) -> tuple[str, ...]:
-        try:
-            text = read_quietly(self.path(layer_id, LOWER))
-        except OSError as error:
-            if error.errno in (errno.ENOENT, *NO_FILE):
-                return ()
-            raise
-        found = LINK_NAME_WITHIN.search(text)
-        return (found.group().decode(),) if found else ()
+    @functools.cached_property
+    def recorded_children(self) -> dict[str, tuple[str, ...]]:
+        """The ids of the layers right above, sorted, by id: of those without whole lower, whose record tells."""
+        found: dict[str, list[str]] = {}
+        for layer_id in sorted(self.ids):
+            parent = self.lower(layer_id).parent
+            if parent:
+                found.setdefault(parent, []).append(layer_id)
+        return {parent: tuple(ids) for parent, ids in found.items()}
+
+    @functools.cached_property
+    def lost(self) -> tuple[Lost, ...]:
+        """The damaged layers that nothing tells what they are built on, sorted by id. Raises OSError."""
+        return tuple(find_lost(self))
 
     def names_of(self, layer_id: str) -> list[str]:
         """Return the names in l/ that lead to a layer, sorted: its link, unless it is damaged. Raises OSError."""
@@ -172,10 +186,27 @@ class Store:
     @functools.cached_property
     def _names(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for link, target in sorted(all_links(self.home).items()):
+        for link, target in sorted(self.links.items()):
             if target is not None:
                 found.setdefault(target, []).append(link)
         return found
+
+    @functools.cached_property
+    def links(self) -> dict[str, str | None]:
+        """Where each name in l/ leads, as link_target says."""
+        return all_links(self.home)
+
+    @functools.cached_property
+    def mending(self) -> Mending:
+        """Tells what to do about damage."""
+        return Mending(self.home)
+
+    def lower(self, layer_id: str) -> Lower:
+        """Return what a layer's ``lower`` tells; what was read before is not read again. Raises OSError."""
+        if layer_id not in self._lowers:
+            layer = self._layers.get(layer_id)
+            self._lowers[layer_id] = Lower(layer.lowers) if layer else read_lower(self.home, layer_id)
+        return self._lowers[layer_id]
 
     def unsealed_parents(self) -> tuple[str, ...]:
         """Return the ids of the layers that have children and no mark of that, sorted. Raises OSError."""
@@ -183,13 +214,19 @@ class Store:
         found = (id for id in parents if id in self.ids and not os.path.lexists(self.path(id, COMMITTED)))
         return tuple(sorted(found))
 
+    def load(self, layer_id: str) -> Layer | None:
+        """Return the layer as far as its own files tell, as layer() does."""
+        if layer_id not in self._layers:
+            self._layers[layer_id] = self._read(layer_id)
+        return self._layers[layer_id]
+
     def _read(self, layer_id: str) -> Layer | None:
         layer, damage = examine(self.home, layer_id)
         if layer is None:
             return None
         damage = damage or misnamed(self.home, layer, self._leads_to(layer.link))
         if damage:
-            raise corrupt(layer_id, damage[0])
+            raise self.mending.error(layer_id, damage[0])
         return layer
 
     def _leads_to(self, link: str) -> str | None:
@@ -219,25 +256,27 @@ def examine(home: str, layer_id: str) -> tuple[Layer | None, list[Damage]]:
     damage: list[Damage] = []
     if not is_layer(directory):
         return None, damage
-    link = _read_link_file(f"{directory}/{LINK}", damage)
-    lowers = _read_lower_file(f"{directory}/{LOWER}", damage)
+    link = read_link(home, layer_id, damage)
+    lower = read_lower(home, layer_id)
+    if lower.damage:
+        damage.append(lower.damage)
     record = _read_record(f"{directory}/{OWN_FILE}")
+    lowers = lower.names if lower.whole else ()
     return Layer(layer_id, link, lowers, os.path.lexists(f"{directory}/{COMMITTED}"), record), damage
 
 
 def misnamed(home: str, layer: Layer, target: str | None) -> list[Damage]:
     """Return what is wrong with a layer's name in l/, which leads to *target*. Raises OSError."""
     path = f"{home}/{LINKS}/{layer.link}"
-    hint = f"make {LINKS}/{layer.link} a symlink to ../{layer.id}/{DIFF}"
     if target == layer.id:
         return []
     if not os.path.lexists(path):
         message = f"it has no name in {LINKS}/, by which its children know it"
-        return [Damage("link_missing", path, message, hint)]
-    if target is not None and _read_link_file(f"{home}/{target}/{LINK}", []) == layer.link:
+        return [Damage("link_missing", path, message)]
+    if target is not None and read_link(home, target, []) == layer.link:
         message = f"its link file holds {layer.link}, the name of layer {target}"
-        return [Damage("link_doubled", f"{home}/{layer.id}/{LINK}", message, LINK_CURE)]
-    return [Damage("link_astray", path, f"its name {LINKS}/{layer.link} leads elsewhere", hint)]
+        return [Damage("link_doubled", f"{home}/{layer.id}/{LINK}", message)]
+    return [Damage("link_astray", path, f"its name {LINKS}/{layer.link} leads elsewhere")]
 
 
 def record_content(home: str, layer_id: str, content: Record | None = None) -> None:
@@ -246,56 +285,18 @@ def record_content(home: str, layer_id: str, content: Record | None = None) -> N
     raises: StoreCorrupt, OSError.
     """
     path = f"{home}/{layer_id}/{OWN_FILE}"
-    told = (content or Record())._asdict()
-    del told["read_write"]
+    made = ("read_write", PARENT)
+    told = {name: value for name, value in (content or Record())._asdict().items() if name not in made}
     replace_file(path, {**(read_file(path) or {}), **told})
-
-
-def _read_link_file(path: str, damage: list[Damage]) -> str:
-    try:
-        link = os.fsdecode(read_quietly(path))
-    except FileNotFoundError:
-        damage.append(Damage("link_missing", path, "its link file is missing", LINK_CURE))
-        return ""
-    except OSError as error:
-        if error.errno not in NO_FILE:
-            raise
-        damage.append(Damage("link_missing", path, "its link is no file", LINK_CURE))
-        return ""
-    if not link:
-        damage.append(Damage("link_empty", path, "its link file is empty", LINK_CURE))
-    elif not LINK_NAME.fullmatch(link):
-        message = f"its link file holds '{printable(link[:64])}', no link name"
-        damage.append(Damage("link_astray", path, message, LINK_CURE))
-        return ""
-    return link
-
-
-def _read_lower_file(path: str, damage: list[Damage]) -> tuple[str, ...]:
-    try:
-        text = os.fsdecode(read_quietly(path))
-    except FileNotFoundError:  # only this: any other error must not look like a layer without parent
-        return ()
-    except OSError as error:
-        if error.errno not in NO_FILE:
-            raise
-        damage.append(Damage("lower_malformed", path, "its lower is no file", LOWER_CURE))
-        return ()
-    lowers = tuple(entry[len(LINKS) + 1 :] for entry in text.split(":"))
-    if text != ":".join(f"{LINKS}/{link}" for link in lowers) or not all(map(LINK_NAME.fullmatch, lowers)):
-        damage.append(Damage("lower_malformed", path, "its lower file is empty or malformed", LOWER_CURE))
-        return ()
-    if len(lowers) > MAX_DEPTH:
-        message = f"its lower file names more than {MAX_DEPTH} layers"
-        damage.append(Damage("lower_malformed", path, message, LOWER_CURE))
-    return lowers
 
 
 def _read_record(path: str) -> Record:
     own = read_file(path) or {}
     record = Record(*(own.get(name) for name in Record._fields))
-    if not isinstance(record.read_write, (bool, type(None))) or not all(
-        digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:]
+    if not isinstance(record.read_write, (bool, type(None))) or not isinstance(record.parent, (str, type(None))):
+        raise unreadable(path)
+    if not all(
+        digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:-1]
     ):
         raise unreadable(path)
     return record

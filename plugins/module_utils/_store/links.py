@@ -1,14 +1,18 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The names in l/: where they lead. PRIVATE to the collection."""
+"""The names in l/: where they lead, and which layer says it has one. Only read. PRIVATE to the collection."""
 
 from __future__ import annotations
 
 import os
 import stat
 
-from .layout import DIFF, LINKS, is_id, names_in
+from .._errors import printable
+from .._linux.quiet import read_quietly
+from .damage import Damage
+from .layout import DIFF, LINK, LINK_NAME, LINKS, is_id, names_in
+from .own_file import NO_FILE
 
 
 def link_target(home: str, link: str) -> str | None:
@@ -27,3 +31,28 @@ def link_target(home: str, link: str) -> str | None:
 def all_links(home: str) -> dict[str, str | None]:
     """Return where each name in l/ leads, as link_target says. Raises OSError."""
     return {entry.name: link_target(home, entry.name) for entry in names_in(f"{home}/{LINKS}")}
+
+
+def read_link(home: str, layer_id: str, damage: list[Damage]) -> str:
+    """Return the name that a layer's ``link`` file holds, "" where it holds none; what is wrong is added to *damage*.
+
+    raises: OSError.
+    """
+    path = f"{home}/{layer_id}/{LINK}"
+    try:
+        link = os.fsdecode(read_quietly(path))
+    except FileNotFoundError:
+        damage.append(Damage("link_missing", path, "its link file is missing"))
+        return ""
+    except OSError as error:
+        if error.errno not in NO_FILE:
+            raise
+        damage.append(Damage("link_missing", path, "its link is no file"))
+        return ""
+    if not link:
+        damage.append(Damage("link_empty", path, "its link file is empty"))
+    elif not LINK_NAME.fullmatch(link):
+        message = f"its link file holds '{printable(link[:64])}', no link name"
+        damage.append(Damage("link_astray", path, message))
+        return ""
+    return link

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import typing as t
 
 from .._errors import StoreCorrupt, printable
@@ -59,7 +60,9 @@ def unreadable(path: str, cure: str = "") -> StoreCorrupt:
     """Return the error for a file of ours that holds what we never write; cure: "" for the usual."""
     return StoreCorrupt(
         f"{printable(path)} is not as this collection writes it",
-        hint=cure or "it was damaged or edited: restore it, or remove it to go on without what it says",
+        hint=cure
+        or "it was damaged or edited: restore it from a backup; or, to go on without what it says, run"
+        f" `rm {shlex.quote(printable(path))}`",
         path=printable(path),
     )
 

@@ -51,15 +51,23 @@ def references(store: Store, engine: str) -> dict[str, str]:
             be needed.
     """
     ids = store.ids
-    named = {DOCKER: _named_by_docker, CONTAINERS_STORAGE: _named_by_containers_storage}[engine]
-    found_engine = find_engine(store.home)
-    root = found_engine.root if found_engine else os.path.dirname(store.home)
-    found = {id: f"its record {printable(path)} names it" for id, path in named(root, ids).items() if id in ids}
+    named = named_by_records(store, engine)
+    found = {id: f"its record {printable(path)} names it" for id, path in named.items() if id in ids}
     links = all_links(store.home)
     for id in list(found):
         for lower in _lowers(store.home, id, links, store.lenders):
             found.setdefault(lower, f"layer {id}, which its records name, is built on it")
     return found
+
+
+def named_by_records(store: Store, engine: str) -> dict[str, str]:
+    """Return by layer, there or not, the record of *engine* that names it, as a path from the data root.
+
+    raises: StoreCorrupt.
+    """
+    named = {DOCKER: _named_by_docker, CONTAINERS_STORAGE: _named_by_containers_storage}[engine]
+    found = find_engine(store.home)
+    return named(found.root if found else os.path.dirname(store.home), store.ids)
 
 
 def orphans(store: Store, needed: t.Container[str]) -> list[str]:
@@ -148,14 +156,17 @@ def _occurring(root: str, path: str, search: NameSearch) -> set[str]:
 
 
 def _named_by_containers_storage(root: str, ids: t.Collection[str]) -> dict[str, str]:
-    """Return by id the record that names it; any layer has to be in one of them, so *ids* are not searched for."""
+    """Return by id the record that names it; any layer has to be in one of them, so *ids* are not searched for.
+
+    A store without layers may not have a list of them yet.
+    """
     found: dict[str, str] = {}
     run_roots = [place for pattern in _RUN_ROOTS for place in glob.glob(pattern)]
     for place in (root, *run_roots):
         for what, key in (("layer", "id"), ("image", "layer"), ("container", "layer")):
             for name in (f"{what}s.json", f"volatile-{what}s.json"):
                 path = os.path.join(place, f"overlay-{what}s", name)
-                for record in _json_list(path, must=place == root and name == "layers.json"):
+                for record in _json_list(path, must=bool(ids) and place == root and name == "layers.json"):
                     for id in (record.get(key), *(record.get("mapped-layers") or ())):
                         if id:
                             found.setdefault(str(id), os.path.relpath(path, root) if place == root else path)

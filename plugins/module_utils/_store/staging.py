@@ -36,6 +36,7 @@ from .layout import (
 )
 from .links import link_target
 from .lock import Deadline, is_free, try_lock
+from .lower import PARENT
 from .own_file import stage_file, write_new
 
 _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 8  # a character for each byte, each as often
@@ -46,6 +47,7 @@ class NewLayer(t.NamedTuple):
     """A layer to be made.
 
     link, lowers: names in l/, the lowers nearest first. uid, gid: the remapped root, 0 and 0 without remapping.
+    parent: id, "" for none; None is not recorded.
     """
 
     id: str
@@ -54,6 +56,7 @@ class NewLayer(t.NamedTuple):
     read_write: bool
     uid: int = 0
     gid: int = 0
+    parent: str | None = None
 
 
 class Staging:
@@ -135,7 +138,8 @@ def stage_layer(staging: str, layer: NewLayer, begin: t.Callable[[str], object] 
         lower = ":".join(f"{LINKS}/{link}" for link in layer.lowers)
         write_new(os.path.join(path, LOWER), lower.encode(), FILE_MODE)
         _make_directory(os.path.join(path, WORK), WORK_MODE, layer.uid, layer.gid)
-    stage_file(os.path.join(path, OWN_FILE), {"read_write": layer.read_write})
+    recorded = {} if layer.parent is None else {PARENT: layer.parent}
+    stage_file(os.path.join(path, OWN_FILE), {"read_write": layer.read_write, **recorded})
 
 
 def publish_layer(home: str, staging: str, layer: NewLayer) -> None:

@@ -30,7 +30,7 @@ class HandMadeStore:
     def add(self, id: str) -> str:
         """Make layer *id* with a file named after it; return its link name."""
         link = "".join(LETTERS[byte % 32] for byte in hashlib.sha256(id.encode()).digest()[:26])
-        for name in ("diff", "work", "merged"):
+        for name in ("diff", "merged"):
             os.makedirs(f"{self.home}/{id}/{name}")
         Path(f"{self.home}/{id}/diff/{id[:200]}").write_text(id)
         os.symlink(f"../{id}/diff", f"{self.home}/l/{link}")
@@ -38,8 +38,10 @@ class HandMadeStore:
         return link
 
     def mount(self, id: str, *lowers: str) -> str:
-        """Mount layer *id* as dockerd does; return its merged directory."""
+        """Mount layer *id* as dockerd does, which is made as on *lowers*; return its merged directory."""
         where = f"{self.home}/{id}"
+        os.makedirs(f"{where}/work", exist_ok=True)
+        Path(f"{where}/lower").write_text(":".join(f"l/{self.links[lower]}" for lower in lowers))
         names = ":".join(f"{self.home}/l/{self.links[lower]}" for lower in lowers)
         data = f"lowerdir={names},upperdir={where}/diff,workdir={where}/work"
         subprocess.run(["mount", "-t", "overlay", "-o", data, "overlay", f"{where}/merged"], check=True)

@@ -102,6 +102,7 @@ def test_home_mounted_on_itself_is_no_user(store, run_python):
 @pytest.mark.root
 def test_a_relative_overlay_on_merged_is_a_user(store):
     where, names = f"{store.home}/lone", store.links
+    os.mkdir(f"{where}/work")
     data = f"lowerdir=l/{names['base']},upperdir=lone/diff,workdir=lone/work"
     subprocess.run(["mount", "-t", "overlay", "-o", data, "overlay", f"{where}/merged"], check=True, cwd=store.home)
     try:

@@ -169,9 +169,43 @@ def loose_links(home):
     (home / "l").chmod(0o755)
 
 
+def no_lower(home):
+    (home / "top/lower").unlink()
+
+
+def no_lower_in_the_middle(home):
+    (home / "mid/lower").unlink()
+
+
+def no_lower_and_no_work(home):
+    no_lower_in_the_middle(home)
+    shutil.rmtree(home / "mid/work")
+
+
+def loose_work(home):
+    (home / "top/work").chmod(0o755)
+
+
+def stray(home):
+    (home / "top/merged").mkdir()
+    (home / "top/merged/file").touch()
+
+
+def gone(home):
+    for id in ("base", "mid", "top", "away"):
+        chain = home.parent / "image/overlay2/layerdb/sha256" / id
+        chain.mkdir(parents=True)
+        (chain / "cache-id").write_text(id)
+
+
 @pytest.mark.parametrize(
     ("harm", "expected"),
     [
+        (no_lower, [("lower_missing", "top")]),
+        (no_lower_in_the_middle, [("lower_missing", "mid")]),
+        (no_lower_and_no_work, [("lower_missing", "mid")]),
+        (loose_work, [("loose_mode", "top")]),
+        (stray, [("stray_files", "top")]),
         (no_link_file, [("link_missing", "top")]),
         (no_name, [("link_missing", "top")]),
         (empty_link, [("link_empty", "top")]),
@@ -210,6 +244,43 @@ def test_each_harm_is_found_and_nothing_else(home, traces, harm, expected):
     assert traces(home) == before
     assert [(finding.code, finding.subject) for finding in found] == expected
     assert all(finding.message and finding.hint and finding.path.startswith(str(home)) for finding in found)
+
+
+def test_a_layer_that_a_record_names_and_that_is_gone_is_told(home):
+    gone(home)
+    (found,) = examine_store(str(home))
+    assert (found.code, found.subject) == ("layer_gone", "away")
+    assert found.path == str(home.parent / "image/overlay2/layerdb/sha256/away/cache-id")
+
+
+def test_a_marker_that_the_next_mount_clears_is_no_finding(home):
+    volatile(home)
+    holders.write(str(home), "top", ["me"])  # so it was mounted since the boot
+    assert examine_store(str(home)) == []
+
+
+def test_what_containers_storage_does_otherwise_is_not_wrong(home):
+    (home.parent / "overlay-layers").mkdir()
+    layers = [{"id": id} for id in ("base", "mid", "top")]
+    (home.parent / "overlay-layers/layers.json").write_text(json.dumps(layers))
+    for harm in (unsealed, volatile, loose_links, stray):
+        harm(home)
+    for name in ("work", "empty", "merged"):
+        (home / "base" / name).mkdir(mode=0o700)
+    assert examine_store(str(home)) == []
+
+
+def test_a_layer_of_containers_storage_without_parent_is_whole_in_any_store(home):
+    for name in ("work", "empty"):
+        (home / "base" / name).mkdir(mode=0o700)
+    assert examine_store(str(home)) == []
+
+
+def test_a_layer_that_our_record_says_has_no_parent_is_whole_with_a_work_directory(home):
+    (home / "base/work").mkdir(mode=0o700)
+    assert [found.code for found in examine_store(str(home))] == ["lower_missing"]
+    (home / "base/.strata.json").write_text('{"format": 1, "read_write": false, "parent": ""}')
+    assert examine_store(str(home)) == []
 
 
 def test_a_record_that_cannot_be_read_is_told_and_nothing_is_an_orphan(home):

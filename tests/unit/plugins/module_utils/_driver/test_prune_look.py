@@ -54,8 +54,9 @@ def home(layers, tmp_path):
     for days, id in enumerate(("far", "near", "app")):
         (home / id / "link").write_text(layers.links[id])
         os.utime(home / id / "link", (time.time() - days * 86400,) * 2)
-        os.utime(home / id / "work", (time.time() - days * 86400,) * 2)
         if lower:
+            (home / id / "work").mkdir()
+            os.utime(home / id / "work", (time.time() - days * 86400,) * 2)
             (home / id / "lower").write_text(lower)
         lower = ":".join(filter(None, (f"l/{layers.links[id]}", lower)))
     return home
@@ -174,7 +175,7 @@ def test_of_a_damaged_layer_is_told_what_its_lower_file_still_says(home, layers)
     assert have.found["app"].layer.lowers == ("far",) and "malformed" in have.found["app"].damage
     assert have.found["near"].layer.lowers == ("far",) and "format 99" in have.found["near"].damage
     assert have.found["far"].damage == ""
-    assert [id for id, found in have.found.items() if found.lost] == ["app"]
+    assert [lost.id for lost in have.lost] == ["app"]
 
 
 def test_a_leftover_that_another_run_is_sweeping_does_no_harm(home, scanned):

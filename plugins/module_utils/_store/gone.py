@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Layers that the records of another engine name and that are not there: who needs them. Only read. PRIVATE.
+
+Docker's records of who needs a layer, beside those of layers (records.py), all below the data root:
+
+    containers/<container>/config.v2.json              Name
+    image/overlay2/imagedb/content/sha256/<image>      rootfs.diff_ids
+    image/overlay2/repositories.json                   names of images
+
+Source: moby container/container.go, image/image.go, reference/store.go; containers/storage layers.go, images.go,
+containers.go; the OCI image specification, "Layer ChainID".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shlex
+import typing as t
+
+from .._errors import printable
+from .._linux.quiet import open_quietly
+from .foreign import CONTAINERS_STORAGE, DOCKER, find_engine
+from .layer import Store
+from .layout import names_in
+from .records import named_by_records
+
+_MOUNTS = "mounts"
+_IMAGES = "image/overlay2/imagedb/content/sha256"
+_KINDS = ("container", "image")
+# By engine: what removes an image or a container; they cannot be used without the layer, whose content is lost.
+_REMOVE = {
+    DOCKER: {"container": "docker rm -f", "image": "docker rmi -f"},
+    CONTAINERS_STORAGE: {"container": "podman rm -f", "image": "podman rmi -f"},
+}
+
+
+class User(t.NamedTuple):
+    """What needs a layer. kind: container or image; name: "" for none."""
+
+    kind: str
+    id: str
+    name: str
+
+    def __str__(self) -> str:
+        name = f"{printable(self.name)}, " if self.name else ""
+        return f"{self.kind} {name}{printable(self.id)}"
+
+
+class Gone(t.NamedTuple):
+    """A layer that is not there.
+
+    record:  which names it, from the data root; path: the whole of it. users: what needs it.
+    command: what removes all that names it, for a shell; stopped: the engine must not run then.
+    """
+
+    layer: str
+    record: str
+    path: str
+    users: tuple[User, ...]
+    command: str
+    stopped: bool
+
+    @property
+    def needed_by(self) -> str:
+        """What needs it, in words that follow a sentence; "" for nothing that is known."""
+        return f": {', '.join(map(str, self.users))} cannot be used" if self.users else ""
+
+
+def gone_layers(store: Store, engine: str) -> t.Iterator[Gone]:
+    """Yield the layers that *engine*'s records name and that are not there, sorted. Raises StoreCorrupt, OSError.
+
+    Records of layers that are just being made or removed do not count.
+    """
+    found = find_engine(store.home)
+    root = found.root if found else os.path.dirname(store.home)
+    named = named_by_records(store, engine)
+    missing = {id: path for id, path in named.items() if id not in store.ids and not _is_passing(engine, path)}
+    if not missing:
+        return
+    users = _docker_users(root, missing) if engine == DOCKER else _storage_users(root, missing)
+    for id, path in sorted(missing.items()):
+        if id in users and not os.path.lexists(f"{store.home}/{id}"):
+            needing = tuple(sorted(users[id], key=lambda user: _KINDS.index(user.kind)))
+            command = _command(engine, id, os.path.join(root, path), needing)
+            yield Gone(
+                id, printable(path), os.path.join(root, path), needing, command, engine == DOCKER and not needing
+            )
+
+
+def _is_passing(engine: str, path: str) -> bool:
+    if engine == DOCKER:
+        return "/layerdb/tmp/" in path or os.path.dirname(path).endswith("-removing")
+    return not path.startswith("overlay-layers/")
+
+
+def _command(engine: str, layer: str, record: str, users: t.Sequence[User]) -> str:
+    if not users and engine == DOCKER:
+        return f"rm -r {shlex.quote(printable(os.path.dirname(record)))}"
+    if not users:
+        return f"containers-storage delete-layer {shlex.quote(printable(layer))}"
+    words = _REMOVE[engine]
+    return " && ".join(f"{words[user.kind]} {shlex.quote(printable(user.name or user.id))}" for user in users)
+
+
+def _docker_users(root: str, missing: t.Mapping[str, str]) -> dict[str, list[User]]:
+    found: dict[str, list[User]] = {id: [] for id in missing}
+    chains = {}
+    for id, path in missing.items():
+        parts = path.split("/")
+        if parts[-3] == _MOUNTS:
+            config = _json(f"{root}/containers/{parts[-2]}/config.v2.json")
+            found[id].append(User("container", parts[-2], str(config.get("Name", "")).lstrip("/")))
+        else:
+            chains[f"{parts[-3]}:{parts[-2]}"] = id
+    names = _names_of_images(root) if chains else {}
+    for image in _names(f"{root}/{_IMAGES}") if chains else ():
+        for chain in _chain_ids(_json(f"{root}/{_IMAGES}/{image}")):
+            if chain in chains:
+                found[chains[chain]].append(User("image", f"sha256:{image}", names.get(f"sha256:{image}", "")))
+    return found
+
+
+def _names_of_images(root: str) -> dict[str, str]:
+    repositories = _json(f"{root}/image/overlay2/repositories.json").get("Repositories")
+    names: dict[str, str] = {}
+    for tags in repositories.values() if isinstance(repositories, dict) else ():
+        for name, image in tags.items() if isinstance(tags, dict) else ():
+            if "@" not in name:
+                names.setdefault(str(image), str(name))
+    return names
+
+
+def _chain_ids(config: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    rootfs = config.get("rootfs")
+    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    chain = ""
+    for diff_id in diff_ids if isinstance(diff_ids, list) else ():
+        chain = f"sha256:{hashlib.sha256(f'{chain} {diff_id}'.encode()).hexdigest()}" if chain else str(diff_id)
+        yield chain
+
+
+def _storage_users(root: str, missing: t.Mapping[str, str]) -> dict[str, list[User]]:
+    """Return what needs each layer. One that is only half recorded, while it is made or removed, is left out."""
+    layers = {record.get("id"): record for record in _records(root, "layer")}
+    found: dict[str, list[User]] = {}
+    for id in missing:
+        flags = layers.get(id, {}).get("flags")
+        if not (isinstance(flags, dict) and flags.get("incomplete")):
+            found[id] = []
+    for kind in _KINDS:
+        for record in _records(root, kind):
+            names = record.get("names")
+            name = str(names[0]) if isinstance(names, list) and names else ""
+            layer, seen = record.get("layer"), set()
+            while layer in layers and layer not in seen:
+                seen.add(layer)
+                layer = layers[layer].get("parent")
+            for id in found.keys() & seen:
+                found[id].append(User(kind, str(record.get("id", "")), name))
+    return found
+
+
+def _records(root: str, what: str) -> t.Iterator[dict[str, t.Any]]:
+    for name in (f"{what}s.json", f"volatile-{what}s.json"):
+        records = _read(f"{root}/overlay-{what}s/{name}")
+        yield from (record for record in (records if isinstance(records, list) else ()) if isinstance(record, dict))
+
+
+def _names(directory: str) -> list[str]:
+    with contextlib.suppress(OSError):
+        return sorted(entry.name for entry in names_in(directory))
+    return []
+
+
+def _json(path: str) -> dict[str, t.Any]:
+    content = _read(path)
+    return content if isinstance(content, dict) else {}
+
+
+def _read(path: str) -> t.Any:
+    """Return what a JSON file holds; None where it cannot be read: then a name is not told."""
+    try:
+        with open(open_quietly(path, os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            return json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return None

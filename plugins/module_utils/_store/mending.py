@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands that mend a damaged layer, for a person to run. Nothing is run here. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+
+from .._errors import StoreCorrupt, printable
+from .cures import cure
+from .damage import Damage
+from .layout import DIFF, LINK, LINKS, LOWER, WORK, has_content, layer_ids
+from .links import all_links, read_link
+from .lower import Lower, read_lower, recorded_parent
+from .owner import owner
+
+# Gives each layer its name in l/ again that its link file tells.
+_NAMES = (
+    f'cd {{home}} && for f in */{LINK}; do n=$(tr -dc A-Z2-7 <"$f"); '
+    f'[ ${{{{#n}}}} -ne 26 ] || [ -L "{LINKS}/$n" ] || ln -s "../${{{{f%/{LINK}}}}}/{DIFF}" "{LINKS}/$n"; done'
+)
+_LOWER = (
+    f"cd {{home}} && {{{{ printf {LINKS}/; cat {{parent}}/{LINK}; "
+    f"[ ! -e {{parent}}/{LOWER} ] || {{{{ printf :; cat {{parent}}/{LOWER}; }}}}; }}}} >{{id}}/{LOWER}"
+)
+
+
+class Mending:
+    """Tells what to do about the damage of layers at *home*. Reads what it needs once, and only when it is asked."""
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self.place = shlex.quote(printable(home))
+
+    @functools.cached_property
+    def engine(self) -> str | None:
+        """Whose store it is, as owner() says."""
+        return owner(self.home)
+
+    def hint(self, layer_id: str, damage: Damage) -> str:
+        """Return what to do about the damage of a layer. Raises OSError."""
+        return cure(self.engine, damage.code, self.command(layer_id, damage))
+
+    def all_names(self) -> str:
+        """Return what gives all layers at once the names in l/ that they have lost."""
+        return cure(self.engine, "link_missing", _NAMES.format(home=self.place))
+
+    def error(self, layer_id: str, damage: Damage) -> StoreCorrupt:
+        """Return the error for a damaged layer. Raises OSError."""
+        return StoreCorrupt(
+            f"layer {layer_id} is damaged: {damage.message}",
+            hint=self.hint(layer_id, damage),
+            id=layer_id,
+            path=printable(damage.path),
+            damage=damage.code,
+        )
+
+    def command(self, layer_id: str, damage: Damage) -> str:
+        """Return what mends the damage of a layer, for a shell; "" where nothing is sure to. Raises OSError."""
+        if damage.code == "work_missing":
+            work = f"{self.place}/{layer_id}/{WORK}"
+            return f"mkdir -m 0700 {work} && chown --reference={self.place}/{layer_id}/{DIFF} {work}"
+        if damage.code in ("lower_missing", "lower_malformed"):
+            return self._lower(layer_id)
+        directory, name = os.path.split(damage.path)
+        if damage.code.startswith("link_") and name == LINK:
+            return self._link_file(layer_id)
+        if damage.code == "lower_unresolved":
+            owners = self._by_link.get(name, [])
+            return self._name(name, owners[0]) if len(owners) == 1 and has_content(self.home, owners[0]) else ""
+        return self._name(name, layer_id) if os.path.basename(directory) == LINKS else ""
+
+    def _name(self, link: str, layer_id: str) -> str:
+        return f"ln -sfn ../{layer_id}/{DIFF} {self.place}/{LINKS}/{link}"
+
+    def _link_file(self, layer_id: str) -> str:
+        """Return what writes a link file, if one name leads to the layer that no other layer has."""
+        names = [
+            link
+            for link, target in self._links.items()
+            if target == layer_id and set(self._by_link.get(link, ())) <= {layer_id}
+        ]
+        path = f"{layer_id}/{LINK}"
+        if len(names) != 1 or _is_no_file(f"{self.home}/{path}"):
+            return ""
+        return f"printf %s {names[0]} >{self.place}/{path}"
+
+    def _lower(self, layer_id: str) -> str:
+        """Return what writes a lower file, with PARENT in it if the parent is unknown."""
+        path = f"{layer_id}/{LOWER}"
+        if _is_no_file(f"{self.home}/{path}"):
+            return ""
+        links = {link for link, target in self._links.items() if target == layer_id}
+        for child, lower in self._lowers.items():
+            if lower.whole and len(lower.names) > 1 and lower.names[0] in links:
+                return f"cd {self.place} && cut -d : -f 2- {child}/{LOWER} | tr -d '\\n' >{path}"
+        lower = self._lowers.get(layer_id, Lower(()))
+        first = self._links.get(lower.names[0]) if lower.names and lower.whole else None
+        parent = recorded_parent(self.home, layer_id) or first
+        return _LOWER.format(home=self.place, id=layer_id, parent=self._there(parent, layer_id) or "PARENT")
+
+    def _there(self, parent: str | None, layer_id: str) -> str | None:
+        return parent if parent and parent != layer_id and has_content(self.home, parent) else None
+
+    @functools.cached_property
+    def _links(self) -> dict[str, str | None]:
+        return all_links(self.home)
+
+    @functools.cached_property
+    def _lowers(self) -> dict[str, Lower]:
+        return {id: read_lower(self.home, id) for id in sorted(layer_ids(self.home))}
+
+    @functools.cached_property
+    def _by_link(self) -> dict[str, list[str]]:
+        """The ids of the layers by what their link files hold."""
+        found: dict[str, list[str]] = {}
+        for id in sorted(layer_ids(self.home)):
+            found.setdefault(read_link(self.home, id, []), []).append(id)
+        return found
+
+
+def _is_no_file(path: str) -> bool:
+    return os.path.islink(path) or os.path.isdir(path)
