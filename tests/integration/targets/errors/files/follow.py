@@ -131,7 +131,8 @@ class Condition:
 
     def close(self) -> None:
         self._end()
-        subprocess.run(["umount", "--lazy", self.home / "job/merged"], check=False, capture_output=True)
+        for home in {self.home, self.mnt / "follow/store"}:
+            subprocess.run(["umount", "--lazy", home / "job/merged"], check=False, capture_output=True)
 
 
 def follow(work: Path, failure: Failure, cure: list[t.Any]) -> str:
