@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._store.foreign import store_foreign
+from .._store.foreign import refusing, store_foreign
 from .._store.layout import check_home, check_id
 from .layers import Wanted, check_wanted, plan_absent, plan_present
 from .look import look, require
@@ -56,7 +56,8 @@ class LayersTask:
         if self._state == "absent":
             return plan_absent(self._ids, have, recursive=self._recursive, force=self._force)
         warnings = require(self.home, have.exists, predicting)
-        plan = plan_present(self._wanted, have, sealed=self._state == "committed")
+        with refusing(self.home, have.engine, "make or change layers"):
+            plan = plan_present(self._wanted, have, sealed=self._state == "committed")
         if plan.actions and have.engine:
             raise store_foreign(self.home, have.engine, plan.actions[0].describe())
         return plan._replace(warnings=warnings)

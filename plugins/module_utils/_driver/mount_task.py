@@ -84,17 +84,24 @@ class MountTask:
             require_store(self.home)
             if have.layer is None:
                 raise layer_not_found(self.home, self._want.id)
-            plan = plan_mounted(self._want, have, force=self._force)
-        else:
-            plan = plan_unmounted(self._want, have, force=self._force)
-        engine = owner(self.home) if plan.actions else None
-        if engine:
-            raise store_foreign(self.home, engine, f"{'' if self._mounting else 'un'}mount layer {self._want.id}")
+        planner = plan_mounted if self._mounting else plan_unmounted
+        try:
+            plan = planner(self._want, have, force=self._force)
+        except Overlay2Error:
+            self._check_ours()  # what else would help is refused in another engine's store
+            raise
+        if plan.actions:
+            self._check_ours()
         if predicting:
             for action in plan.actions:
                 if isinstance(action, Unmount):
                     action.check(self.home)
         return plan
+
+    def _check_ours(self) -> None:
+        engine = owner(self.home)
+        if engine:
+            raise store_foreign(self.home, engine, f"{'' if self._mounting else 'un'}mount layer {self._want.id}")
 
     def root(self, have: MountState) -> tuple[int, int]:
         """See Task."""

@@ -144,7 +144,8 @@ def check_unused(layer: LayerState, have: StoreState, what: str, or_else: str = 
         why.append(f"is in use: {have.users[layer.id]}")
         cures.append("end the processes that use it")
     if layer.mounted or layer.holders:
-        cures.append(unmounting(layer))
+        path = f"{printable(have.home)}/{layer.id}/{MERGED}"
+        cures.append(f"run `umount {path}`" if have.engine else unmounting(layer))  # the module refuses another's layer
     if why:
         raise LayerInUse(
             f"cannot {what} layer {layer.id}: it {' and '.join(why)}",

@@ -110,6 +110,8 @@ def _warnings(have: WholeStore) -> t.Iterator[str]:
 def plan_unmounted(have: WholeStore, force: bool) -> Plan:
     """Plan that no layer is mounted or held; force: detach what is busy. Pure. Raises LayerInUse, StoreForeign."""
     in_use = [have.layers[id] for id in sorted(have.layers) if have.layers[id].mounted or have.layers[id].holders]
+    if in_use and have.engine:
+        raise store_foreign(have.home, have.engine, "unmount layers")
     actions: list[Action] = []
     for layer in in_use:
         if layer.mounted:
@@ -119,7 +121,7 @@ def plan_unmounted(have: WholeStore, force: bool) -> Plan:
             actions.append(removal.DropHolders(layer))
     ended = {layer.id: layer._replace(mounted=False, writable=False, holders=()) for layer in in_use}
     after = have._replace(layers={**have.layers, **ended}, volatile=frozenset(), users={})
-    return _ours(actions, have, after, "unmount layers")._replace(touches=tuple(layer.id for layer in in_use))
+    return Plan(tuple(actions), after, touches=tuple(layer.id for layer in in_use))
 
 
 def plan_absent(have: WholeStore, force: bool) -> Plan:

@@ -9,11 +9,12 @@ the same store in another directory, so all paths to it are looked at.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import typing as t
 
-from .._errors import StoreForeign, printable
+from .._errors import Overlay2Error, StoreForeign, printable
 from .._linux.mountinfo import paths_to
 
 DOCKER = "docker"
@@ -81,6 +82,20 @@ def graph_driver_directory(home: str) -> str | None:
                 return place
             place = above
     return None
+
+
+@contextlib.contextmanager
+def refusing(home: str, engine: str | None, what: str) -> t.Iterator[None]:
+    """Within it a refusal says StoreForeign in a store of *engine*: what else would help is refused there, too.
+
+    what: as for store_foreign.
+    """
+    try:
+        yield
+    except Overlay2Error as error:
+        if engine:
+            raise store_foreign(home, engine, what) from error
+        raise
 
 
 def store_foreign(home: str, engine: str, what: str, why: str = "", hint: str = "") -> StoreForeign:

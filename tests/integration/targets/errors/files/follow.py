@@ -75,7 +75,7 @@ class Condition:
         shutil.copytree(self.mnt / "store", place / "store", symlinks=True)
         if failure["case"] in ("missing", "store"):
             self.home = place / failure["case"]
-        elif failure["case"] in ("used", "locked") or "harm" in failure:
+        elif "harm" in failure:
             self.home = place / failure["case"]
             shutil.copytree(self.mnt / "store", self.home, symlinks=True)
             self._harm(failure)
@@ -84,7 +84,7 @@ class Condition:
 
     def _harm(self, failure: Failure) -> None:
         """Do to a store of its own what set_up.yml did to that of the case."""
-        self.step(failure.get("harm", ":"))
+        self.step(failure["harm"])
         if failure["case"] == "used":
             self.step({"mount": {"id": "job"}})
             self._start("cd job/merged && exec sleep 600")
@@ -131,7 +131,8 @@ class Condition:
 
     def close(self) -> None:
         self._end()
-        subprocess.run(["umount", "--lazy", self.home / "job/merged"], check=False, capture_output=True)
+        for home in {self.home, self.mnt / "follow/store"}:
+            subprocess.run(["umount", "--lazy", home / "job/merged"], check=False, capture_output=True)
 
 
 def follow(work: Path, failure: Failure, cure: list[t.Any]) -> str:
@@ -159,6 +160,12 @@ def main() -> int:
     failures = [
         {"params": {"layers": [{"id": result["item"].get("id")}]}, **result["item"], "result": result}
         for result in results
+    ]
+    harms = {
+        failure["case"]: failure["harm"] for failure in failures if "harm" in failure
+    }  # the first of a case has it
+    failures = [
+        {"harm": harms[failure["case"]], **failure} if failure["case"] in harms else failure for failure in failures
     ]
     wrong, followed = [], 0
     for failure in failures:

@@ -197,3 +197,9 @@ def test_what_is_no_part_of_a_store_keeps_home():
     plan = plan_absent(STORE._replace(keeps=("mine",), home_stays=True), force=False)
     assert plan.warnings == ("/s itself stays: it holds mine",)
     assert plan.after.access == {"": GOOD[""]}
+
+
+def test_who_uses_a_layer_of_an_engine_is_not_what_is_in_the_way():
+    have = LAYERS._replace(engine="docker", users=dict.fromkeys(LAYERS.layers, "pid 7"))
+    with pytest.raises(StoreForeign, match="cannot unmount layers: .* belongs to docker"):
+        plan_unmounted(have, force=False)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import ParentMismatch, StoreForeign
 from ansible_collections.strata.overlay2.plugins.module_utils._store import foreign
 from ansible_collections.strata.overlay2.plugins.module_utils._store.foreign import (
     SOMEBODY,
@@ -13,6 +14,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.foreign imp
     find_engine,
     graph_driver_directory,
     managed_by,
+    refusing,
     store_foreign,
 )
 
@@ -158,3 +160,10 @@ def test_dockerd_would_take_it_by_whatever_path(docker, tmp_path):
     mount("--bind", docker / "overlay2", tmp_path / "other")
     assert graph_driver_directory(str(tmp_path / "other")) == str(docker / "overlay2")
     assert graph_driver_directory(str(tmp_path / "other/mine")) == str(docker / "overlay2")
+
+
+def test_a_refusal_in_a_store_of_an_engine_says_whose_it_is():
+    for engine, kind in ((None, ParentMismatch), ("docker", StoreForeign)):
+        with pytest.raises(kind) as raised, refusing("/s", engine, "make or change layers"):
+            raise ParentMismatch("layer a is on b", hint="use another id")
+    assert str(raised.value).startswith("cannot make or change layers: the store at /s belongs to docker")
