@@ -11,7 +11,6 @@ import stat
 
 from .._errors import ArchiveRejected, NotSupported
 from .apply_root import Directory, Root
-from .apply_xattrs import has_capability
 from .tar import Entry, rejected, shown
 from .walk import MAX_DEPTH, MAX_PATH, too_deep
 from .whiteouts import is_whiteout
@@ -54,18 +53,16 @@ def link_target(root: Root, entry: Entry, place: Directory, name: bytes) -> tupl
     return source, target, found
 
 
-def link_changes(entry: Entry, owner: tuple[int, int], path: bytes, found: os.stat_result) -> bool:
+def link_changes(entry: Entry, owner: tuple[int, int], found: os.stat_result) -> bool:
     """Tell whether the header of a hard link says anything else than what its inode has, which *found* is of.
 
-    owner: the header's, on disk. path: one to the inode. Mode and time of a symlink stay, as in moby. Raises OSError.
+    owner: the header's, on disk. Mode and time of a symlink stay, as in moby. Nothing is said about capabilities.
     """
     if (found.st_uid, found.st_gid) != owner or entry.xattrs:
         return True
     if stat.S_ISLNK(found.st_mode):
         return False
-    if stat.S_IMODE(found.st_mode) != entry.mode or found.st_mtime_ns != entry.mtime_ns:
-        return True
-    return stat.S_ISREG(found.st_mode) and has_capability(path)  # chown(2) takes it away, and the header has none
+    return stat.S_IMODE(found.st_mode) != entry.mode or found.st_mtime_ns != entry.mtime_ns
 
 
 def make_link(entry: Entry, source: Directory, target: bytes, place: Directory, name: bytes) -> None:

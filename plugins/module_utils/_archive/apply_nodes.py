@@ -17,13 +17,13 @@ import typing as t
 from .._errors import NotSupported, printable
 from .apply_links import link_changes, link_target, make_link
 from .apply_root import Directory, Root, shed_acls
-from .apply_xattrs import check_list, set_xattr
+from .apply_xattrs import check_list, has_capability, set_xattr
 from .older import Older
 from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry, rejected, shown
 from .tar_reader import TarReader
 from .walk import below
 from .whiteouts import OVERLAY_XATTR_PREFIXES, is_whiteout
-from .xattr_ids import MapIds, with_mapped_ids
+from .xattr_ids import CAPABILITY, MapIds, with_mapped_ids
 
 Owner = tuple[int, int]
 Made = t.TypeVar("Made")
@@ -47,6 +47,7 @@ class Nodes:
     def __init__(self, reader: TarReader, root: Root, map_ids: MapIds | None, older: Older | None) -> None:
         self._reader = reader
         self._older = older
+        self._may_have_capabilities = older is not None
         self._root = root
         self._ours = root.ours  # uid and gid
         self._map_ids = map_ids
@@ -198,7 +199,9 @@ class Nodes:
         """Make a hard link, and give its inode what its own header says: the last one counts, as in moby."""
         source, target, found = link_target(self._root, entry, place, name)
         owner = self._owner(entry)
-        changes = link_changes(entry, owner, below(source.fd, target), found)
+        changes = link_changes(entry, owner, found)
+        if not changes and self._may_have_capabilities:  # chown(2) takes them away, and the header has none
+            changes = stat.S_ISREG(found.st_mode) and has_capability(below(source.fd, target))
         path = source.child(target)
         if self._older is not None and self._older.is_older_node(path, found.st_ino):
             if changes:
@@ -246,6 +249,8 @@ class Nodes:
         for key, value in entry.xattrs.items():
             if key.startswith(OVERLAY_XATTR_PREFIXES):
                 continue
+            if key == CAPABILITY:
+                self._may_have_capabilities = True
             if self._map_ids:
                 try:
                     value = with_mapped_ids(key, value, self._map_ids)
