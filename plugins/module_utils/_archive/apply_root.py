@@ -226,7 +226,7 @@ class Root:
     def set_times(self) -> None:
         """Give the directories their times."""
         self._has_set_times = False  # a directory is opened here that does not have its own yet
-        for path, mtime in self._times.items():
+        for path, mtime in sorted(self._times.items()):  # neighbours have one parent, which is opened once
             parent, _unused, name = path.rpartition(b"/")
             place = self._known.get(parent) or self.directory(parent)
             os.utime(name, ns=(mtime, mtime), dir_fd=place.fd, follow_symlinks=False)

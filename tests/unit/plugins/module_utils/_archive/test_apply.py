@@ -14,7 +14,7 @@ import stat
 import subprocess
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._archive import apply
+from ansible_collections.strata.overlay2.plugins.module_utils._archive import apply, apply_root
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import Applied, apply_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.clone import clone_tree
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
@@ -804,6 +804,36 @@ def test_nothing_goes_on_for_ever(root, first, piece, most, max_size, expected):
     with pytest.raises(ArchiveRejected, match=r"more than|something follows|belong to no file"):
         apply_layer(stream.read, str(root), max_size=max_size, expected=expected)
     assert stream.read_bytes <= len(first) + most + (2 << 20)
+
+
+class TestSmallArchivesOfMuch:
+    def test_directories_without_entries_have_a_relation_to_the_archive(self, root):
+        members = (member(f"{number}/" + "d/" * 1500 + "f") for number in range(50))
+        with pytest.raises(
+            ArchiveRejected, match=r"entry 6/d/.* make [0-9]+ directories that the archive does not list"
+        ):
+            applied(root, *members)
+
+    def test_a_deep_one_is_taken(self, root):
+        assert applied(root, member("d/" * 2000 + "f")).entries == 1
+
+    def test_so_are_many_of_an_archive_that_lists_none(self, root):
+        members = [member(f"{number}/a/b/c/d/e/f") for number in range(2500)]
+        assert applied(root, *members).entries == 2500
+
+    @pytest.mark.parametrize("is_merged", [False, True])
+    def test_the_times_of_directories_are_right_however_few_are_noted(self, root, is_merged, monkeypatch):
+        if is_merged:
+            (root / "old").touch()
+        monkeypatch.setattr(apply_root, "_NOTED_TIMES", 3)
+        monkeypatch.setattr(apply_root, "_KEEP", 2)
+        names = [f"{first}/{second}" for first in range(4) for second in range(4)]
+        wanted = {"l": 0, **{f"{n}": 100 + n for n in range(4)}, **{name: index for index, name in enumerate(names)}}
+        members = [directory(f"{name}/", mtime_ns=time * 10**9) for name, time in wanted.items()]
+        later = [member(f"{name}/f") for name in reversed(names)] + [member("1/f"), hardlink("l/f", "1/f", mode=0o644)]
+        applied(root, *members, *later, symlink("s", "2"), member("s/0/g"), directory("2/1/", mtime_ns=7 * 10**9))
+        wanted["2/1"] = 7
+        assert {name: os.stat(root / name).st_mtime for name in wanted} == wanted
 
 
 class TestWithoutAnEnd:
