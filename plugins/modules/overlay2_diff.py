@@ -73,12 +73,12 @@ options:
     default: false
   max_size:
     description:
-      - With O(state=applied), refuse an archive that is larger than this, uncompressed. Headers, padding, holes and what
-        follows the end mark count, too.
-      - V(0) and an empty string are no limit. Then the archive may be as large as it is, but what has no relation to its
-        content is limited, with O(max_size) and without. Behind the end mark, no more bytes may follow than the archive
-        has, or 16 MiB. Before one entry, 1 GiB of extended headers may come. A name in the archive may make no more
-        directories that it does not list than 10,000, or 16 for each entry.
+      - With O(state=applied), refuse an archive that is larger than this, uncompressed. Headers, padding, holes and
+        what follows the end mark count, too.
+      - V(0) and an empty string are no limit.
+      - With this option and without it, what has no relation to the content is limited. Behind the end mark may follow
+        as many bytes as the archive has, and 16 MiB in any case. Before one entry may come 1 GiB of extended headers.
+        An archive may make 16 directories for each entry that it does not list itself, and 10,000 in any case.
     type: str
   xattrs:
     description:

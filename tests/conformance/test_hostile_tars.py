@@ -312,7 +312,7 @@ def test_100_000_entries_take_no_more_memory_than_a_few(tmp_path):
         assert apply_layer(lambda _size: next(stream, b""), str(tmp_path)).entries == count
 
 
-DEEP = "/".join("%0250d" % number for number in range(200))
+DEEP = "/".join(f"{number:0250}" for number in range(200))
 SMALL_BUT_MUCH = {
     "directories of long names": lambda: (named(f"{DEEP}/{number}/", DIRECTORY) for number in range(1500)),
     "files of long names": lambda: (named(f"{DEEP}/{number}") for number in range(3000)),
