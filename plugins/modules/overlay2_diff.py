@@ -45,6 +45,9 @@ options:
   src:
     description:
       - With O(state=applied), the layer tar, plain or compressed by gzip, zstd, xz or bzip2.
+      - The archive of an image, as C(docker save) and OCI tools write it, is no layer. It is refused; take the layer's
+        own tar out of it.
+      - A tar that deletes what it brings itself is refused, as Docker refuses it.
       - In check mode it is not unpacked, so a damaged one is only found by the real run.
     type: path
   remote_src:
@@ -55,6 +58,8 @@ options:
     description:
       - Expected digest of the uncompressed tar, C(sha256:) and 64 digits.
       - With it or O(digest), an unchanged layer is told without reading O(src).
+      - With it or O(digest), a tar without an end mark, or with bytes behind it, is taken as Docker takes it; without
+        them it is refused, as it may have been cut off. The digest is that of all bytes.
     type: str
   digest:
     description: Expected digest of the file as it lies there.
@@ -68,8 +73,12 @@ options:
     default: false
   max_size:
     description:
-      - With O(state=applied), refuse an archive whose files hold more than this together, uncompressed.
+      - With O(state=applied), refuse an archive that is larger than this, uncompressed. Headers, padding, holes and
+        what follows the end mark count, too.
       - V(0) and an empty string are no limit.
+      - With this option and without it, what has no relation to the content is limited. Behind the end mark may follow
+        as many bytes as the archive has, and 16 MiB in any case. Before one entry may come 1 GiB of extended headers.
+        An archive may make 16 directories for each entry that it does not list itself, and 10,000 in any case.
     type: str
   xattrs:
     description:

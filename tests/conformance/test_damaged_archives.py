@@ -142,6 +142,26 @@ class TestThroughTheModule:
         assert "something follows the archive's end" in words
         refused(driver, tmp_path, COMPRESSIONS[compression](TAR) + b"garbage", "archive_rejected")
 
+    def test_with_its_digest_it_is_taken(self, compression: str, driver: Driver, tmp_path: Path) -> None:
+        src = tmp_path / "src"
+        for number, tar in enumerate((TAR[:-1024], TAR + b"garbage", TAR + archive(member("other")))):
+            src.write_bytes(COMPRESSIONS[compression](tar))
+            words = refused(driver, tmp_path, src.read_bytes(), "archive_rejected")
+            assert "end" in words
+            expected = {
+                "diff_id": "sha256:" + hashlib.sha256(tar).hexdigest(),
+                "digest": "sha256:" + hashlib.sha256(src.read_bytes()).hexdigest(),
+            }
+            key = ("diff_id", "digest", "diff_id")[number]
+            done = driver.diff("layer", state="applied", src=str(src), **{key: expected[key]})
+            assert {name: done[name] for name in expected} == expected
+            assert not os.path.exists(driver.home / "layer/diff/other")
+            assert not driver.diff("layer", state="applied", src=str(src), **expected)["changed"]
+
+    def test_without_an_end_and_not_the_expected_one(self, compression: str, driver: Driver, tmp_path: Path) -> None:
+        expected = "sha256:" + hashlib.sha256(TAR).hexdigest()
+        refused(driver, tmp_path, COMPRESSIONS[compression](TAR[:-1024]), "digest_mismatch", diff_id=expected)
+
     def test_another_than_was_expected(self, compression: str, driver: Driver, tmp_path: Path) -> None:
         data = COMPRESSIONS[compression](TAR)
         wrong = "sha256:" + "0" * 64
@@ -154,6 +174,24 @@ class TestThroughTheModule:
         data = COMPRESSIONS[compression](tar)
         words = refused(driver, tmp_path, data, "archive_rejected", max_size="1M")
         assert "entry bomb: with it the layer has more than the 1048576 bytes allowed" in words
+
+
+def test_a_file_that_is_endless_behind_its_end(driver: Driver, tmp_path: Path) -> None:
+    """A sparse one: it would take years to read."""
+    src = tmp_path / "src"
+    for compression in ("none", "gzip", "xz"):
+        src.write_bytes(COMPRESSIONS[compression](TAR))
+        os.truncate(src, 1 << 43)
+        for expected in (None, "sha256:" + "0" * 64):
+            result = driver.run(overlay2_diff, id="layer", state="applied", src=str(src), diff_id=expected)
+            assert result["error"] == "archive_rejected"
+            assert "more than" in result["msg"]
+
+
+def test_an_image_is_no_layer(driver: Driver, tmp_path: Path) -> None:
+    manifest = b'[{"Config": "c.json", "RepoTags": [], "Layers": ["l/layer.tar"]}]'
+    data = archive(member("c.json", body=b"{}"), member("l/layer.tar"), member("manifest.json", body=manifest))
+    assert "no layer" in refused(driver, tmp_path, data, "archive_rejected")
 
 
 def test_sparse_bombs_are_more_than_allowed_too(driver: Driver, tmp_path: Path) -> None:

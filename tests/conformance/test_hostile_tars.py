@@ -17,6 +17,7 @@ import itertools
 import json
 import os
 import pathlib
+import shutil
 import signal
 import stat
 import subprocess
@@ -27,6 +28,7 @@ import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.clone import clone_tree
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar import DIRECTORY, SYMLINK
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected, LayerInUse
 from ansible_collections.strata.overlay2.plugins.module_utils._linux.openat2 import has_openat2
 from ansible_collections.strata.overlay2.plugins.module_utils._linux.rename import exchange
@@ -308,6 +310,39 @@ def test_100_000_entries_take_no_more_memory_than_a_few(tmp_path):
     stream = itertools.chain(blocks, [archive()])
     with little_memory(4):
         assert apply_layer(lambda _size: next(stream, b""), str(tmp_path)).entries == count
+
+
+DEEP = "/".join(f"{number:0250}" for number in range(200))
+SMALL_BUT_MUCH = {
+    "directories of long names": lambda: (named(f"{DEEP}/{number}/", DIRECTORY) for number in range(1500)),
+    "files of long names": lambda: (named(f"{DEEP}/{number}") for number in range(3000)),
+    "whiteouts of long names": lambda: (named(f"{DEEP}/.wh.{number}") for number in range(1500)),
+    "opaque markers in long names": lambda: (named(f"{DEEP}/{number}/.wh..wh..opq") for number in range(300)),
+    "symlinks of long names": lambda: (
+        made
+        for number in range(700)
+        for made in (named(f"{DEEP}/{number}", SYMLINK, linkname=b"d"), named(f"{DEEP}/{number}/x"))
+    ),
+    "names of one file": lambda: (
+        hardlink(f"l{number}", "f", mtime_ns=number * 10**9) if number else member("f") for number in range(50_000)
+    ),
+    "deep directories": lambda: (named(f"{number}/" + "d/" * 2000) for number in range(300)),
+}
+
+
+def named(name, kind=b"0", **fields):
+    return pax(record("path", name)) + member("x", kind, **fields)
+
+
+@pytest.mark.parametrize("is_merged", [False, True])
+@pytest.mark.parametrize("name", SMALL_BUT_MUCH)
+def test_small_archives_take_little_memory(tmp_path, name, is_merged):
+    """They are taken, or refused, with at most this: what is kept grows with no name's length."""
+    if is_merged:
+        (tmp_path / "old").touch()
+    with little_memory(48), contextlib.suppress(ArchiveRejected):
+        apply_layer(streaming(SMALL_BUT_MUCH[name]()), str(tmp_path))
+    shutil.rmtree(tmp_path)  # many an inode
 
 
 def bomb(*headers):

@@ -13,11 +13,13 @@ import errno
 import os
 import typing as t
 
-from .._errors import printable
 from .._linux.quiet import open_quietly
-from .apply_nodes import Nodes, clean
+from .apply_links import clean
+from .apply_nodes import Nodes
 from .apply_root import Directory, Root
-from .tar import REGULAR, SPARSE, Entry, rejected
+from .image_archive import check_no_image
+from .older import Older
+from .tar import REGULAR, SPARSE, Entry, rejected, shown
 from .tar_reader import Read, TarReader
 from .walk import IS_DIRECTORY, children
 from .whiteouts import (
@@ -35,6 +37,10 @@ from .xattr_ids import MapIds
 _DOT = ord(".")
 # What the kernel answers to a name that no honest archive has; all else is the host's doing.
 _ARCHIVES_FAULT = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)
+# Directories that no entry is about: honest archives that list none have a few for each file.
+_FEW_IMPLIED = 10_000
+_IMPLIED_PER_ENTRY = 16
+_IMPLIED_HINT = "the archive is hostile, or made by hand: make it again with an entry for each directory"
 
 
 class Applied(t.NamedTuple):
@@ -52,36 +58,37 @@ def apply_layer(
     map_ids: MapIds | None = None,
     userxattr: bool = False,
     max_size: int | None = None,
+    expected: bool = False,
 ) -> Applied:
     """Unpack a layer tar over what the directory *root*, an upperdir not mounted yet, holds.
 
     read:      returns up to that many bytes of the uncompressed tar, none at its end, which is read to: only zeros may
-               follow the archive's end mark.
+               follow the archive's end mark, and no more than the archive has, or MAX_IDLE.
     lowers:    the layer's, nearest first: overlayfs lets no root be opaque, so an opaque marker at the tar's root
                becomes a whiteout for each of their names.
     map_ids:   (uid, gid) in the tar to (uid, gid) on disk, -1 to -1; with its ValueError the archive is rejected. Not
                asked for whiteouts, nor does export map them back: the kernel makes them as the root of the host.
     userxattr: the store's mounts keep their marks in ``user.overlay.*``.
-    max_size:  bytes; more is refused before it is written.
-    raises:    ArchiveRejected, NotSupported for an xattr the filesystem cannot hold, OSError with the entry's name.
+    max_size:  bytes of the uncompressed tar, and of holes; more is refused before it is written.
+    expected:  the caller knows a digest of the archive and compares it: then the end mark may be missing, and anything
+               may follow it, as in Docker.
+    raises:    ArchiveRejected, NotSupported for what the filesystem cannot hold, OSError with the entry's name.
                *root* then holds what was unpacked so far.
     """
-    entries = size = 0
+    size = 0
     with Root(root, map_ids(0, 0) if map_ids else (0, 0), opaque_xattr(userxattr)) as base, _no_umask():
-        reader = TarReader(read)
-        applier = _Applier(base, Nodes(reader, base, map_ids))
+        reader = TarReader(read, max_size, expected)
+        older = Older() if os.listdir(base.top.fd) else None
+        applier = _Applier(base, Nodes(reader, base, map_ids, older), older, reader)
         for entry in reader:
-            entries += 1
             size += entry.size
-            if max_size is not None and size > max_size:
-                raise rejected(entry.name, f"with it the layer has more than the {max_size} bytes allowed")
             try:
                 applier.apply(entry)
             except OSError as error:
                 raise _explained(error, entry) from error
         reader.check_rest()
         applier.finish(lowers)
-    return Applied(entries, size)
+    return Applied(reader.entries, size)
 
 
 @contextlib.contextmanager
@@ -95,14 +102,13 @@ def _no_umask() -> t.Iterator[None]:
 
 
 class _Applier:
-    def __init__(self, root: Root, nodes: Nodes) -> None:
+    def __init__(self, root: Root, nodes: Nodes, older: Older | None, reader: TarReader) -> None:
         self._root = root
         self._known = root.known
         self._nodes = nodes
         self._makers = nodes.makers
-        # The paths this archive brought and those they lie in; None where nothing else was there to tell them from.
-        self._brought: set[bytes] | None = {b""} if os.listdir(root.top.fd) else None
-        self._swept: set[bytes] = set()  # directories in which nothing is left that it did not bring
+        self._older = older  # None where nothing was there before
+        self._reader = reader
         self._root_marker: Entry | None = None
         self._pseudo_links = False  # their directory was made
 
@@ -122,13 +128,14 @@ class _Applier:
             self._marker(entry, place, name)
             return
         self._makers[entry.type](entry, place, name)
-        if self._brought is not None:
-            self._note(place.child(name))
+        if self._older is not None:
+            self._older.note(place.child(name))
 
     def finish(self, lowers: t.Sequence[str]) -> None:
         """Do what has to wait until all is there."""
         if self._pseudo_links:
             self._root.remove(self._root.top, PSEUDO_LINKS)
+        check_no_image(self._root.top.fd, self._older)
         if self._root_marker:
             try:
                 self._hide_lowers(lowers, self._root_marker)
@@ -138,6 +145,7 @@ class _Applier:
 
     def _place(self, parent: bytes, entry: Entry) -> Directory | None:
         """Return the directory *parent* of an entry's name; None if the entry is AUFS bookkeeping."""
+        self._root.save_memory()
         path = clean(parent, entry)
         if not path:
             return self._root.top
@@ -150,47 +158,46 @@ class _Applier:
                     return None
                 if part.startswith(WHITEOUT_PREFIX):
                     raise rejected(entry.name, "it lies in a whiteout, which can hold nothing")
-        return self._root.remember(parent, self._root.directory(path))
+        directory = self._root.directory(path)
+        self._check_implied(entry)
+        return self._root.remember(parent, directory)
+
+    def _check_implied(self, entry: Entry) -> None:
+        """Raise ArchiveRejected where a small archive makes very many directories."""
+        implied = self._root.implied
+        if implied > max(_FEW_IMPLIED, _IMPLIED_PER_ENTRY * self._reader.entries):
+            cause = f"its name and those before it make {implied} directories that the archive does not list"
+            raise rejected(entry.name, cause, _IMPLIED_HINT)
 
     def _marker(self, entry: Entry, place: Directory, name: bytes) -> None:
         marker = parse_marker(name, entry.name)
+        if place.path == PSEUDO_LINKS:
+            return  # all in it goes
         if marker.kind == HIDES:
             self._nodes.make_whiteout(entry, place, marker.name)
-            self._note(place.child(marker.name))
+            if self._older is not None:
+                self._older.note(place.child(marker.name))
         elif marker.kind == OPAQUE:
             if place is self._root.top:
                 self._root_marker = entry
             else:
                 self._root.make_opaque(place)
-                self._note(place.path)
-            self._remove_older(place)
+            if self._older is not None:
+                self._older.note(place.path)
+                if self._older.sweep(place.path):
+                    self._remove_older(place, self._older)
 
-    def _note(self, path: bytes) -> None:
-        """Note what this archive brought."""
-        if self._brought is not None:
-            while path not in self._brought:
-                self._brought.add(path)
-                path = path.rpartition(b"/")[0]
-
-    def _remove_older(self, top: Directory) -> None:
+    def _remove_older(self, top: Directory, older: Older) -> None:
         """Remove from *top*, and from the directories below that stay, what this archive did not bring."""
-        if self._brought is None or self._is_swept(top.path):
-            return
-        self._swept.add(top.path)
         todo = [top.path]
         while todo:
             place = self._root.directory(todo.pop())
             for name, kind in children(place.fd):
                 path = place.child(name)
-                if path not in self._brought:
+                if not older.is_brought(path):
                     self._root.remove(place, name)
                 elif kind == IS_DIRECTORY:
                     todo.append(path)
-
-    def _is_swept(self, path: bytes) -> bool:
-        while path and path not in self._swept:
-            path = path.rpartition(b"/")[0]
-        return path in self._swept
 
     def _hide_lowers(self, lowers: t.Sequence[str], marker: Entry) -> None:
         """Let nothing of the lowers show through, as if the root were opaque."""
@@ -221,5 +228,5 @@ def _explained(error: OSError, entry: Entry) -> Exception:
     """Return *error* with the entry's name, as what the user can act on if it is the archive's fault."""
     if error.errno in _ARCHIVES_FAULT:
         return rejected(entry.name, f"it cannot be made: {os.strerror(error.errno)}")
-    error.filename = printable(entry.name)  # it has the last component at most
+    error.filename = shown(entry.name)  # it has the last component at most
     return error

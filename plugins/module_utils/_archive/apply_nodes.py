@@ -15,21 +15,25 @@ import stat
 import typing as t
 
 from .._errors import NotSupported, printable
+from .apply_links import link_changes, link_target, make_link
 from .apply_root import Directory, Root, shed_acls
-from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry, rejected
+from .apply_xattrs import check_list, has_capability, set_xattr
+from .older import Older
+from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry, rejected, shown
 from .tar_reader import TarReader
-from .walk import MAX_DEPTH, MAX_PATH, below, too_deep
+from .walk import below
 from .whiteouts import OVERLAY_XATTR_PREFIXES, is_whiteout
-from .xattr_ids import MapIds, with_mapped_ids
+from .xattr_ids import CAPABILITY, MapIds, with_mapped_ids
 
 Owner = tuple[int, int]
 Made = t.TypeVar("Made")
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FORMATS = {CHAR: stat.S_IFCHR, BLOCKDEV: stat.S_IFBLK, FIFO: stat.S_IFIFO}
+_FEW_XATTRS = 200  # whose names fit any list
 _TOO_LARGE = (errno.EFBIG, errno.EINVAL)  # what the kernel says to a size beyond a filesystem's
 _BEYOND_MKDIR = 0o7000  # mode bits that mkdir(2) and writing do not keep
-_NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.")  # xattr(7)
+_CONTRADICTION = "the archive contradicts itself, and Docker refuses it, too: make it again from the layer's files"
 _WIDEN = "use a store whose id maps know the id, or an archive without it"
 
 
@@ -37,10 +41,13 @@ class Nodes:
     """Makes nodes below *root*; the bodies of files come from *reader*. The umask must be 0.
 
     map_ids: (uid, gid) in the tar to (uid, gid) on disk; asked for each entry.
+    older:   what the root held before; None if it was empty.
     """
 
-    def __init__(self, reader: TarReader, root: Root, map_ids: MapIds | None) -> None:
+    def __init__(self, reader: TarReader, root: Root, map_ids: MapIds | None, older: Older | None) -> None:
         self._reader = reader
+        self._older = older
+        self._may_have_capabilities = older is not None
         self._root = root
         self._ours = root.ours  # uid and gid
         self._map_ids = map_ids
@@ -57,8 +64,20 @@ class Nodes:
         }
 
     def make_whiteout(self, entry: Entry, place: Directory, name: bytes) -> None:
-        """Put a whiteout in the place of *name*. Its owner is not mapped; see apply_layer."""
-        self._anew(place, name, lambda: os.mknod(name, stat.S_IFCHR, 0, dir_fd=place.fd))
+        """Put a whiteout in the place of *name*. Its owner is not mapped; see apply_layer.
+
+        raises: ArchiveRejected where the archive itself brought what it deletes: the two contradict each other, and
+                moby refuses them too. A whiteout after another is one.
+        """
+        try:
+            os.mknod(name, stat.S_IFCHR, 0, dir_fd=place.fd)
+        except FileExistsError:
+            is_ours = self._older is None or self._older.is_brought(place.child(name))
+            if is_ours and not is_whiteout(os.stat(name, dir_fd=place.fd, follow_symlinks=False)):
+                cause = f"it deletes {shown(place.child(name))}, which an earlier entry brought"
+                raise rejected(entry.name, cause, _CONTRADICTION) from None
+            self._root.remove(place, name)
+            os.mknod(name, stat.S_IFCHR, 0, dir_fd=place.fd)
         self._settle_node(entry._replace(type=CHAR, mode=0, xattrs={}), (entry.uid, entry.gid), place, name)
 
     def _file(self, entry: Entry, place: Directory, name: bytes) -> None:
@@ -146,7 +165,17 @@ class Nodes:
         """Make a device or fifo. A character device 0:0 is a whiteout, as moby has it; its owner is not mapped."""
         device = os.makedev(entry.major, entry.minor)
         mode = _FORMATS[entry.type] | entry.mode
-        self._anew(place, name, lambda: os.mknod(name, mode, device, dir_fd=place.fd))
+        try:
+            self._anew(place, name, lambda: os.mknod(name, mode, device, dir_fd=place.fd))
+        except OSError as error:
+            if error.errno != errno.EINVAL or not device:
+                raise
+            raise NotSupported(
+                f"archive entry {shown(entry.name)}: the store's filesystem cannot hold its device number"
+                f" {entry.major}:{entry.minor}",
+                hint="move the store to a filesystem that can, such as ext4, or use an archive without it",
+                entry=shown(entry.name),
+            ) from error
         owner = self._owner(entry) if device or entry.type != CHAR else (entry.uid, entry.gid)
         self._settle_node(entry, owner, place, name)
 
@@ -167,25 +196,35 @@ class Nodes:
         os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=place.fd, follow_symlinks=False)
 
     def _link(self, entry: Entry, place: Directory, name: bytes) -> None:
-        """Make a hard link. Owner, mode and time are its inode's, which came with the first of its names."""
-        parent, _unused, target = clean(entry.linkname, entry).rpartition(b"/")
-        shown = printable(entry.linkname)
-        try:
-            source = self._root.directory(parent, make=False)
-            found = os.stat(target or b".", dir_fd=source.fd, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
-            raise rejected(entry.name, f"it is a hard link to {shown}, which the layer does not have") from None
-        if stat.S_ISDIR(found.st_mode) or is_whiteout(found):
-            raise rejected(entry.name, f"it is a hard link to {shown}, which is a directory or a whiteout")
-        if source.child(target) == place.child(name):
-            raise rejected(entry.name, "it is a hard link to itself")
-        if source.child(target).startswith(place.child(name) + b"/"):
-            raise rejected(entry.name, f"it is a hard link to {shown}, which goes with the directory it replaces")
-        self._anew(
-            place,
-            name,
-            lambda: os.link(target, name, src_dir_fd=source.fd, dst_dir_fd=place.fd, follow_symlinks=False),
-        )
+        """Make a hard link, and give its inode what its own header says: the last one counts, as in moby."""
+        source, target, found = link_target(self._root, entry, place, name)
+        owner = self._owner(entry)
+        changes = link_changes(entry, owner, found)
+        if not changes and self._may_have_capabilities:  # chown(2) takes them away, and the header has none
+            changes = stat.S_ISREG(found.st_mode) and has_capability(below(source.fd, target))
+        path = source.child(target)
+        if self._older is not None and self._older.is_older_node(path, found.st_ino):
+            if changes:
+                self._older.make_own(self._root, source, target)
+            else:
+                self._older.note_link(path, place.child(name), found.st_ino)
+        self._anew(place, name, lambda: make_link(entry, source, target, place, name))
+        if changes:
+            self._settle_link(entry, owner, place, name, found)
+
+    def _settle_link(self, entry: Entry, owner: Owner, place: Directory, name: bytes, found: os.stat_result) -> None:
+        """Give an inode that has other names, too, what the header of its name *name* says.
+
+        As moby does it: chown(2) takes the capabilities away that an earlier header gave it, other xattrs stay; mode
+        and time of a symlink stay.
+        """
+        path = below(place.fd, name)
+        os.chown(name, *owner, dir_fd=place.fd, follow_symlinks=False)
+        if entry.xattrs:
+            self._set_xattrs(path, entry)
+        if not stat.S_ISLNK(found.st_mode):
+            os.chmod(path, entry.mode)  # follows symlinks, but this is none
+            os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=place.fd, follow_symlinks=False)
 
     def _anew(self, place: Directory, name: bytes, make: t.Callable[[], Made]) -> Made:
         """Return what *make* does; whatever has the *name* gives way."""
@@ -210,54 +249,19 @@ class Nodes:
         for key, value in entry.xattrs.items():
             if key.startswith(OVERLAY_XATTR_PREFIXES):
                 continue
+            if key == CAPABILITY:
+                self._may_have_capabilities = True
             if self._map_ids:
                 try:
                     value = with_mapped_ids(key, value, self._map_ids)
                 except ValueError as error:
                     raise rejected(entry.name, f"its xattr {printable(key)}: {error}", _WIDEN) from None
-            _set_xattr(node, key, value, entry)
-
-
-def clean(path: bytes, entry: Entry) -> bytes:
-    """Return *path*, a name in *entry*, without leading slash and ``.`` and ``..``, as its letters have it.
-
-    raises: ArchiveRejected if it leads out of the layer, as moby does before any symlink is looked at, or too deep.
-    """
-    if too_deep(path):
-        raise rejected(entry.name, f"it lies more than {MAX_DEPTH} directories, or {MAX_PATH} bytes, deep")
-    parts: list[bytes] = []
-    for part in path.split(b"/"):
-        if part == b"..":
-            if not parts:
-                raise rejected(entry.name, f"{printable(path)} leads out of the layer")
-            parts.pop()
-        elif part not in (b"", b"."):
-            parts.append(part)
-    return b"/".join(parts)
+            set_xattr(node, key, value, entry)
+        if entry.type in (HARDLINK, DIRECTORY) or len(entry.xattrs) > _FEW_XATTRS:
+            check_list(node, entry)  # others may have come before
 
 
 def _write_rest(fd: int, rest: memoryview) -> None:
     """Write what a write(2) left: a disk was nearly full, so the next one says so, or a signal came."""
     while rest:
         rest = rest[os.write(fd, rest) :]
-
-
-def _set_xattr(node: int | bytes, key: bytes, value: bytes, entry: Entry) -> None:
-    try:
-        os.setxattr(node, key, value, follow_symlinks=isinstance(node, int))
-    except OSError as error:
-        what = f"xattr {printable(key)}"
-        if not key.startswith(_NAMESPACES):
-            hint = "it was made by another system: make it again without extended attributes (tar --no-xattrs)"
-            raise rejected(entry.name, f"its {what} is of a kind that Linux does not have", hint) from error
-        if error.errno == errno.ENOTSUP:
-            raise NotSupported(
-                f"archive entry {printable(entry.name)}: the store's filesystem cannot hold its {what}",
-                hint="move the store to a filesystem with extended attributes, such as ext4 or XFS",
-                entry=printable(entry.name),
-            ) from error
-        if error.errno == errno.EPERM and key.startswith(b"user."):
-            raise rejected(entry.name, f"its {what} is one that only files and directories can have") from error
-        if error.errno in (errno.EINVAL, errno.ERANGE, errno.E2BIG):
-            raise rejected(entry.name, f"its {what} is malformed, or too long") from error
-        raise

@@ -28,6 +28,9 @@ MAX_SYMLINKS = 40  # the kernel's MAXSYMLINKS
 IMPLIED_MODE = 0o755  # of a directory that no entry is about
 
 _KEEP = 64  # directories open at once
+_NOTED_TIMES = 20_000  # directories, and bytes of their paths, whose times are kept in memory
+_NOTED_BYTES = 16 << 20
+_FOLLOWED = 1000  # symlinks
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ACLS = tuple(map(os.fsdecode, ACLS))
 _GONE = (errno.ENODATA, errno.ENOTSUP)
@@ -72,13 +75,16 @@ class Root:
     def __init__(self, root: str, owner: tuple[int, int], opaque: str) -> None:
         self.ours = (os.geteuid(), os.getegid())
         self._has_openat2 = has_openat2()
-        self.top = self._opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), b"")
         self._owner = owner
         self._opaque = opaque
         self._known: dict[bytes, Directory] = {}  # by path, also by one that leads through a symlink; oldest first
         self.known = self._known.get  # returns the directory if it was remembered under this very path
         self._followed: set[bytes] = set()  # the symlinks they lead through
         self._times: dict[bytes, int] = {}  # of directories, in ns
+        self._noted_bytes = 0  # of their paths
+        self._has_set_times = False  # so directories have times that are to stay, whatever is made in them
+        self.implied = 0  # directories made that no entry is about
+        self.top = self._opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), b"")
 
     def close(self) -> None:
         """Close all directories."""
@@ -155,6 +161,7 @@ class Root:
             if not make or not is_whiteout(found):
                 raise
         made, _unused = self.make_directory(here, name, IMPLIED_MODE)
+        self.implied += 1
         if not here.plain or self._owner != self.ours:
             os.fchown(made.fd, *self._owner)
             os.fchmod(made.fd, IMPLIED_MODE)
@@ -203,23 +210,45 @@ class Root:
     def set_time(self, directory: Directory, mtime_ns: int) -> None:
         """Note the time *directory* is to get when all is in it."""
         self._times[directory.path] = mtime_ns
+        self._noted_bytes += len(directory.path)
+
+    def save_memory(self) -> None:
+        """Forget what takes much, after the directories got their times. To be called while no directory is in use.
+
+        From then on, what is made in a directory does not change the time that it has when it is opened.
+        """
+        if len(self._followed) > _FOLLOWED:
+            self._forget()
+        if len(self._times) > _NOTED_TIMES or self._noted_bytes > _NOTED_BYTES:
+            self.set_times()
+            self._has_set_times = True
 
     def set_times(self) -> None:
         """Give the directories their times."""
-        for path, mtime in self._times.items():
+        self._has_set_times = False  # a directory is opened here that does not have its own yet
+        for path, mtime in sorted(self._times.items()):  # neighbours have one parent, which is opened once
             parent, _unused, name = path.rpartition(b"/")
             place = self._known.get(parent) or self.directory(parent)
             os.utime(name, ns=(mtime, mtime), dir_fd=place.fd, follow_symlinks=False)
+        self._times.clear()
+        self._noted_bytes = 0
+        self._forget()
 
     def is_plain(self, fd: int) -> bool:
         """Tell whether the directory *fd* hands nothing down to what is made in it; see Directory."""
-        found = os.fstat(fd)
+        return self._is_plain(fd, os.fstat(fd))
+
+    def _is_plain(self, fd: int, found: os.stat_result) -> bool:
         if found.st_gid != self.ours[1] or found.st_mode & stat.S_ISGID:  # by group: a mount with grpid
             return False
         return _ACLS[1] not in list_xattrs(fd)
 
     def _opened(self, fd: int, path: bytes) -> Directory:
-        return Directory(fd, path, self.is_plain(fd))
+        found = os.fstat(fd)
+        if self._has_set_times and path and path not in self._times:
+            self._times[path] = found.st_mtime_ns
+            self._noted_bytes += len(path)
+        return Directory(fd, path, self._is_plain(fd, found))
 
     def _forget(self) -> None:
         """Forget what the cache knows: a path of it may be gone, or lead elsewhere."""

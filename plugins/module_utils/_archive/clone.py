@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A second tree that shares the files of the first. PRIVATE to the collection."""
+"""A second tree that shares the files of the first, and a file of it that no longer does. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import stat
 import typing as t
 
 from .._errors import printable
+from .._linux.quiet import open_quietly
 from .apply_root import shed_acls
-from .walk import IS_DIRECTORY, Trail, changed_meanwhile, get_xattr, list_xattrs, lstat, walk
+from .walk import IS_DIRECTORY, Trail, below, changed_meanwhile, get_xattr, list_xattrs, lstat, walk
 from .whiteouts import is_whiteout
 
 
@@ -83,3 +84,60 @@ def _copy_whiteout(name: bytes, st: os.stat_result, new: int) -> None:
     os.mknod(name, stat.S_IFMT(st.st_mode), 0, dir_fd=new)
     os.chown(name, st.st_uid, st.st_gid, dir_fd=new, follow_symlinks=False)
     os.utime(name, ns=(st.st_atime_ns, st.st_mtime_ns), dir_fd=new, follow_symlinks=False)
+
+
+def unshare(name: bytes, dir_fd: int) -> None:
+    """Replace the file *name*, anything but a directory, by a copy that is a link of nothing else.
+
+    It has all that the file had: content with its holes, owner, mode, times and xattrs. Raises OSError.
+    """
+    found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    path = below(dir_fd, name)
+    xattrs = [(key, get_xattr(path, key)) for key in list_xattrs(path)]
+    _make_anew(name, dir_fd, found)
+    os.chown(name, found.st_uid, found.st_gid, dir_fd=dir_fd, follow_symlinks=False)
+    if not stat.S_ISLNK(found.st_mode):
+        shed_acls(path)
+    for key, value in xattrs:
+        os.setxattr(path, key, value, follow_symlinks=False)
+    if not stat.S_ISLNK(found.st_mode):
+        os.chmod(path, stat.S_IMODE(found.st_mode))  # follows symlinks, but this is none: we made it
+    os.utime(name, ns=(found.st_atime_ns, found.st_mtime_ns), dir_fd=dir_fd, follow_symlinks=False)
+
+
+def _make_anew(name: bytes, dir_fd: int, found: os.stat_result) -> None:
+    if stat.S_ISREG(found.st_mode):
+        old = open_quietly(name, os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd)
+        try:
+            os.unlink(name, dir_fd=dir_fd)
+            new = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=dir_fd)
+            try:
+                _copy_data(old, new, found.st_size)
+            finally:
+                os.close(new)
+        finally:
+            os.close(old)
+        return
+    target = os.readlink(name, dir_fd=dir_fd) if stat.S_ISLNK(found.st_mode) else None
+    os.unlink(name, dir_fd=dir_fd)
+    if target is None:
+        os.mknod(name, found.st_mode, found.st_rdev, dir_fd=dir_fd)
+    else:
+        os.symlink(target, name, dir_fd=dir_fd)
+
+
+def _copy_data(old: int, new: int, size: int) -> None:
+    """Write to *new* the first *size* bytes of *old*, with the holes."""
+    os.ftruncate(new, size)
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(old, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return  # nothing but a hole is left
+        end = min(os.lseek(old, start, os.SEEK_HOLE), size)
+        os.lseek(new, start, os.SEEK_SET)
+        while start < end and (sent := os.sendfile(new, old, start, end - start)):
+            start += sent

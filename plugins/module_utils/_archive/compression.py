@@ -14,9 +14,10 @@ import re
 import typing as t
 import zlib
 
-from .._errors import InvalidInput
+from .._errors import ArchiveRejected, InvalidInput
 from .decompress import BZIP2, CHUNK, GZIP, NONE, WITH_GZIP_HEADER, XZ, ZSTD, Read, decompressed
 from .digests import Digest
+from .tar import MAX_IDLE
 
 if t.TYPE_CHECKING:
     from .ahead import Ahead
@@ -145,6 +146,11 @@ class ArchiveReader:
             return piece
         piece = self._file_read(size)
         self._file.update(piece)
+        if self.compression != NONE and self._file.size > 2 * self._tar.size + MAX_IDLE:
+            raise ArchiveRejected(
+                f"more than {MAX_IDLE} bytes of the {self.compression} file become nothing when it is decompressed",
+                hint="it is damaged or hostile; get it again from a source you trust",
+            )
         return piece
 
     def _next_piece(self) -> bytes:

@@ -23,7 +23,10 @@ ZSTD = "zstd"
 
 WITH_GZIP_HEADER = 31  # zlib's wbits
 
-_XZ_MEMORY = 1 << 29  # bytes, so that a hostile archive cannot take more; the strongest preset needs 65 MiB
+# Bytes, so that a hostile archive cannot take more; xz's strongest preset needs 65 MiB. Of zstd's windows moby takes
+# those up to it.
+_MEMORY = 1 << 29
+_XZ_PADDING = 4  # bytes: the padding behind a stream is a multiple of it
 _PADDED = (GZIP, XZ)  # zeros may follow their members
 
 Read = t.Callable[[int], bytes]
@@ -88,7 +91,7 @@ def _by_library(read: Read, compression: str) -> t.Iterator[bytes]:
         try:
             piece = member.decompress(data, CHUNK)
         except Exception as error:  # each library has its own; bz2's is OSError
-            raise _damaged(compression, str(error)) from error
+            raise _failed(compression, str(error)) from error
         data = b""
         if piece:
             yield piece
@@ -103,14 +106,17 @@ def _by_library(read: Read, compression: str) -> t.Iterator[bytes]:
 
 def _next_member(read: Read, compression: str, data: bytes) -> bytes:
     """Return the first bytes of the next member, *data* being what followed the last one; none at the end."""
-    while True:
+    padding = 0
+    while data or (data := read(CHUNK)):
         if compression in _PADDED:
-            data = data.lstrip(b"\0")
+            rest = data.lstrip(b"\0")
+            padding += len(data) - len(rest)
+            data = rest
         if data:
-            return data
-        data = read(CHUNK)
-        if not data:
-            return b""
+            break
+    if compression == XZ and padding % _XZ_PADDING:
+        raise _damaged(XZ, f"{padding} bytes of padding follow a stream, which is no multiple of {_XZ_PADDING}")
+    return data
 
 
 def _decompressor(compression: str) -> t.Callable[[], _Decompressor]:
@@ -123,7 +129,7 @@ def _decompressor(compression: str) -> t.Callable[[], _Decompressor]:
         if compression == XZ:
             from lzma import FORMAT_XZ, LZMADecompressor
 
-            return lambda: LZMADecompressor(FORMAT_XZ, _XZ_MEMORY)
+            return lambda: LZMADecompressor(FORMAT_XZ, _MEMORY)
     except ImportError as error:
         raise NotSupported(
             f"the archive is compressed with {compression}, which the target's Python was built without",
@@ -135,15 +141,25 @@ def _decompressor(compression: str) -> t.Callable[[], _Decompressor]:
 def _by_zstd(read: Read) -> t.Iterator[bytes]:
     from .zstd_tool import ZstdFailed, ZstdTool
 
-    tool = ZstdTool("-d")
+    tool = ZstdTool("-d", f"--memory={_MEMORY >> 20}MB")
     try:
         tool.feed(read)
         yield from iter(lambda: tool.output.read(CHUNK), b"")
         tool.finish()
     except ZstdFailed as error:
-        raise _damaged(ZSTD, str(error)) from error
+        raise _failed(ZSTD, str(error)) from error
     finally:
         tool.close()
+
+
+def _failed(compression: str, cause: str) -> ArchiveRejected:
+    """Return the error for what a library or command says about its input."""
+    if "memory" not in cause.lower() and "window" not in cause.lower():
+        return _damaged(compression, cause)
+    return ArchiveRejected(
+        f"to decompress the archive, {compression} needs more than {_MEMORY >> 20} MiB of memory",
+        hint=f"compress it again with a smaller {'dictionary' if compression == XZ else 'window'}, or with gzip",
+    )
 
 
 def _damaged(compression: str, cause: str) -> ArchiveRejected:

@@ -29,7 +29,8 @@ _NUMBERS = frozenset((b"uid", b"gid", b"size"))
 _USED = _NUMBERS.union(_NAMES, (b"mtime",))
 _PREFIXES = (XATTR_PREFIX, SPARSE_PREFIX)
 _MAX_DIGITS = 20  # of a record's length, or a number that fits 64 bits
-_TIME = re.compile(rb"(-?)([0-9]{1,20})(?:\.([0-9]*))?")
+_DECIMAL = re.compile(rb"([-+]?)0*([0-9]{1,20})")  # what Go's ParseInt takes
+_TIME = re.compile(_DECIMAL.pattern + rb"(?:\.([0-9]*))?")
 
 
 def parse_records(body: bytes) -> Records:
@@ -76,13 +77,18 @@ def amended(entry: Entry, records: Records) -> Entry:
         elif key == b"mtime" and value:
             changes["mtime_ns"] = _nanoseconds(value)
         elif value and key in _NUMBERS and (key != b"size" or entry.type == REGULAR):
-            changes[key.decode()] = decimal(key, value)
+            changes[key.decode()] = decimal(key, value) if key == b"size" else _id(key, value)
     if xattrs:
         changes["xattrs"] = xattrs
     entry = entry._replace(**changes)
     check_owner(entry.uid, entry.gid)
     check_time(entry.mtime_ns // 10**9)
     return entry
+
+
+def as_id(number: int) -> int:
+    """Return an id of 32 bits: -2 is what Solaris' nobody is written as. -1 stays, which chown(2) leaves."""
+    return number + (1 << 32) if -(1 << 31) <= number < -1 else number
 
 
 def check_owner(uid: int, gid: int) -> None:
@@ -99,9 +105,17 @@ def check_time(seconds: int) -> None:
 
 def decimal(key: bytes, value: bytes) -> int:
     """Return the number that *value* is, the record *key*'s."""
-    if not value.isdigit() or len(value) > _MAX_DIGITS:
+    match = _DECIMAL.fullmatch(value)
+    if not match or match.group(1) == b"-":
         raise ValueError(f"its {key.decode()} {value[:40]!r} is no number, or negative")
-    return int(value)
+    return int(match.group(2))
+
+
+def _id(key: bytes, value: bytes) -> int:
+    """Return the id that *value* is, the record *key*'s."""
+    if value.startswith(b"-"):
+        return as_id(-decimal(key, value[1:]))
+    return decimal(key, value)
 
 
 def _nanoseconds(value: bytes) -> int:
@@ -111,4 +125,4 @@ def _nanoseconds(value: bytes) -> int:
         raise ValueError(f"its mtime {value[:40]!r} is no time")
     sign, seconds, fraction = match.groups()
     total = int(seconds) * 10**9 + int((fraction or b"")[:9].ljust(9, b"0"))
-    return -total if sign else total
+    return -total if sign == b"-" else total

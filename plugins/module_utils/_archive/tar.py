@@ -30,7 +30,21 @@ XATTR_PREFIX = b"SCHILY.xattr."  # PAX records that carry extended attributes (s
 
 NO_XATTRS: t.Mapping[bytes, bytes] = {}
 
-_HINT = "the archive is damaged, hostile or no layer; get it again from a source you trust"
+# Bytes in a row of which nothing comes to be in the layer, such as those behind the end mark: far more than any writer
+# makes (a tape's block has 1 MiB), and read in a moment.
+MAX_IDLE = 16 << 20
+
+DAMAGED_HINT = "the archive is damaged, hostile or no layer; get it again from a source you trust"
+NO_TAR_HINT = "give a layer's tar, plain or compressed with gzip, bzip2, xz or zstd; other compressions are not read"
+SIZE_HINT = "allow more with max_size, or use another archive"
+CUT_HINT = (
+    "the archive may have been cut off: get it again, or give its diff_id or digest: with one of them, which shows that"
+    " nothing is missing, such an archive is taken as Docker takes it"
+)
+REST_HINT = (
+    "make the archive again without it, or give the diff_id or digest of the archive as it is: with one of them it is"
+    " taken as Docker takes it, which unpacks nothing behind the end mark"
+)
 _SHOWN = 4096  # bytes of a name
 _ENCODED = re.compile(rb"%(?:25|3D)")
 
@@ -71,7 +85,11 @@ def xattr_name(keyword: bytes) -> bytes:
     return _ENCODED.sub(lambda found: b"=" if found.group() == b"%3D" else b"%", keyword[len(XATTR_PREFIX) :])
 
 
-def rejected(name: bytes, cause: str, hint: str = _HINT) -> ArchiveRejected:
+def rejected(name: bytes, cause: str, hint: str = DAMAGED_HINT) -> ArchiveRejected:
     """Return the error for an archive whose entry *name* cannot be taken."""
-    shown = printable(name if len(name) <= _SHOWN else name[:_SHOWN] + b"...")
-    return ArchiveRejected(f"archive entry {shown}: {cause}", hint=hint, entry=shown)
+    return ArchiveRejected(f"archive entry {shown(name)}: {cause}", hint=hint, entry=shown(name))
+
+
+def shown(name: bytes) -> str:
+    """Return a name in an archive as messages have it: the beginning of a very long one."""
+    return printable(name if len(name) <= _SHOWN else name[:_SHOWN] + b"...")

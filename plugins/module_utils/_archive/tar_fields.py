@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 
-from .pax import check_owner, check_time
+from .pax import as_id, check_owner, check_time
 
 _POSIX, GNU = b"ustar\0", b"ustar  \0"
 _STAR_TRAILER = b"tar\0"  # ends star's header, whose prefix is shorter
@@ -30,6 +30,11 @@ def prefix(block: bytes, magic: bytes, field: bytes) -> bytes:
             found = text(field)
             return found if found.isascii() else b""
     return b""
+
+
+def has_devices(magic: bytes) -> bool:
+    """Tell whether the format has numbers of devices; Unix V7 had none."""
+    return magic.startswith(_POSIX) or magic == GNU
 
 
 def text(field: bytes) -> bytes:
@@ -77,7 +82,7 @@ def number(field: bytes) -> int:
 
 @functools.lru_cache(maxsize=256)  # a layer has few owners and modes
 def owner_of(field: bytes) -> tuple[int, int, int]:
-    mode, uid, gid = number(field[:8]), number(field[8:16]), number(field[16:])
+    mode, uid, gid = number(field[:8]), as_id(number(field[8:16])), as_id(number(field[16:]))
     check_owner(uid, gid)
     return mode & 0o7777, uid, gid
 

@@ -21,22 +21,29 @@ from .tar import (
     BLOCK,
     BLOCKDEV,
     CHAR,
+    CUT_HINT,
+    DAMAGED_HINT,
     DIRECTORY,
     FIFO,
     HARDLINK,
+    MAX_IDLE,
+    NO_TAR_HINT,
     NO_XATTRS,
     REGULAR,
+    REST_HINT,
+    SIZE_HINT,
     SPARSE,
     SYMLINK,
     Entry,
     new_entry,
     rejected,
 )
-from .tar_fields import GNU, adds_up, expected_adler, nanoseconds, number, owner_of, prefix, text
+from .tar_fields import GNU, adds_up, expected_adler, has_devices, nanoseconds, number, owner_of, prefix, text
 
 CHUNK = 256 * 1024  # bytes asked for at once
 _SMALL = 8192  # bytes
 LIMIT = 1 << 20  # bytes of an extended header, as in Go; the kernel's longest xattr has 64 KiB
+_MAX_HEADERS = 1 << 30  # bytes of those before one entry: as many are read in seconds, and moby takes any number
 MAX_MAJOR, MAX_MINOR = 0xFFF, 0xFFFFF  # include/linux/kdev_t.h
 
 Read = t.Callable[[int], bytes]
@@ -57,15 +64,23 @@ _OF_BACKUPS = {b"D": " (a directory's list)", b"M": " (a file's other part)", b"
 
 
 class TarReader:
-    """Iterates over the entries of a stream; `piece` gives the body of the one it has come to.
+    """Iterates over the entries of a stream, counted in `entries`; `piece` gives the body of the one it has come to.
 
-    read:   as a file's: returns up to that many bytes, none at the end. May be asked beyond the archive's end.
-    raises: ArchiveRejected, and what *read* raises.
+    read:     as a file's: returns up to that many bytes, none at the end. May be asked beyond the archive's end.
+    max_size: bytes of the stream, and of holes; None for any number.
+    expected: somebody knows the stream's digest and compares it: then it may end without an end mark, or go on behind
+              that, as in Docker, whose DiffID is of the whole stream.
+    raises:   ArchiveRejected, and what *read* raises.
     A stream of no bytes is an archive without entries, as in moby.
     """
 
-    def __init__(self, read: Read) -> None:
-        self._read = read
+    def __init__(self, read: Read, max_size: int | None = None, expected: bool = False) -> None:
+        self._source = read
+        self._max_size = max_size
+        self._expected = expected
+        self._total = self._holes = 0  # bytes read so far, and of sparse files' holes
+        self.entries = 0
+        self._idle = 0, 0  # bytes of extended headers that came before an entry; the number of that
         self._buffer = b""
         self._at = 0  # the next byte in it
         self._left = 0  # bytes of the current body not asked for yet
@@ -109,11 +124,15 @@ class TarReader:
                     raise ValueError(f"its size {size} is negative or absurd")
                 if self.sparse and entry.type == SPARSE:
                     size = self.sparse.stored
+                    self._holes += max(entry.size - size, 0)
             except ValueError as error:
                 raise rejected(name, str(error)) from error
             self._last = name
             self._left = size
             self._padding = -size % BLOCK
+            self.entries += 1
+            if self._max_size is not None:
+                self._check_size(size + self._padding)
             yield entry
 
     def piece(self) -> bytes | memoryview:
@@ -132,18 +151,43 @@ class TarReader:
         return found
 
     def check_rest(self) -> None:
-        """Read on to the stream's end. Raises ArchiveRejected unless all that follows the end mark is padding."""
+        """Read on to the stream's end. Raises ArchiveRejected unless all that follows the end mark is padding.
+
+        And where there is more of it than of the archive, and more than any writer needs: it might have no end.
+        """
+        self._check_size(0)
         piece = self._buffer[self._at :]
+        most = max(self._total - len(piece), MAX_IDLE)
+        rest = 0
         while piece or (piece := self._read(CHUNK)):
-            if piece.count(0) != len(piece):
-                raise self._broken("something follows the archive's end")
+            rest += len(piece)
+            self._check_size(len(self._buffer) - self._at)
+            if rest > most:
+                raise self._broken(f"more than {most} bytes follow the archive's end")
+            if not self._expected and piece.count(0) != len(piece):
+                raise self._broken("something follows the archive's end", REST_HINT)
             piece = b""
+
+    def _read(self, size: int) -> bytes:
+        """Return the stream's next bytes, up to *size*."""
+        piece = self._source(size)
+        self._total += len(piece)
+        return piece
+
+    def _check_size(self, more: int) -> None:
+        """Raise ArchiveRejected if so many bytes more are more than allowed."""
+        so_far = self._total + self._holes - (len(self._buffer) - self._at)
+        if self._max_size is not None and so_far + more > self._max_size:
+            cause = f"with it the layer has more than the {self._max_size} bytes allowed"
+            raise self._broken(cause, SIZE_HINT)
 
     def _next_block(self) -> bytes | None:
         """Return the next header; None at the archive's end, which is two blocks of zeros, or one before the stream's.
 
         That one is enough is Go's and GNU tar's rule.
         """
+        if self._left > MAX_IDLE:
+            raise self._broken(f"its {self._left} bytes of content belong to no file of the layer")
         while self._left:
             self.piece()
         start = self._at + self._padding
@@ -151,12 +195,14 @@ class TarReader:
         if end <= len(self._buffer):
             block = self._buffer[start:end]
             self._at = end
-        elif self._padding and not self._take(self._padding):
-            raise self._broken("the archive ends before the padding of its content")
+        elif self._padding and not self._take(self._padding, whole=not self._expected):
+            if not self._expected:
+                raise self._broken("the archive ends before the padding of its content", CUT_HINT)
+            block = b""
         else:
             block = self._take(BLOCK)
-        if not block and self._last is not None:
-            raise self._broken("the archive ends after it without an end mark")
+        if not block and self._last is not None and not self._expected:
+            raise self._broken("the archive ends after it without an end mark", CUT_HINT)
         if block and block != _ZEROS:
             return block
         if block and self._take(BLOCK) not in (b"", _ZEROS):
@@ -165,8 +211,11 @@ class TarReader:
             raise self._broken("it describes an entry that does not come")
         return None
 
-    def _take(self, size: int) -> bytes:
-        """Return *size* bytes, or none at the stream's end. Raises ArchiveRejected if it ends in between."""
+    def _take(self, size: int, whole: bool = True) -> bytes:
+        """Return *size* bytes, or none at the stream's end. Raises ArchiveRejected if it ends in between.
+
+        whole: without it, none then, too.
+        """
         end = self._at + size
         if end > len(self._buffer):
             pieces = [self._buffer[self._at :]]
@@ -174,8 +223,9 @@ class TarReader:
             while have < size:
                 piece = self._read(CHUNK)
                 if not piece:
-                    if have:
+                    if have and whole:
                         raise self._broken("the archive ends within a block")
+                    self._buffer, self._at = b"", 0
                     return b""
                 pieces.append(piece)
                 have += len(piece)
@@ -184,8 +234,10 @@ class TarReader:
         self._at = end
         return found
 
-    def _broken(self, cause: str) -> ArchiveRejected:
-        return rejected(b"(start of the archive)" if self._last is None else self._last, cause)
+    def _broken(self, cause: str, hint: str | None = None) -> ArchiveRejected:
+        if self._last is None:
+            return rejected(b"(start of the archive)", cause, hint or NO_TAR_HINT)
+        return rejected(self._last, cause, hint or DAMAGED_HINT)
 
     def _extend(self, kind: bytes, size: int) -> None:
         """Read an entry that tells something about the next one.
@@ -195,6 +247,12 @@ class TarReader:
         """
         if not 0 <= size <= LIMIT:
             raise ValueError(f"an extended header of {size} bytes; more than {LIMIT} are not read")
+        before, number_of_entry = self._idle
+        before = (before if number_of_entry == self.entries else 0) + BLOCK + size
+        if before > _MAX_HEADERS:
+            raise ValueError(f"more than {_MAX_HEADERS} bytes of extended headers come before one entry")
+        self._idle = before, self.entries
+        self._check_size(size)
         body = self._take(size + -size % BLOCK)[:size]
         if len(body) != size:
             raise ValueError("the archive ends before an extended header's content")
@@ -207,10 +265,7 @@ class TarReader:
         if kind == _PAX:
             self._pax = parse_records(body)
         else:
-            name = body.rstrip(b"\0")
-            if b"\0" in name:
-                raise ValueError("a long name has a NUL in it")
-            self._long[b"path" if kind == _LONG_NAME else b"linkpath"] = name
+            self._long[b"path" if kind == _LONG_NAME else b"linkpath"] = text(body)
 
     def _name(self, name: bytes, block: bytes, fields: tuple[bytes, ...]) -> bytes:
         """Return the entry's whole name; *name* is what the header's field says."""
@@ -233,6 +288,8 @@ class TarReader:
         link = text(linkname) if linkname[0] else b""
         entry = Entry(name, kind, mode, uid, gid, size, nanoseconds(mtime), link)
         if kind in _DEVICES:
+            if not has_devices(magic):
+                raise ValueError("it is a device, and its header is of a form that has no place for a device's number")
             entry = entry._replace(major=number(device[:8]), minor=number(device[8:]))
             if not (0 <= entry.major <= MAX_MAJOR and 0 <= entry.minor <= MAX_MINOR):
                 raise ValueError(f"its device number {entry.major}:{entry.minor} is out of range")

@@ -9,6 +9,7 @@ A thread moves the data at the end that the caller does not, so that neither sid
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -17,10 +18,11 @@ import typing as t
 from .._errors import NotSupported, harmless
 
 _PIECE = 128 * 1024  # bytes
+_ITS_NAMES = re.compile(r"^(?:zstd: *|/\*stdin\*\\ *:? *)+")
 
 
 class ZstdFailed(Exception):
-    """The command did not like its input; the message is its own."""
+    """The command did not like its input; the message is its own, in one line."""
 
 
 def check_there() -> None:
@@ -86,7 +88,7 @@ class ZstdTool:
         if self._problem:
             raise self._problem
         if status:
-            raise ZstdFailed(complaint or f"exit status {status}")
+            raise ZstdFailed(_in_one_line(complaint) or f"exit status {status}")
 
     def close(self) -> None:
         """End the command, whatever it is at, and the thread."""
@@ -108,6 +110,12 @@ class ZstdTool:
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
+
+
+def _in_one_line(complaint: str) -> str:
+    """Return what the command says, without its own name and that of a pipe; what follows are its own options."""
+    line = complaint.partition("\n")[0]
+    return _ITS_NAMES.sub("", line).strip()
 
 
 def write_all(pipe: t.BinaryIO, piece: bytes | memoryview) -> None:

@@ -167,6 +167,7 @@ class ApplyArchive(Action):
                 map_ids=self._settings.host_ids,
                 userxattr=self._userxattr,
                 max_size=self.source.max_size,
+                expected=bool(self.source.diff_id or self.source.digest),
             )
             self.diff_id, self.digest = reader.diff_id, reader.digest
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import resource
 import shutil
@@ -13,7 +14,7 @@ import stat
 import subprocess
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._archive import apply
+from ansible_collections.strata.overlay2.plugins.module_utils._archive import apply, apply_root
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import Applied, apply_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.clone import clone_tree
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
@@ -28,6 +29,7 @@ from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archiv
     pax,
     reader,
     record,
+    sparse,
     symlink,
 )
 from hypothesis import given
@@ -287,10 +289,10 @@ class TestReplacing:
     def test_a_time_noted_for_a_directory_never_hits_what_replaced_it(self, root, tmp_path):
         outside = tmp_path / "outside"
         outside.write_text("x")
-        os.utime(outside, ns=(7, 7))
+        os.utime(outside, (7, 7))
         os.link(outside, root / "shared")
-        applied(root, directory("d/e/"), directory("d/"), hardlink("d", "shared"))
-        assert os.stat(root / "d").st_mtime_ns == 7
+        applied(root, directory("d/e/"), directory("d/"), hardlink("d", "shared", mtime_ns=7 * 10**9))
+        assert os.stat(root / "d").st_mtime == 7
 
 
 class TestWhiteouts:
@@ -313,9 +315,43 @@ class TestWhiteouts:
 
     @pytest.mark.parametrize("old", sorted(TestReplacing.NODES))
     def test_they_remove_what_is_there(self, root, old):
-        applied(root, *TestReplacing.NODES[old], whiteout(".wh.n"))
+        applied(root, *TestReplacing.NODES[old])
+        applied(root, whiteout(".wh.n"))
         assert listing(root)["n"] == "whiteout"
         assert "n/in" not in listing(root)
+
+    @pytest.mark.parametrize("is_merged", [False, True])
+    @pytest.mark.parametrize("old", sorted(TestReplacing.NODES))
+    def test_one_of_what_the_archive_brought_is_refused(self, root, old, is_merged):
+        if is_merged:
+            applied(root, member("other"), *TestReplacing.NODES[old])
+        with pytest.raises(ArchiveRejected, match=r"entry \.wh\.n: it deletes n, which an earlier entry brought"):
+            applied(root, *TestReplacing.NODES[old], whiteout(".wh.n"))
+        assert listing(root)["n"] != "whiteout"
+
+    @pytest.mark.parametrize("is_merged", [False, True])
+    @pytest.mark.parametrize(
+        "members",
+        [
+            pytest.param([member("d/n/f"), whiteout("d/.wh.n")], id="a directory without an entry"),
+            pytest.param([directory("r/n/"), symlink("d", "r"), whiteout("d/.wh.n")], id="by another name"),
+            pytest.param([member("d/f"), hardlink("d/n", "d/f"), whiteout("d/.wh.n")], id="a name of a file"),
+            pytest.param([whiteout("d/.wh.n"), member("d/n"), whiteout("d/.wh.n")], id="after a whiteout"),
+            pytest.param([directory("d/n/"), whiteout("d/.wh..wh..opq"), whiteout("d/.wh.n")], id="it stays"),
+        ],
+    )
+    def test_so_is_one_by_whatever_name(self, root, members, is_merged):
+        if is_merged:
+            (root / "old").touch()
+        with pytest.raises(ArchiveRejected, match=r"/\.wh\.n: it deletes ./n, which an earlier"):
+            applied(root, *members)
+
+    def test_one_of_what_was_there_before_is_taken_in_a_directory_that_the_archive_has(self, root):
+        applied(root, member("d/n/f"), member("d/o"))
+        applied(
+            root, directory("d/"), member("d/p"), whiteout("d/.wh.n"), whiteout("d/.wh.o"), member("d/o", body=b"o")
+        )
+        assert listing(root) == {"d": "dir", "d/n": "whiteout", "d/o": "o", "d/p": ""}
 
     def test_twice_is_once(self, root):
         applied(root, whiteout(".wh.n"), whiteout(".wh.n"))
@@ -380,8 +416,8 @@ class TestPseudoLinks:
             root,
             directory(".wh..wh.plnk/"),
             self.KEPT,
-            hardlink("a", ".wh..wh.plnk/7.9"),
-            hardlink("d/b", "/./.wh..wh.plnk//7.9"),
+            hardlink("a", ".wh..wh.plnk/7.9", mode=0o4711, uid=3),
+            hardlink("d/b", "/./.wh..wh.plnk//7.9", mode=0o4711, uid=3),
             member(".wh..wh.aufs"),
         )
         assert listing(root) == {"a": "x", "d": "dir", "d/b": "x"}
@@ -568,17 +604,36 @@ class TestMerging:
 
 
 class TestLimits:
-    def test_the_allowed_size_is_allowed(self, root):
-        assert applied(root, member("a", body=b"x" * 60), member("b", body=b"x" * 40), max_size=100).size == 100
+    MEMBERS = (
+        pax(record("mtime", "7")),
+        member("a", body=b"x" * 60),
+        member(".wh.b", body=b"x" * 41),
+        sparse("old GNU", [(4096, 3)], b"abc", 10_000),
+    )
+    SIZE = 2 * 512 + 2 * 2 * 512 + 2 * 512 + 9_997 + 2 * 512  # the header for a's; two, and the sparse one; the end
+
+    def test_all_that_the_tar_has_may_be_of_the_allowed_size(self, root):
+        assert applied(root, *self.MEMBERS, max_size=self.SIZE).size == 60 + 41 + 10_000
+
+    def test_one_byte_more_is_refused(self, root):
+        with pytest.raises(ArchiveRejected, match=rf"more than the {self.SIZE - 1} bytes allowed") as caught:
+            applied(root, *self.MEMBERS, max_size=self.SIZE - 1)
+        assert "max_size" in caught.value.hint
 
     def test_more_is_refused_before_it_is_written(self, root):
-        with pytest.raises(ArchiveRejected, match=r"entry b: .* more than the 100 bytes allowed"):
-            applied(root, member("a", body=b"x" * 60), member("b", body=b"x" * 41), max_size=100)
+        with pytest.raises(ArchiveRejected, match=r"entry b: .* more than the 2047 bytes allowed"):
+            applied(root, member("a", body=b"x" * 60), member("b", body=b"x"), max_size=2047)
         assert listing(root) == {"a": "x" * 60}
 
-    def test_bodies_of_whiteouts_count(self, root):
-        with pytest.raises(ArchiveRejected, match="more than"):
-            applied(root, member(".wh.a", body=b"x" * 41), max_size=40)
+    @pytest.mark.parametrize(
+        "rest",
+        [bytes(512), b"garbage" * 512, pax(record("comment", "x" * 600), b"g") + archive()],
+        ids=["zeros", "garbage", "global headers"],
+    )
+    def test_what_follows_counts(self, root, rest):
+        tar = member("a") + (b"" if rest.startswith(b"Pax") else archive()) + rest
+        with pytest.raises(ArchiveRejected, match="more than the 1536 bytes allowed"):
+            apply_layer(reader(tar), str(root), max_size=1536, expected=True)
 
     def test_a_full_filesystem_is_an_os_error_that_names_the_entry(self, loop_filesystem):
         mounted = loop_filesystem("ext4")
@@ -660,7 +715,7 @@ class TestRoundTrip:
             member("d/f", body=b"x" * 5000, mode=0o4755, uid=1000),
             pax(record("mtime", "1600000000.123456789")),
             member("d/g", mode=0o6111, gid=5),
-            hardlink("h", "d/f"),
+            hardlink("h", "d/f", mode=0o4755, uid=1000),
             symlink("l", "../x", uid=3),
             member("p", b"6", mode=0o622),
             member("z/" + "n" * 200, body=b"deep"),
@@ -703,5 +758,110 @@ def test_zeros_may_follow_the_end(root, padding):
 )
 @pytest.mark.parametrize("tar", [END, archive(member("f"))], ids=["empty", "a file"])
 def test_nothing_else_may(root, tar, garbage):
-    with pytest.raises(ArchiveRejected, match="something follows the archive's end"):
+    with pytest.raises(ArchiveRejected, match="something follows the archive's end") as caught:
         apply_layer(reader(tar + garbage), str(root))
+    assert "diff_id or digest" in caught.value.hint
+    before = apply_layer(reader(tar), str(root))
+    assert apply_layer(reader(tar + garbage), str(root), expected=True) == before
+
+
+MANY = 16 << 20
+
+
+class Endless:
+    """A stream that begins with *first*, and then is *piece* again and again; tells how much of it was read."""
+
+    def __init__(self, first: bytes, piece: bytes) -> None:
+        self._pieces = itertools.chain([first], itertools.repeat(piece))
+        self.read_bytes = 0
+
+    def read(self, _size: int) -> bytes:
+        piece = next(self._pieces)
+        self.read_bytes += len(piece)
+        return piece
+
+
+@pytest.mark.parametrize("expected", [False, True])
+@pytest.mark.parametrize("max_size", [None, 1 << 40])
+@pytest.mark.parametrize(
+    ("first", "piece", "most"),
+    [
+        pytest.param(archive(member("f")), bytes(1 << 18), MANY, id="zeros"),
+        pytest.param(END, bytes(1 << 18), MANY, id="zeros alone"),
+        pytest.param(archive(member("f")), b"x" * (1 << 18), MANY, id="garbage"),
+        pytest.param(archive(sparse("old GNU", [], b"", 1 << 42)), bytes(1 << 18), MANY, id="zeros behind a hole"),
+        pytest.param(archive(member("f", body=bytes(2 * MANY))), bytes(1 << 18), 2 * MANY, id="as much as the archive"),
+        pytest.param(b"", pax(record("comment", "x" * 1_000_000), b"g"), 1 << 30, id="global headers"),
+        pytest.param(b"", pax(record("path", "x" * 1_000_000)), 1 << 30, id="headers"),
+        pytest.param(member("f"), member("n", b"L", b"x" * 1_000_000), 1 << 30, id="long names"),
+        pytest.param(member(".wh..wh.x", size=1 << 60), bytes(1 << 18), MANY, id="bookkeeping"),
+        pytest.param(member(".wh.x", size=1 << 60), bytes(1 << 18), MANY, id="a whiteout's content"),
+        pytest.param(member("./", size=1 << 60), bytes(1 << 18), MANY, id="the root's content"),
+    ],
+)
+def test_nothing_goes_on_for_ever(root, first, piece, most, max_size, expected):
+    stream = Endless(first, piece)
+    with pytest.raises(ArchiveRejected, match=r"more than|something follows|belong to no file"):
+        apply_layer(stream.read, str(root), max_size=max_size, expected=expected)
+    assert stream.read_bytes <= len(first) + most + (2 << 20)
+
+
+class TestSmallArchivesOfMuch:
+    def test_directories_without_entries_have_a_relation_to_the_archive(self, root):
+        members = (member(f"{number}/" + "d/" * 1500 + "f") for number in range(50))
+        with pytest.raises(
+            ArchiveRejected, match=r"entry 6/d/.* make [0-9]+ directories that the archive does not list"
+        ):
+            applied(root, *members)
+
+    def test_a_deep_one_is_taken(self, root):
+        assert applied(root, member("d/" * 2000 + "f")).entries == 1
+
+    def test_so_are_many_of_an_archive_that_lists_none(self, root):
+        members = [member(f"{number}/a/b/c/d/e/f") for number in range(2500)]
+        assert applied(root, *members).entries == 2500
+
+    @pytest.mark.parametrize("is_merged", [False, True])
+    def test_the_times_of_directories_are_right_however_few_are_noted(self, root, is_merged, monkeypatch):
+        if is_merged:
+            (root / "old").touch()
+        monkeypatch.setattr(apply_root, "_NOTED_TIMES", 3)
+        monkeypatch.setattr(apply_root, "_KEEP", 2)
+        names = [f"{first}/{second}" for first in range(4) for second in range(4)]
+        wanted = {"l": 0, **{f"{n}": 100 + n for n in range(4)}, **{name: index for index, name in enumerate(names)}}
+        members = [directory(f"{name}/", mtime_ns=time * 10**9) for name, time in wanted.items()]
+        later = [member(f"{name}/f") for name in reversed(names)] + [member("1/f"), hardlink("l/f", "1/f", mode=0o644)]
+        applied(root, *members, *later, symlink("s", "2"), member("s/0/g"), directory("2/1/", mtime_ns=7 * 10**9))
+        wanted["2/1"] = 7
+        assert {name: os.stat(root / name).st_mtime for name in wanted} == wanted
+
+
+class TestWithoutAnEnd:
+    """As Docker takes it; whether anything is missing, a digest tells."""
+
+    @pytest.mark.parametrize(
+        "tar",
+        [
+            pytest.param(member("f", body=b"x"), id="no end mark"),
+            pytest.param(member("f", body=b"x")[: 512 + 1], id="no padding"),
+            pytest.param(member("f", body=b"x")[: 512 + 100], id="half the padding"),
+        ],
+    )
+    def test_it_is_taken_where_a_digest_is_expected(self, root, tar):
+        with pytest.raises(ArchiveRejected, match=r"entry f: .*the archive ends|within a block"):
+            apply_layer(reader(tar), str(root))
+        assert apply_layer(reader(tar), str(root), expected=True) == Applied(1, 1)
+        assert listing(root) == {"f": "x"}
+
+    @pytest.mark.parametrize(
+        "tar",
+        [
+            pytest.param(member("f", body=b"xy")[: 512 + 1], id="within the content"),
+            pytest.param(member("f") + member("g")[:100], id="within a header"),
+            pytest.param(member("f") + bytes(512) + member("g"), id="a block of zeros, then more"),
+            pytest.param(pax(record("path", "f")), id="a header for nothing"),
+        ],
+    )
+    def test_what_docker_refuses_is_refused(self, root, tar):
+        with pytest.raises(ArchiveRejected):
+            apply_layer(reader(tar), str(root), expected=True)

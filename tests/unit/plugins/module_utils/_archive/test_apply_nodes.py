@@ -258,16 +258,64 @@ class TestXattrs:
     @pytest.mark.parametrize(
         "node", [symlink("dir/n", "t", xattrs={b"user.x": b""}), member("dir/n", FIFO, xattrs={b"user.x": b""})]
     )
-    def test_one_that_only_files_and_directories_can_have(self, root, node):
-        with pytest.raises(ArchiveRejected, match=r"entry dir/n: its xattr user\.x is one that only files and"):
-            applied(root, node)
+    def test_users_are_left_out_where_only_files_and_directories_can_have_them(self, root, node):
+        applied(root, node, hardlink("m", "dir/n", mode=0o644, xattrs={b"user.y": b"", b"trusted.z": b"z"}))
+        assert os.listxattr(root / "m", follow_symlinks=False) == ["trusted.z"]
+
+    def test_an_acl_that_no_symlink_can_have(self, root):
+        with pytest.raises(ArchiveRejected, match=r"entry n: its xattr system\.posix_acl_access is .* no symlink"):
+            applied(root, symlink("n", "t", xattrs={b"system.posix_acl_access": FOR_USER_5}))
+
+    def test_an_acl_that_only_directories_can_have(self, root):
+        with pytest.raises(ArchiveRejected, match=r"entry n: its xattr system\.posix_acl_default is .* directories"):
+            applied(root, member("n", xattrs={b"system.posix_acl_default": FOR_USER_5}))
+
+    @pytest.mark.parametrize("filesystem", ["ext4", "btrfs"])
+    def test_more_than_the_filesystem_holds_for_a_file(self, loop_filesystem, filesystem):
+        mounted = loop_filesystem(filesystem)
+        xattrs = {b"user.small": b"x", b"user.large": bytes(60_000)}
+        with pytest.raises(NotSupported, match=r"entry d/f: with its xattr user\.large it has more bytes of"):
+            applied(mounted, member("d/f", xattrs=xattrs))
+
+    def test_a_full_filesystem_is_full(self, loop_filesystem):
+        mounted = loop_filesystem("ext4")
+        with pytest.raises(OSError, match="No space left"):
+            applied(
+                mounted, *(member(f"{n}", body=b"x" * 9000, xattrs={b"user.x": b"%0500d" % n}) for n in range(9000))
+            )
+
+    NAMES = tuple(b"user.%0250d" % number for number in range(300))
+
+    @pytest.mark.parametrize("kind", [REGULAR, DIRECTORY])
+    def test_names_that_could_not_be_read_back(self, loop_filesystem, kind):
+        mounted = loop_filesystem("xfs")
+        with pytest.raises(ArchiveRejected, match=r"entry d/n/?: the names of its extended attributes take more"):
+            applied(
+                mounted, member("d/n/" if kind == DIRECTORY else "d/n", kind, xattrs=dict.fromkeys(self.NAMES, b""))
+            )
+
+    @pytest.mark.parametrize("kind", ["link", "directory"])
+    def test_nor_such_that_come_one_after_another(self, loop_filesystem, kind):
+        mounted = loop_filesystem("xfs")
+        some, more = dict.fromkeys(self.NAMES[:150], b""), dict.fromkeys(self.NAMES[150:], b"")
+        if kind == "link":
+            members = [member("a", xattrs=some), hardlink("b", "a", xattrs=more)]
+        else:
+            members = [directory("b/", xattrs=some), directory("b/", xattrs=more)]
+        with pytest.raises(ArchiveRejected, match=r"entry b/?: the names of its extended attributes take more"):
+            applied(mounted, *members)
+
+    def test_as_many_as_can_be_read_back(self, loop_filesystem):
+        mounted = loop_filesystem("xfs")
+        applied(mounted, member("f", xattrs=dict.fromkeys(self.NAMES[:250], b"")))
+        assert len(os.listxattr(mounted / "f")) == 250
 
 
 class TestHardLinks:
     @pytest.mark.parametrize("target", ["strata-d/f", "/strata-d/f", "./d/../strata-d/f", "l/f"])
     def test_to_a_name_in_the_layer(self, root, target):
         first = member("strata-d/f", body=b"x", mode=0o640)
-        applied(root, first, symlink("l", "/strata-d"), hardlink("e/g", target, mode=0o777, uid=9))
+        applied(root, first, symlink("l", "/strata-d"), hardlink("e/g", target, mode=0o640))
         assert os.stat(root / "e/g").st_ino == os.stat(root / "strata-d/f").st_ino
         assert (stat.S_IMODE(os.stat(root / "e/g").st_mode), os.stat(root / "e/g").st_uid) == (0o640, 0)
 

@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import hashlib
 import io
+import itertools
 import lzma
 import os
 import shutil
@@ -118,6 +119,40 @@ class TestReading:
     def test_no_more_than_asked_for(self, compression, compress):
         with ArchiveReader(io.BytesIO(compress(TAR)).read) as archive:
             assert max(len(piece) for piece in iter(lambda: archive.read(1000), b"")) == 1000
+
+    @pytest.mark.parametrize(
+        ("first", "piece"),
+        [
+            pytest.param(gzip.compress(TAR), bytes(1 << 18), id="zeros behind gzip"),
+            pytest.param(lzma.compress(TAR), bytes(1 << 18), id="zeros behind xz"),
+            pytest.param(b"\x1f\x8b\x08\x08" + bytes(6), b"n" * (1 << 18), id="a name in gzip's header"),
+            pytest.param(
+                zstd(TAR) if shutil.which("zstd") else b"",
+                b"\x50\x2a\x4d\x18" + (1 << 20).to_bytes(4, "little") + bytes(1 << 20),
+                id="skippable frames of zstd",
+                marks=NEEDS_ZSTD,
+            ),
+        ],
+    )
+    def test_nothing_goes_on_for_ever_in_the_file(self, first, piece):
+        pieces = itertools.chain([first], itertools.repeat(piece, 200))
+        taken = []
+
+        def read(_size):
+            taken.append(len(piece))
+            return next(pieces)
+
+        with ArchiveReader(read) as archive, pytest.raises(ArchiveRejected, match=r"more than 16777216 bytes of the"):
+            archive.drain()
+        assert sum(taken) < 2 * len(TAR) + (20 << 20)
+
+    def test_an_archive_that_does_not_compress_is_taken(self):
+        tar = os.urandom(20 << 20)
+        file = gzip.compress(tar, 0)
+        assert len(file) > len(tar)
+        with ArchiveReader(io.BytesIO(file).read) as archive:
+            archive.drain()
+            assert archive.diff_id == sha256(tar)
 
     def test_an_empty_file_is_an_empty_tar(self):
         with ArchiveReader(io.BytesIO(b"").read) as archive:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
+import zlib
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.decompress import CHUNK, decompressed
@@ -75,6 +76,49 @@ def test_garbage_behind_it_is_noticed(compression, compress):
 @pytest.mark.parametrize(("compression", "compress"), ALL[0:1] + ALL[2:3])
 def test_zeros_behind_it_are_padding(compression, compress):
     assert whole(compress(b"one") + bytes(512) + compress(b"two") + bytes(600_000), compression) == b"onetwo"
+
+
+@pytest.mark.parametrize("padding", [1, 3, 510])
+def test_padding_of_xz_that_is_no_multiple_of_4_is_damage(padding):
+    with pytest.raises(ArchiveRejected, match=f"xz file: {padding} bytes of padding"):
+        whole(lzma.compress(b"one") + bytes(padding) + lzma.compress(b"two"), "xz")
+
+
+def zstd_window(log):
+    """Return an empty zstd frame that asks for a window of 2^log bytes. Source: RFC 8878, 3.1.1.1."""
+    return b"\x28\xb5\x2f\xfd\x00" + bytes(((log - 10) << 3,)) + b"\x01\0\0"
+
+
+@NEEDS_ZSTD
+@pytest.mark.parametrize("log", [10, 27, 28, 29])
+def test_windows_that_moby_takes(log):
+    assert whole(zstd_window(log) + zstd(b"one"), "zstd") == b"one"
+
+
+@NEEDS_ZSTD
+@pytest.mark.parametrize("log", [30, 31])
+def test_a_larger_window_is_told(log):
+    with pytest.raises(
+        ArchiveRejected, match=r"^to decompress the archive, zstd needs more than 512 MiB of memory$"
+    ) as it:
+        whole(zstd_window(log), "zstd")
+    assert "smaller window" in it.value.hint
+
+
+def test_so_is_a_larger_dictionary_of_xz():
+    larger = bytearray(lzma.compress(b"x", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}]))
+    larger[16] = 36  # the dictionary's size, 1 GiB, in the header of the block
+    larger[20:24] = zlib.crc32(larger[12:20]).to_bytes(4, "little")
+    with pytest.raises(ArchiveRejected, match=r"^to decompress the archive, xz needs more than 512 MiB of memory$"):
+        whole(bytes(larger), "xz")
+
+
+@NEEDS_ZSTD
+def test_what_zstd_says_has_one_line_and_no_options():
+    with pytest.raises(ArchiveRejected) as caught:
+        whole(zstd(b"one") + b"garbage", "zstd")
+    assert "\n" not in str(caught.value)
+    assert "stdin" not in str(caught.value)
 
 
 @NEEDS_ZSTD

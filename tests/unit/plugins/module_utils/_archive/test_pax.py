@@ -38,6 +38,10 @@ def test_the_last_record_of_a_name_counts():
         pytest.param({}, {}, id="nothing"),
         pytest.param({b"uid": b"70000", b"gid": b"4294967294"}, {"uid": 70000, "gid": 4294967294}, id="owner"),
         pytest.param({b"size": b"9999999999"}, {"size": 9999999999}, id="size"),
+        pytest.param({b"uid": b"-2", b"gid": b"-2147483648"}, {"uid": 4294967294, "gid": 1 << 31}, id="negative ids"),
+        pytest.param({b"uid": b"+5", b"gid": b"0" * 5000 + b"7"}, {"uid": 5, "gid": 7}, id="a plus, and zeros"),
+        pytest.param({b"size": b"0" * 30 + b"999"}, {"size": 999}, id="a size with zeros before it"),
+        pytest.param({b"mtime": b"+" + b"0" * 30 + b"5.5"}, {"mtime_ns": 5_500_000_000}, id="such a time"),
         pytest.param({b"linkpath": b"\xff"}, {"linkname": b"\xff"}, id="link"),
         pytest.param({b"mtime": b"1.5"}, {"mtime_ns": 1_500_000_000}, id="half a second"),
         pytest.param({b"mtime": b"1.0000000019"}, {"mtime_ns": 1_000_000_001}, id="finer than a nanosecond"),
@@ -53,6 +57,24 @@ def test_the_last_record_of_a_name_counts():
 )
 def test_amended(records, changes):
     assert amended(FILE, records) == FILE._replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ({b"uid": b"-1"}, "owner -1:2 is out of range"),
+        ({b"gid": b"-2147483649"}, "owner 1:-2147483649 is out of range"),
+        ({b"uid": b"4294967295"}, "owner 4294967295:2 is out of range"),
+        ({b"uid": b"--2"}, "no number"),
+        ({b"uid": b"-"}, "no number"),
+        ({b"size": b"-2"}, "no number, or negative"),
+        ({b"size": b"1" * 21}, "no number"),
+        ({b"mtime": b"+-5"}, "no time"),
+    ],
+)
+def test_what_no_system_call_takes(records, message):
+    with pytest.raises(ValueError, match=message):
+        amended(FILE, records)
 
 
 def test_a_directory_gets_no_size():

@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Telling the archive of a whole image from a layer's, which it looks like to tar. PRIVATE to the collection.
+
+Source: moby image/tarexport (``docker save``); OCI image layout specification.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+
+from .._errors import ArchiveRejected
+from .._linux.quiet import open_quietly
+from .older import Older
+from .tar import rejected
+
+_DOCKER = b"manifest.json"
+_OCI = b"oci-layout"
+_OCI_PARTS = ("index.json", "blobs")
+_LIMIT = 4 << 20  # bytes of such a file
+_TAKE_OUT = "with: tar -xOf ARCHIVE LAYER > layer.tar"
+
+
+def check_no_image(top: int, older: Older | None) -> None:
+    """Raise ArchiveRejected where what was unpacked into the directory *top* is an image: its layers as files.
+
+    older: what lay there before. Raises OSError.
+    """
+    if _brought(_DOCKER, older) and _is_docker(top, _json(top, _DOCKER)):
+        raise _no_layer(
+            _DOCKER,
+            "docker save",
+            f"take the layer's own tar out of it {_TAKE_OUT}; its file manifest.json lists them as Layers",
+        )
+    if _brought(_OCI, older) and _is_oci(top, _json(top, _OCI)):
+        raise _no_layer(
+            _OCI,
+            "an OCI image layout",
+            f"take the layer's own tar out of it {_TAKE_OUT}; a layer's name is blobs/sha256/DIGEST, and the manifest"
+            " that its file index.json names lists the digests",
+        )
+
+
+def _no_layer(name: bytes, form: str, hint: str) -> ArchiveRejected:
+    return rejected(name, f"the archive is that of a whole image ({form}), and no layer", hint)
+
+
+def _brought(name: bytes, older: Older | None) -> bool:
+    return older is None or older.is_brought(name)
+
+
+def _json(top: int, name: bytes) -> t.Any:
+    """Return what the file *name* in the directory *top* holds; None if it is no file, or not JSON."""
+    try:
+        found = os.stat(name, dir_fd=top, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _LIMIT:  # to open a device may be to use it
+        return None
+    fd = open_quietly(name, os.O_NOFOLLOW, top)
+    try:
+        return _parsed(os.read(fd, found.st_size))
+    finally:
+        os.close(fd)
+
+
+def _parsed(text: bytes) -> t.Any:
+    import json  # of little use to most archives
+
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_docker(top: int, found: t.Any) -> bool:
+    """Tell whether that is the list of images that docker save writes, with the files it names beside it."""
+    if not isinstance(found, list) or not found:
+        return False
+    for image in found:
+        config = image.get("Config") if isinstance(image, dict) else None
+        if not isinstance(config, str) or not isinstance(image.get("Layers"), list):
+            return False
+        first = config.partition("/")[0]
+        if not first.strip(".") or "\0" in first or not _is_there(top, first):
+            return False
+    return True
+
+
+def _is_oci(top: int, found: t.Any) -> bool:
+    return (
+        isinstance(found, dict) and "imageLayoutVersion" in found and all(_is_there(top, name) for name in _OCI_PARTS)
+    )
+
+
+def _is_there(top: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=top, follow_symlinks=False)
+    except (OSError, ValueError):  # ValueError: half a surrogate pair
+        return False
+    return True
