@@ -245,7 +245,8 @@ ansible_facts:
                 - Damage is V(link_missing), V(link_empty), V(link_doubled), V(link_astray), V(lower_malformed),
                   V(lower_unresolved), V(diff_missing), V(work_missing) and V(store_file_unreadable).
                 - Litter is V(dangling_link), V(staging_leftover), V(dead_holder) and V(leaked_project).
-                - The rest is V(orphan), V(unsealed_parent), V(stale_volatile), V(loose_mode) and V(stranger).
+                - The rest is V(orphan), V(unsealed_parent), V(stale_volatile), V(loose_mode), V(stranger)
+                  and V(hidden_mount).
                 - V(stranger) is what lies in O(home) and is neither a layer nor the store's own. No module changes it.
                 - A store that has layers and no C(.strata.json), so that it is somebody else's, is told as
                   V(store_file_unreadable).
@@ -253,6 +254,8 @@ ansible_facts:
                 - V(orphan) is a layer that none of the records of the engine in RV(ansible_facts.overlay2.managed_by)
                   knows, BuildKit's among them. While the engine runs it may be a layer that it is just making.
                   When a record cannot be read, that is V(store_file_unreadable), and nothing is an orphan.
+                - V(hidden_mount) is a mount in the store that no path leads to, since another filesystem was mounted
+                  over what it lies on. It belongs to the store below that one, and no layer here is mounted by it.
               type: str
             subject:
               description: The layer, or the name in the store.

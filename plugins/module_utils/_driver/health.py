@@ -35,6 +35,7 @@ from .._store.lent import Lenders
 from .._store.links import all_links
 from .._store.owner import owner, strangers
 from .._store.records import orphans, references
+from .hidden import hidden_mounts
 from .litter import find_litter
 from .mount_actions import MARKER
 from .observe import Observer
@@ -118,7 +119,7 @@ class _Examination:
         unreadable, orphans = self._of_records()
         damage += unreadable
         litter = [*self._of_litter()]
-        rest = [*self._of_access(), *self._of_layers(), *orphans, *self._of_strangers()]
+        rest = [*self._of_access(), *self._of_layers(), *self._of_mounts(), *orphans, *self._of_strangers()]
         order = sorted(damage, key=_by_subject), sorted(litter, key=_by_subject), sorted(rest, key=_by_subject)
         return [finding for findings in order for finding in findings]
 
@@ -257,6 +258,10 @@ class _Examination:
             message = f"{printable(self.home)}/{printable(name)} is no layer, and nothing else that belongs in a store"
             hint = "no module changes it: see what it is, and move it out of the store"
             yield self._found("stranger", name, name, message, hint)
+
+    def _of_mounts(self) -> t.Iterator[Finding]:
+        for found in hidden_mounts(self.home):
+            yield self._found("hidden_mount", found.name, found.path, found.message, found.hint)
 
     def _of_records(self) -> tuple[list[Finding], list[Finding]]:
         """Return which record of another engine cannot be read, or else which layers none of its records knows."""
