@@ -59,7 +59,7 @@ _BY_ITSELF = {
 
 
 def scan(
-    home: str, ids: t.Collection[str] | None = None, *, whole: bool = False, ignored: str = ""
+    home: str, ids: t.Collection[str] | None = None, *, whole: bool = False, ignored: t.Collection[str] = ()
 ) -> dict[str, list[User]]:
     """Return who uses the layers *ids* of the store at *home*, or any layer. Unused layers are left out.
 
@@ -67,7 +67,7 @@ def scan(
     of both; what is mounted in its directory; and what the kernel has open of it for a loop device, or to swap to. The
     overlay on <home>/<id>/merged is no user itself, nor are copies of it that go with it. Neither is our own process,
     nor one that has nothing open but the layer's directory, which is how layers are locked, or a file that tells about
-    the layer; with *whole* that counts as well. ignored: a mount point; what is mounted there is no user. What nobody
+    the layer; with *whole* that counts as well. ignored: mount points; what is mounted there is no user. What nobody
     can see stands in docs/cleanup-plan.md. Raises OSError.
     """
     view = View(home, ids)
@@ -82,7 +82,7 @@ def scan(
                 note(id, user)
     for id, mounts in view.elsewhere().items():
         for mount in mounts:
-            if not mount.goes_with_ours and mount.mount_point != ignored:
+            if not mount.goes_with_ours and mount.mount_point not in ignored:
                 note(id, user_of(mount))
     for id, inside in view.mounted_in().items():
         for pid, point in inside:

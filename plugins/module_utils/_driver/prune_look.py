@@ -117,7 +117,7 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
         size=space.f_blocks * space.f_frsize,
         free=space.f_bavail * space.f_frsize,
         engine=engine,
-        engine_users=foreign_layers.engine_users(home) if engine else "",
+        engine_users=foreign_layers.engine_users(home, engine) if engine else None,
         error=known.error,
         unclaimed=whose == SOMEBODY,
     )
