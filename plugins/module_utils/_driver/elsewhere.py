@@ -16,7 +16,7 @@ from .._store.layout import LINKS, MERGED
 from . import namespaces
 from .claims import Claims
 from .own_mounts import OwnMounts
-from .propagation import goes_with
+from .propagation import Propagation
 
 _DELETED = " (deleted)"  # what the kernel puts behind the path of a file without a name
 
@@ -190,6 +190,7 @@ class View:
     def elsewhere(self) -> dict[str, list[LayerMount]]:
         """Return, by layer, the mounts that show it in all the namespaces met so far."""
         found: dict[str, dict[int, LayerMount]] = {}
+        propagation = Propagation(self._own.table, list(self._all()))
         for table in self._all():
             command = ""
             for mount in table.by_id.values():
@@ -204,7 +205,7 @@ class View:
                             command,
                             mount.mount_point,
                             mount.propagation,
-                            self._goes_with_ours(table, mount, id),
+                            id in self._ours and propagation.takes_along(self._ours[id], mount, table),
                         )
         return {id: list(mounts.values()) for id, mounts in found.items()}
 
@@ -232,11 +233,6 @@ class View:
             return "diff"
         as_ours = id in self._ours and self._ours[id].dev == mount.dev
         return "merged" if as_ours or mount.dev in self._writable else "lower"
-
-    def _goes_with_ours(self, table: namespaces.Table, mount: mountinfo.Mount, id: str) -> bool:
-        """Tell whether umount(2) of our mount of layer *id* takes *mount* along."""
-        ours = self._ours.get(id)
-        return ours is not None and goes_with(ours, self._own.table, mount, table, list(self._all()))
 
     def _wants(self, id: str) -> bool:
         """Tell whether this is a layer asked for; where all are, it must not be a name of the store's own."""

@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver import busy
 
+pytestmark = pytest.mark.skipif(
+    tuple(int(part) for part in os.uname().release.split(".")[:2]) < (5, 12),
+    reason="Linux before 5.12 has no overlays in user namespaces, and does not tell their inode without asking",
+)
 SLEEP = "; cd /; echo ready; exec sleep 600"
 TRUSTED = ("unshare", "--mount")
 STRANGER = ("unshare", "--user", "--map-root-user", "--mount")

@@ -13,6 +13,12 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.foreign_la
     removal_refusals,
 )
 
+BEFORE_5_12 = tuple(int(part) for part in os.uname().release.split(".")[:2]) < (5, 12)
+NO_OVERLAYS = pytest.mark.skipif(BEFORE_5_12, reason="Linux before 5.12 has no overlays in user namespaces")
+NAMESPACES = [
+    pytest.param([], id="root"),
+    pytest.param(["--user", "--map-root-user"], marks=NO_OVERLAYS, id="user namespace"),
+]
 CACHE_ID = "image/overlay2/layerdb/sha256/abc/cache-id"
 
 
@@ -145,7 +151,7 @@ def test_a_relative_overlay_on_merged_is_a_user(store):
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("user", [[], ["--user", "--map-root-user"]], ids=["root", "user namespace"])
+@pytest.mark.parametrize("user", NAMESPACES)
 def test_a_layer_in_an_overlay_of_another_namespace_is_a_use(store, run, tmp_path, user):
     data = f"index=off,lowerdir=l/{store.links['base']},upperdir=lone/diff,workdir=lone/work"
     script = f"cd {store.home}; mount -t overlay -o {data} none {tmp_path}; cd /; echo ready; exec sleep 600"
@@ -154,7 +160,7 @@ def test_a_layer_in_an_overlay_of_another_namespace_is_a_use(store, run, tmp_pat
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("user", [[], ["--user", "--map-root-user"]], ids=["root", "user namespace"])
+@pytest.mark.parametrize("user", NAMESPACES)
 def test_names_in_any_overlays_options_are_no_users(store, run, tmp_path, user):
     script = f"""
         mount -t tmpfs none {tmp_path}; cd {tmp_path}; mkdir -p lower upper work merged image overlay2
