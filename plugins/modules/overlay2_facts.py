@@ -247,7 +247,7 @@ ansible_facts:
                   V(store_file_unreadable).
                 - Litter is V(dangling_link), V(staging_leftover), V(dead_holder) and V(leaked_project).
                 - The rest is V(orphan), V(layer_gone), V(unsealed_parent), V(stale_volatile), V(loose_mode),
-                  V(owner_wrong), V(stray_files) and V(stranger).
+                  V(owner_wrong), V(stray_files), V(stranger) and V(hidden_mount).
                 - V(lower_missing) is a layer that has a parent and has lost the file that says which. The layer's own
                   record, its C(work) directory, which no layer without parent has, or the layers built on it tell so.
                 - V(layer_gone) is a layer that a record of that engine names and that is not there, with the images and
@@ -264,6 +264,8 @@ ansible_facts:
                 - V(orphan) is a layer that none of the records of the engine in RV(ansible_facts.overlay2.managed_by)
                   knows, BuildKit's among them. While the engine runs it may be a layer that it is just making.
                   When a record cannot be read, that is V(store_file_unreadable), and nothing is an orphan.
+                - V(hidden_mount) is a mount in the store that no path leads to, since another filesystem was mounted
+                  over what it lies on. It belongs to the store below that one, and no layer here is mounted by it.
               type: str
             subject:
               description: The layer, or the name in the store.

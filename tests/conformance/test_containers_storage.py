@@ -205,7 +205,9 @@ def test_nothing_goes_while_a_container_is_mounted(storage):
     storage.layers.write_bytes(records)
     storage("mount", "container")
     refused = storage.remove(LONE)
-    assert refused["error"] == "store_foreign" and "which runs: overlay is mounted on " in refused["msg"], refused
+    assert refused["error"] == "store_foreign", refused
+    assert f", and what it left is mounted in its data root: overlay on {storage.home}/" in refused["msg"]
+    assert "umount " in refused["hint"] and "/merged" in refused["hint"]
     storage("unmount", "container")
     removed = storage.remove(LONE)
     assert removed["changed"], removed

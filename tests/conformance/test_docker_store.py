@@ -15,6 +15,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tarfile
 import time
 import typing as t
@@ -557,6 +558,62 @@ def test_orphans_are_reported_and_removed_and_docker_misses_nothing(docker):
     docker("system", "prune", "--all", "--force")
     docker("builder", "prune", "--all", "--force")
     assert os.listdir(docker.home) == ["l"] and os.listdir(docker.home / "l") == []  # none was missed
+
+
+def plant_orphan(home: Path) -> str:
+    """Make a layer that no record of Docker's names; return its id."""
+    layer_id, link = "e" * 64, "E" * 26
+    (home / layer_id / "diff/empty").mkdir(parents=True)
+    (home / layer_id / "link").write_text(link)
+    (home / "l" / link).symlink_to(f"../{layer_id}/diff")
+    return layer_id
+
+
+def refusal(home: Path) -> dict[str, t.Any]:
+    """Return why the orphan cannot be removed, after a look that prune leaves it, too."""
+    (orphan,) = orphans(home)
+    pruning = run(overlay2_prune, home, orphans_only=True, foreign="remove")
+    kept = {layer["id"]: layer["reason"] for layer in pruning.get("layers", []) if layer["decision"] == "keep"}
+    assert pruning.get("error") == "store_foreign" or kept[orphan].startswith("orphan: busy: held by "), pruning
+    assert not pruning.get("changed") and pruning["actions"] == []
+    refused = run(overlay2_layer, home, id=orphan, state="absent", force=True)
+    assert refused["error"] == "store_foreign" and refused["actions"] == [], refused
+    return refused
+
+
+CHROOTED = "import os, sys, time; os.chroot(sys.argv[1]); os.chdir('/'); print('ready', flush=True); time.sleep(600)"
+
+
+def test_who_uses_a_store_whose_docker_is_stopped_is_named(docker, tmp_path):
+    orphan = plant_orphan(docker.home)
+    running = refusal(docker.home)
+    assert re.search(r"which runs: its data root is held by pid \d+ \(dockerd\) with ", running["msg"]), running["msg"]
+    assert running["hint"] == "stop docker: systemctl stop docker.socket docker; then end what it left"
+    docker.end()
+    end_of_what_it_left(docker)
+
+    for command in ([], ["unshare", "--mount"]):
+        inside = str(docker.home / orphan / "diff/empty")
+        chrooted = subprocess.Popen([*command, sys.executable, "-c", CHROOTED, inside], stdout=subprocess.PIPE)
+        try:
+            assert chrooted.stdout is not None and chrooted.stdout.readline() == b"ready\n"
+            refused = refusal(docker.home)
+            assert f"its data root is held by pid {chrooted.pid} (" in refused["msg"]
+            assert f"with its root in {inside}" in refused["msg"] and "which runs" not in refused["msg"]
+            assert refused["hint"].endswith(f": kill {chrooted.pid}")
+        finally:
+            chrooted.kill()
+            chrooted.communicate()
+
+    bound = tmp_path / "bound"
+    bound.mkdir()
+    subprocess.run(["mount", "--bind", docker.home / orphan / "diff", bound], check=True)
+    refused = refusal(docker.home)
+    assert f"its data root is held by a mount of it on {bound}" in refused["msg"]
+    subprocess.run(refused["hint"].partition("data root: ")[2].split(), check=True)
+    assert [
+        layer["id"] for layer in pruned(docker.home, foreign="remove")["layers"] if layer["decision"] == "remove"
+    ] == [orphan]
 
 
 def layers_by_diff(home: Path, name: str) -> str:

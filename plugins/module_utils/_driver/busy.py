@@ -13,24 +13,32 @@ from .._errors import printable
 from .._linux.mountinfo import is_below
 from .._store.layout import DIFF, MERGED, WORK
 from . import namespaces
-from .elsewhere import LayerMount, View
+from .elsewhere import Hit, LayerMount, View
+from .kernel_uses import kernel_uses
 
 SHOWN = 5  # users in a message
 
 
 class User(t.NamedTuple):
-    """A process that uses a layer; one reason is enough, the first that was found.
+    """What uses a layer: a process, for one reason, the first that was found; or the kernel itself.
 
-    command: the program it runs, without arguments.
-    how:  "root", "cwd", "open file", "mapped file", "mount", or "mount inside" of something in the layer's directory.
-    path: what it holds, by its name in our own mount namespace if it has one; for a mount always as the process
-          sees it.
+    pid:     0 for the kernel, and for a mount in our own namespace.
+    command: the program that the process runs, without arguments; for a loop device that; "" for all else.
+    how:     "root", "cwd", "open file", "mapped file", "mount", or "mount inside" of something in the layer's
+             directory; "loop device", "swap file".
+    path:    what it holds, by its name in our own mount namespace if it has one; for a mount always as the process
+             sees it.
     """
 
     pid: int
     command: str
     how: str
     path: str
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What tells it from others: the same in the next scan, whatever is found first then."""
+        return self.pid, "" if self.pid else self.path
 
 
 _CONTENT = (DIFF, WORK, MERGED)
@@ -42,38 +50,45 @@ _HOLDS = {
     "mount": "a mount of it on",
     "mount inside": "something mounted in it, on",
 }
+_BY_ITSELF = {
+    "mount": "a mount of it on {path}",
+    "mount inside": "something mounted in it, on {path}",
+    "loop device": "{device}, which has {path} as its backing file",
+    "swap file": "the kernel, which swaps to {path}",
+}
 
 
-def scan(home: str, ids: t.Collection[str] | None = None, *, whole: bool = False) -> dict[str, list[User]]:
+def scan(
+    home: str, ids: t.Collection[str] | None = None, *, whole: bool = False, ignored: t.Collection[str] = ()
+) -> dict[str, list[User]]:
     """Return who uses the layers *ids* of the store at *home*, or any layer. Unused layers are left out.
 
     Found in any mount namespace, by any name: below the layer's directory, in an overlay of it, and through bind mounts
-    of both; and what is mounted in its directory. The overlay on <home>/<id>/merged is no user itself, nor are copies
-    of it that go with it. Neither is our own process, nor one that has nothing open but the layer's directory, which is
-    how layers are locked, or a file that tells about the layer; with *whole* that counts as well. Raises OSError.
+    of both; what is mounted in its directory; and what the kernel has open of it for a loop device, or to swap to. The
+    overlay on <home>/<id>/merged is no user itself, nor are copies of it that go with it. Neither is our own process,
+    nor one that has nothing open but the layer's directory, which is how layers are locked, or a file that tells about
+    the layer; with *whole* that counts as well. ignored: mount points; what is mounted there is no user. What nobody
+    can see stands in docs/cleanup-plan.md. Raises OSError.
     """
     view = View(home, ids)
-    users: dict[str, dict[int, User]] = {}
+    users: dict[str, dict[tuple[int, str], User]] = {}
+
+    def note(id: str, user: User) -> None:
+        users.setdefault(id, {}).setdefault(user.key, user)
+
     for task in namespaces.tasks():
-        table = view.table(task)
-        if table is None or task.pid == os.getpid():
-            continue
-        for how, where, path in _held(view, task, table):
-            for id, name in view.layers_at(where, path):
-                if not whole and how == "open file" and _is_beside_content(name, f"{view.home}/{id}"):
-                    continue
-                found = users.setdefault(id, {})
-                if task.pid not in found:
-                    found[task.pid] = User(task.pid, namespaces.command_of(task.pid), how, name)
+        if view.learn(task) and task.pid != os.getpid():
+            for id, user in _uses_of(view, task, whole):
+                note(id, user)
     for id, mounts in view.elsewhere().items():
         for mount in mounts:
-            if not mount.goes_with_ours:
-                user = User(mount.pid, mount.command, "mount", mount.mount_point)
-                users.setdefault(id, {}).setdefault(mount.pid, user)
+            if not mount.goes_with_ours and mount.mount_point not in ignored:
+                note(id, user_of(mount))
     for id, inside in view.mounted_in().items():
         for pid, point in inside:
-            user = User(pid, namespaces.command_of(pid), "mount inside", point)
-            users.setdefault(id, {}).setdefault(pid, user)
+            note(id, User(pid, namespaces.command_of(pid) if pid else "", "mount inside", point))
+    for id, device, how, name in kernel_uses(view):
+        note(id, User(0, device, how, name))
     return {id: sorted(found.values()) for id, found in users.items()}
 
 
@@ -84,7 +99,7 @@ def mounts_elsewhere(home: str, ids: t.Collection[str] | None = None) -> dict[st
     """
     view = View(home, ids)
     for task in namespaces.tasks():
-        view.table(task)
+        view.learn(task)
     return view.elsewhere()
 
 
@@ -100,14 +115,23 @@ def independent_mounts(home: str, id: str) -> list[LayerMount]:
     return [mount for mount in mounts if mount.shows == "merged" and not mount.goes_with_ours]
 
 
+def user_of(mount: LayerMount) -> User:
+    """Return a mount as a user: in another namespace, a process that sees it."""
+    return User(0 if mount.here else mount.pid, "" if mount.here else mount.command, "mount", mount.mount_point)
+
+
 def describe_users(users: t.Sequence[User]) -> str:
     """Return "held by pid 123 (sleep) with its cwd in /store/a/diff", for a message."""
-    each = [
-        f"pid {user.pid} ({printable(user.command)}) with {_HOLDS[user.how]} {printable(user.path)}"
-        for user in users[:SHOWN]
-    ]
+    each = [_described(user) for user in users[:SHOWN]]
     more = [f"{len(users) - SHOWN} more"] if len(users) > SHOWN else []
     return "held by " + ", ".join(each + more)
+
+
+def _described(user: User) -> str:
+    path = printable(user.path)
+    if not user.pid:
+        return _BY_ITSELF[user.how].format(path=path, device=user.command)
+    return f"pid {user.pid} ({printable(user.command)}) with {_HOLDS[user.how]} {path}"
 
 
 def _is_beside_content(path: str, layer: str) -> bool:
@@ -115,28 +139,71 @@ def _is_beside_content(path: str, layer: str) -> bool:
     return path == layer or (is_below(path, layer) and path[len(layer) + 1 :].partition("/")[0] not in _CONTENT)
 
 
-def _held(view: View, task: namespaces.Task, table: namespaces.Table) -> t.Iterator[tuple[str, namespaces.Table, str]]:
-    """Yield how and what a task holds, and in which table that is named; with " (deleted)" where that is so."""
-    links = [("root", "root"), ("cwd", "cwd")]
-    if task.first:
-        links.append(("mapped file", "exe"))
+def _uses_of(view: View, task: namespaces.Task, whole: bool) -> t.Iterator[tuple[str, User]]:
+    """Yield the layers that a task uses, each once. whole: as in scan()."""
+    found: set[str] = set()
+    for how, link, path in _held(task):
+        for hit in _hits(view, task, path, link):
+            if hit.id in found:
+                continue
+            if how == "open file" and not whole and _is_beside_content(hit.name, f"{view.home}/{hit.id}"):
+                continue
+            if _is_proved(view, task, hit, link):
+                found.add(hit.id)
+                yield hit.id, User(task.pid, namespaces.command_of(task.pid), how, hit.name)
+
+
+def _hits(view: View, task: namespaces.Task, path: str, link: str) -> t.Sequence[Hit]:
+    with contextlib.suppress(*namespaces.UNSEEN):  # it is gone
+        return view.hits(task.namespace, path, link)
+    return ()
+
+
+def _is_proved(view: View, task: namespaces.Task, hit: Hit, link: str) -> bool:
+    with contextlib.suppress(*namespaces.UNSEEN):  # as above
+        return bool(view.proved(task.namespace, [hit], link))
+    return False
+
+
+def _held(task: namespaces.Task) -> t.Iterator[tuple[str, str, str]]:
+    """Yield how and by which link in /proc a task holds something, and the path; " (deleted)" at its end if it is.
+
+    That is the link itself where it is too long to be told.
+    """
+    yield "root", f"{task.directory}/root", task.root
+    for how, link in _links(task):
+        path = ""
         with contextlib.suppress(*namespaces.UNSEEN):
-            links += [("open file", f"fd/{fd}") for fd in os.listdir(task.directory + "/fd")]
-    for how, link in links:
-        where, path = table, ""
-        with contextlib.suppress(*namespaces.UNSEEN):
-            where, path = view.named(table, f"{task.directory}/{link}")
+            path = namespaces.path_of(link)
         if path.startswith("/"):  # otherwise a socket, a pipe and the like
-            yield how, where, path
+            yield how, link, path
     if task.first:
-        for path in _mapped(task.directory):
-            yield "mapped file", table, path
+        yield "mapped file", f"{task.directory}/exe", task.program
+        for path, place in _mapped(task.directory).items():
+            yield "mapped file", f"/proc/{task.pid}/map_files/{place}", path
 
 
-def _mapped(directory: str) -> set[str]:
-    """Return the paths of a process's mapped files."""
+def _links(task: namespaces.Task) -> t.Iterator[tuple[str, str]]:
+    yield "cwd", f"{task.directory}/cwd"
+    if task.files:
+        with contextlib.suppress(*namespaces.UNSEEN):
+            for fd in os.listdir(f"{task.directory}/fd"):
+                yield "open file", f"{task.directory}/fd/{fd}"
+
+
+def _mapped(directory: str) -> dict[str, str]:
+    """Return the paths of a process's mapped files, each with its name in map_files."""
     data = b""
     with contextlib.suppress(*namespaces.UNSEEN), open(directory + "/maps", "rb") as file:
         data = file.read()
-    found = {line[line.index(b"/") :] for line in data.split(b"\n") if b"/" in line}
-    return {os.fsdecode(path).replace("\\012", "\n") for path in found}
+    found: dict[bytes, bytes] = {}
+    for line in data.split(b"\n"):
+        if b"/" in line:
+            found.setdefault(line[line.index(b"/") :], line)
+    return {os.fsdecode(path).replace("\\012", "\n"): _place(line) for path, line in found.items()}
+
+
+def _place(line: bytes) -> str:
+    """Return what map_files calls the mapping that a line of maps is about: without the leading zeros of that."""
+    start, _unused, end = line.split(b" ", 1)[0].partition(b"-")
+    return f"{int(start, 16):x}-{int(end, 16):x}"

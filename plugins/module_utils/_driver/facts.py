@@ -63,7 +63,7 @@ def features(home: str, *, exists: bool | None = None) -> dict[str, t.Any]:
         "max_depth": told.max_depth,
         "filesystem": told.filesystem,
         "layer_count": count,
-        "mount_count": sum(1 for mount in mountinfo.read() if mounted_layer(home, mount)),
+        "mount_count": sum(1 for mount in mountinfo.below(home).seen if mounted_layer(home, mount)),
         "supported": told.supported,
         "problems": [problem._asdict() for problem in (*wrong, *told.problems)],
         "status": probe.status_rows(told),

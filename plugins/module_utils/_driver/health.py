@@ -34,6 +34,7 @@ from . import holders
 from .access import find_access
 from .chains import Chains
 from .finding import Finding, Teller
+from .hidden import hidden_mounts
 from .litter import find_litter
 from .mount_actions import MARKER
 from .observe import Observer
@@ -97,6 +98,7 @@ class _Examination(Teller):
             *self._of_access(),
             *self._of_layers(),
             *self._of_each(self._stray_files),
+            *self._of_mounts(),
             *known,
             *self._of_strangers(),
         ]
@@ -190,6 +192,10 @@ class _Examination(Teller):
         for name in strangers(self.home):
             message = f"{printable(self.home)}/{printable(name)} is no layer, and nothing else that belongs in a store"
             yield self.cured("stranger", name, name, message)
+
+    def _of_mounts(self) -> t.Iterator[Finding]:
+        for found in hidden_mounts(self.home):
+            yield self.found("hidden_mount", found.name, found.path, found.message, found.hint)
 
     def _of_records(self) -> tuple[list[Finding], list[Finding]]:
         """Return which record of another engine cannot be read, or else what its records and its layers lack."""

@@ -150,7 +150,7 @@ class InitTask:
 
     def _with_use(self, have: WholeStore) -> WholeStore:
         """Add which layers are mounted, held and busy."""
-        mounts = mountinfo.read()
+        mounts = mountinfo.below(self.home).seen
         mounted, covers, volatile = _mounted(have, mounts)
         layers = {
             id: layer._replace(mounted=id in mounted, holders=holders.read(self.home, id))
@@ -162,7 +162,15 @@ class InitTask:
         return have._replace(layers=layers, covers=covers, volatile=volatile, users=users)
 
     def _is_mount_point(self) -> bool:
-        return any(mount.mount_point == self.home for mount in mountinfo.read())
+        try:
+            fd = os.open(self.home, os.O_PATH | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            mount = mountinfo.mount_of_fd(fd, mountinfo.read())
+        finally:
+            os.close(fd)
+        return mount is not None and mount.mount_point == self.home
 
 
 def _mounted(have: WholeStore, mounts: t.Sequence[mountinfo.Mount]) -> tuple[set[str], dict[str, str], frozenset[str]]:
@@ -198,7 +206,7 @@ def _users(home: str, ids: t.Collection[str], mounts: t.Sequence[mountinfo.Mount
         inside = [user for user in users.get(id, ()) if mountinfo.is_below(user.path, merged)]
         for copy in elsewhere.get(id, ()):
             if copy.shows == "merged" and not copy.goes_with_ours:
-                inside.append(busy.User(copy.pid, copy.command, "mount", copy.mount_point))
+                inside.append(busy.user_of(copy))
         if inside:
             why.append(busy.describe_users(inside))
         if why:

@@ -149,12 +149,13 @@ def _with_obstacles(have: MountState, layer_id: str) -> MountState:
     merged = os.path.join(have.home, layer_id, MERGED)
     below = [
         mount.mount_point
-        for mount in mountinfo.read()
+        for mount in mountinfo.below(os.path.join(have.home, layer_id)).seen
         if mountinfo.is_below(mount.mount_point, merged)
         and not (mount.mount_point == merged and mount.fstype == "overlay")
     ]
     copies = [
-        f"on {printable(mount.mount_point)}, seen by pid {mount.pid} ({printable(mount.command)})"
+        f"on {printable(mount.mount_point)}"
+        + ("" if mount.here else f", seen by pid {mount.pid} ({printable(mount.command)})")
         for mount in busy.independent_mounts(have.home, layer_id)
     ]
     return have._replace(below=tuple(below), copies=tuple(copies))

@@ -231,7 +231,7 @@ def _check_copies(have: MountState, what: str, or_else: str) -> None:
     if have.copies:
         raise LayerInUse(
             f"cannot {what} layer {layer.id}: it is also mounted elsewhere: {', '.join(have.copies)}",
-            hint=f"end these processes, or unmount it where they are{or_else}",
+            hint=f"unmount it there, or end the processes that see it{or_else}",
             id=layer.id,
             mounts=list(have.copies),
         )

@@ -37,8 +37,12 @@ class Observer:
 
     @functools.cached_property
     def mounts(self) -> dict[str, mountinfo.Mount]:
-        """The overlays we see, by mount point; of several on one, the topmost."""
-        return {mount.mount_point: mount for mount in mountinfo.read() if mount.fstype == "overlay"}
+        """The overlays that our paths lead to, by mount point; of several on one, the topmost.
+
+        Not one that lies on what a later mount hides, such as the filesystem at home: it has the name of a layer's
+        mount and belongs to another store.
+        """
+        return {mount.mount_point: mount for mount in mountinfo.below(self.home).seen if mount.fstype == "overlay"}
 
     def mount(self, layer_id: str) -> mountinfo.Mount | None:
         """Return the overlay on a layer's merged, if there is one."""

@@ -43,8 +43,9 @@ def plan_prune(wanted: Wanted, have: PruneState, working: t.Collection[str] = ()
     if actions and have.unclaimed:
         raise store_foreign(have.home, SOMEBODY, actions[0].describe())
     if actions and have.engine and have.engine_users:
-        why, hint = f"which runs: {have.engine_users}", f"stop {have.engine}, and end what it left"
-        raise store_foreign(have.home, have.engine, actions[0].describe(), why, hint)
+        raise store_foreign(
+            have.home, have.engine, actions[0].describe(), have.engine_users.why, have.engine_users.hint
+        )
     left = {id: found for id, found in have.found.items() if id not in set(going)}
     touches = {*going, *(found.layer for found in sweeping)} - {""}
     decisions = tuple(chooser.decisions())
@@ -193,7 +194,7 @@ def _in_use(found: Found, have: PruneState, wanted: Wanted, working: bool) -> st
     if have.engine and not found.orphan:
         return f"{have.engine} needs it: {found.needed}" if found.needed else str(have.error or "it is just being made")
     if have.engine and not wanted.remove_foreign:
-        why = f"; {have.engine} runs, so it may just be made" if have.engine_users else ""
+        why = f"; {have.engine} runs, so it may just be made" if have.engine_users and have.engine_users.runs else ""
         return f"none of {have.engine}'s records names it, but foreign is not set to remove{why}"
     if found.damage and not found.orphan:
         return f"damaged: {found.damage}"

@@ -113,7 +113,7 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
         size=space.f_blocks * space.f_frsize,
         free=space.f_bavail * space.f_frsize,
         engine=engine,
-        engine_users=foreign_layers.engine_users(home) if engine else "",
+        engine_users=foreign_layers.engine_users(home, engine) if engine else None,
         error=known.error,
         unclaimed=whose == SOMEBODY,
         lost=tuple(lost for lost in observer.store.lost if lost.id not in known.orphans),

@@ -14,6 +14,9 @@ from .litter import Litter
 from .state import LayerState
 from .usage import Tree
 
+if t.TYPE_CHECKING:
+    from .foreign_layers import EngineUse
+
 
 class Room(t.NamedTuple):
     """So many bytes of a filesystem, or layers of a store; with *percent*, that share of all there are."""
@@ -83,7 +86,7 @@ class PruneState(t.NamedTuple):
 
     found:      its layers, by id.
     now:        seconds since the epoch. size, free: of the filesystem, in bytes.
-    engine:     whose store it is, if not ours; its users: who is at work there, in words; error: why it cannot be told
+    engine:     whose store it is, if not ours; its users: who is at work there; error: why it cannot be told
                 which layers it needs.
     unclaimed:  somebody else made it, and no engine's records are found: nothing in it is changed.
     lost:       damaged layers that may be built on others than those told, but for orphans.
@@ -97,7 +100,7 @@ class PruneState(t.NamedTuple):
     size: int = 0
     free: int = 0
     engine: str | None = None
-    engine_users: str = ""
+    engine_users: EngineUse | None = None
     error: StoreCorrupt | None = None
     unclaimed: bool = False
     lost: tuple[Lost, ...] = ()

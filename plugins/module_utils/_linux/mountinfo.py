@@ -83,6 +83,70 @@ def _parse_line(line: str) -> Mount:
     )
 
 
+class Below(t.NamedTuple):
+    """The mounts whose mount points lie in a directory, by name.
+
+    seen:   those that paths through the directory lead to, or would without what lies on the same mount point.
+    hidden: those on what another mount covers, such as the filesystem that the directory is on.
+    """
+
+    seen: list[Mount]
+    hidden: list[Mount]
+
+
+def below(directory: str) -> Below:
+    """Return the mounts in *directory*, absolute and normalised; none if it is missing.
+
+    Names alone would not do: a mount stays, with its name, when its directory is hidden by a later mount above it.
+    Where we may not look, all count as seen. Raises OSError.
+    """
+    try:
+        fd = os.open(directory, os.O_PATH | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return Below([], [])
+    except PermissionError:
+        return Below(_in(directory, read()), [])
+    try:
+        return split(directory, mount_id(fd), read())
+    finally:
+        os.close(fd)
+
+
+def split(directory: str, id: int, mounts: t.Iterable[Mount]) -> Below:
+    """Return those of *mounts* that lie in *directory*, which is on the mount with that *id*. Pure."""
+    inner: dict[int, list[Mount]] = {}
+    found = _in(directory, mounts)
+    for mount in found:
+        inner.setdefault(mount.parent_id, []).append(mount)
+    seen: list[Mount] = []
+    todo = [id]
+    while todo:
+        on_it = inner.get(todo.pop(), ())
+        points = {mount.mount_point for mount in on_it}
+        free = [mount for mount in on_it if points.isdisjoint(_above(mount.mount_point, directory))]
+        seen += free
+        todo += [mount.id for mount in free]
+    known = {mount.id for mount in seen}
+    return Below([mount for mount in found if mount.id in known], [mount for mount in found if mount.id not in known])
+
+
+def _in(directory: str, mounts: t.Iterable[Mount]) -> list[Mount]:
+    return [mount for mount in mounts if _is_in(mount.mount_point, directory)]
+
+
+def _above(path: str, directory: str) -> t.Iterator[str]:
+    """Yield the directories above *path*, those below *directory* only."""
+    while True:
+        path = path.rpartition("/")[0]
+        if len(path) <= len(directory):
+            return
+        yield path
+
+
+def _is_in(path: str, directory: str) -> bool:
+    return path != directory and is_below(path, directory)
+
+
 def mount_of(path: str, mounts: t.Iterable[Mount]) -> Mount | None:
     """Return the mount that the absolute, normalised *path* lies on, going by names alone.
 
@@ -103,7 +167,12 @@ def mount_of_fd(fd: int, mounts: t.Iterable[Mount]) -> Mount | None:
 
 def mount_id(fd: int) -> int:
     """Return the id of the mount that *fd* was opened on. Raises OSError."""
-    with open(f"/proc/self/fdinfo/{fd}", "rb") as file:
+    return mount_id_in(f"/proc/self/fdinfo/{fd}")
+
+
+def mount_id_in(fdinfo: str) -> int:
+    """Return the id of the mount that an open file is on, 0 if it is not told. fdinfo: in /proc. Raises OSError."""
+    with open(fdinfo, "rb") as file:
         return next((int(line.split()[1]) for line in file if line.startswith(b"mnt_id:")), 0)
 
 

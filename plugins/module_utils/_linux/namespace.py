@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import ctypes
+import errno
+import fcntl
 import os
 import typing as t
 
@@ -19,7 +21,10 @@ CLONE_NEWNS = 0x00020000
 
 INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # its inode: PROC_USER_INIT_INO, include/linux/proc_ns.h
 
+_NS_GET_USERNS = 0xB701  # include/uapi/linux/nsfs.h
+
 libc.unshare.argtypes = (ctypes.c_int,)
+libc.setns.argtypes = (ctypes.c_int, ctypes.c_int)
 
 T = t.TypeVar("T")
 
@@ -43,6 +48,52 @@ def in_private_mounts(function: t.Callable[[], T]) -> T:
         return function()
 
     return in_child(there)
+
+
+def from_its_root(namespace: str, fd: int | None = None) -> tuple[bytes, str]:
+    """Return the mountinfo of a whole mount namespace, and what *fd* is called, both as seen from its root directory.
+
+    A process sees only what lies below its own root; a child of ours that enters a namespace has that namespace's.
+
+    namespace: its file, such as /proc/1/ns/mnt.
+    raises:    OSError, such as EPERM for one of a user namespace above our own.
+    """
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # the namespace may have none
+    try:
+        its = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+
+            def there() -> tuple[bytes, str]:
+                check(libc.setns(its, CLONE_NEWNS))
+                with open(os.open("self/mountinfo", os.O_RDONLY, dir_fd=proc), "rb") as file:
+                    return file.read(), "" if fd is None else os.readlink(f"self/fd/{fd}", dir_fd=proc)
+
+            return in_child(there)
+        finally:
+            os.close(its)
+    finally:
+        os.close(proc)
+
+
+def belongs_to_us(namespace: str) -> bool:
+    """Tell whether a namespace is of our own user namespace, or of one above it, and not of a user namespace below.
+
+    In one below, any local user may be root. True also where the kernel has no user namespaces. Raises OSError.
+    """
+    fd = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        owner = fcntl.ioctl(fd, _NS_GET_USERNS)
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.ENOTTY, errno.EINVAL):  # above our own; no such question
+            return True
+        raise
+    finally:
+        os.close(fd)
+    try:
+        found, ours = os.fstat(owner), os.stat("/proc/self/ns/user")
+        return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+    finally:
+        os.close(owner)
 
 
 def in_user_namespace() -> bool:

@@ -17,6 +17,8 @@ from .libc import AT_FDCWD, check, libc, syscall_number
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+RESOLVE_CACHED = 0x20  # Linux 5.12: EAGAIN instead of asking a filesystem for anything
 
 _HOW = struct.Struct("=QQQ")  # struct open_how: flags, mode, resolve
 

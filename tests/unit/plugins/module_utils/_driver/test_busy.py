@@ -44,6 +44,20 @@ libc.umount2(b".", 2)  # MNT_DETACH
 """
 
 
+CHROOT = "os.chroot(sys.argv[2]); os.chdir('/'); "
+THREAD_FILES = """
+done = threading.Event()
+def work():
+    libc.unshare(0x400)  # CLONE_FILES
+    global file
+    file = os.open(sys.argv[1], os.O_RDONLY)
+    done.set()
+    time.sleep(600)
+threading.Thread(target=work, daemon=True).start()
+done.wait()
+"""
+
+
 @pytest.fixture(params=["shared", "private"])
 def store(hand_made_store, request):
     """The layer app on base, mounted; app2, other and the store's own directories beside them."""
@@ -107,6 +121,85 @@ def test_a_process_is_found_by_what_it_holds(store, run_python, code, path, how,
     assert how_by_layer(store.home, pid) == {"app": (how, named)}
     assert how_by_layer(store.home, pid, ["app"]) == {"app": (how, named)}
     assert busy.scan(store.home, ["app2", "other"]) == {}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("place", ["app/diff", "app/diff/sub", "app/merged", "app/merged/sub"])
+@pytest.mark.parametrize("before", ["", PRIVATE], ids=["our namespace", "another one"])
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [
+        pytest.param("os.chroot(sys.argv[1]); os.chdir('/')", "root", id="root"),
+        pytest.param("os.chdir(sys.argv[1]); os.chroot(sys.argv[2])", "cwd", id="cwd"),
+        pytest.param("file = os.open(sys.argv[1], os.O_RDONLY); " + CHROOT, "open file", id="open directory"),
+        pytest.param("file = os.open(sys.argv[1] + '/file', os.O_CREAT); " + CHROOT, "open file", id="open file"),
+        pytest.param(
+            "os.close(os.open(sys.argv[1] + '/file', os.O_CREAT)); sys.argv[1] += '/file'\n" + MAP + CHROOT,
+            "mapped file",
+            id="mapping",
+        ),
+    ],
+)
+def test_a_process_behind_a_chroot_is_found(store, run_python, place, before, code, how):
+    os.makedirs(f"{store.home}/../jail")
+    os.makedirs(f"{store.home}/app/merged/sub", exist_ok=True)
+    pid = run_python(f"{before}{code}", f"{store.home}/{place}", f"{store.home}/../jail")
+    name = f"{place}/file" if how != "cwd" and "file'" in code else place
+    assert how_by_layer(store.home, pid) == {"app": (how, name)}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("place", ["app/diff/app", "app/merged/app"])
+def test_a_file_opened_in_our_namespace_is_found_in_another(store, run_python, tmp_path, place):
+    code = "file = open(sys.argv[2])\n" + PIVOT
+    pid = run_python(code, str(tmp_path), f"{store.home}/{place}")
+    assert how_by_layer(store.home, pid) == {"app": ("open file", place)}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("before", ["", PRIVATE], ids=["our namespace", "another one"])
+def test_a_file_in_a_store_of_the_same_name_is_none_of_ours(store, run_python, before):
+    code = f"""{before}
+libc.mount(b"none", os.fsencode(sys.argv[1]), b"tmpfs", 0, None)
+os.makedirs(sys.argv[1] + "/app/diff")
+os.chdir(sys.argv[1] + "/app/diff")
+"""
+    pid = run_python(code + ("" if before else "libc.umount2(os.fsencode(sys.argv[1]), 2)"), store.home)
+    assert how_by_layer(store.home, pid) == ({"app": ("mount", "app/merged")} if before else {})
+
+
+@pytest.mark.root
+def test_what_lies_below_a_later_mount_is_found(store, run_python):
+    pid = run_python("os.chdir(sys.argv[1])", f"{store.home}/app/diff/sub")
+    subprocess.run(["mount", "-t", "tmpfs", "none", f"{store.home}/app/diff"], check=True)
+    try:
+        assert how_by_layer(store.home, pid) == {"app": ("cwd", "app/diff/sub")}
+    finally:
+        subprocess.run(["umount", f"{store.home}/app/diff"], check=True)
+
+
+@pytest.mark.root
+def test_a_file_of_a_thread_with_a_table_of_its_own_is_found(store, run_python):
+    pid = run_python(THREAD_FILES, f"{store.home}/app/diff/app")
+    assert how_by_layer(store.home, pid) == {"app": ("open file", "app/diff/app")}
+
+
+@pytest.mark.root
+def test_a_module_behind_a_chroot_sees_those_outside(store, run_python, python_output):
+    code = """
+import os, pickle, sys
+from ansible_collections.strata.overlay2.plugins.module_utils._driver import busy
+os.chroot(sys.argv[1])
+print({id: [user[2:] for user in users] for id, users in busy.scan("/store").items()})
+"""
+    top = os.path.dirname(store.home)
+    os.makedirs(f"{top}/proc")
+    subprocess.run(["mount", "--rbind", "/proc", f"{top}/proc"], check=True)
+    for place in ("app/diff", "app/merged"):
+        pid = run_python("os.chdir(sys.argv[1])", f"{store.home}/{place}")
+        found = python_output(code, top)
+        assert f"('cwd', '/store/{place}')" in found
+        os.kill(pid, 9)
 
 
 DEEP = """
@@ -295,6 +388,6 @@ def test_users_are_described(users, text):
 
 
 def test_many_users_are_counted():
-    text = busy.describe_users([user(pid) for pid in range(9)])
+    text = busy.describe_users([user(pid) for pid in range(1, 10)])
     assert text.count("pid") == 5
     assert text.endswith(", 4 more")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver import namespaces
@@ -20,35 +21,37 @@ MOUNTS = rb"""43 27 0:20 / / rw - ext4 /dev/vda rw
 
 
 @pytest.fixture
-def table(tmp_path):
-    return lambda root="/", dev="0:21": namespaces.Table(task_in(tmp_path, root), dev)
+def table():
+    return lambda root="/", dev="0:21": namespaces.Table(7, 8, MOUNTS, dev, root=root)
 
 
-def task_in(directory, root):
-    (directory / "mountinfo").write_bytes(MOUNTS)
-    return namespaces.Task(7, str(directory), True, root, 8)
-
-
-def ids(mounts):
-    return [mount.id for mount in mounts]
+def task_in(pid, directory):
+    return namespaces.Task(pid, directory, True, True, "/", 1, "/bin/sh")
 
 
 @pytest.mark.parametrize(
     ("path", "found"),
     [
-        pytest.param("/srv/x/diff/file", [44], id="below the store's filesystem"),
-        pytest.param("/srv", [44], id="a mount point"),
-        pytest.param("/srv/x/merged/file", [45], id="below an overlay"),
-        pytest.param("/srv/x/merged/a b/file", [], id="hidden by another filesystem"),
-        pytest.param("/srv/x/merged/a bc", [45], id="only a common beginning"),
-        pytest.param("/mnt/file", [47], id="one of two on a mount point"),
-        pytest.param("/etc", [], id="elsewhere"),
-        pytest.param("/", [], id="root"),
-        pytest.param("pipe:[1]", [], id="no path"),
+        pytest.param("/srv/x/diff/file", 44, id="below the store's filesystem"),
+        pytest.param("/srv", 44, id="a mount point"),
+        pytest.param("/srv/x/merged/file", 45, id="below an overlay"),
+        pytest.param("/srv/x/merged/a b/file", 46, id="on another filesystem"),
+        pytest.param("/srv/x/merged/a bc", 45, id="only a common beginning"),
+        pytest.param("/mnt/file", 48, id="the upper of two on a mount point"),
+        pytest.param("/etc", 43, id="elsewhere"),
+        pytest.param("/", 43, id="root"),
     ],
 )
-def test_wanted_mounts_are_found_by_name(table, path, found):
-    assert ids(table().mounts_at(path)) == found
+def test_mounts_are_found_by_name(table, path, found):
+    assert table().mount_at(path) == found
+
+
+def test_what_a_mount_lies_on_is_told_through_others_on_its_point(table):
+    assert [table().below(id) for id in (43, 45, 47, 48)] == [27, 44, 43, 43]
+    assert table().has(46)
+    assert not table().has(27)
+    assert table().has_dev("0:22")
+    assert not table().has_dev("0:23")
 
 
 def test_only_wanted_mounts_are_kept(table):
@@ -69,8 +72,8 @@ def test_what_lies_on_a_mount_is_kept_for_all(table):
 def test_a_root_directory_comes_before_every_name(table):
     jailed = table(root="/jail")
     assert jailed.by_id[44].mount_point == "/jail/srv"
-    assert ids(table(root="/jail", dev="0:20").mounts_at("/jail/etc")) == [43]
-    assert ids(table(root="/jail", dev="0:20").mounts_at("/etc")) == []
+    assert table(root="/jail", dev="0:20").mount_at("/jail/etc") == 43
+    assert table(root="/jail", dev="0:20").mount_at("/etc") == 0
 
 
 @pytest.mark.parametrize(
@@ -92,8 +95,7 @@ def test_inside_the_root_mount(table):
 
 def test_a_task_that_is_gone_has_no_table():
     pid = child.in_child(os.getpid)
-    task = namespaces.Task(pid, f"/proc/{pid}/task/{pid}", True, "/", 1)
-    assert namespaces.table_of(task, "0:1") is None
+    assert namespaces.table_of(task_in(pid, f"/proc/{pid}/task/{pid}"), "0:1") is None
     assert namespaces.command_of(pid) == "?"
 
 
@@ -103,17 +105,37 @@ def test_a_zombie_has_neither_table_nor_task():
         os._exit(0)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     try:
-        assert namespaces.table_of(namespaces.Task(pid, f"/proc/{pid}", True, "/", 1), "0:1") is None
+        assert namespaces.table_of(task_in(pid, f"/proc/{pid}"), "0:1") is None
         assert [task for task in namespaces.tasks() if task.pid == pid] == []
     finally:
         os.waitpid(pid, 0)
 
 
-def test_every_thread_is_a_task_and_one_of_a_process_is_the_first(run_python):
-    pid = run_python("threading.Thread(target=time.sleep, args=(600,), daemon=True).start()")
+THREAD = """
+done = threading.Event()
+def work():
+    if int(sys.argv[1]):
+        libc.unshare(int(sys.argv[1]))
+    done.set()
+    time.sleep(600)
+threading.Thread(target=work, daemon=True).start()
+done.wait()
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "files"),
+    [
+        pytest.param(0, [True], id="nothing"),
+        pytest.param(0x200, [True, False], id="its directories"),
+        pytest.param(0x400, [True, True], id="its open files"),
+    ],
+)
+def test_every_thread_with_something_of_its_own_is_a_task(run_python, flags, files):
+    pid = run_python(THREAD, str(flags))
     found = [task for task in namespaces.tasks() if task.pid == pid]
-    assert len(found) == 2
-    assert sorted(task.first for task in found) == [False, True]
+    assert [task.files for task in found] == files
+    assert [task.first for task in found] == [True, False][: len(files)]
     assert {task.namespace for task in found} == {os.stat("/proc/self/ns/mnt").st_ino}
     assert {task.root for task in found} == {"/"}
 
@@ -137,9 +159,30 @@ libc.syscall(ctypes.c_long({"x86_64": 60, "aarch64": 93}[os.uname().machine]), 0
 def test_our_own_table_is_our_mountinfo():
     mounts = mountinfo.read()
     dev = mounts[0].dev
-    table = namespaces.Table(namespaces.task_at(os.getpid(), "/proc/self"), dev)
+    table = namespaces.table_of(namespaces.task_at(os.getpid(), "/proc/self"), dev)
     assert sorted(table.by_id) == sorted(one.id for one in mounts if one.dev == dev or one.fstype == "overlay")
-    assert set(table.points) == {one.mount_point for one in mounts}
+    assert table.trusted
+    assert all(table.has(one.id) for one in mounts)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("command", "trusted"),
+    [
+        pytest.param(["unshare", "--mount"], True, id="root's"),
+        pytest.param(["unshare", "--mount", "--user", "--map-root-user"], False, id="a user namespace's"),
+    ],
+)
+def test_the_table_of_a_namespace_is_whole_behind_a_chroot(run, tmp_path, command, trusted):
+    code = "import os, sys, time; os.chroot(sys.argv[1]); print('ready', flush=True); time.sleep(600)"
+    pid = run(*command, sys.executable, "-c", code, str(tmp_path))
+    (task,) = [task for task in namespaces.tasks() if task.pid == pid]
+    assert task.root == str(tmp_path)
+    mounts = mountinfo.read()
+    table = namespaces.table_of(task, mounts[0].dev)
+    assert (table.whole, table.trusted) == (True, trusted)
+    assert {one.mount_point for one in table.by_id.values()} >= {"/"}
+    assert len(table.by_id) >= len([one for one in mounts if one.dev == mounts[0].dev])
 
 
 @pytest.mark.parametrize(

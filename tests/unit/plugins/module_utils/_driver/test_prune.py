@@ -8,6 +8,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.foreign_layers import EngineUse
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.litter import Litter
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune import plan_prune
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_state import (
@@ -215,7 +216,7 @@ def test_what_is_foreign_is_reported():
     why = "orphan: none of docker's records names it, but foreign is not set to remove"
     reasons = {decision.id: decision.reason for decision in pruning.decisions}
     assert reasons == {"base": "docker needs it: its record x names it", "orphan": why, "broken": why}
-    running = plan_prune(Wanted(), DOCKERS._replace(engine_users="its data root is held"))
+    running = plan_prune(Wanted(), DOCKERS._replace(engine_users=EngineUse("which runs", "stop docker", True)))
     assert running.decisions[1].reason == why + "; docker runs, so it may just be made"
 
 
@@ -229,7 +230,9 @@ def test_what_is_foreign_goes_when_told_so():
 
 
 def test_what_is_foreign_stays_while_the_engine_runs():
-    running = DOCKERS._replace(engine_users="its data root is held by pid 1 (dockerd)")
+    running = DOCKERS._replace(
+        engine_users=EngineUse("which runs: its data root is held by pid 1 (dockerd)", "stop docker", True)
+    )
     with pytest.raises(StoreForeign, match="which runs: its data root is held by pid 1") as error:
         plan_prune(REMOVE, running)
     assert error.value.hint.startswith("stop docker")

@@ -189,3 +189,31 @@ def test_the_paths_to_a_directory(tmp_path):
 
 def test_a_directory_that_is_not_there_has_one_path(tmp_path):
     assert list(mountinfo.paths_to(str(tmp_path / "missing"))) == [str(tmp_path / "missing")]
+
+
+def mount_line(id, parent, point):
+    return f"{id} {parent} 0:{id} / {point} rw - tmpfs tmpfs rw\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("lines", "seen", "hidden"),
+    [
+        pytest.param([(2, 1, "/s/a/merged")], [2], [], id="on the mount of the directory"),
+        pytest.param([(2, 9, "/s/a/merged")], [], [2], id="on another that is hidden"),
+        pytest.param([(2, 1, "/s/a/merged"), (3, 2, "/s/a/merged")], [2, 3], [], id="one on another"),
+        pytest.param([(2, 1, "/s/a/merged"), (3, 1, "/s/a")], [3], [2], id="below a later one"),
+        pytest.param([(2, 1, "/s/a"), (3, 2, "/s/a/merged")], [2, 3], [], id="on a bind mount of the layer"),
+        pytest.param([(2, 1, "/s"), (3, 1, "/sa/merged"), (4, 1, "/else")], [], [], id="not in it"),
+        pytest.param([(3, 2, "/s/a/b"), (2, 1, "/s/a"), (4, 2, "/s/a/b/c")], [2, 3], [4], id="in any order"),
+    ],
+)
+def test_what_is_seen_below_a_directory_goes_by_parents(lines, seen, hidden):
+    found = mountinfo.split("/s", 1, mountinfo.parse(b"".join(mount_line(*line) for line in lines)))
+    assert sorted(mount.id for mount in found.seen) == seen
+    assert [mount.id for mount in found.hidden] == hidden
+
+
+def test_nothing_is_mounted_below_what_is_missing(tmp_path):
+    assert mountinfo.below(str(tmp_path / "none")) == ([], [])
+    assert mountinfo.below("/dev/null/none") == ([], [])
+    assert len(mountinfo.below("/").seen) >= 1

@@ -100,3 +100,30 @@ def test_proc_agrees_on_our_own_namespace():
     with open("/proc/self/uid_map", encoding="ascii") as file:
         whole = file.read().split() == ["0", "0", "4294967295"]
     assert namespace.in_user_namespace() is not whole
+
+
+@pytest.mark.root
+def test_a_namespace_is_told_from_its_own_root(tmp_path):
+    ready = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.chroot(tmp_path)
+        os.write(ready[1], b"1")
+        os.read(os.pipe()[0], 1)
+        os._exit(0)
+    try:
+        os.read(ready[0], 1)
+        fd = os.open(tmp_path, os.O_PATH)
+        data, path = namespace.from_its_root(f"/proc/{pid}/ns/mnt", fd)
+        os.close(fd)
+        assert path == str(tmp_path)
+        assert sorted(one.id for one in mountinfo.parse(data)) == sorted(one.id for one in mountinfo.read())
+        assert namespace.from_its_root(f"/proc/{pid}/ns/mnt")[1] == ""
+        assert namespace.belongs_to_us(f"/proc/{pid}/ns/mnt")
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+    with pytest.raises(FileNotFoundError):
+        namespace.belongs_to_us(f"/proc/{pid}/ns/mnt")
+    with pytest.raises(FileNotFoundError):
+        namespace.from_its_root(f"/proc/{pid}/ns/mnt")
