@@ -201,5 +201,5 @@ def test_what_is_no_part_of_a_store_keeps_home():
 
 def test_who_uses_a_layer_of_an_engine_is_not_what_is_in_the_way():
     have = LAYERS._replace(engine="docker", users=dict.fromkeys(LAYERS.layers, "pid 7"))
-    with pytest.raises(StoreForeign, match="cannot unmount layers: .* belongs to docker"):
+    with pytest.raises(StoreForeign, match=r"cannot unmount layers: .* belongs to docker"):
         plan_unmounted(have, force=False)
