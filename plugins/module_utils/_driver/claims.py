@@ -208,7 +208,10 @@ class Claims:
             if f"{os.major(device)}:{os.minor(device)}" != mount.dev or not _MADE_UP <= inode < _FLAGGED:
                 return None
             id = self._diffs().get(inode, "")
-            return id if not id or _same_filesystem(fd, f"{self._home}/{id}/{DIFF}") else None
+            if not id:
+                return ""
+            same = _same_filesystem(fd, f"{self._home}/{id}/{DIFF}")
+            return None if same is None else id if same else ""
         except OSError:
             return None
         finally:
@@ -244,19 +247,24 @@ class Claims:
         return self._inodes
 
 
-def _same_filesystem(fd: int, path: str) -> bool:
-    """Tell whether two directories seem to be on one filesystem: as large, and as full. Raises OSError.
+def _same_filesystem(fd: int, path: str) -> bool | None:
+    """Tell whether two directories seem to be on one filesystem: as large, and as full; None while that changes.
 
-    An overlay tells that of its upper's; inode numbers alone may be the same by chance.
+    An overlay tells that of its upper's; inode numbers alone may be the same by chance. Raises OSError.
     """
+    differed = False
     for _attempt in range(_LOOKS):
-        before, its, after = os.statvfs(path), os.fstatvfs(fd), os.statvfs(path)
-        full = [(found.f_bfree, found.f_ffree) for found in (before, its, after)]
-        if its.f_blocks == before.f_blocks and all(
-            min(one, other) <= it <= max(one, other) for one, it, other in zip(*full)
-        ):
+        before, its, after = (_how_full(found) for found in (os.statvfs(path), os.fstatvfs(fd), os.statvfs(path)))
+        if its in (before, after):
             return True
-    return False
+        if its[0] != before[0] or (before == after and differed):
+            return False
+        differed = differed or before == after
+    return None
+
+
+def _how_full(found: os.statvfs_result) -> tuple[int, int, int]:
+    return found.f_blocks, found.f_bfree, found.f_ffree
 
 
 def _base(name: str) -> str:

@@ -30,6 +30,7 @@ def store(hand_made_store):
     store = hand_made_store()
     for id in ("base", "app", "lower", "upper"):
         store.add(id)
+    os.mkdir(f"{store.home}/app/work")
     return store
 
 

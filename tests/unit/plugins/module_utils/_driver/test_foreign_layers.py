@@ -154,6 +154,7 @@ def test_a_relative_overlay_on_merged_is_a_user(store):
 @pytest.mark.root
 @pytest.mark.parametrize("user", NAMESPACES)
 def test_a_layer_in_an_overlay_of_another_namespace_is_a_use(store, run, tmp_path, user):
+    os.mkdir(f"{store.home}/lone/work")
     data = f"index=off,lowerdir=l/{store.links['base']},upperdir=lone/diff,workdir=lone/work"
     script = f"cd {store.home}; mount -t overlay -o {data} none {tmp_path}; cd /; echo ready; exec sleep 600"
     pid = run("unshare", *user, "--mount", "--propagation", "private", "sh", "-euc", script)

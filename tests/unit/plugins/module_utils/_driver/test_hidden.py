@@ -27,6 +27,7 @@ def store(hand_made_store, request):
         store.mount("app", "base")
     else:
         data = f"lowerdir=l/{store.links['base']},upperdir=app/diff,workdir=app/work"
+        os.mkdir(f"{store.home}/app/work")
         subprocess.run(["mount", "-t", "overlay", "-o", data, "none", "app/merged"], check=True, cwd=store.home)
     over = hand_made_store(home="other")
     if request.param == "relative":
