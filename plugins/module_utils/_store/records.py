@@ -8,7 +8,12 @@ Docker's, beside home:
     image/overlay2/layerdb/<algorithm>/<chain>/cache-id             an image's layer
     image/overlay2/layerdb/mounts/<container>/mount-id, init-id     a container's
     image/overlay2/layerdb/tmp/<random>/cache-id                    one that was being recorded
+    image/overlay2/layerdb/*/*/parent                               the chain right below, no layer's id
     image/overlay2/imagedb/*/<algorithm>/<image>, buildkit/*.db     searched for the bytes of ids
+
+An id is 64 hexadecimal digits, or 25 digits and letters where BuildKit made it; that of a container's init layer is the
+container's with "-init". dockerd does not sync all of these files: after a power cut one may be empty, cut off or full
+of NULs. A whole id that no layer has is that of a layer that was lost, and keeps nothing else.
 
 containers-storage's, beside home, the volatile ones also where a transient store has them:
 
@@ -16,7 +21,8 @@ containers-storage's, beside home, the volatile ones also where a transient stor
     overlay-images/images.json
     overlay-containers/containers.json, volatile-containers.json
 
-Source: moby layer/filestore.go, image/fs.go; containers/storage layers.go, images.go, containers.go.
+Source: moby layer/filestore.go, layer/layer_store.go, image/fs.go, buildkit identity/randomid.go; containers/storage
+layers.go, images.go, containers.go.
 """
 
 from __future__ import annotations
@@ -24,14 +30,16 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 import stat
 import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._linux.quiet import open_quietly, read_quietly
+from . import bolt
 from .foreign import CONTAINERS_STORAGE, DOCKER, find_engine
 from .layer import Store, examine
-from .layout import LINKS, names_in
+from .layout import LINKS, is_id, names_in
 from .lent import Lenders
 from .links import all_links
 from .name_search import NameSearch
@@ -41,6 +49,9 @@ _IMAGEDB = "image/overlay2/imagedb"
 _BUILDKIT = "buildkit"
 _RUN_ROOTS = ("/run/containers/storage", "/run/user/*/containers")
 _CHUNK = 1 << 20  # bytes of a database read at once
+_OF_DOCKER = re.compile(r"[a-f0-9]{64}")
+_OF_BUILDKIT = re.compile(r"[a-z0-9]{25}")
+_CHAIN = re.compile(r"(sha256):([a-f0-9]{64})")
 
 
 def references(store: Store, engine: str) -> dict[str, str]:
@@ -94,55 +105,112 @@ def _lowers(home: str, id: str, links: t.Mapping[str, str | None], lenders: Lend
 
 
 def _named_by_docker(root: str, ids: t.Collection[str]) -> dict[str, str]:
-    """Return by id the record that names it, as a path below *root*."""
+    """Return by id the record that names it, as a path below *root*. Raises StoreCorrupt."""
     found: dict[str, str] = {}
     for kind in _directories(root, _LAYERDB):
         for entry in _directories(root, kind):
-            for name, must in _names_in(kind, entry):
-                id = _content(root, f"{entry}/{name}", must)
-                if id:
-                    found.setdefault(id, f"{entry}/{name}")
+            for name, id in _ids_in(root, kind, entry, ids):
+                found.setdefault(id, f"{entry}/{name}")
     search = NameSearch(id for id in ids if id not in found)
     if not search.longest:
         return found
-    for path in (*_files(root, _IMAGEDB), *(path for path in _files(root, _BUILDKIT, 1) if path.endswith(".db"))):
+    for path in _files(root, _IMAGEDB):
         for id in _occurring(root, path, search):
+            found.setdefault(id, path)
+    for path in (path for path in _files(root, _BUILDKIT, 1) if path.endswith(".db")):
+        for id in _occurring(root, path, search, bolt.wrong_with):
             found.setdefault(id, path)
     return found
 
 
-def _names_in(kind: str, entry: str) -> tuple[tuple[str, bool], ...]:
-    """Return the files that name layers in an entry of layerdb, each with whether it has to be there.
+def _ids_in(root: str, kind: str, entry: str, ids: t.Collection[str]) -> t.Iterator[tuple[str, str]]:
+    """Yield the files in an entry of layerdb that name a layer, with its id. Raises StoreCorrupt.
 
-    A kill leaves entries without one only in tmp, and where the layer itself is gone by then.
+    A kill leaves entries without a file only in tmp, and where the layer itself is gone by then.
     """
-    if os.path.basename(kind) == "mounts":
-        return ("mount-id", True), ("init-id", False)
-    return (("cache-id", os.path.basename(kind) != "tmp" and not entry.endswith("-removing")),)
+    left = os.path.basename(kind) == "tmp" or entry.endswith("-removing")
+    name = "mount-id" if os.path.basename(kind) == "mounts" else "cache-id"
+    content = _content(root, f"{entry}/{name}")
+    if content is None and not left:
+        raise _lost_record(root, entry, name)
+    if content is not None:
+        yield name, _checked_id(os.path.join(root, entry, name), content, ids)
+    init = _content(root, f"{entry}/init-id") if name == "mount-id" else None
+    if init is not None:
+        if init != f"{content}-init":
+            raise _unreadable(os.path.join(root, entry, "init-id"), "it does not hold what mount-id holds, and -init")
+        yield "init-id", init
+    parent = _content(root, f"{entry}/parent")
+    if parent is not None:
+        _check_parent(root, f"{entry}/parent", parent, left)
 
 
-def _content(root: str, path: str, must: bool) -> str:
+def _checked_id(path: str, id: str, ids: t.Collection[str]) -> str:
+    """Return what a record holds, if it is the whole id of a layer, or of one that is gone. Raises StoreCorrupt.
+
+    An id of BuildKit's that is gone may be the beginning of one that is there.
+    """
+    if id in ids or _OF_DOCKER.fullmatch(id):
+        return id
+    if not id:
+        raise _unreadable(path, "it is empty")
+    if not _OF_BUILDKIT.fullmatch(id):
+        raise _unreadable(path, f"it holds {printable(id[:64])!r}, which is not the id of a layer")
+    if any(other.startswith(id) for other in ids):
+        raise _unreadable(path, f"it holds {id}, which may be the id of a layer cut off")
+    return id
+
+
+def _check_parent(root: str, path: str, parent: str, left: bool) -> None:
+    """Raise StoreCorrupt if *parent*, what the record at *path* holds, is no chain, or one without a record.
+
+    left: the entry is what a kill left: the chain may be gone already.
+    """
+    chain = _CHAIN.fullmatch(parent)
+    if chain is None:
+        raise _unreadable(os.path.join(root, path), f"it holds {printable(parent[:80])!r}, which is not a chain id")
+    if not left and not os.path.isdir(os.path.join(root, _LAYERDB, *chain.groups())):
+        raise _unreadable(os.path.join(root, path), f"it names {parent}, of which there is no record")
+
+
+def _content(root: str, path: str) -> str | None:
+    """Return what a record holds, None if there is no such file. Raises StoreCorrupt."""
     try:
-        content = os.fsdecode(read_quietly(os.path.join(root, path))).strip()
+        return os.fsdecode(read_quietly(os.path.join(root, path)).strip())
     except FileNotFoundError:
-        content = ""
+        return None
     except OSError as error:
         raise _unreadable(os.path.join(root, path), error.strerror) from error
-    if must and not content:
-        raise _unreadable(os.path.join(root, path), "it is missing or empty")
-    return content
 
 
-def _occurring(root: str, path: str, search: NameSearch) -> set[str]:
-    """Return the names whose bytes occur in a file, which may be large. Raises StoreCorrupt."""
+def _lost_record(root: str, entry: str, name: str) -> StoreCorrupt:
+    """Return the error for an entry of layerdb that has no file *name*: dockerd ignores it for ever."""
+    directory = os.path.join(root, entry)
+    if names_in(directory):
+        return _unreadable(os.path.join(directory, name), "it is missing")
+    hint = f"stop docker, and remove the empty directory: rmdir {printable(directory)}"
+    return _unreadable(directory, "it is an empty directory, which a crash left", hint)
+
+
+def _occurring(
+    root: str, path: str, search: NameSearch, wrong_with: t.Callable[[bytes, int], str] | None = None
+) -> set[str]:
+    """Return the names whose bytes occur in a file, which may be large. Raises StoreCorrupt.
+
+    wrong_with: tells from the begin of a file, and its size, why it cannot be what it should be; "" if it can.
+    """
     found: set[str] = set()
     path = os.path.join(root, path)
     try:
         fd = open_quietly(path, os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
                 raise _unreadable(path, "it is no file")
             data = chunk = os.read(fd, _CHUNK)
+            wrong = wrong_with(data, status.st_size) if wrong_with else ""
+            if wrong:
+                raise _unreadable(path, wrong)
             while chunk:
                 found |= search.names_in(data)
                 chunk = os.read(fd, _CHUNK)
@@ -167,10 +235,22 @@ def _named_by_containers_storage(root: str, ids: t.Collection[str]) -> dict[str,
             for name in (f"{what}s.json", f"volatile-{what}s.json"):
                 path = os.path.join(place, f"overlay-{what}s", name)
                 for record in _json_list(path, must=bool(ids) and place == root and name == "layers.json"):
-                    for id in (record.get(key), *(record.get("mapped-layers") or ())):
-                        if id:
-                            found.setdefault(str(id), os.path.relpath(path, root) if place == root else path)
+                    for id in _ids_of(record, path, key, optional=what == "image"):
+                        found.setdefault(id, os.path.relpath(path, root) if place == root else path)
     return found
+
+
+def _ids_of(record: t.Mapping[str, t.Any], path: str, key: str, *, optional: bool) -> t.Iterator[str]:
+    """Yield the ids of layers in a record of containers-storage. Raises StoreCorrupt.
+
+    optional: there may be none by *key*: an image may have no layer.
+    """
+    mapped = record.get("mapped-layers") or []
+    ids = [record.get(key), *(mapped if isinstance(mapped, list) else [mapped])]
+    for id in ids[1:] if optional and not ids[0] else ids:
+        if not isinstance(id, str) or not is_id(id):
+            raise _unreadable(path, f"it holds {printable(str(id)[:64])!r}, which is not the id of a layer")
+        yield id
 
 
 def _json_list(path: str, must: bool) -> list[dict[str, t.Any]]:
@@ -220,9 +300,9 @@ def _files(root: str, path: str, depth: int = 8) -> t.Iterator[str]:
             yield from _files(root, f"{path}/{entry.name}", depth - 1)
 
 
-def _unreadable(path: str, why: str | None) -> StoreCorrupt:
+def _unreadable(path: str, why: str | None, hint: str = "") -> StoreCorrupt:
     return StoreCorrupt(
         f"it cannot be told which layers are needed: {printable(path)}: {why or 'it cannot be read'}",
-        hint="as long as this is so no layer here is taken for an orphan; have the engine repair it",
+        hint=hint or "as long as this is so no layer here is taken for an orphan; have the engine repair it",
         path=printable(path),
     )
