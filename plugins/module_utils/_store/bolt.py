@@ -9,7 +9,7 @@ import struct
 import typing as t
 
 _MAGIC = 0xED0CDAED
-_META = struct.Struct("<IIIIQQQQ")  # magic, version, page size, flags, root bucket, its sequence, free list, pages in use
+_META = struct.Struct("<IIIIQQQQ")  # magic, version, page size, flags, root bucket (2), free list, pages in use
 _HEADER = 16  # bytes before it in its page
 _PAGE_SIZES = (4096, 8192, 16384, 65536)  # the second of the two is in the second page
 

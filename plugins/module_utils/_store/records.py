@@ -11,9 +11,9 @@ Docker's, beside home:
     image/overlay2/layerdb/*/*/parent                               the chain right below, no layer's id
     image/overlay2/imagedb/*/<algorithm>/<image>, buildkit/*.db     searched for the bytes of ids
 
-An id is 64 hexadecimal digits, or 25 digits and letters where BuildKit made it; that of a container's init layer is the
-container's with "-init". dockerd does not sync all of these files: after a power cut one may be empty, cut off or full
-of NULs. A whole id that no layer has is that of a layer that was lost, and keeps nothing else.
+An id is 64 hexadecimal digits, or BuildKit's 25 digits and letters; "-init" follows in an init-id. dockerd does not sync
+all of this: after a power cut a file may be empty, cut off or full of NULs. A whole id that no layer has is that of one
+that was lost, and keeps nothing else.
 
 containers-storage's, beside home, the volatile ones also where a transient store has them:
 
@@ -132,45 +132,49 @@ def _ids_in(root: str, kind: str, entry: str, ids: t.Collection[str]) -> t.Itera
     name = "mount-id" if os.path.basename(kind) == "mounts" else "cache-id"
     content = _content(root, f"{entry}/{name}")
     if content is None and not left:
-        raise _lost_record(root, entry, name)
+        raise _torn(root, entry, name, "it is missing")
     if content is not None:
-        yield name, _checked_id(os.path.join(root, entry, name), content, ids)
+        why = _is_no_id(content, ids)
+        if why:
+            raise _torn(root, entry, name, why)
+        yield name, content
     init = _content(root, f"{entry}/init-id") if name == "mount-id" else None
     if init is not None:
         if init != f"{content}-init":
-            raise _unreadable(os.path.join(root, entry, "init-id"), "it does not hold what mount-id holds, and -init")
+            raise _torn(root, entry, "init-id", "it does not hold what mount-id holds, and -init")
         yield "init-id", init
     parent = _content(root, f"{entry}/parent")
-    if parent is not None:
-        _check_parent(root, f"{entry}/parent", parent, left)
+    why = _is_no_parent(root, parent, left) if parent is not None else ""
+    if why:
+        raise _torn(root, entry, "parent", why)
 
 
-def _checked_id(path: str, id: str, ids: t.Collection[str]) -> str:
-    """Return what a record holds, if it is the whole id of a layer, or of one that is gone. Raises StoreCorrupt.
+def _is_no_id(id: str, ids: t.Collection[str]) -> str:
+    """Return why what a record holds is not the whole id of a layer, there or gone; "" if it is.
 
     An id of BuildKit's that is gone may be the beginning of one that is there.
     """
     if id in ids or _OF_DOCKER.fullmatch(id):
-        return id
+        return ""
     if not id:
-        raise _unreadable(path, "it is empty")
+        return "it is empty"
     if not _OF_BUILDKIT.fullmatch(id):
-        raise _unreadable(path, f"it holds {printable(id[:64])!r}, which is not the id of a layer")
-    if any(other.startswith(id) for other in ids):
-        raise _unreadable(path, f"it holds {id}, which may be the id of a layer cut off")
-    return id
+        return f"it holds {printable(id[:64])!r}, which is not the id of a layer"
+    cut = any(other.startswith(id) for other in ids)
+    return f"it holds {id}, which may be the id of a layer cut off" if cut else ""
 
 
-def _check_parent(root: str, path: str, parent: str, left: bool) -> None:
-    """Raise StoreCorrupt if *parent*, what the record at *path* holds, is no chain, or one without a record.
+def _is_no_parent(root: str, parent: str, left: bool) -> str:
+    """Return why what a record of a parent holds is no chain, or one without a record; "" if it is one.
 
     left: the entry is what a kill left: the chain may be gone already.
     """
     chain = _CHAIN.fullmatch(parent)
     if chain is None:
-        raise _unreadable(os.path.join(root, path), f"it holds {printable(parent[:80])!r}, which is not a chain id")
-    if not left and not os.path.isdir(os.path.join(root, _LAYERDB, *chain.groups())):
-        raise _unreadable(os.path.join(root, path), f"it names {parent}, of which there is no record")
+        return f"it holds {printable(parent[:80])!r}, which is not a chain id"
+    if left or os.path.isdir(os.path.join(root, _LAYERDB, *chain.groups())):
+        return ""
+    return f"it names {parent}, of which there is no record"
 
 
 def _content(root: str, path: str) -> str | None:
@@ -183,13 +187,17 @@ def _content(root: str, path: str) -> str | None:
         raise _unreadable(os.path.join(root, path), error.strerror) from error
 
 
-def _lost_record(root: str, entry: str, name: str) -> StoreCorrupt:
-    """Return the error for an entry of layerdb that has no file *name*: dockerd ignores it for ever."""
+def _torn(root: str, entry: str, name: str, why: str) -> StoreCorrupt:
+    """Return the error for a record in an entry of layerdb. Source of the cure: tried with dockerd 20.10."""
     directory = os.path.join(root, entry)
-    if names_in(directory):
-        return _unreadable(os.path.join(directory, name), "it is missing")
-    hint = f"stop docker, and remove the empty directory: rmdir {printable(directory)}"
-    return _unreadable(directory, "it is an empty directory, which a crash left", hint)
+    if not names_in(directory):  # dockerd ignores such a directory for ever
+        hint = f"stop docker, and remove the empty directory: rmdir {printable(directory)}"
+        return _unreadable(directory, "it is an empty directory, which a crash left", hint)
+    hint = (
+        "until this is mended no layer here is taken for an orphan: have docker remove the image or container that the"
+        f" record is of; if docker does not list it any more, stop docker and remove {printable(directory)}"
+    )
+    return _unreadable(os.path.join(directory, name), why, hint)
 
 
 def _occurring(
