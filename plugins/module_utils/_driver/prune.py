@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 import typing as t
 from fnmatch import fnmatchcase
 
@@ -16,6 +17,8 @@ from .prune_state import Decision, Found, PruneState, Wanted
 from .removal import RemoveLayer
 from .state import Action, Plan
 from .usage import Tree
+
+_SHOWN = 5  # layers in warnings
 
 
 class Pruning(t.NamedTuple):
@@ -35,8 +38,9 @@ def plan_prune(wanted: Wanted, have: PruneState, working: t.Collection[str] = ()
     chooser = _Chooser(wanted, have, working)
     going = chooser.going
     _check_number(wanted, have, len(going))
-    litter = tuple(found for found in have.litter if found.layer not in {*working, *going})
-    sweeping = litter if chooser.may_sweep else ()
+    unread = {id for id, found in have.found.items() if found.unread}
+    litter = tuple(found for found in have.litter if found.layer not in {*working, *going, *unread})
+    sweeping = tuple(found for found in litter if not found.stuck) if chooser.may_sweep else ()
     actions: list[Action] = [RemoveLayer(have.found[id].layer, wanted.max_seconds) for id in going]
     if sweeping:
         actions.append(Sweep(sweeping, wanted.max_seconds))
@@ -49,7 +53,8 @@ def plan_prune(wanted: Wanted, have: PruneState, working: t.Collection[str] = ()
     left = {id: found for id, found in have.found.items() if id not in set(going)}
     touches = {*going, *(found.layer for found in sweeping)} - {""}
     decisions = tuple(chooser.decisions())
-    freed = sum(decision.exclusive for decision in decisions if decision.goes) + sum(found.bytes for found in sweeping)
+    freed = sum(decision.exclusive or 0 for decision in decisions if decision.goes)
+    freed += sum(found.bytes for found in sweeping)
     after = have._replace(
         found=left, litter=tuple(found for found in litter if found not in sweeping), free=have.free + freed
     )
@@ -128,7 +133,8 @@ class _Chooser:
         """Return how many bytes litter frees, by the layer it lies in."""
         found: dict[str, int] = {}
         for litter in self._have.litter if self.may_sweep else ():
-            found[litter.layer] = found.get(litter.layer, 0) + litter.bytes
+            if not litter.stuck:
+                found[litter.layer] = found.get(litter.layer, 0) + litter.bytes
         return found
 
     def decisions(self) -> t.Iterator[Decision]:
@@ -144,9 +150,12 @@ class _Chooser:
             yield Decision(id, True, reason, exclusive, _all_bytes(found.tree) - exclusive)
         for id in sorted(self._have.found.keys() - going):
             found = self._have.found[id]
+            reason = ("orphan: " if found.orphan else "") + self.reasons[id]
+            if found.unread:
+                yield Decision(id, False, reason, None, None)
+                continue
             alone = all(child in going for child in self._above[id])
             exclusive = freed.by(found.tree) if alone else 0
-            reason = ("orphan: " if found.orphan else "") + self.reasons[id]
             yield Decision(id, False, reason, exclusive, _all_bytes(found.tree) - exclusive)
 
 
@@ -198,6 +207,8 @@ def _in_use(found: Found, have: PruneState, wanted: Wanted, working: bool) -> st
         return f"none of {have.engine}'s records names it, but foreign is not set to remove{why}"
     if found.damage and not found.orphan:
         return f"damaged: {found.damage}"
+    if found.unread:
+        return f"it cannot be read: {found.unread}"
     if found.layer.mounted:
         return "mounted"
     if found.layer.holders:
@@ -242,3 +253,13 @@ def _warnings(wanted: Wanted, have: PruneState) -> t.Iterator[str]:
         yield "orphans_only: this is no store of another engine, so no layer goes"
     if have.error is not None:
         yield str(have.error)
+    unread = {id: found.unread for id, found in sorted(have.found.items()) if found.unread}
+    for id, why in list(unread.items())[:_SHOWN]:
+        yield f"layer {id} cannot be read, so it has no size, and stays: {why}"
+    if len(unread) > _SHOWN:
+        yield f"{len(unread) - _SHOWN} more layers cannot be read, have no size, and stay"
+    for found in have.litter:
+        if found.stuck:
+            yield f"{printable(os.path.join(have.home, found.path))} cannot be swept: {found.stuck}"
+        elif found.unread:
+            yield f"{printable(os.path.join(have.home, found.path))} can be swept in part: {found.unread}"

@@ -69,6 +69,7 @@ class Found(t.NamedTuple):
     tree:    what its directory takes.
     damage:  what is wrong with it; its lowers are then those that can be told.
     users:   who has it busy, in words.
+    unread:  what in it could not be read, and why, in words.
     needed:  why another engine needs it. orphan: it is such an engine's, and nothing needs it.
     """
 
@@ -79,6 +80,7 @@ class Found(t.NamedTuple):
     users: str = ""
     needed: str = ""
     orphan: bool = False
+    unread: str = ""
 
 
 class PruneState(t.NamedTuple):
@@ -107,10 +109,13 @@ class PruneState(t.NamedTuple):
 
 
 class Decision(t.NamedTuple):
-    """What becomes of a layer, and why. exclusive: bytes freed if it goes; shared: those that stay even so."""
+    """What becomes of a layer, and why. exclusive: bytes freed if it goes; shared: those that stay even so.
+
+    Both are None for a layer that could not be read.
+    """
 
     id: str
     goes: bool
     reason: str
-    exclusive: int
-    shared: int
+    exclusive: int | None
+    shared: int | None

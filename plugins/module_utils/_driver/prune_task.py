@@ -39,10 +39,16 @@ class PruneTask:
     def plan(self, have: PruneState, predicting: bool) -> Plan:
         """See Task."""
         warnings = require(self.home, have.exists, predicting)
-        working = [id for id in have.found if not is_free(os.path.join(self.home, id), shared=predicting)]
+        working = [id for id in have.found if not self._is_free(id, shared=predicting)]
         self._pruning = plan_prune(self._wanted, have, working)
         plan = self._pruning.plan
         return plan._replace(warnings=(*warnings, *plan.warnings))
+
+    def _is_free(self, id: str, *, shared: bool) -> bool:
+        try:
+            return is_free(os.path.join(self.home, id), shared=shared)
+        except OSError:  # it cannot be read, so it stays in any case
+            return True
 
     def root(self, have: PruneState) -> tuple[int, int]:
         """See Task."""
@@ -104,9 +110,9 @@ def check_wanted(wanted: Wanted) -> Wanted:
     return wanted
 
 
-def _facts(found: Found, now: float) -> dict[str, int]:
+def _facts(found: Found, now: float) -> dict[str, int | None]:
     return {
-        "inodes": found.tree.inodes,
+        "inodes": None if found.unread else found.tree.inodes,
         "age_seconds": max(0, int(now - found.times.made)),
         "unused_seconds": max(0, int(now - found.times.used)),
         "depth": len(found.layer.lowers),

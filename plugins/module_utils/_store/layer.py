@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from .._errors import StoreCorrupt
-from .damage import Damage, unresolved
+from .damage import Damage, unread_record, unresolved
 from .layout import COMMITTED, DIFF, LINK, LINKS, LOWER, OWN_FILE, has_content, is_directory, is_layer, layer_ids
 from .lent import Lenders
 from .links import all_links, link_target, read_link
@@ -291,12 +291,15 @@ def record_content(home: str, layer_id: str, content: Record | None = None) -> N
 
 
 def _read_record(path: str) -> Record:
-    own = read_file(path) or {}
+    try:
+        own = read_file(path) or {}
+    except NotADirectoryError:
+        raise
+    except OSError as error:
+        raise unread_record(path, error) from error
     record = Record(*(own.get(name) for name in Record._fields))
     if not isinstance(record.read_write, (bool, type(None))) or not isinstance(record.parent, (str, type(None))):
         raise unreadable(path)
-    if not all(
-        digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:-1]
-    ):
+    if not all(digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:-1]):
         raise unreadable(path)
     return record

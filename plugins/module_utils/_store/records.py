@@ -11,18 +11,13 @@ Docker's, beside home:
     image/overlay2/layerdb/*/*/parent                               the chain right below, no layer's id
     image/overlay2/imagedb/*/<algorithm>/<image>, buildkit/*.db     searched for the bytes of ids
 
-An id is 64 hexadecimal digits, or BuildKit's 25 digits and letters; "-init" follows in an init-id. dockerd does not sync
-all of this: after a power cut a file may be empty, cut off or full of NULs. A whole id that no layer has is that of one
-that was lost, and keeps nothing else.
-
 containers-storage's, beside home, the volatile ones also where a transient store has them:
 
     overlay-layers/layers.json, volatile-layers.json
     overlay-images/images.json
     overlay-containers/containers.json, volatile-containers.json
 
-Source: moby layer/filestore.go, layer/layer_store.go, image/fs.go, buildkit identity/randomid.go; containers/storage
-layers.go, images.go, containers.go.
+Source: moby layer/filestore.go, layer/layer_store.go, image/fs.go; containers/storage layers.go, images.go, containers.go.
 """
 
 from __future__ import annotations
@@ -30,16 +25,16 @@ from __future__ import annotations
 import glob
 import json
 import os
-import re
 import stat
 import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._linux.quiet import open_quietly, read_quietly
 from . import bolt
+from .docker_ids import is_no_id, is_no_parent
 from .foreign import CONTAINERS_STORAGE, DOCKER, find_engine
 from .layer import Store, examine
-from .layout import LINKS, is_id, names_in
+from .layout import LINKS, LOWER, is_id, names_in
 from .lent import Lenders
 from .links import all_links
 from .name_search import NameSearch
@@ -49,9 +44,6 @@ _IMAGEDB = "image/overlay2/imagedb"
 _BUILDKIT = "buildkit"
 _RUN_ROOTS = ("/run/containers/storage", "/run/user/*/containers")
 _CHUNK = 1 << 20  # bytes of a database read at once
-_OF_DOCKER = re.compile(r"[a-f0-9]{64}")
-_OF_BUILDKIT = re.compile(r"[a-z0-9]{25}")
-_CHAIN = re.compile(r"(sha256):([a-f0-9]{64})")
 
 
 def references(store: Store, engine: str) -> dict[str, str]:
@@ -93,7 +85,7 @@ def _lowers(home: str, id: str, links: t.Mapping[str, str | None], lenders: Lend
     except OSError as error:
         raise _unreadable(os.path.join(home, id), error.strerror) from error
     for one in damage:
-        if one.code.startswith("lower"):
+        if os.path.basename(one.path) == LOWER:
             raise _unreadable(one.path, f"layer {id} is damaged: {one.message}")
     for place, link in enumerate(layer.lowers if layer else ()):
         lower = links.get(link)
@@ -134,7 +126,7 @@ def _ids_in(root: str, kind: str, entry: str, ids: t.Collection[str]) -> t.Itera
     if content is None and not left:
         raise _torn(root, entry, name, "it is missing")
     if content is not None:
-        why = _is_no_id(content, ids)
+        why = is_no_id(content, ids)
         if why:
             raise _torn(root, entry, name, why)
         yield name, content
@@ -144,37 +136,14 @@ def _ids_in(root: str, kind: str, entry: str, ids: t.Collection[str]) -> t.Itera
             raise _torn(root, entry, "init-id", "it does not hold what mount-id holds, and -init")
         yield "init-id", init
     parent = _content(root, f"{entry}/parent")
-    why = _is_no_parent(root, parent, left) if parent is not None else ""
+    why = is_no_parent(parent, _chains(root, left)) if parent is not None else ""
     if why:
         raise _torn(root, entry, "parent", why)
 
 
-def _is_no_id(id: str, ids: t.Collection[str]) -> str:
-    """Return why what a record holds is not the whole id of a layer, there or gone; "" if it is.
-
-    An id of BuildKit's that is gone may be the beginning of one that is there.
-    """
-    if id in ids or _OF_DOCKER.fullmatch(id):
-        return ""
-    if not id:
-        return "it is empty"
-    if not _OF_BUILDKIT.fullmatch(id):
-        return f"it holds {printable(id[:64])!r}, which is not the id of a layer"
-    cut = any(other.startswith(id) for other in ids)
-    return f"it holds {id}, which may be the id of a layer cut off" if cut else ""
-
-
-def _is_no_parent(root: str, parent: str, left: bool) -> str:
-    """Return why what a record of a parent holds is no chain, or one without a record; "" if it is one.
-
-    left: the entry is what a kill left: the chain may be gone already.
-    """
-    chain = _CHAIN.fullmatch(parent)
-    if chain is None:
-        return f"it holds {printable(parent[:80])!r}, which is not a chain id"
-    if left or os.path.isdir(os.path.join(root, _LAYERDB, *chain.groups())):
-        return ""
-    return f"it names {parent}, of which there is no record"
+def _chains(root: str, left: bool) -> t.Callable[[str], bool]:
+    """Return what tells whether there is a record of a chain. left: asked for what a kill left: it may be gone."""
+    return lambda path: left or os.path.isdir(os.path.join(root, _LAYERDB, path))
 
 
 def _content(root: str, path: str) -> str | None:

@@ -68,4 +68,4 @@ def test_what_has_a_name_elsewhere_does_not_go_with_a_tree(tmp_path):
     assert found.bytes == sum(blocks[path] for path in (tree, tree / "sub", tree / "inside", tree / "alone"))
     assert found.inodes == 5
     (tmp_path / "outside").unlink()
-    assert tree_of(str(tree)) == (found.bytes + blocks[tree / "outside"], 5, {})
+    assert tree_of(str(tree)) == (found.bytes + blocks[tree / "outside"], 5, {}, "")
