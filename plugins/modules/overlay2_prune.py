@@ -231,6 +231,7 @@ hint:
 
 import typing as t
 
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_rounds import Rounds
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_state import Wanted
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_task import PruneTask
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
@@ -242,27 +243,28 @@ from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_argu
 )
 
 
-def task(params: dict[str, t.Any]) -> PruneTask:
+def asked(params: dict[str, t.Any]) -> Wanted:
     """Return what the parameters ask for. Raises InvalidInput."""
-    wanted = Wanted(
+    return Wanted(
         keep=tuple(params["keep"]),
         keep_last=params["keep_last"],
         match=None if params["match"] is None else tuple(params["match"]),
         unused_for=parse_duration(params["unused_for"], "unused_for"),
         older_than=parse_duration(params["older_than"], "older_than"),
         until_free=parse_room(params["until_free"], "until_free"),
+        until_used=parse_room(params["until_used"], "until_used"),
         orphans_only=params["orphans_only"],
         remove_foreign=params["foreign"] == "remove",
         max_seconds=params["max_seconds"],
         max_remove=parse_number(params["max_remove"], "max_remove"),
     )
-    return PruneTask(params["home"], wanted)
 
 
 def main() -> None:
     """Run the module."""
+    rounds = Rounds()
     run_module(
-        task,
+        lambda params: PruneTask(params["home"], asked(params), rounds),
         argument_spec={
             **home_argument(),
             **lock_argument(),
@@ -272,6 +274,7 @@ def main() -> None:
             "unused_for": {"type": "str"},
             "older_than": {"type": "str"},
             "until_free": {"type": "str"},
+            "until_used": {"type": "str"},
             "orphans_only": {"type": "bool", "default": False},
             "foreign": {"type": "str", "choices": ["report", "remove"], "default": "report"},
             "max_seconds": {"type": "int"},

@@ -17,7 +17,7 @@ containers-storage's, beside home, the volatile ones also where a transient stor
     overlay-images/images.json
     overlay-containers/containers.json, volatile-containers.json
 
-Source: moby layer/filestore.go, layer/layer_store.go, image/fs.go; containers/storage layers.go, images.go, containers.go.
+Source: moby layer/filestore.go, image/fs.go; containers/storage layers.go, images.go, containers.go.
 """
 
 from __future__ import annotations

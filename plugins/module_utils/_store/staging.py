@@ -29,6 +29,7 @@ from .layout import (
     LOWER,
     OWN_FILE,
     STAGING,
+    VANISHED,
     WORK,
     WORK_MODE,
     layer_ids,
@@ -217,7 +218,11 @@ def sweep_layers(home: str, until: Deadline | None = None) -> None:
     raises: OSError for the first that could not be deleted.
     """
     failed: OSError | None = None
-    for layer_id in layer_ids(home):
+    try:
+        ids = list(layer_ids(home))
+    except VANISHED:  # the store has just been removed
+        return
+    for layer_id in ids:
         if os.path.lexists(os.path.join(home, layer_id, STAGING)):
             directory = os.path.join(home, layer_id)
             try:

@@ -24,6 +24,7 @@ class LookingTask:
     layers = ("app",)
     lengthy = False
     reading = False
+    again = False
 
     def __init__(self, home):
         self.home = home
