@@ -31,7 +31,7 @@ def is_no_id(id: str, ids: t.Collection[str]) -> str:
     if not id:
         return "it is empty"
     if not _OF_BUILDKIT.fullmatch(id):
-        return f"it holds {printable(id[:64])!r}, which is not the id of a layer"
+        return f"it holds '{printable(id[:64])}', which is not the id of a layer"
     cut = any(other.startswith(id) for other in ids)
     return f"it holds {id}, which may be the id of a layer cut off" if cut else ""
 
@@ -43,5 +43,5 @@ def is_no_parent(parent: str, is_known: t.Callable[[str], bool]) -> str:
     """
     chain = _CHAIN.fullmatch(parent)
     if chain is None:
-        return f"it holds {printable(parent[:80])!r}, which is not a chain id"
+        return f"it holds '{printable(parent[:80])}', which is not a chain id"
     return "" if is_known("/".join(chain.groups())) else f"it names {parent}, of which there is no record"

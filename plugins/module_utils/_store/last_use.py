@@ -44,7 +44,8 @@ def read_times(home: str, layer_id: str) -> Times:
         used = max(made, _time(f"{directory}/{COMMITTED}"), _time(f"{directory}/{WORK}"))
     if not made:
         made = os.lstat(directory).st_mtime
-    return Times(made, max(used, made))
+    used = used or made
+    return Times(min(made, used), used)  # it was there when it was used: its link was copied, or restored, since
 
 
 def note_use(home: str, layer_id: str, lowers: t.Iterable[str] = ()) -> None:

@@ -226,7 +226,7 @@ def _ids_of(record: t.Mapping[str, t.Any], path: str, key: str, *, optional: boo
     ids = [record.get(key), *(mapped if isinstance(mapped, list) else [mapped])]
     for id in ids[1:] if optional and not ids[0] else ids:
         if not isinstance(id, str) or not is_id(id):
-            raise _unreadable(path, f"it holds {printable(str(id)[:64])!r}, which is not the id of a layer")
+            raise _unreadable(path, f"it holds '{printable(str(id)[:64])}', which is not the id of a layer")
         yield id
 
 
