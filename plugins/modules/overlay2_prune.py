@@ -12,24 +12,25 @@ short_description: Remove the layers of an overlay2 store that nobody needs, by 
 version_added: 0.1.0
 description:
   - Removes layers by what is known of them, such as when they were last used, and sweeps litter.
-  - In check mode the plan is returned; the run does that. With O(until_free) it may remove more, if what it removed frees
-    less than the plan estimates.
+  - In check mode the plan is returned; the run does that. With O(until_free) it may remove more, if what it removed
+    frees less than the plan estimates.
   - A layer goes only if every option that is given lets it. Without any of O(keep_last), O(match), O(unused_for),
     O(older_than), O(until_free), O(until_used) and O(orphans_only) no layer goes.
   - Mounted, held and busy layers always stay, and so do damaged ones, and all that lies below a layer that stays. While
     there is a layer of which it cannot be told what it is built on, no layer goes.
-  - A layer that cannot be read, such as one with a file that the filesystem lost in a power cut, stays, has no size and
-    is told in a warning that names the file. Nothing else is kept by it, unless it cannot be told what it is built on.
-  - Litter is always swept, which is what killed runs left, names in C(l/) that lead nowhere, holders of another boot and
-    limits of layers that are gone. A leftover of which nothing can be deleted, since a file in it is immutable, swapped
-    to, mounted on or unreadable, stays and changes nothing; a warning names the file and what holds it. A name that leads nowhere stays if a layer needs it, since that is damage.
+  - A layer that cannot be read, such as one with a file that the filesystem lost in a power cut, stays, has no size
+    and is told in a warning that names the file. It keeps nothing else but what it is built on.
+  - Litter is always swept, which is what killed runs left, names in C(l/) that lead nowhere, holders of another boot
+    and limits of layers that are gone. A leftover of which nothing can be deleted, since a file in it is immutable,
+    swapped to, mounted on or unreadable, stays and changes nothing. A warning names the file and what holds it.
+  - A name that leads nowhere stays if a layer needs it, since that is damage.
   - A layer is used when it is made, filled, mounted, held or let go, and when a layer built on it is made, mounted or
     unmounted. The time of its C(.strata.json) tells. A layer without that file, such as one that dockerd made, was
     used when its C(link), C(committed) or C(work) changed last. It was made when its C(link) was written.
   - A layer that was held when the host went down counts as used until it came up again.
   - A layer with times before 2015, or in the future, was used on a host with a wrong clock. O(unused_for) and
     O(older_than) select no such layer, and with O(until_free) and O(until_used) it goes last.
-  - Blocks that files share by reflinks or deduplication are not known to be shared, and the plan counts them as often as
+  - Blocks that files share by reflinks or deduplication are not known to be shared. The plan counts them as often as
     files name them.
 author: Strata (@strata)
 extends_documentation_fragment:
@@ -68,8 +69,8 @@ options:
     type: str
   until_used:
     description:
-      - Only so many layers go that the others take no more than this, such as V(50G), or V(30%) of the filesystem's size.
-        Hard links count once.
+      - Only so many layers go that the others take no more than this, such as V(50G), or V(30%) of the filesystem's
+        size. Hard links count once.
       - Those with the oldest use go first. With O(until_free) as well, layers go until both are reached.
     type: str
   orphans_only:
@@ -222,15 +223,16 @@ pending_bytes:
   type: int
 litter:
   description: >-
-    What was swept, or in another engine's store with O(foreign=report) only seen; with what cannot be swept now, which a
-    warning tells.
+    What was swept, or in another engine's store with O(foreign=report) only seen; with what cannot be swept now,
+    which a warning tells.
   returned: success
   type: list
   elements: dict
   contains:
     code:
       description:
-        - V(dangling_link), V(staging_leftover), V(dead_holder) or V(leaked_project), as in the C(health) of overlay2_facts.
+        - V(dangling_link), V(staging_leftover), V(dead_holder) or V(leaked_project), as in the C(health) of
+          overlay2_facts.
       type: str
     subject:
       description: The layer, or the name in the store.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import heapq
-import os
 import time
 import typing as t
 from fnmatch import fnmatchcase
@@ -16,11 +15,10 @@ from .._errors import TooManyLayers, printable
 from .._store.foreign import SOMEBODY, store_foreign
 from .litter import Litter, Sweep
 from .prune_state import Decision, Found, PruneState, Wanted
+from .prune_warnings import find_warnings
 from .removal import RemoveLayer
 from .state import Action, Plan
 from .usage import Tree
-
-_SHOWN = 5  # layers in warnings
 
 
 class Pruning(t.NamedTuple):
@@ -64,7 +62,7 @@ def plan_prune(wanted: Wanted, have: PruneState, working: t.Collection[str] = ()
     after = have._replace(
         found=left, litter=tuple(found for found in litter if found not in sweeping), free=have.free + freed
     )
-    plan = Plan(tuple(actions), after, tuple(_warnings(wanted, have)), tuple(sorted(touches)))
+    plan = Plan(tuple(actions), after, tuple(find_warnings(wanted, have)), tuple(sorted(touches)))
     return Pruning(plan, decisions, litter, freed, chooser.spared)
 
 
@@ -276,34 +274,3 @@ def _in_words(found: Found) -> str:
     """Return when a layer was made and used."""
     made, used = (time.strftime("%Y-%m-%d", time.gmtime(seconds)) for seconds in found.times)
     return f"made {made}, last used {used}"
-
-
-def _warnings(wanted: Wanted, have: PruneState) -> t.Iterator[str]:
-    for glob in wanted.keep:
-        if not any(fnmatchcase(id, glob) for id in have.found):
-            yield f"keep: no layer is called {printable(glob)}"
-    if have.unclaimed:
-        yield str(store_foreign(have.home, SOMEBODY, "sweep litter"))
-    elif wanted.orphans_only and have.exists and have.engine is None:
-        yield "orphans_only: this is no store of another engine, so no layer goes"
-    if have.error is not None:
-        yield str(have.error)
-    wrong = [
-        id for id, found in sorted(have.found.items()) if not found.unread and not found.times.is_possible(have.now)
-    ]
-    if wrong and (wanted.unused_for, wanted.older_than) != (None, None):
-        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        yield (
-            f"layers {', '.join(wrong[:_SHOWN])}{more} have times before 2015 or in the future: the clock was wrong,"
-            " and unused_for and older_than select none of them"
-        )
-    unread = {id: found.unread for id, found in sorted(have.found.items()) if found.unread}
-    for id, why in list(unread.items())[:_SHOWN]:
-        yield f"layer {id} cannot be read, so it has no size, and stays: {why}"
-    if len(unread) > _SHOWN:
-        yield f"{len(unread) - _SHOWN} more layers cannot be read, have no size, and stay"
-    for found in have.litter:
-        if found.stuck:
-            yield f"{printable(os.path.join(have.home, found.path))} cannot be swept: {found.stuck}"
-        elif found.unread:
-            yield f"{printable(os.path.join(have.home, found.path))} can be swept in part: {found.unread}"
