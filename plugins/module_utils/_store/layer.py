@@ -12,14 +12,14 @@ import re
 import typing as t
 
 from .._errors import StoreCorrupt
-from .damage import Damage, unread_record, unresolved
+from .damage import Damage, unresolved
 from .layout import COMMITTED, DIFF, LINK, LINKS, LOWER, OWN_FILE, has_content, is_directory, is_layer, layer_ids
 from .lent import Lenders
 from .links import all_links, link_target, read_link
 from .lost import Lost, find_lost
 from .lower import PARENT, Lower, missing_lower, read_lower
 from .mending import Mending
-from .own_file import read_file, replace_file, unreadable
+from .own_file import read_file, read_or_corrupt, replace_file, unreadable
 
 _DIGEST = re.compile(r"[!-~]{1,255}")
 
@@ -291,12 +291,7 @@ def record_content(home: str, layer_id: str, content: Record | None = None) -> N
 
 
 def _read_record(path: str) -> Record:
-    try:
-        own = read_file(path) or {}
-    except NotADirectoryError:
-        raise
-    except OSError as error:
-        raise unread_record(path, error) from error
+    own = read_or_corrupt(path) or {}
     record = Record(*(own.get(name) for name in Record._fields))
     if not isinstance(record.read_write, (bool, type(None))) or not isinstance(record.parent, (str, type(None))):
         raise unreadable(path)
