@@ -212,7 +212,7 @@ def _named_by_containers_storage(root: str, ids: t.Collection[str]) -> dict[str,
             for name in (f"{what}s.json", f"volatile-{what}s.json"):
                 path = os.path.join(place, f"overlay-{what}s", name)
                 for record in _json_list(path, must=bool(ids) and place == root and name == "layers.json"):
-                    for id in _ids_of(record, path, key, optional=what == "image"):
+                    for id in _ids_of(record, path, key, optional=what != "layer"):
                         found.setdefault(id, os.path.relpath(path, root) if place == root else path)
     return found
 
@@ -220,7 +220,7 @@ def _named_by_containers_storage(root: str, ids: t.Collection[str]) -> dict[str,
 def _ids_of(record: t.Mapping[str, t.Any], path: str, key: str, *, optional: bool) -> t.Iterator[str]:
     """Yield the ids of layers in a record of containers-storage. Raises StoreCorrupt.
 
-    optional: there may be none by *key*: an image may have no layer.
+    optional: there may be none by *key*: an image or a container may have no layer.
     """
     mapped = record.get("mapped-layers") or []
     ids = [record.get(key), *(mapped if isinstance(mapped, list) else [mapped])]

@@ -311,7 +311,7 @@ def test_torn_json_makes_every_layer_a_needed_one(containers_storage, name, cont
         ("overlay-layers/volatile-layers.json", [{"id": 7}]),
         ("overlay-images/images.json", [{"layer": "../app"}]),
         ("overlay-images/images.json", [{"mapped-layers": "lone"}, {"mapped-layers": [None]}]),
-        ("overlay-containers/containers.json", [{"id": "lone", "layer": ""}]),
+        ("overlay-containers/containers.json", [{"id": "lone", "layer": "a/b"}]),
     ],
 )
 def test_an_id_that_is_none_makes_every_layer_a_needed_one(containers_storage, path, content):
