@@ -211,6 +211,7 @@ ansible_facts:
           description:
             - What the layers' own files take, by id. C(bytes) are those allocated, C(apparent_bytes) the sizes of the
               files; hard links count once.
+            - All three are V(none) for a layer with a file that cannot be read. The problem C(unread_layer) names it.
           returned: when O(gather_subset) has V(usage) or V(all)
           type: dict
           sample:

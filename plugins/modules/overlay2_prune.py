@@ -12,18 +12,26 @@ short_description: Remove the layers of an overlay2 store that nobody needs, by 
 version_added: 0.1.0
 description:
   - Removes layers by what is known of them, such as when they were last used, and sweeps litter.
-  - In check mode the plan is returned; the run does exactly that.
+  - In check mode the plan is returned; the run does that. With O(until_free) it may remove more, if what it removed
+    frees less than the plan estimates.
   - A layer goes only if every option that is given lets it. Without any of O(keep_last), O(match), O(unused_for),
-    O(older_than), O(until_free) and O(orphans_only) no layer goes.
+    O(older_than), O(until_free), O(until_used) and O(orphans_only) no layer goes.
   - Mounted, held and busy layers always stay, and so do damaged ones, and all that lies below a layer that stays. While
     there is a layer of which it cannot be told what it is built on, no layer goes.
-  - Litter is always swept, which is what killed runs left, names in C(l/) that lead nowhere, and holders of another
-    boot. A name that leads nowhere stays if a layer needs it, since that is damage.
+  - A layer that cannot be read, such as one with a file that the filesystem lost in a power cut, stays, has no size
+    and is told in a warning that names the file. It keeps nothing else but what it is built on.
+  - Litter is always swept, which is what killed runs left, names in C(l/) that lead nowhere, holders of another boot
+    and limits of layers that are gone. A leftover of which nothing can be deleted, since a file in it is immutable,
+    swapped to, mounted on or unreadable, stays and changes nothing. A warning names the file and what holds it.
+  - A name that leads nowhere stays if a layer needs it, since that is damage.
   - A layer is used when it is made, filled, mounted, held or let go, and when a layer built on it is made, mounted or
     unmounted. The time of its C(.strata.json) tells. A layer without that file, such as one that dockerd made, was
     used when its C(link), C(committed) or C(work) changed last. It was made when its C(link) was written.
   - A layer that was held when the host went down counts as used until it came up again.
-  - Blocks that files share by reflinks or deduplication are not known to be shared, and count as freed.
+  - A layer with times before 2015, or in the future, was used on a host with a wrong clock. O(unused_for) and
+    O(older_than) select no such layer, and with O(until_free) and O(until_used) it goes last.
+  - Blocks that files share by reflinks or deduplication are not known to be shared. The plan counts them as often as
+    files name them.
 author: Strata (@strata)
 extends_documentation_fragment:
   - strata.overlay2.overlay2
@@ -56,7 +64,14 @@ options:
   until_free:
     description:
       - Only so many layers go that this much of the filesystem is free, such as V(20G), or V(15%) of its size.
-      - Those with the oldest use go first. What is free then is estimated, as in the plan.
+      - Those with the oldest use go first. The plan estimates what is free then. The run looks at what is free once it
+        removed these, and removes more, in the same order, until so much is free, or no layer is left that may go.
+    type: str
+  until_used:
+    description:
+      - Only so many layers go that the others take no more than this, such as V(50G), or V(30%) of the filesystem's
+        size. Hard links count once.
+      - Those with the oldest use go first. With O(until_free) as well, layers go until both are reached.
     type: str
   orphans_only:
     description: Only layers in the store of another engine may go that none of the engine's records knows.
@@ -78,7 +93,7 @@ options:
     description:
       - How long deleting may take. Layers go out of sight at once, each by one rename, and do not count as layers from
         then on; what is left of them after that time, RV(pending_bytes), goes on to be deleted in the next run, and
-        also by any other that makes, fills or removes a layer.
+        also by any other that changes something in the store.
       - Without it the run ends when all is deleted.
     type: int
   max_remove:
@@ -107,6 +122,11 @@ EXAMPLES = r"""
     unused_for: 7d
     keep: [base-*]
     until_free: 15%
+
+- name: Keep what was used last, as much as fits into 50 GiB
+  strata.overlay2.overlay2_prune:
+    home: /var/lib/overlay2
+    until_used: 50G
 
 - name: Keep the three newest layers on each base, and end within some seconds
   strata.overlay2.overlay2_prune:
@@ -172,20 +192,21 @@ layers:
       description:
         - Bytes that are freed by removing this layer, once the removals that are listed before it are done. They are
           counted in blocks, and on XFS with the inodes. A file with several names counts where its last name goes.
-        - V(0) for a layer that others are built on which stay.
+        - V(0) for a layer that others are built on which stay, V(none) for one that cannot be read.
       type: int
     bytes_shared:
       description:
         - Bytes of this layer that layers which stay still use. They are built on it, or share hard links with it.
+        - V(none) for a layer that cannot be read.
       type: int
     inodes:
-      description: Files and directories in its directory.
+      description: Files and directories in its directory; V(none) if it cannot be read.
       type: int
     age_seconds:
       description: For how long there has been the layer.
       type: int
     unused_seconds:
-      description: For how long it has not been used.
+      description: For how long it has not been used; never more than RV(layers[].age_seconds).
       type: int
     depth:
       description: How many layers are below.
@@ -201,13 +222,17 @@ pending_bytes:
   returned: success
   type: int
 litter:
-  description: What was swept, or in another engine's store with O(foreign=report) only seen.
+  description: >-
+    What was swept, or in another engine's store with O(foreign=report) only seen; with what cannot be swept now,
+    which a warning tells.
   returned: success
   type: list
   elements: dict
   contains:
     code:
-      description: V(dangling_link), V(staging_leftover) or V(dead_holder), as in the C(health) of overlay2_facts.
+      description:
+        - V(dangling_link), V(staging_leftover), V(dead_holder) or V(leaked_project), as in the C(health) of
+          overlay2_facts.
       type: str
     subject:
       description: The layer, or the name in the store.
@@ -231,6 +256,7 @@ hint:
 
 import typing as t
 
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_rounds import Rounds
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_state import Wanted
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_task import PruneTask
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
@@ -242,27 +268,28 @@ from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_argu
 )
 
 
-def task(params: dict[str, t.Any]) -> PruneTask:
+def asked(params: dict[str, t.Any]) -> Wanted:
     """Return what the parameters ask for. Raises InvalidInput."""
-    wanted = Wanted(
+    return Wanted(
         keep=tuple(params["keep"]),
         keep_last=params["keep_last"],
         match=None if params["match"] is None else tuple(params["match"]),
         unused_for=parse_duration(params["unused_for"], "unused_for"),
         older_than=parse_duration(params["older_than"], "older_than"),
         until_free=parse_room(params["until_free"], "until_free"),
+        until_used=parse_room(params["until_used"], "until_used"),
         orphans_only=params["orphans_only"],
         remove_foreign=params["foreign"] == "remove",
         max_seconds=params["max_seconds"],
         max_remove=parse_number(params["max_remove"], "max_remove"),
     )
-    return PruneTask(params["home"], wanted)
 
 
 def main() -> None:
     """Run the module."""
+    rounds = Rounds()
     run_module(
-        task,
+        lambda params: PruneTask(params["home"], asked(params), rounds),
         argument_spec={
             **home_argument(),
             **lock_argument(),
@@ -272,6 +299,7 @@ def main() -> None:
             "unused_for": {"type": "str"},
             "older_than": {"type": "str"},
             "until_free": {"type": "str"},
+            "until_used": {"type": "str"},
             "orphans_only": {"type": "bool", "default": False},
             "foreign": {"type": "str", "choices": ["report", "remove"], "default": "report"},
             "max_seconds": {"type": "int"},

@@ -616,6 +616,55 @@ def test_who_uses_a_store_whose_docker_is_stopped_is_named(docker, tmp_path):
     ] == [orphan]
 
 
+def records_of(docker: engines.Docker, image: str, container: str) -> list[Path]:
+    """Return the records of layerdb that name the layers of an image, and of a container, and their parents."""
+    layerdb = docker.root / "image/overlay2/layerdb"
+    ids = layers_of(docker, image)
+    of_image = [path for path in layerdb.glob("sha256/*/cache-id") if path.read_text() in ids]
+    parents = [path.parent / "parent" for path in of_image if (path.parent / "parent").exists()]
+    mounted = layerdb / "mounts" / docker.inspect(container)["Id"]
+    return [*of_image, *parents, *(mounted / name for name in ("mount-id", "init-id", "parent"))]
+
+
+def test_a_torn_record_of_docker_costs_no_layer(docker):
+    records = records_of(docker, "top", "idle")
+    assert len(records) == 6
+    docker.end()
+    end_of_what_it_left(docker)
+    planted = "f" * 64
+    (docker.home / planted / "diff").mkdir(parents=True)
+    assert reported(docker.home) == [planted]
+    before = sorted(os.listdir(docker.home))
+    for record in records:
+        whole = record.read_bytes()
+        for torn in (b"", bytes(len(whole)), whole[: len(whole) // 2], whole + b"\0", b"\xff" * len(whole)):
+            record.write_bytes(torn)
+            result = ok(overlay2_prune, docker.home, orphans_only=True, foreign="remove")
+            assert not result["changed"] and str(record) in result["layers"][0]["reason"]
+            refused = run(overlay2_layer, docker.home, id=planted, state="absent")
+            assert refused["error"] == "store_foreign" and str(record) in refused["msg"]
+        record.write_bytes(whole)
+    assert sorted(os.listdir(docker.home)) == before
+
+    empty = docker.root / "image/overlay2/layerdb/sha256" / ("0" * 64)
+    empty.mkdir()
+    told = ok(overlay2_facts, docker.home, gather_subset=["health"])["ansible_facts"]["overlay2"]["health"]
+    (finding,) = [found for found in told if found["code"] == "store_file_unreadable"]
+    assert finding["hint"] == f"stop docker, and remove the empty directory: rmdir {empty}"
+    docker.start()
+    docker("run", "--rm", "--network=none", "top", "/bin/busybox", "true")
+    docker.end()
+    end_of_what_it_left(docker)
+    assert empty.exists()  # dockerd does not mend that
+    empty.rmdir()
+
+    removed = pruned(docker.home, foreign="remove")
+    assert removed["actions"] == [f"remove layer {planted}"]
+    docker.start()
+    docker("run", "--rm", "--network=none", "top", "/bin/busybox", "true")
+    docker("start", "--attach", "idle")
+
+
 def layers_by_diff(home: Path, name: str) -> str:
     """Return the first layer that has *name* as its own."""
     return next(path.name for path in sorted(home.iterdir()) if (path / "diff" / name).exists())

@@ -96,6 +96,14 @@ def interrupt(main: t.Callable[[], None], params: dict[str, t.Any], step: Step, 
     return Outcome(result, [line for line in lines if "(INJECTED)" in line or f"killed by {KILL}" in line])
 
 
+def spoil(main: t.Callable[[], None], params: dict[str, t.Any], path: str, calls: str, error: str = "EIO") -> Outcome:
+    """Run a module and let all *calls*, separated by commas, about *path*, or names right in it, fail with *error*."""
+    names = ",".join(f"?{name}" for name in calls.split(","))
+    options = ("-P", path, "-e", f"trace={names}", "-e", f"inject={names}:error={error}")
+    result, lines = _run(main, params, *options)
+    return Outcome(result, [line for line in lines if "(INJECTED)" in line])
+
+
 def pause(
     main: t.Callable[[], None], params: dict[str, t.Any], step: Step, deed: t.Callable[[], object]
 ) -> dict[str, t.Any] | None:
@@ -141,6 +149,8 @@ def _run(
             tracers.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
             assert tracers[0].stderr
             said = tracers[0].stderr.readline()
+            while "resolved into" in said:  # a symlink that is to be spoiled
+                said = tracers[0].stderr.readline()
             os.close(opener)  # goes on, attached or not
             assert "attached" in said, said
             try:

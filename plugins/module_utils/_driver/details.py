@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import functools
 import typing as t
 
@@ -16,7 +14,7 @@ from . import holders
 from .facts import mounted_layer
 from .filesystem import merged_options
 from .observe import Observer
-from .problems import Problem, damaged_layers
+from .problems import Problem, damaged_layers, unread_layer
 from .state import LayerState, reported
 
 if t.TYPE_CHECKING:
@@ -24,9 +22,6 @@ if t.TYPE_CHECKING:
 
 if t.TYPE_CHECKING:
     from .quota import Use
-
-# Nothing is locked here.
-_MOVING = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 
 class Details:
@@ -70,7 +65,11 @@ class Details:
         found = {}
         for id in self._ids:
             mount = mounted.get(id)
-            names = holders.read(self.home, id)
+            try:
+                names = holders.read(self.home, id)
+            except OSError as error:
+                self._miss(id, error)
+                continue
             if mount is None and not names:
                 continue
             options = merged_options(mount) if mount else ""
@@ -84,18 +83,23 @@ class Details:
         return found
 
     def usage(self) -> dict[str, t.Any]:
-        """Return what the layers' own files take; those without a readable diff are left out."""
-        from .usage import measure
+        """Return what the layers' own files take; those without a diff are left out.
 
-        found = {}
+        A layer that cannot be read has no sizes, which is a problem; a summary counts what could be counted.
+        """
+        from .usage import Moved, measure
+
+        found: dict[str, dict[str, int | None]] = {}
         self._trees = {}
         for id in self._ids:
             try:
-                used, self._trees[id] = measure(f"{self.home}/{id}/{DIFF}")
-                found[id] = used._asdict()
-            except OSError as error:
-                if error.errno not in _MOVING:
-                    raise
+                used, tree = measure(f"{self.home}/{id}/{DIFF}")
+            except (Moved, *VANISHED):
+                continue
+            self._trees[id] = tree
+            found[id] = dict.fromkeys(used._fields) if tree.unread else used._asdict()
+            if tree.unread:
+                self._unread(id, tree.unread)
         return found
 
     def quotas(self) -> dict[str, t.Any]:
@@ -106,9 +110,12 @@ class Details:
 
         found = {}
         for id in self._ids:
-            with contextlib.suppress(*VANISHED):
-                use = self._observer.quota(id)
-                found[id] = _limits_and_use(use)
+            try:
+                found[id] = _limits_and_use(self._observer.quota(id))
+            except VANISHED:
+                continue
+            except OSError as error:
+                self._miss(id, error)
         return {"layers": found, "leaked": [use._asdict() for use in quota.leaked(self.home)]}
 
     def health(self) -> list[dict[str, t.Any]]:
@@ -119,6 +126,17 @@ class Details:
             return []
         findings = (finding._asdict() for finding in examine_store(self.home))
         return [finding for finding in findings if self._only is None or finding["subject"] in self._only]
+
+    def _miss(self, id: str, error: OSError) -> None:
+        from .usage import why_unread
+
+        self._unread(id, why_unread(error, f"{self.home}/{id}"))
+
+    def _unread(self, id: str, why: str) -> None:
+        """Note that a layer cannot be read. Once is enough, whatever is asked."""
+        problem = unread_layer(id, why)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     @functools.cached_property
     def _layers(self) -> list[LayerState]:
@@ -133,6 +151,9 @@ class Details:
                 damaged.append(id)
                 continue
             except VANISHED:
+                continue
+            except OSError as error:
+                self._miss(id, error)
                 continue
             if layer is not None:
                 found.append(layer)

@@ -35,6 +35,7 @@ class _DiffTask:
 
     lengthy = True
     reading = True
+    again = False
 
     def __init__(self, home: str, layer_id: str, parent: str | None) -> None:
         self.home = check_home(home)
@@ -161,6 +162,7 @@ class ApplyTask(_DiffTask):
     """The layer's content is that of a tar."""
 
     reading = False
+    again = False
 
     def __init__(self, home: str, layer_id: str, source: content.Source) -> None:
         super().__init__(home, layer_id, None)

@@ -44,6 +44,7 @@ class InitTask:
     layers: t.Sequence[str] = ()
     lengthy = False
     reading = False
+    again = False
 
     def __init__(self, home: str, wanted: Wanted, state: str, *, force: bool = False) -> None:
         self.home = check_home(home)

@@ -20,6 +20,7 @@ class LayersTask:
     layers: t.Sequence[str] = ()
     lengthy = False
     reading = False
+    again = False
 
     def __init__(
         self,

@@ -11,16 +11,19 @@ import typing as t
 
 from .._store import staging
 from .._store.last_use import note_use_below
-from .._store.layout import HOLDERS, LINKS
+from .._store.layout import HOLDERS, LINKS, STAGING, VANISHED
 from . import holders, quota
 from .run import Run
 from .state import Action
+from .usage import why_unread
 
 
 class Litter(t.NamedTuple):
     """code, subject: as in the findings of ``health``. path: from home. bytes: freed when it is swept.
 
-    layer: the layer that it lies in, "" for none.
+    layer:  the layer that it lies in, "" for none.
+    unread: what in it could not be read, and why; bytes is without that.
+    stuck:  why nothing of it can be deleted now; "" if something can.
     """
 
     code: str
@@ -28,6 +31,8 @@ class Litter(t.NamedTuple):
     path: str
     layer: str = ""
     bytes: int = 0
+    unread: str = ""
+    stuck: str = ""
 
 
 _WORDS = {
@@ -75,12 +80,19 @@ def find_litter(
         if target not in ids and link not in needed and not _has_something(home, target):
             yield Litter("dangling_link", link, f"{LINKS}/{link}")
     for id in ("", *sorted(ids)):
-        with contextlib.suppress(FileNotFoundError):  # another run has just removed the layer
+        try:
             for path in staging.leftovers(os.path.join(home, id)):
                 yield Litter("staging_leftover", id or os.path.basename(path), os.path.relpath(path, home), id)
+        except VANISHED:  # another run has just removed the layer
+            pass
+        except OSError as error:
+            why = why_unread(error, os.path.join(home, id, STAGING))
+            path = os.path.join(id, STAGING)
+            yield Litter("staging_leftover", id or STAGING, path, id, unread=why, stuck=why)
     for id in sorted(ids):
-        if holders.is_dead(home, id):
-            yield Litter("dead_holder", id, f"{id}/{HOLDERS}", id)
+        with contextlib.suppress(OSError):  # of a layer that cannot be read: that is told of the layer
+            if holders.is_dead(home, id):
+                yield Litter("dead_holder", id, f"{id}/{HOLDERS}", id)
     if quota.is_on(home):
         for use in quota.leaked(home):
             yield Litter("leaked_project", str(use.project_id), "")

@@ -89,6 +89,8 @@ class Unmount(Action):
     or_else: what else the module knows against what uses it, for the end of a hint.
     """
 
+    writes = False
+
     def __init__(self, layer_id: str, or_else: str) -> None:
         self.layer_id = layer_id
         self.or_else = or_else

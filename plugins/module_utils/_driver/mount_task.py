@@ -31,6 +31,7 @@ class MountTask:
 
     lengthy = False
     reading = False
+    again = False
 
     def __init__(self, home: str, want: Wanted, state: str, *, force: bool = False) -> None:
         self.home = check_home(home)

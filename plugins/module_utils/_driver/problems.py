@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import Overlay2Error, printable
+from .._store.damage import UNREAD_CURE
 from .answers import Answers
 from .filesystem import Filesystem
 
@@ -38,6 +39,7 @@ class Problem(t.NamedTuple):
     unclaimed_store          it has layers and no file of ours, so only overlay2_init with adopt changes it
     other_layout             home is a directory of an engine whose layers lie in another way: there is no store
     damaged_layers           layers are left out of the facts: the message names them
+    unread_layer             a file of a layer cannot be read: it has no sizes, or is left out; the message has the path
     not_probed               something could not be found out; the message says what and why
     """
 
@@ -134,6 +136,11 @@ def damaged_layers(ids: t.Sequence[str]) -> t.Iterator[Problem]:
         more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
         message = f"damaged layers are left out: {', '.join(ids[:_SHOWN])}{more}"
         yield Problem("damaged_layers", message, "gather the subset health: it tells what is wrong, and the cure")
+
+
+def unread_layer(layer_id: str, why: str) -> Problem:
+    """Return that a layer cannot be read; why: names the file."""
+    return Problem("unread_layer", f"layer {layer_id} cannot be read: {why}", UNREAD_CURE)
 
 
 def _of_the_kind(filesystem: Filesystem) -> t.Iterator[Problem]:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
+import time
 import typing as t
 from fnmatch import fnmatchcase
 
@@ -13,18 +15,23 @@ from .._errors import TooManyLayers, printable
 from .._store.foreign import SOMEBODY, store_foreign
 from .litter import Litter, Sweep
 from .prune_state import Decision, Found, PruneState, Wanted
+from .prune_warnings import find_warnings
 from .removal import RemoveLayer
 from .state import Action, Plan
 from .usage import Tree
 
 
 class Pruning(t.NamedTuple):
-    """A plan with what it rests on. bytes: freed by all of it, litter included."""
+    """A plan with what it rests on. bytes: freed by all of it, litter included.
+
+    spared: what could go, too, and stays since until_free and until_used are reached without it.
+    """
 
     plan: Plan
     decisions: tuple[Decision, ...]
     litter: tuple[Litter, ...]
     bytes: int
+    spared: bool = False
 
 
 def plan_prune(wanted: Wanted, have: PruneState, working: t.Collection[str] = ()) -> Pruning:
@@ -35,8 +42,9 @@ def plan_prune(wanted: Wanted, have: PruneState, working: t.Collection[str] = ()
     chooser = _Chooser(wanted, have, working)
     going = chooser.going
     _check_number(wanted, have, len(going))
-    litter = tuple(found for found in have.litter if found.layer not in {*working, *going})
-    sweeping = litter if chooser.may_sweep else ()
+    unread = {id for id, found in have.found.items() if found.unread}
+    litter = tuple(found for found in have.litter if found.layer not in {*working, *going, *unread})
+    sweeping = tuple(found for found in litter if not found.stuck) if chooser.may_sweep else ()
     actions: list[Action] = [RemoveLayer(have.found[id].layer, wanted.max_seconds) for id in going]
     if sweeping:
         actions.append(Sweep(sweeping, wanted.max_seconds))
@@ -49,12 +57,13 @@ def plan_prune(wanted: Wanted, have: PruneState, working: t.Collection[str] = ()
     left = {id: found for id, found in have.found.items() if id not in set(going)}
     touches = {*going, *(found.layer for found in sweeping)} - {""}
     decisions = tuple(chooser.decisions())
-    freed = sum(decision.exclusive for decision in decisions if decision.goes) + sum(found.bytes for found in sweeping)
+    freed = sum(decision.exclusive or 0 for decision in decisions if decision.goes)
+    freed += sum(found.bytes for found in sweeping)
     after = have._replace(
         found=left, litter=tuple(found for found in litter if found not in sweeping), free=have.free + freed
     )
-    plan = Plan(tuple(actions), after, tuple(_warnings(wanted, have)), tuple(sorted(touches)))
-    return Pruning(plan, decisions, litter, freed)
+    plan = Plan(tuple(actions), after, tuple(find_warnings(wanted, have)), tuple(sorted(touches)))
+    return Pruning(plan, decisions, litter, freed, chooser.spared)
 
 
 def _check_number(wanted: Wanted, have: PruneState, count: int) -> None:
@@ -89,6 +98,7 @@ class _Chooser:
             )
             for id, found in have.found.items()
         }
+        self.spared = False
         chosen = self._choose()
         self.going = sorted(chosen, key=lambda id: (-len(have.found[id].layer.lowers), id))
 
@@ -97,13 +107,13 @@ class _Chooser:
         found = self._have.found
         may = {id for id, reason in self.reasons.items() if not reason}
         on_it = {id: len(self._above[id]) for id in found}
-        ready = [(found[id].times.used, id) for id in may if not on_it[id]]
+        ready = [self._order(id) for id in may if not on_it[id]]
         heapq.heapify(ready)
         going: set[str] = set()
         freed = _Freed()
-        wanted, by_litter = self._missing(), self._by_litter()
-        while ready and (wanted is None or freed.bytes + sum(by_litter.values()) < wanted):
-            id = heapq.heappop(ready)[1]
+        by_litter = self._by_litter()
+        while ready and not self._is_enough(freed.bytes, by_litter):
+            id = heapq.heappop(ready)[-1]
             going.add(id)
             freed.add(found[id].tree)
             by_litter.pop(id, None)  # it is in the tree
@@ -111,24 +121,45 @@ class _Chooser:
                 if lower in on_it:
                     on_it[lower] -= 1
                     if not on_it[lower] and lower in may:
-                        heapq.heappush(ready, (found[lower].times.used, lower))
+                        heapq.heappush(ready, self._order(lower))
         for id in may - going:
             kept = sorted(child for child in self._above[id] if child not in may)
-            why = f"layer {kept[0]}, which stays, is built on it" if kept else "until_free is reached without it"
+            why = f"layer {kept[0]}, which stays, is built on it" if kept else self._reached()
+            self.spared |= not kept
             self.reasons[id] = why
         return going
 
-    def _missing(self) -> float | None:
-        """Return how many bytes are to be freed; None for as many as may go."""
-        if self._wanted.until_free is None:
-            return None
-        return self._wanted.until_free.of(self._have.size) - self._have.free
+    def _order(self, id: str) -> tuple[bool, float, str]:
+        """Return what orders the layers that may go: the oldest use first, and impossible times last."""
+        times = self._have.found[id].times
+        return not times.is_possible(self._have.now), times.used, id
+
+    def _is_enough(self, freed: int, by_litter: t.Mapping[str, int]) -> bool:
+        """Tell whether what is asked for is reached with *freed* bytes; False where all go that may."""
+        wanted, have = self._wanted, self._have
+        if wanted.until_free is None and wanted.until_used is None:
+            return False
+        free = have.free + freed + sum(by_litter.values())
+        is_free = wanted.until_free is None or free >= wanted.until_free.of(have.size)
+        return is_free and (wanted.until_used is None or self._used - freed <= wanted.until_used.of(have.size))
+
+    @functools.cached_property
+    def _used(self) -> int:
+        """What all layers take, files with several names once."""
+        trees = [found.tree for found in self._have.found.values()]
+        linked = {inode: file.bytes for tree in trees for inode, file in tree.linked.items()}
+        return sum(tree.bytes for tree in trees) + sum(linked.values())
+
+    def _reached(self) -> str:
+        names = [name for name in ("until_free", "until_used") if getattr(self._wanted, name) is not None]
+        return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} reached without it"
 
     def _by_litter(self) -> dict[str, int]:
         """Return how many bytes litter frees, by the layer it lies in."""
         found: dict[str, int] = {}
         for litter in self._have.litter if self.may_sweep else ():
-            found[litter.layer] = found.get(litter.layer, 0) + litter.bytes
+            if not litter.stuck:
+                found[litter.layer] = found.get(litter.layer, 0) + litter.bytes
         return found
 
     def decisions(self) -> t.Iterator[Decision]:
@@ -144,9 +175,12 @@ class _Chooser:
             yield Decision(id, True, reason, exclusive, _all_bytes(found.tree) - exclusive)
         for id in sorted(self._have.found.keys() - going):
             found = self._have.found[id]
+            reason = ("orphan: " if found.orphan else "") + self.reasons[id]
+            if found.unread:
+                yield Decision(id, False, reason, None, None)
+                continue
             alone = all(child in going for child in self._above[id])
             exclusive = freed.by(found.tree) if alone else 0
-            reason = ("orphan: " if found.orphan else "") + self.reasons[id]
             yield Decision(id, False, reason, exclusive, _all_bytes(found.tree) - exclusive)
 
 
@@ -198,6 +232,8 @@ def _in_use(found: Found, have: PruneState, wanted: Wanted, working: bool) -> st
         return f"none of {have.engine}'s records names it, but foreign is not set to remove{why}"
     if found.damage and not found.orphan:
         return f"damaged: {found.damage}"
+    if found.unread:
+        return f"it cannot be read: {found.unread}"
     if found.layer.mounted:
         return "mounted"
     if found.layer.holders:
@@ -225,6 +261,8 @@ def _spared(found: Found, have: PruneState, wanted: Wanted, newest: bool) -> str
         return f"one of the newest {wanted.keep_last} of its lineage (keep_last)"
     if wanted.match is not None and not any(fnmatchcase(id, glob) for glob in wanted.match):
         return "not in match"
+    if (wanted.unused_for, wanted.older_than) != (None, None) and not found.times.is_possible(have.now):
+        return f"its times cannot be right: {_in_words(found)}"
     if wanted.unused_for is not None and have.now - found.times.used < wanted.unused_for:
         return "used within unused_for"
     if wanted.older_than is not None and have.now - found.times.made < wanted.older_than:
@@ -232,13 +270,7 @@ def _spared(found: Found, have: PruneState, wanted: Wanted, newest: bool) -> str
     return "no orphan (orphans_only)" if wanted.orphans_only and not found.orphan else ""
 
 
-def _warnings(wanted: Wanted, have: PruneState) -> t.Iterator[str]:
-    for glob in wanted.keep:
-        if not any(fnmatchcase(id, glob) for id in have.found):
-            yield f"keep: no layer is called {printable(glob)}"
-    if have.unclaimed:
-        yield str(store_foreign(have.home, SOMEBODY, "sweep litter"))
-    elif wanted.orphans_only and have.exists and have.engine is None:
-        yield "orphans_only: this is no store of another engine, so no layer goes"
-    if have.error is not None:
-        yield str(have.error)
+def _in_words(found: Found) -> str:
+    """Return when a layer was made and used."""
+    made, used = (time.strftime("%Y-%m-%d", time.gmtime(seconds)) for seconds in found.times)
+    return f"made {made}, last used {used}"

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import time
 import typing as t
@@ -26,7 +25,8 @@ from .observe import Observer
 from .prune_state import Found, PruneState
 from .settings import read_settings
 from .state import LayerState
-from .usage import BLOCK, Tree, inode_bytes, tree_of
+from .stuck import why_stuck
+from .usage import BLOCK, Moved, Tree, inode_bytes, tree_of, why_unread
 
 _ATTEMPTS = 5  # to read a tree that is being changed
 _UNKNOWN = Tree(0, 0, {})
@@ -83,13 +83,13 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
     observer = Observer(home)
     whose = owner(home)
     engine = None if whose == SOMEBODY else whose
-    layers, damage = _layers(observer, bool(engine))
+    layers, damage, unread = _layers(observer, bool(engine))
     known = foreign_layers.read_records(observer.store, engine) if engine else foreign_layers.Known()
     users = users_of(home, layers)
     space = os.statvfs(home)
     links = all_links(home)
-    needed = {name for id in damage for name in observer.store.lower(id).names}
-    litter = list(find_litter(home, observer.store.ids, links, needed))
+    needed = {name for id in {*damage, *unread} for name in observer.store.lower(id).names}
+    litter = [_weighed(home, found, sizes) for found in find_litter(home, observer.store.ids, links, needed)]
     dead = {found.subject for found in litter if found.code == "dead_holder"}
     looks = ((id, _measured(home, id, sizes, foreign=bool(engine), was_held=id in dead)) for id in layers)
     measured = {id: told for id, told in looks if told is not None}
@@ -105,10 +105,11 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
                 users.get(id, "") or moving,
                 known.needed.get(id, ""),
                 id in known.orphans,
+                unread=unread.get(id, "") or tree.unread,
             )
             for id, (tree, times, moving) in measured.items()
         },
-        litter=tuple(found._replace(bytes=_litter_bytes(home, found, sizes)) for found in litter),
+        litter=tuple(litter),
         now=time.time(),
         size=space.f_blocks * space.f_frsize,
         free=space.f_bavail * space.f_frsize,
@@ -121,13 +122,17 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
 
 
 def pending_bytes(home: str) -> int:
-    """Return how much is freed by what is out of sight and still to be deleted. Raises OSError."""
+    """Return how much is freed by what is out of sight and still to be deleted, as far as it can be read.
+
+    Raises OSError for home itself.
+    """
     places = ["", *layer_ids(home)] if os.path.isdir(home) else []
     sizes = Sizes(home)
     total = 0
     for id in places:
-        for path in staging.leftovers(os.path.join(home, id)) if _has_staging(home, id) else ():
-            total += _leftover_bytes(path, sizes)
+        with contextlib.suppress(OSError):  # what cannot be read has been told
+            for path in staging.leftovers(os.path.join(home, id)) if _has_staging(home, id) else ():
+                total += sizes.of(path).bytes
     return total
 
 
@@ -150,39 +155,34 @@ def _measured(home: str, id: str, sizes: Sizes, *, foreign: bool, was_held: bool
 
     None for a layer that another engine, which does not ask for our lock, has just removed. Raises OSError.
     """
+    times = Times(0.0, 0.0)
     try:
         times = _times(home, id, was_held)
         return sizes.of_layer(id), times, ""
+    except Moved:
+        return _UNKNOWN, times, "it is being changed: directories in it are moved"
     except VANISHED:
         if not foreign:
             raise
         return None
     except OSError as error:
-        if error.errno != errno.ESTALE:
-            raise
-        return _UNKNOWN, times, "it is being changed: directories in it are moved"
+        return _UNKNOWN._replace(unread=why_unread(error, f"{home}/{id}")), times, ""
 
 
-def _litter_bytes(home: str, found: Litter, sizes: Sizes) -> int:
+def _weighed(home: str, found: Litter, sizes: Sizes) -> Litter:
+    """Return litter with its size, of a leftover what could be counted; 0 where another run is sweeping it."""
     if found.code == "leaked_project":
-        return 0
+        return found
     path = os.path.join(home, found.path)
-    if found.code == "staging_leftover":
-        return _leftover_bytes(path, sizes)
     try:
-        return os.lstat(path).st_blocks * BLOCK
-    except FileNotFoundError:  # another run has just swept it
-        return 0
-
-
-def _leftover_bytes(path: str, sizes: Sizes) -> int:
-    """Return what is freed with a leftover; 0 for one that another run is sweeping. Raises OSError."""
-    try:
-        return sizes.of(path).bytes
+        if found.code == "staging_leftover":
+            tree = sizes.of(path)
+            return found._replace(bytes=tree.bytes, unread=tree.unread, stuck=found.stuck or why_stuck(path))
+        return found._replace(bytes=os.lstat(path).st_blocks * BLOCK)
+    except (Moved, *VANISHED):
+        return found
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ESTALE):
-            raise
-        return 0
+        return found._replace(unread=why_unread(error, path))
 
 
 def _tree_of(path: str, per_inode: int) -> Tree:
@@ -190,16 +190,20 @@ def _tree_of(path: str, per_inode: int) -> Tree:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             return tree_of(path, per_inode)
-        except OSError as error:
-            if error.errno != errno.ESTALE or attempt == _ATTEMPTS:
+        except Moved:
+            if attempt == _ATTEMPTS:
                 raise
     raise AssertionError
 
 
-def _layers(observer: Observer, foreign: bool) -> tuple[dict[str, LayerState], dict[str, str]]:
-    """Return the layers, and what is wrong with them, by id; of a damaged one what can be told."""
+def _layers(observer: Observer, foreign: bool) -> tuple[dict[str, LayerState], dict[str, str], dict[str, str]]:
+    """Return the layers, what is wrong with them, and what could not be read in them, by id.
+
+    Of one that is damaged, or could not be read, there is what can be told.
+    """
     layers: dict[str, LayerState] = {}
     damage: dict[str, str] = {}
+    unread: dict[str, str] = {}
     store = observer.store
     observer.store.read_ahead(store.ids)
     for id in sorted(store.ids):
@@ -209,9 +213,12 @@ def _layers(observer: Observer, foreign: bool) -> tuple[dict[str, LayerState], d
             if not foreign:
                 raise
             continue
+        except OSError as error:
+            unread[id] = why_unread(error, f"{observer.home}/{id}")
+            layer = LayerState(id, None, _lowers_by_name(observer, id), mounted=observer.mount(id) is not None)
         if layer is not None:
             layers[id] = layer
-    return layers, damage
+    return layers, damage, unread
 
 
 def _layer(observer: Observer, id: str, damage: dict[str, str]) -> LayerState | None:
@@ -224,12 +231,17 @@ def _layer(observer: Observer, id: str, damage: dict[str, str]) -> LayerState | 
 
 
 def _remains(observer: Observer, id: str) -> LayerState | None:
-    store = observer.store
-    targets = (store.links.get(name) for name in store.lower(id).names)
-    lowers = tuple(dict.fromkeys(target for target in targets if target in store.ids and target != id))
+    lowers = _lowers_by_name(observer, id)
     try:
         layer = observer.remains(id)
     except StoreCorrupt:  # its record cannot be read
         mounted = observer.mount(id) is not None
         return LayerState(id, None, lowers, mounted=mounted, holders=holders.read(observer.home, id))
-    return layer and layer._replace(lowers=layer.lowers if store.lower(id).parent else lowers)
+    return layer and layer._replace(lowers=layer.lowers if observer.store.lower(id).parent else lowers)
+
+
+def _lowers_by_name(observer: Observer, id: str) -> tuple[str, ...]:
+    """Return the ids of the layers that the names in a damaged layer's lower file lead to."""
+    store = observer.store
+    targets = (store.links.get(name) for name in store.lower(id).names)
+    return tuple(dict.fromkeys(target for target in targets if target in store.ids and target != id))

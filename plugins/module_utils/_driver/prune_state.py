@@ -42,6 +42,7 @@ class Wanted(t.NamedTuple):
     remove_foreign:         orphans may go, and litter, from the store of another engine.
     max_seconds:            how long to delete.
     max_remove:             nothing goes if more layers would.
+    until_free, until_used: of the filesystem: how much is to be free, and how much layers may take.
     """
 
     keep: tuple[str, ...] = ()
@@ -50,6 +51,7 @@ class Wanted(t.NamedTuple):
     unused_for: int | None = None
     older_than: int | None = None
     until_free: Room | None = None
+    until_used: Room | None = None
     orphans_only: bool = False
     remove_foreign: bool = False
     max_seconds: int | None = None
@@ -58,7 +60,7 @@ class Wanted(t.NamedTuple):
     @property
     def selectors(self) -> list[str]:
         """The options that say which layers may go; none: no layer may."""
-        names = ("keep_last", "match", "unused_for", "older_than", "until_free")
+        names = ("keep_last", "match", "unused_for", "older_than", "until_free", "until_used")
         given = [name for name in names if getattr(self, name) is not None]
         return [*given, "orphans_only"] if self.orphans_only else given
 
@@ -69,6 +71,7 @@ class Found(t.NamedTuple):
     tree:    what its directory takes.
     damage:  what is wrong with it; its lowers are then those that can be told.
     users:   who has it busy, in words.
+    unread:  what in it could not be read, and why, in words.
     needed:  why another engine needs it. orphan: it is such an engine's, and nothing needs it.
     """
 
@@ -79,6 +82,7 @@ class Found(t.NamedTuple):
     users: str = ""
     needed: str = ""
     orphan: bool = False
+    unread: str = ""
 
 
 class PruneState(t.NamedTuple):
@@ -107,10 +111,13 @@ class PruneState(t.NamedTuple):
 
 
 class Decision(t.NamedTuple):
-    """What becomes of a layer, and why. exclusive: bytes freed if it goes; shared: those that stay even so."""
+    """What becomes of a layer, and why. exclusive: bytes freed if it goes; shared: those that stay even so.
+
+    Both are None for a layer that could not be read.
+    """
 
     id: str
     goes: bool
     reason: str
-    exclusive: int
-    shared: int
+    exclusive: int | None
+    shared: int | None

@@ -14,6 +14,7 @@ from .._store.lock import is_free
 from .look import require
 from .prune import Pruning, plan_prune
 from .prune_look import Sizes, look_to_prune, pending_bytes
+from .prune_rounds import Rounds, settles
 from .prune_state import Found, PruneState, Wanted
 from .state import Plan, predictable
 
@@ -24,10 +25,12 @@ class PruneTask:
     layers: t.Sequence[str] = ()
     lengthy = False
     reading = False
+    again = False
 
-    def __init__(self, home: str, wanted: Wanted) -> None:
+    def __init__(self, home: str, wanted: Wanted, before: Rounds | None = None) -> None:
         self.home = check_home(home)
-        self._wanted = check_wanted(wanted)
+        self._before = before or Rounds()
+        self._wanted = self._before.left(check_wanted(wanted))
         self._pruning: Pruning | None = None
         self._sizes = Sizes(self.home)
         self._sizes.measure()  # now, since the engine has locked nothing yet
@@ -39,10 +42,19 @@ class PruneTask:
     def plan(self, have: PruneState, predicting: bool) -> Plan:
         """See Task."""
         warnings = require(self.home, have.exists, predicting)
-        working = [id for id in have.found if not is_free(os.path.join(self.home, id), shared=predicting)]
+        working = [id for id in have.found if not self._is_free(id, shared=predicting)]
         self._pruning = plan_prune(self._wanted, have, working)
+        if self._before.too_many(len(have.found), len(going(self._pruning))):
+            self._pruning = self._pruning._replace(plan=Plan((), have), decisions=(), litter=(), bytes=0, spared=False)
+            warnings += ("until_free is not reached: max_remove lets no more layers go",)
         plan = self._pruning.plan
         return plan._replace(warnings=(*warnings, *plan.warnings))
+
+    def _is_free(self, id: str, *, shared: bool) -> bool:
+        try:
+            return is_free(os.path.join(self.home, id), shared=shared)
+        except OSError:  # it cannot be read, so it stays in any case
+            return True
 
     def root(self, have: PruneState) -> tuple[int, int]:
         """See Task."""
@@ -52,7 +64,9 @@ class PruneTask:
         """Return which layers, and how much litter of a kind, there are of what changes."""
         sides = _view(before), _view(after)
         changed = [key for key in sides[0] if sides[0][key] != sides[1].get(key)]
-        return {key: sides[0][key] for key in changed}, {key: sides[1].get(key) for key in changed}
+        return self._before.difference(
+            {key: sides[0][key] for key in changed}, {key: sides[1].get(key) for key in changed}
+        )
 
     def report(self, have: PruneState, after: PruneState, predicting: bool) -> dict[str, t.Any]:
         """Return the plan, and what of it is still to be done."""
@@ -64,31 +78,42 @@ class PruneTask:
             pending = None if self._wanted.max_seconds is not None else 0
         elif not predicting and have.exists:
             pending = pending_bytes(self.home)
-        return {
-            "layers": [
-                {
-                    "id": decision.id,
-                    "parent": have.found[decision.id].layer.parent,
-                    "decision": "remove" if decision.goes else "keep",
-                    "reason": decision.reason,
-                    "bytes_exclusive": decision.exclusive,
-                    "bytes_shared": decision.shared,
-                    **_facts(have.found[decision.id], have.now),
-                }
-                for decision in pruning.decisions
-            ],
-            "remove_bytes": pruning.bytes,
-            "pending_bytes": pending,
-            "litter": [
-                {
-                    "code": found.code,
-                    "subject": printable(found.subject),
-                    "path": printable(os.path.join(self.home, found.path) if found.path else self.home),
-                    "bytes": found.bytes,
-                }
-                for found in pruning.litter
-            ],
-        }
+            target = self._wanted.until_free.of(have.size) if self._wanted.until_free else 0
+            if pruning.plan.actions and pruning.spared and not (pending and self._wanted.max_seconds is not None):
+                self.again = not settles(self.home, target)
+        return self._before.told(
+            len(have.found),
+            {
+                "layers": [
+                    {
+                        "id": decision.id,
+                        "parent": have.found[decision.id].layer.parent,
+                        "decision": "remove" if decision.goes else "keep",
+                        "reason": decision.reason,
+                        "bytes_exclusive": decision.exclusive,
+                        "bytes_shared": decision.shared,
+                        **_facts(have.found[decision.id], have.now),
+                    }
+                    for decision in pruning.decisions
+                ],
+                "remove_bytes": pruning.bytes,
+                "pending_bytes": pending,
+                "litter": [
+                    {
+                        "code": found.code,
+                        "subject": printable(found.subject),
+                        "path": printable(os.path.join(self.home, found.path) if found.path else self.home),
+                        "bytes": found.bytes,
+                    }
+                    for found in pruning.litter
+                ],
+            },
+        )
+
+
+def going(pruning: Pruning) -> list[str]:
+    """Return the ids of the layers that go."""
+    return [decision.id for decision in pruning.decisions if decision.goes]
 
 
 def check_wanted(wanted: Wanted) -> Wanted:
@@ -104,9 +129,9 @@ def check_wanted(wanted: Wanted) -> Wanted:
     return wanted
 
 
-def _facts(found: Found, now: float) -> dict[str, int]:
+def _facts(found: Found, now: float) -> dict[str, int | None]:
     return {
-        "inodes": found.tree.inodes,
+        "inodes": None if found.unread else found.tree.inodes,
         "age_seconds": max(0, int(now - found.times.made)),
         "unused_seconds": max(0, int(now - found.times.used)),
         "depth": len(found.layer.lowers),

@@ -35,6 +35,8 @@ class DropHolders(Action):
 class DetachMount(Action):
     """Take a layer's mount out of sight at once; it ends when its last user is gone."""
 
+    writes = False
+
     def __init__(self, layer_id: str) -> None:
         self.layer_id = layer_id
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import os
 import typing as t
@@ -105,9 +104,7 @@ class Run:
     def _take_away(self, layer_id: str, link: str) -> None:
         try:
             room = self.staging()
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
+        except OSError:  # the filesystem is full, or cannot read the staging directories
             quota.stop_inheritance(self.home)
             self._retired.append(staging.Retired(self.home, layer_id, link))
         else:
@@ -115,10 +112,14 @@ class Run:
         self._unsynced = True
 
     def sweep(self) -> None:
-        """Have close() delete what killed runs left; the store's lock must be held. Raises OSError."""
+        """Have close() delete what killed runs left; the store's lock must be held.
+
+        What cannot be read or mended now is left to a later run: it is no reason for this one to fail.
+        """
         if self._sweeping:  # what there was is known, and of the layers some may be gone by now
             return
-        self._leftovers = staging.leftovers(self.home)
+        with contextlib.suppress(OSError):
+            self._leftovers = staging.leftovers(self.home)
         if self._leftovers:
             self._mend()
             self._release_leftovers()
@@ -171,12 +172,9 @@ class Run:
         return warnings
 
     def _release_leftovers(self) -> None:
-        """Take the limits off the layers in what killed runs left: later nobody knows whose they were.
-
-        Raises OSError.
-        """
+        """Take the limits off the layers in what killed runs left: later nobody knows whose they were."""
         for directory in staging.layers_in(self._leftovers) if self.has_quota else ():
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # another run has just swept it
+            with contextlib.suppress(OSError):  # another run has just swept it, or it cannot be read
                 self._release(quota.project_of(directory))
 
     def _release(self, project_id: int) -> None:
@@ -206,4 +204,5 @@ class Run:
         if managed_by(self.home):  # its marks are its own business
             return
         for layer_id in self._store.unsealed_parents():
-            staging.seal_layer(self.home, layer_id)
+            with contextlib.suppress(OSError):
+                staging.seal_layer(self.home, layer_id)

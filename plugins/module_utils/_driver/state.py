@@ -112,7 +112,12 @@ class Overtaken(Exception):
 
 
 class Action:
-    """One step of a plan. All steps are prepared before the first is committed, so that what can fail fails early."""
+    """One step of a plan. All steps are prepared before the first is committed, so that what can fail fails early.
+
+    writes: it changes something on the store's filesystem.
+    """
+
+    writes = True
 
     def describe(self) -> str:
         """Return what it does, in words that hold only what can be predicted."""

@@ -12,6 +12,8 @@ import typing as t
 # include/uapi/linux/fs.h; the direction bits differ on MIPS, PowerPC and SPARC
 FS_IOC_FSGETXATTR = 0x801C581F
 FS_IOC_FSSETXATTR = 0x401C5820
+FS_XFLAG_IMMUTABLE = 0x00000008
+FS_XFLAG_APPEND = 0x00000010
 FS_XFLAG_PROJINHERIT = 0x00000200  # what is made in this directory gets its project id
 
 _FSXATTR = struct.Struct("=5I8x")

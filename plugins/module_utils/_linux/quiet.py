@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from .subject import about
+
 _USUAL = 4096  # bytes; hardly a file of a store has more
 
 
@@ -22,8 +24,9 @@ def open_quietly(name: str | bytes, flags: int = 0, dir_fd: int | None = None) -
 def read_quietly(name: str | bytes, limit: int = 1 << 20) -> bytes:
     """Return what the file *name* holds, at most *limit* bytes, without touching its access time. Raises OSError."""
     fd = open_quietly(name, os.O_NOFOLLOW | os.O_NONBLOCK)  # a fifo in its place would hang us
-    try:
-        data = os.read(fd, min(limit, _USUAL))  # more at once would cost a mapping for each small file
-        return data if len(data) < _USUAL else data + os.read(fd, limit - len(data))
-    finally:
-        os.close(fd)
+    with about(name):
+        try:
+            data = os.read(fd, min(limit, _USUAL))  # more at once would cost a mapping for each small file
+            return data if len(data) < _USUAL else data + os.read(fd, limit - len(data))
+        finally:
+            os.close(fd)

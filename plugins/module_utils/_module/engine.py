@@ -22,6 +22,7 @@ from .._driver.state import Overtaken, Plan
 from .._errors import LayerInUse, LayerNotFound, NoSpace, NotPermitted, Overlay2Error, printable
 from .._store.layout import is_id
 from .._store.lock import Deadline, is_free, is_still, layer_locked, locked
+from .._store.writable import check_writable
 from .ansible_module import HarmlessModule
 
 _CURES = {
@@ -42,12 +43,14 @@ class Task(t.Protocol):
     layers: ids whose own locks are held from before the first look to the end; missing layers are no error here.
     lengthy: planning itself takes long, so it is done without the store's lock.
     reading: nothing in the store changes, so others may read along.
+    again:   known after report(): more is to be done, which a new task plans. What this one did is told by that one.
     """
 
     home: str
     layers: t.Sequence[str]
     lengthy: bool
     reading: bool
+    again: bool
 
     def observe(self) -> t.Any:
         """Read what is there. Raises Overlay2Error, OSError."""
@@ -112,7 +115,9 @@ def _converge(
     while True:
         task = make_task(module.params)  # anew: nothing is left of what an overtaken attempt has planned
         try:
-            return _attempt(module, task, deadline, done)
+            result = _attempt(module, task, deadline, done)
+            if not task.again:
+                return result
         except Overtaken as other:
             if other.layer:
                 _wait_for(task.home, other.layer, deadline, module.check_mode)
@@ -151,7 +156,7 @@ def _attempt(module: AnsibleModule, task: Task, deadline: Deadline, done: list[s
         after = plan.after
         if plan.actions and not predicting:
             after = _apply(module, task, have, plan, store_lock, deadline, done)
-        return _result(module, task, have, plan, after)
+        return _result(module, task, have, plan, after, done)
 
 
 def _enter(stack: contextlib.ExitStack, directory: str, deadline: Deadline, shared: bool) -> int | None:
@@ -194,6 +199,8 @@ def _plan(task: Task, have: t.Any, deadline: Deadline, predicting: bool) -> Plan
         if is_free(os.path.join(task.home, layer_id), shared=predicting):
             raise
         raise Overtaken(layer_id) from None
+    if any(action.writes for action in plan.actions) and not task.reading:
+        check_writable(task.home)
     for layer_id in others:
         if not is_free(os.path.join(task.home, layer_id), shared=predicting):
             raise Overtaken(layer_id)
@@ -212,6 +219,8 @@ def _apply(
     """Do what the plan says and return what is then there. *done* gets what has been done, whatever happens."""
     run = Run(task.home, task.root(have), deadline.seconds)
     try:
+        if any(action.writes for action in plan.actions) and not task.reading:
+            run.sweep()  # whatever changes, what killed runs left goes
         if plan.long:
             store_lock.close()
         for action in plan.actions:
@@ -230,13 +239,16 @@ def _apply(
             module.warn(warning)
 
 
-def _result(module: AnsibleModule, task: Task, have: t.Any, plan: Plan, after: t.Any) -> dict[str, t.Any]:
+def _result(
+    module: AnsibleModule, task: Task, have: t.Any, plan: Plan, after: t.Any, done: list[str]
+) -> dict[str, t.Any]:
     for warning in plan.warnings:
         module.warn(warning)
+    actions = [action.describe() for action in plan.actions] if module.check_mode else list(done)
     before_side, after_side = task.difference(have, plan.after)
     return {
-        "changed": bool(plan.actions),
-        "actions": [action.describe() for action in plan.actions],
+        "changed": bool(actions),
+        "actions": actions,
         "diff": {"before": before_side, "after": after_side},
         **task.report(have, after, module.check_mode),
     }

@@ -35,7 +35,7 @@ CURES: dict[str, dict[str, tuple[str, ...]]] = {
     # Litter.
     "dangling_link": {"": (_SWEEP + _NEEDED,), _FOREIGN: (_SWEEP_FOREIGN + _NEEDED,)},
     "staging_leftover": {
-        "": (_SWEEP + ", and so does the next run that makes, fills or removes a layer",),
+        "": (_SWEEP + ", and so does the next run that changes something in the store",),
         _FOREIGN: (_SWEEP_FOREIGN,),
     },
     "dead_holder": {

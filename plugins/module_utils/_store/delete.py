@@ -12,6 +12,7 @@ import typing as t
 from .._linux.mountinfo import mount_id
 from .._linux.openat2 import RESOLVE_NO_XDEV, has_openat2, openat2
 from .._linux.quiet import open_quietly
+from .._linux.subject import about
 from .._linux.unlink import unlinked
 from .lock import Deadline
 
@@ -25,7 +26,7 @@ def delete_tree(path: str, until: Deadline | None = None) -> bool:
     What is mounted may be of the same filesystem, and what it shows somebody's data. until: stop then; None to go on to
     the end.
     returns: whether it is gone: False where time was up. A missing *path* is fine.
-    raises:  OSError (EBUSY for a mount point); what was deleted is gone then.
+    raises:  OSError (EBUSY for a mount point), the first of several; what could be deleted is gone then.
     """
     directory, name = os.path.split(path)
     try:
@@ -33,7 +34,8 @@ def delete_tree(path: str, until: Deadline | None = None) -> bool:
     except FileNotFoundError:
         return True
     try:
-        return _deleted(parent, name, until)
+        with about(directory):
+            return _deleted(parent, name, until)
     finally:
         os.close(parent)
 
@@ -45,8 +47,9 @@ def _deleted(parent: int, name: str, until: Deadline | None) -> bool:
         return True
     try:
         tree = _Tree(top, until)
-        while tree.empty(top, 0):
-            pass
+        with about(name):
+            while tree.empty(top, 0):
+                pass
     except _TimeIsUp:
         return False
     finally:
@@ -81,21 +84,35 @@ class _Tree(t.NamedTuple):
     until: Deadline | None
 
     def empty(self, fd: int, depth: int) -> bool:
-        """Delete all in *fd*; tell whether something too deep was moved up, so that the top has to be seen to again."""
+        """Delete all in *fd*; tell whether something too deep was moved up, so that the top has to be seen to again.
+
+        What cannot be deleted stays, and nothing else does. Raises OSError for the first of that.
+        """
         moved = False
+        failed: OSError | None = None
         for name in os.listdir(fd):
             if self.until is not None and self.until.passed:
                 raise _TimeIsUp()
-            if unlinked(name, fd):
-                continue
-            if depth == _DEPTH:
-                os.rename(name, os.urandom(8).hex(), src_dir_fd=fd, dst_dir_fd=self.top)
-                moved = True
-                continue
-            below = _entered(name, fd)
             try:
-                moved |= self.empty(below, depth + 1)
-            finally:
-                os.close(below)
-            os.rmdir(name, dir_fd=fd)
+                moved |= self._delete(name, fd, depth)
+            except OSError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return moved
+
+    def _delete(self, name: str, fd: int, depth: int) -> bool:
+        """Delete *name* in *fd*; tell whether it, or something in it, was moved up instead. Raises OSError."""
+        if unlinked(name, fd):
+            return False
+        if depth == _DEPTH:
+            os.rename(name, os.urandom(8).hex(), src_dir_fd=fd, dst_dir_fd=self.top)
+            return True
+        below = _entered(name, fd)
+        try:
+            with about(name):
+                moved = self.empty(below, depth + 1)
+        finally:
+            os.close(below)
+        os.rmdir(name, dir_fd=fd)
         return moved

@@ -20,12 +20,19 @@ import typing as t
 from .layout import COMMITTED, LINK, OWN_FILE, WORK
 from .own_file import replace_file
 
+_FIRST = 1420070400  # 2015, before there was any overlay2 store: a host without a clock says less
+_AHEAD = 3600  # seconds by which clocks differ
+
 
 class Times(t.NamedTuple):
-    """Seconds since the epoch."""
+    """Seconds since the epoch. A layer is never used before it is made."""
 
     made: float
     used: float
+
+    def is_possible(self, now: float) -> bool:
+        """Tell whether a clock that was right can have given these."""
+        return self.made >= _FIRST and self.used <= now + _AHEAD
 
 
 def read_times(home: str, layer_id: str) -> Times:
@@ -37,7 +44,8 @@ def read_times(home: str, layer_id: str) -> Times:
         used = max(made, _time(f"{directory}/{COMMITTED}"), _time(f"{directory}/{WORK}"))
     if not made:
         made = os.lstat(directory).st_mtime
-    return Times(made, used or made)
+    used = used or made
+    return Times(min(made, used), used)  # it was there when it was used: its link was copied, or restored, since
 
 
 def note_use(home: str, layer_id: str, lowers: t.Iterable[str] = ()) -> None:

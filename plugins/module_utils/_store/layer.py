@@ -19,7 +19,7 @@ from .links import all_links, link_target, read_link
 from .lost import Lost, find_lost
 from .lower import PARENT, Lower, missing_lower, read_lower
 from .mending import Mending
-from .own_file import read_file, replace_file, unreadable
+from .own_file import read_file, read_or_corrupt, replace_file, unreadable
 
 _DIGEST = re.compile(r"[!-~]{1,255}")
 
@@ -291,12 +291,10 @@ def record_content(home: str, layer_id: str, content: Record | None = None) -> N
 
 
 def _read_record(path: str) -> Record:
-    own = read_file(path) or {}
+    own = read_or_corrupt(path) or {}
     record = Record(*(own.get(name) for name in Record._fields))
     if not isinstance(record.read_write, (bool, type(None))) or not isinstance(record.parent, (str, type(None))):
         raise unreadable(path)
-    if not all(
-        digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:-1]
-    ):
+    if not all(digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:-1]):
         raise unreadable(path)
     return record

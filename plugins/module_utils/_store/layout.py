@@ -32,6 +32,7 @@ import typing as t
 
 from .._errors import InvalidInput, Overlay2Error, StoreCorrupt, StoreNotFound, printable
 from .._linux.quiet import open_quietly, read_quietly
+from .._linux.subject import about
 from .foreign import CONTAINERD, is_led_away, managed_by, store_foreign
 
 DEFAULT_HOME = "/var/lib/overlay2"
@@ -151,11 +152,12 @@ class Name(t.NamedTuple):
 def names_in(directory: str) -> list[Name]:
     """Return what lies in *directory*, whose access time stays. Raises OSError."""
     fd = open_quietly(directory, os.O_DIRECTORY)
-    try:
-        with os.scandir(fd) as entries:
-            return [Name(entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink()) for entry in entries]
-    finally:
-        os.close(fd)
+    with about(directory):
+        try:
+            with os.scandir(fd) as entries:
+                return [Name(entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink()) for entry in entries]
+        finally:
+            os.close(fd)
 
 
 def is_store(home: str) -> bool:
@@ -230,9 +232,12 @@ def _has_part(directory: str) -> bool:
 
 
 def has_content(home: str, layer_id: str) -> bool:
-    """Tell whether a layer has its diff. Raises OSError."""
+    """Tell whether a layer has its diff; one that is there and cannot be read is not lost."""
     directory = f"{home}/{layer_id}"
-    return is_directory(directory) and is_directory(f"{directory}/{DIFF}")
+    try:
+        return is_directory(directory) and is_directory(f"{directory}/{DIFF}")
+    except OSError:
+        return True
 
 
 def is_directory(path: str) -> bool:

@@ -5,32 +5,36 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 
 from .._errors import printable
 from .._linux.quiet import read_quietly
-from .damage import Damage
+from .damage import Damage, unread
 from .layout import DIFF, LINK, LINK_NAME, LINKS, is_id, names_in
 from .own_file import NO_FILE
 
 
 def link_target(home: str, link: str) -> str | None:
-    """Return the id that l/*link* points to, None where it is no link of a layer. Raises OSError."""
+    """Return the id that l/*link* points to, None where it is no link of a layer, or cannot be read."""
+    return _target(home, link) or None
+
+
+def _target(home: str, link: str) -> str | None:
+    """Return the id that l/*link* points to; "" where it is no link of a layer, None where it cannot be read."""
     try:
         parts = os.readlink(f"{home}/{LINKS}/{link}").split("/")
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return ""
     except OSError as error:
-        if stat.S_ISLNK(os.lstat(f"{home}/{LINKS}/{link}").st_mode):
-            raise error
-        return None
-    return parts[1] if len(parts) == 3 and parts[0] == ".." and is_id(parts[1]) and parts[2] == DIFF else None
+        return "" if error.errno == errno.EINVAL else None  # EINVAL: it is no symlink
+    return parts[1] if len(parts) == 3 and parts[0] == ".." and is_id(parts[1]) and parts[2] == DIFF else ""
 
 
 def all_links(home: str) -> dict[str, str | None]:
-    """Return where each name in l/ leads, as link_target says. Raises OSError."""
-    return {entry.name: link_target(home, entry.name) for entry in names_in(f"{home}/{LINKS}")}
+    """Return where each name in l/ leads, as link_target says. One that cannot be read is left out. Raises OSError."""
+    found = {entry.name: _target(home, entry.name) for entry in names_in(f"{home}/{LINKS}")}
+    return {name: target or None for name, target in found.items() if target is not None}
 
 
 def read_link(home: str, layer_id: str, damage: list[Damage]) -> str:
@@ -45,9 +49,8 @@ def read_link(home: str, layer_id: str, damage: list[Damage]) -> str:
         damage.append(Damage("link_missing", path, "its link file is missing"))
         return ""
     except OSError as error:
-        if error.errno not in NO_FILE:
-            raise
-        damage.append(Damage("link_missing", path, "its link is no file"))
+        no_file = error.errno in NO_FILE
+        damage.append(Damage("link_missing", path, "its link is no file") if no_file else unread(path, error))
         return ""
     if not link:
         damage.append(Damage("link_empty", path, "its link file is empty"))

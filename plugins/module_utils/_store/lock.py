@@ -31,6 +31,11 @@ class Deadline:
         self._end = time.monotonic() + min(max(seconds, 0), _FOREVER)
 
     @property
+    def left(self) -> int:
+        """How many whole seconds are left."""
+        return max(0, int(self._end - time.monotonic()))
+
+    @property
     def passed(self) -> bool:
         """Whether there is no time left."""
         return time.monotonic() >= self._end

@@ -20,7 +20,7 @@ import typing as t
 
 from .._errors import StoreCorrupt
 from .._linux.quiet import read_quietly
-from .damage import Damage
+from .damage import Damage, unread
 from .foreign import CONTAINERS_STORAGE, managed_by
 from .layout import LINK_NAME, LINK_NAME_WITHIN, LINKS, LOWER, MAX_DEPTH, OWN_FILE, WORK, is_directory, is_id
 from .own_file import NO_FILE, read_file
@@ -58,9 +58,8 @@ def read_lower(home: str, layer_id: str) -> Lower:
     except FileNotFoundError:  # only this: any other error must not look like a layer without parent
         return _without(home, layer_id)
     except OSError as error:
-        if error.errno not in NO_FILE:
-            raise
-        damage = Damage("lower_malformed", path, "its lower is no file")
+        no_file = error.errno in NO_FILE
+        damage = Damage("lower_malformed", path, "its lower is no file") if no_file else unread(path, error)
         return Lower((), damage, False, recorded_parent(home, layer_id) or "")
     names = tuple(entry[len(LINKS) + 1 :] for entry in os.fsdecode(text).split(":"))
     if os.fsdecode(text) != ":".join(f"{LINKS}/{name}" for name in names) or not all(map(LINK_NAME.fullmatch, names)):
@@ -96,6 +95,6 @@ def recorded_parent(home: str, layer_id: str) -> str | None:
     """Return the parent that our own record of a layer names, "" for none; None where it does not tell."""
     try:
         parent = (read_file(f"{home}/{layer_id}/{OWN_FILE}") or {}).get(PARENT)
-    except StoreCorrupt:
+    except (StoreCorrupt, OSError):
         return None
     return parent if isinstance(parent, str) and (not parent or is_id(parent)) else None

@@ -11,7 +11,7 @@ import shlex
 
 from .._errors import StoreCorrupt, printable
 from .cures import cure
-from .damage import Damage
+from .damage import UNREAD_CURE, Damage
 from .layout import DIFF, LINK, LINKS, LOWER, WORK, has_content, layer_ids
 from .links import all_links, read_link
 from .lower import Lower, read_lower, recorded_parent
@@ -42,7 +42,7 @@ class Mending:
 
     def hint(self, layer_id: str, damage: Damage) -> str:
         """Return what to do about the damage of a layer. Raises OSError."""
-        return cure(self.engine, damage.code, self.command(layer_id, damage))
+        return cure(self.engine, damage.code, self.command(layer_id, damage), why=UNREAD_CURE)
 
     def all_names(self) -> str:
         """Return what gives all layers at once the names in l/ that they have lost."""

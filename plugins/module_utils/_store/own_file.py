@@ -14,6 +14,7 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._linux.quiet import open_quietly, read_quietly
+from .damage import unread_record
 
 NO_FILE = (errno.EISDIR, errno.ELOOP)  # what reading says of a directory, or a symlink, in a file's place
 _LAST_FORMAT = 9999  # no number that a version of ours ever writes is larger
@@ -54,6 +55,19 @@ def read_file(path: str, cure: str = "") -> dict[str, t.Any] | None:
 def is_count(value: t.Any) -> bool:
     """Tell whether a value read from JSON is a whole number that is not negative; true and 1.0 are none."""
     return type(value) is int and value >= 0
+
+
+def read_or_corrupt(path: str) -> dict[str, t.Any] | None:
+    """Return what the file of a layer holds, as read_file does; what the kernel cannot read is StoreCorrupt, too.
+
+    raises: StoreCorrupt; NotADirectoryError where the layer is gone.
+    """
+    try:
+        return read_file(path)
+    except NotADirectoryError:
+        raise
+    except OSError as error:
+        raise unread_record(path, error) from error
 
 
 def unreadable(path: str, cure: str = "") -> StoreCorrupt:

@@ -8,6 +8,7 @@ Docker's, beside home:
     image/overlay2/layerdb/<algorithm>/<chain>/cache-id             an image's layer
     image/overlay2/layerdb/mounts/<container>/mount-id, init-id     a container's
     image/overlay2/layerdb/tmp/<random>/cache-id                    one that was being recorded
+    image/overlay2/layerdb/*/*/parent                               the chain right below, no layer's id
     image/overlay2/imagedb/*/<algorithm>/<image>, buildkit/*.db     searched for the bytes of ids
 
 containers-storage's, beside home, the volatile ones also where a transient store has them:
@@ -29,9 +30,11 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .._linux.quiet import open_quietly, read_quietly
+from . import bolt
+from .docker_ids import is_no_id, is_no_parent
 from .foreign import CONTAINERS_STORAGE, DOCKER, find_engine
 from .layer import Store, examine
-from .layout import LINKS, names_in
+from .layout import LINKS, LOWER, is_id, names_in
 from .lent import Lenders
 from .links import all_links
 from .name_search import NameSearch
@@ -82,7 +85,7 @@ def _lowers(home: str, id: str, links: t.Mapping[str, str | None], lenders: Lend
     except OSError as error:
         raise _unreadable(os.path.join(home, id), error.strerror) from error
     for one in damage:
-        if one.code.startswith("lower"):
+        if os.path.basename(one.path) == LOWER:
             raise _unreadable(one.path, f"layer {id} is damaged: {one.message}")
     for place, link in enumerate(layer.lowers if layer else ()):
         lower = links.get(link)
@@ -94,55 +97,97 @@ def _lowers(home: str, id: str, links: t.Mapping[str, str | None], lenders: Lend
 
 
 def _named_by_docker(root: str, ids: t.Collection[str]) -> dict[str, str]:
-    """Return by id the record that names it, as a path below *root*."""
+    """Return by id the record that names it, as a path below *root*. Raises StoreCorrupt."""
     found: dict[str, str] = {}
     for kind in _directories(root, _LAYERDB):
         for entry in _directories(root, kind):
-            for name, must in _names_in(kind, entry):
-                id = _content(root, f"{entry}/{name}", must)
-                if id:
-                    found.setdefault(id, f"{entry}/{name}")
+            for name, id in _ids_in(root, kind, entry, ids):
+                found.setdefault(id, f"{entry}/{name}")
     search = NameSearch(id for id in ids if id not in found)
     if not search.longest:
         return found
-    for path in (*_files(root, _IMAGEDB), *(path for path in _files(root, _BUILDKIT, 1) if path.endswith(".db"))):
+    for path in _files(root, _IMAGEDB):
         for id in _occurring(root, path, search):
+            found.setdefault(id, path)
+    for path in (path for path in _files(root, _BUILDKIT, 1) if path.endswith(".db")):
+        for id in _occurring(root, path, search, bolt.wrong_with):
             found.setdefault(id, path)
     return found
 
 
-def _names_in(kind: str, entry: str) -> tuple[tuple[str, bool], ...]:
-    """Return the files that name layers in an entry of layerdb, each with whether it has to be there.
+def _ids_in(root: str, kind: str, entry: str, ids: t.Collection[str]) -> t.Iterator[tuple[str, str]]:
+    """Yield the files in an entry of layerdb that name a layer, with its id. Raises StoreCorrupt.
 
-    A kill leaves entries without one only in tmp, and where the layer itself is gone by then.
+    A kill leaves entries without a file only in tmp, and where the layer itself is gone by then.
     """
-    if os.path.basename(kind) == "mounts":
-        return ("mount-id", True), ("init-id", False)
-    return (("cache-id", os.path.basename(kind) != "tmp" and not entry.endswith("-removing")),)
+    left = os.path.basename(kind) == "tmp" or entry.endswith("-removing")
+    name = "mount-id" if os.path.basename(kind) == "mounts" else "cache-id"
+    content = _content(root, f"{entry}/{name}")
+    if content is None and not left:
+        raise _torn(root, entry, name, "it is missing")
+    if content is not None:
+        why = is_no_id(content, ids)
+        if why:
+            raise _torn(root, entry, name, why)
+        yield name, content
+    init = _content(root, f"{entry}/init-id") if name == "mount-id" else None
+    if init is not None:
+        if init != f"{content}-init":
+            raise _torn(root, entry, "init-id", "it does not hold what mount-id holds, and -init")
+        yield "init-id", init
+    parent = _content(root, f"{entry}/parent")
+    why = is_no_parent(parent, _chains(root, left)) if parent is not None else ""
+    if why:
+        raise _torn(root, entry, "parent", why)
 
 
-def _content(root: str, path: str, must: bool) -> str:
+def _chains(root: str, left: bool) -> t.Callable[[str], bool]:
+    """Return what tells whether there is a record of a chain. left: asked for what a kill left: it may be gone."""
+    return lambda path: left or os.path.isdir(os.path.join(root, _LAYERDB, path))
+
+
+def _content(root: str, path: str) -> str | None:
+    """Return what a record holds, None if there is no such file. Raises StoreCorrupt."""
     try:
-        content = os.fsdecode(read_quietly(os.path.join(root, path))).strip()
+        return os.fsdecode(read_quietly(os.path.join(root, path)).strip())
     except FileNotFoundError:
-        content = ""
+        return None
     except OSError as error:
         raise _unreadable(os.path.join(root, path), error.strerror) from error
-    if must and not content:
-        raise _unreadable(os.path.join(root, path), "it is missing or empty")
-    return content
 
 
-def _occurring(root: str, path: str, search: NameSearch) -> set[str]:
-    """Return the names whose bytes occur in a file, which may be large. Raises StoreCorrupt."""
+def _torn(root: str, entry: str, name: str, why: str) -> StoreCorrupt:
+    """Return the error for a record in an entry of layerdb. Source of the cure: tried with dockerd 20.10."""
+    directory = os.path.join(root, entry)
+    if not names_in(directory):  # dockerd ignores such a directory for ever
+        hint = f"stop docker, and remove the empty directory: rmdir {printable(directory)}"
+        return _unreadable(directory, "it is an empty directory, which a crash left", hint)
+    hint = (
+        "until this is mended no layer here is taken for an orphan: have docker remove the image or container that the"
+        f" record is of; if docker does not list it any more, stop docker and remove {printable(directory)}"
+    )
+    return _unreadable(os.path.join(directory, name), why, hint)
+
+
+def _occurring(
+    root: str, path: str, search: NameSearch, wrong_with: t.Callable[[bytes, int], str] | None = None
+) -> set[str]:
+    """Return the names whose bytes occur in a file, which may be large. Raises StoreCorrupt.
+
+    wrong_with: tells from the begin of a file, and its size, why it cannot be what it should be; "" if it can.
+    """
     found: set[str] = set()
     path = os.path.join(root, path)
     try:
         fd = open_quietly(path, os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
                 raise _unreadable(path, "it is no file")
             data = chunk = os.read(fd, _CHUNK)
+            wrong = wrong_with(data, status.st_size) if wrong_with else ""
+            if wrong:
+                raise _unreadable(path, wrong)
             while chunk:
                 found |= search.names_in(data)
                 chunk = os.read(fd, _CHUNK)
@@ -167,10 +212,22 @@ def _named_by_containers_storage(root: str, ids: t.Collection[str]) -> dict[str,
             for name in (f"{what}s.json", f"volatile-{what}s.json"):
                 path = os.path.join(place, f"overlay-{what}s", name)
                 for record in _json_list(path, must=bool(ids) and place == root and name == "layers.json"):
-                    for id in (record.get(key), *(record.get("mapped-layers") or ())):
-                        if id:
-                            found.setdefault(str(id), os.path.relpath(path, root) if place == root else path)
+                    for id in _ids_of(record, path, key, optional=what != "layer"):
+                        found.setdefault(id, os.path.relpath(path, root) if place == root else path)
     return found
+
+
+def _ids_of(record: t.Mapping[str, t.Any], path: str, key: str, *, optional: bool) -> t.Iterator[str]:
+    """Yield the ids of layers in a record of containers-storage. Raises StoreCorrupt.
+
+    optional: there may be none by *key*: an image or a container may have no layer.
+    """
+    mapped = record.get("mapped-layers") or []
+    ids = [record.get(key), *(mapped if isinstance(mapped, list) else [mapped])]
+    for id in ids[1:] if optional and not ids[0] else ids:
+        if not isinstance(id, str) or not is_id(id):
+            raise _unreadable(path, f"it holds '{printable(str(id)[:64])}', which is not the id of a layer")
+        yield id
 
 
 def _json_list(path: str, must: bool) -> list[dict[str, t.Any]]:
@@ -220,9 +277,9 @@ def _files(root: str, path: str, depth: int = 8) -> t.Iterator[str]:
             yield from _files(root, f"{path}/{entry.name}", depth - 1)
 
 
-def _unreadable(path: str, why: str | None) -> StoreCorrupt:
+def _unreadable(path: str, why: str | None, hint: str = "") -> StoreCorrupt:
     return StoreCorrupt(
         f"it cannot be told which layers are needed: {printable(path)}: {why or 'it cannot be read'}",
-        hint="as long as this is so no layer here is taken for an orphan; have the engine repair it",
+        hint=hint or "as long as this is so no layer here is taken for an orphan; have the engine repair it",
         path=printable(path),
     )

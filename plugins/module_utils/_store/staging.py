@@ -29,6 +29,7 @@ from .layout import (
     LOWER,
     OWN_FILE,
     STAGING,
+    VANISHED,
     WORK,
     WORK_MODE,
     layer_ids,
@@ -177,7 +178,15 @@ def leftovers(parent: str) -> list[str]:
                 ]
         elif entry.name.startswith(_RETIRED):
             found.append(os.path.join(parent, entry.name))
-    return sorted(path for path in found if is_free(path))
+    return sorted(path for path in found if _is_left(path))
+
+
+def _is_left(path: str) -> bool:
+    """Tell whether no run sees to a staging directory any more; of one that cannot be read nobody can."""
+    try:
+        return is_free(path)
+    except OSError:
+        return True
 
 
 def unlink_leftovers(home: str, paths: t.Iterable[str]) -> None:
@@ -191,21 +200,37 @@ def unlink_leftovers(home: str, paths: t.Iterable[str]) -> None:
 
 
 def layers_in(paths: t.Iterable[str]) -> t.Iterator[str]:
-    """Yield the directories of the layers in the leftovers *paths* of a home, or that these are. Raises OSError."""
+    """Yield the directories of the layers in the leftovers *paths* of a home, or that these are.
+
+    Those that another run has just swept, or that cannot be read, are left out.
+    """
     for path in paths:
         if os.path.basename(path).startswith(_RETIRED):
             yield path
             continue
-        with contextlib.suppress(FileNotFoundError):  # another run has just swept it
+        with contextlib.suppress(OSError):
             yield from [os.path.join(path, entry.name) for entry in names_in(path) if entry.is_directory]
 
 
 def sweep_layers(home: str, until: Deadline | None = None) -> None:
-    """Delete what killed runs left in layers: content that was to be theirs. Raises OSError. Needs no lock."""
-    for layer_id in layer_ids(home):
+    """Delete what killed runs left in layers: content that was to be theirs. Needs no lock.
+
+    raises: OSError for the first that could not be deleted.
+    """
+    failed: OSError | None = None
+    try:
+        ids = list(layer_ids(home))
+    except VANISHED:  # the store has just been removed
+        return
+    for layer_id in ids:
         if os.path.lexists(os.path.join(home, layer_id, STAGING)):
             directory = os.path.join(home, layer_id)
-            sweep(directory, leftovers(directory), until)
+            try:
+                sweep(directory, leftovers(directory), until)
+            except OSError as error:
+                failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def sweep_links(home: str, links: t.Iterable[str]) -> None:
@@ -218,17 +243,31 @@ def sweep_links(home: str, links: t.Iterable[str]) -> None:
 
 
 def sweep(parent: str, paths: t.Iterable[str], until: Deadline | None = None) -> None:
-    """Delete the leftovers *paths* of the staging directories in *parent*. Raises OSError. Needs no lock but theirs."""
+    """Delete the leftovers *paths* of the staging directories in *parent*. Needs no lock but theirs.
+
+    raises: OSError for the first that could not be deleted.
+    """
+    failed: OSError | None = None
     for path in paths:
-        with contextlib.suppress(FileNotFoundError):
-            fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                if try_lock(fd):
-                    delete_tree(path, until)
-            finally:
-                os.close(fd)
+        try:
+            _sweep(path, until)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            failed = failed or error
     with contextlib.suppress(OSError):
         os.rmdir(os.path.join(parent, STAGING))
+    if failed is not None:
+        raise failed
+
+
+def _sweep(path: str, until: Deadline | None) -> None:
+    fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if try_lock(fd):
+            delete_tree(path, until)
+    finally:
+        os.close(fd)
 
 
 def _make_directory(path: str, mode: int, uid: int, gid: int) -> None:

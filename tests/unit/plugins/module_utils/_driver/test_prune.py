@@ -28,7 +28,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.last_use im
 from hypothesis import given
 from hypothesis import strategies as st
 
-NOW = 1_000_000.0
+NOW = 1_800_000_000.0
 DAY = 86400
 
 
@@ -370,3 +370,70 @@ def test_no_more_go_than_may(room, refused):
 def test_where_no_layer_goes_there_are_never_too_many():
     assert gone(Wanted(max_remove=Room(0)), CHAIN) == []
     assert gone(Wanted(unused_for=0, max_remove=Room(0, percent=True)), store()) == []
+
+
+def test_no_more_go_than_it_takes_until_layers_take_so_little():
+    have = store(layer("a", days=3), layer("b", days=2), layer("c", days=1), free=0)
+    assert gone(Wanted(until_used=Room(2000)), have) == ["a"]
+    assert gone(Wanted(until_used=Room(1999)), have) == ["a", "b"]
+    assert gone(Wanted(until_used=Room(0.1, percent=True)), have) == ["a", "b"]
+    assert gone(Wanted(until_used=Room(3000)), have) == []
+    assert reason(Wanted(until_used=Room(2000)), have, "c") == "until_used is reached without it"
+    both = Wanted(until_used=Room(3000), until_free=Room(1500))
+    assert gone(both, have) == ["a", "b"]
+    assert reason(both, have, "c") == "until_free and until_used are reached without it"
+
+
+def test_what_layers_take_counts_a_file_with_several_names_once():
+    linked = {7: Linked(1, 2, 500)}
+    have = store(layer("a", days=3, linked=linked), layer("b", days=2, linked=linked), layer("c", days=1))
+    assert gone(Wanted(until_used=Room(3500)), have) == []
+    assert gone(Wanted(until_used=Room(2500)), have) == ["a"]
+    assert gone(Wanted(until_used=Room(1000)), have) == ["a", "b"]
+
+
+@pytest.mark.parametrize("days", [NOW / DAY - 1, NOW / DAY - 16435, -3])
+@pytest.mark.parametrize("wanted", [Wanted(unused_for=0), Wanted(older_than=0), Wanted(unused_for=DAY, keep_last=0)])
+def test_impossible_times_select_nothing(wanted, days):
+    have = store(layer("odd", days=days), layer("other"))
+    assert gone(wanted, have) == ["other"]
+    assert reason(wanted, have, "odd").startswith("its times cannot be right: made ")
+    assert any("layers odd have times before 2015" in warning for warning in plan_prune(wanted, have).plan.warnings)
+
+
+def test_impossible_times_go_last_where_the_oldest_use_goes_first():
+    have = store(layer("odd", days=NOW / DAY), layer("old", days=9), layer("new", days=1))
+    assert gone(Wanted(until_free=Room(2000)), have) == ["new", "old"]
+    assert gone(Wanted(until_free=Room(3000)), have) == ["new", "odd", "old"]
+
+
+def test_a_layer_that_cannot_be_read_stays_and_has_no_size():
+    broken = layer("broken", "base", unread="/store/broken/diff/file: Input/output error")
+    have = store(layer("base"), broken, layer("other", "base"))
+    pruning = plan_prune(Wanted(unused_for=0), have)
+    assert [decision[:1] + decision[3:] for decision in pruning.decisions if not decision.goes] == [
+        ("base", 0, 1000),
+        ("broken", None, None),
+    ]
+    assert gone(Wanted(unused_for=0), have) == ["other"]
+    assert reason(Wanted(unused_for=0), have, "broken") == f"it cannot be read: {broken.unread}"
+    assert pruning.bytes == 1000
+    assert broken.unread in pruning.plan.warnings[0]
+
+
+def test_many_that_cannot_be_read_are_few_warnings():
+    have = store(*(layer(f"l{number}", unread="why") for number in range(100)))
+    assert len(plan_prune(Wanted(unused_for=0), have).plan.warnings) == 6
+
+
+def test_litter_that_nothing_can_be_deleted_of_is_no_change():
+    stuck = Litter("staging_leftover", "x", ".staging/x", bytes=7000, stuck="/store/.staging/x/sw: swapped to")
+    other = Litter("staging_leftover", "y", ".staging/y", bytes=500)
+    pruning = plan_prune(Wanted(), store(layer("a"), litter=(stuck,)))
+    assert pruning.plan.actions == () and pruning.litter == (stuck,) and pruning.bytes == 0
+    assert pruning.plan.warnings == ("/store/.staging/x cannot be swept: /store/.staging/x/sw: swapped to",)
+    both = plan_prune(Wanted(until_free=Room(1000)), store(layer("a"), litter=(stuck, other)))
+    assert [action.describe() for action in both.plan.actions] == [
+        "remove layer a",
+        "sweep 1 leftover of killed runs, or of deleting",
+    ]

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import subprocess
 
@@ -68,4 +70,34 @@ def test_what_has_a_name_elsewhere_does_not_go_with_a_tree(tmp_path):
     assert found.bytes == sum(blocks[path] for path in (tree, tree / "sub", tree / "inside", tree / "alone"))
     assert found.inodes == 5
     (tmp_path / "outside").unlink()
-    assert tree_of(str(tree)) == (found.bytes + blocks[tree / "outside"], 5, {})
+    assert tree_of(str(tree)) == (found.bytes + blocks[tree / "outside"], 5, {}, "")
+
+
+@pytest.mark.root
+def test_a_file_that_cannot_be_read_leaves_the_rest_counted(loop_filesystem):
+    """As after a power cut: the inode of a file is cleared."""
+    top = loop_filesystem("ext4")
+    (top / "tree/sub").mkdir(parents=True)
+    for name in ("bad", "good"):
+        (top / "tree/sub" / name).write_bytes(b"x" * 5000)
+    whole = tree_of(str(top / "tree"))
+    with broken(top, os.stat(top / "tree/sub/bad").st_ino):
+        found = tree_of(str(top / "tree"))
+        assert found.unread == f"{top}/tree/sub/bad: {os.strerror(errno.EUCLEAN)}"
+        assert found.inodes == whole.inodes - 1 and 0 < found.bytes < whole.bytes
+        assert usage_of(str(top / "tree")).apparent_bytes == 5000
+
+
+@contextlib.contextmanager
+def broken(mounted, inode):
+    """Have an inode of a mounted ext4 cleared."""
+    device = subprocess.run(
+        ["findmnt", "-n", "-o", "SOURCE", mounted], capture_output=True, check=True, text=True
+    ).stdout.strip()
+    image = subprocess.run(
+        ["losetup", "-n", "-O", "BACK-FILE", device], capture_output=True, check=True, text=True
+    ).stdout.strip()
+    subprocess.run(["umount", mounted], check=True)
+    subprocess.run(["debugfs", "-w", "-R", f"clri <{inode}>", image], check=True, capture_output=True)
+    subprocess.run(["mount", "-o", "loop,errors=continue", image, mounted], check=True)
+    yield

@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
 import gc
 import os
+import subprocess
 import sys
 
 import pytest
@@ -24,6 +26,7 @@ class LookingTask:
     layers = ("app",)
     lengthy = False
     reading = False
+    again = False
 
     def __init__(self, home):
         self.home = home
@@ -158,3 +161,56 @@ def test_a_process_that_goes_on_collects_its_garbage_again(tmp_path):
             raise
 
     assert not modules.run_module(twice, {"home": str(tmp_path)}).get("failed")
+
+
+class ActingTask(LookingTask):
+    """Does one thing; twice, if told to, as a task that has to look at what it did."""
+
+    layers = ()
+    rounds = 0
+
+    def plan(self, have, predicting):
+        return Plan((Step(self.home),), have)
+
+    def report(self, have, after, predicting):
+        ActingTask.rounds += 1
+        self.again = ActingTask.rounds < 3 and not predicting
+        return {"rounds": ActingTask.rounds}
+
+
+class Step(Action):
+    def __init__(self, home):
+        self.home = home
+
+    def describe(self):
+        return "step"
+
+
+def act():
+    engine.run_module(lambda params: ActingTask(params["home"]), argument_spec={**home_argument(), **lock_argument()})
+
+
+def test_what_all_rounds_have_done_is_told(tmp_path):
+    assert modules.run_module(act, {"home": str(tmp_path)})["actions"] == ["step"] * 3
+    assert modules.run_module(act, {"home": str(tmp_path), "_ansible_check_mode": True})["actions"] == ["step"]
+
+
+def test_every_run_that_changes_something_sweeps(tmp_path):
+    (tmp_path / "l").mkdir()
+    for path in (".staging/left/layer", "app/.staging/left/diff", "app/diff"):
+        (tmp_path / path).mkdir(parents=True)
+    assert modules.run_module(act, {"home": str(tmp_path), "_ansible_check_mode": True})["changed"]
+    assert (tmp_path / ".staging/left").exists()
+    assert modules.run_module(act, {"home": str(tmp_path)})["changed"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app", "l"]
+    assert [path.name for path in (tmp_path / "app").iterdir()] == ["diff"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("home", ["store", "not/made/yet"])
+def test_on_a_read_only_filesystem_check_mode_refuses_as_the_run_does(loop_filesystem, check, home):
+    mounted = loop_filesystem("ext4")
+    (mounted / "store/l").mkdir(parents=True)
+    subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
+    told = modules.run_module(act, {"home": str(mounted / home), "_ansible_check_mode": check})
+    assert told["errno"] == errno.EROFS and told["path"] == str(mounted / home) and not told["changed"]

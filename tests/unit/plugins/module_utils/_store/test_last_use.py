@@ -7,7 +7,7 @@ import json
 import os
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._store.last_use import note_use, read_times
+from ansible_collections.strata.overlay2.plugins.module_utils._store.last_use import Times, note_use, read_times
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Record, examine
 
 OWN_FILE = ".strata.json"
@@ -71,3 +71,20 @@ def test_a_layer_of_dockers_gets_a_file_for_it(home):
 def test_what_cannot_be_noted_is_no_error(home):
     note_use(str(home), "gone", ["gone too"])
     assert os.listdir(home) == ["app"]
+
+
+def test_a_layer_was_there_when_it_was_used(tmp_path):
+    """Its link has been copied, or restored, since."""
+    (tmp_path / "app").mkdir()
+    for name, when in (("link", 2_000_000_000), (".strata.json", 1_900_000_000)):
+        (tmp_path / "app" / name).write_text("")
+        os.utime(tmp_path / "app" / name, (when, when))
+    assert read_times(str(tmp_path), "app") == (1_900_000_000, 1_900_000_000)
+
+
+@pytest.mark.parametrize(
+    ("made", "used", "possible"),
+    [(1.5e9, 1.6e9, True), (0, 1.6e9, False), (1.41e9, 1.6e9, False), (1.5e9, 1.8e9, False), (1.5e9, 1.7e9 + 60, True)],
+)
+def test_times_before_2015_or_in_the_future_are_not_possible(made, used, possible):
+    assert Times(made, used).is_possible(1.7e9) is possible

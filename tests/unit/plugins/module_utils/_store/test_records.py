@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
@@ -32,6 +33,22 @@ def make_layers(home, *chains):
             lowers = (new.link, *lowers)
 
 
+def database(content=b""):
+    """Return a database of bbolt's, as far as anyone looks: two meta pages, then *content*."""
+    meta = struct.pack("<IIIIQQQQ", 0xED0CDAED, 2, 4096, 0, 3, 0, 2, 3)
+    pages = [(bytes(16) + meta).ljust(4096, b"\0")] * 2
+    return b"".join(pages) + content.ljust(4096, b"\0")
+
+
+def make_more(home, layer_id):
+    """Make one more layer, without parent."""
+    new = staging.NewLayer(layer_id, staging.new_link(), (), False)
+    room = staging.Staging(str(home))
+    staging.stage_layer(room.path, new)
+    staging.publish_layer(str(home), room.path, new)
+    room.close()
+
+
 def write(root, path, content):
     (root / path).parent.mkdir(parents=True, exist_ok=True)
     (root / path).write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -55,14 +72,15 @@ def docker(tmp_path):
     [
         pytest.param(f"{CHAIN}/cache-id", "base", ["app", "app-2", "lone"], id="an image's layer"),
         pytest.param(f"{CHAIN}/cache-id", "app-2\n", ["lone"], id="and what lies below it"),
-        pytest.param(f"{CHAIN}/cache-id", "elsewhere", ["app", "app-2", "base", "lone"], id="a layer that is gone"),
+        pytest.param(f"{CHAIN}/cache-id", "f" * 64, ["app", "app-2", "base", "lone"], id="a layer that is gone"),
+        pytest.param(f"{CHAIN}/cache-id", "z" * 25, ["app", "app-2", "base", "lone"], id="one of BuildKit's, too"),
         pytest.param(f"{CHAIN}-x-removing/cache-id", "app-2", ["lone"], id="one being removed"),
         pytest.param(f"{CONTAINER}/mount-id", "app-2", ["lone"], id="a container's"),
         pytest.param(f"{HALF_DONE}/cache-id", "app-2", ["lone"], id="one that was being recorded"),
         pytest.param(IMAGE, '{"id": "lone"}', ["app", "app-2", "base"], id="a word in an image"),
-        pytest.param(DATABASE, b"\0\xff=lone=\0", ["app", "app-2", "base"], id="bytes in a database"),
-        pytest.param(DATABASE, b"xapp-2x", ["lone"], id="amid other letters, which is the name of two"),
-        pytest.param(DATABASE, b"lon\0e", ["app", "app-2", "base", "lone"], id="an interrupted name"),
+        pytest.param(DATABASE, database(b"\0\xff=lone=\0"), ["app", "app-2", "base"], id="bytes in a database"),
+        pytest.param(DATABASE, database(b"xapp-2x"), ["lone"], id="amid other letters, which is the name of two"),
+        pytest.param(DATABASE, database(b"lon\0e"), ["app", "app-2", "base", "lone"], id="an interrupted name"),
         pytest.param("buildkit/snapshots.txt", b"lone", ["app", "app-2", "base", "lone"], id="no database"),
         pytest.param("buildkit/content/a.db", b"lone", ["app", "app-2", "base", "lone"], id="a blob"),
     ],
@@ -74,13 +92,14 @@ def test_what_docker_s_records_know(docker, path, content, orphans):
 
 def test_a_container_has_two_layers(docker):
     write(docker, f"{CONTAINER}/mount-id", "lone")
-    write(docker, f"{CONTAINER}/init-id", "app")
-    assert unknown(docker / "overlay2", "docker") == ["app-2"]
+    write(docker, f"{CONTAINER}/init-id", "lone-init")
+    make_more(docker / "overlay2", "lone-init")
+    assert unknown(docker / "overlay2", "docker") == ["app", "app-2", "base"]
 
 
 @pytest.mark.parametrize("before", range((1 << 20) - 5, (1 << 20) + 2))
 def test_a_name_across_two_chunks_is_found(docker, before):
-    write(docker, DATABASE, b"l" * before + b"lone" + b"e" * (1 << 20))
+    write(docker, DATABASE, database(b"l" * (before - 8192) + b"lone" + b"e" * (1 << 20)))
     assert "lone" not in unknown(docker / "overlay2", "docker")
 
 
@@ -156,6 +175,86 @@ def test_a_record_that_cannot_be_read_makes_every_layer_a_needed_one(docker, har
     assert caught.value.details["path"] == str(docker / at)
 
 
+WHOLE = "0123456789abcdef" * 4
+TORN = {
+    "NULs": b"\0" * 64,
+    "half an id": WHOLE[:32].encode(),
+    "as long as BuildKit's": WHOLE[:25].encode(),
+    "NULs behind half": WHOLE[:32].encode() + b"\0" * 32,
+    "NULs behind all": WHOLE.encode() + b"\0",
+    "garbage behind": WHOLE.encode() + b"\ngarbage",
+    "other bytes": b"\xff" * 64,
+    "upper case": WHOLE.upper().encode(),
+    "too long": WHOLE.encode() + b"0",
+    "a path": b"../" + WHOLE.encode(),
+    "space": b" \n",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("content", TORN.values(), ids=TORN)
+@pytest.mark.parametrize("record", [f"{CHAIN}/cache-id", f"{CONTAINER}/mount-id", f"{HALF_DONE}/cache-id"])
+def test_a_record_that_is_no_whole_id_makes_every_layer_a_needed_one(docker, record, content):
+    make_more(docker / "overlay2", WHOLE)
+    write(docker, record, WHOLE)
+    assert unknown(docker / "overlay2", "docker") == ["app", "app-2", "base", "lone"]
+    write(docker, record, content)
+    with pytest.raises(StoreCorrupt) as caught:
+        unknown(docker / "overlay2", "docker")
+    assert caught.value.details["path"] == str(docker / record)
+
+
+@pytest.mark.parametrize("content", [WHOLE, WHOLE[:60], f"{WHOLE}-ini", "\0" * 69, ""])
+def test_an_init_layer_is_called_after_its_container_s(docker, content):
+    write(docker, f"{CONTAINER}/mount-id", WHOLE)
+    write(docker, f"{CONTAINER}/init-id", f"{WHOLE}-init")
+    unknown(docker / "overlay2", "docker")
+    write(docker, f"{CONTAINER}/init-id", content)
+    with pytest.raises(StoreCorrupt, match="init-id"):
+        unknown(docker / "overlay2", "docker")
+
+
+@pytest.mark.parametrize("content", ["sha256:" + "c" * 63, "\0" * 71, "", "c" * 64, "sha256:" + "d" * 64])
+@pytest.mark.parametrize("entry", ["image/overlay2/layerdb/sha256/" + "e" * 64, CONTAINER])
+def test_a_parent_that_is_no_chain_with_a_record_makes_every_layer_a_needed_one(docker, entry, content):
+    name = "mount-id" if entry == CONTAINER else "cache-id"
+    write(docker, f"{CHAIN}/cache-id", "base")
+    write(docker, f"{entry}/{name}", "app")
+    write(docker, f"{entry}/parent", "sha256:" + "c" * 64)
+    assert unknown(docker / "overlay2", "docker") == ["app-2", "lone"]
+    write(docker, f"{entry}/parent", content)
+    with pytest.raises(StoreCorrupt, match="parent"):
+        unknown(docker / "overlay2", "docker")
+
+
+def test_the_parent_of_what_a_kill_left_may_be_gone(docker):
+    for entry in (HALF_DONE, f"{CHAIN}-123-removing"):
+        write(docker, f"{entry}/parent", "sha256:" + "d" * 64)
+    assert len(unknown(docker / "overlay2", "docker")) == 4
+
+
+@pytest.mark.parametrize("entry", [CHAIN, CONTAINER])
+def test_an_empty_entry_has_a_hint_that_helps(docker, entry):
+    (docker / entry).mkdir(parents=True)
+    with pytest.raises(StoreCorrupt, match="an empty directory") as caught:
+        unknown(docker / "overlay2", "docker")
+    assert caught.value.hint == f"stop docker, and remove the empty directory: rmdir {docker / entry}"
+
+
+@pytest.mark.parametrize("content", [b"", bytes(12288), database()[:5000], database()[:8192], b"x" * 12288])
+def test_a_torn_database_makes_every_layer_a_needed_one(docker, content):
+    write(docker, DATABASE, database(b"app-2"))
+    assert unknown(docker / "overlay2", "docker") == ["lone"]
+    write(docker, DATABASE, content)
+    with pytest.raises(StoreCorrupt, match=r"snapshots\.db"):
+        unknown(docker / "overlay2", "docker")
+
+
+def test_a_database_with_one_whole_meta_page_is_read(docker):
+    write(docker, DATABASE, bytes(4096) + database(b"app-2")[4096:])
+    assert unknown(docker / "overlay2", "docker") == ["lone"]
+
+
 def test_the_leavings_of_a_kill_name_nobody(docker):
     (docker / HALF_DONE).mkdir(parents=True)
     (docker / f"{CHAIN}-123-removing").mkdir(parents=True)
@@ -186,7 +285,8 @@ def containers_storage(tmp_path):
         ("overlay-containers/containers.json", [{"id": "c", "layer": "job"}], ["lone"]),
         ("overlay-containers/volatile-containers.json", [{"id": "c", "layer": "job"}], ["lone"]),
         ("overlay-containers/containers.json", None, ["app", "base", "job", "lone"]),
-        ("overlay-containers/containers.json", [{"id": "lone", "layer": ""}], ["app", "base", "job", "lone"]),
+        ("overlay-images/images.json", [{"id": "lone"}], ["app", "base", "job", "lone"]),
+        ("overlay-layers/layers.json", [{"id": "gone"}], ["app", "base", "job", "lone"]),
     ],
 )
 def test_what_the_records_of_containers_storage_know(containers_storage, path, content, orphans):
@@ -199,6 +299,24 @@ def test_what_the_records_of_containers_storage_know(containers_storage, path, c
 def test_torn_json_makes_every_layer_a_needed_one(containers_storage, name, content):
     write(containers_storage, name, content)
     with pytest.raises(StoreCorrupt, match=name):
+        unknown(containers_storage / "overlay", "containers-storage")
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("overlay-layers/layers.json", [{"parent": "base"}]),
+        ("overlay-layers/layers.json", [{"id": ""}]),
+        ("overlay-layers/layers.json", [{"id": "\0\0\0"}]),
+        ("overlay-layers/volatile-layers.json", [{"id": 7}]),
+        ("overlay-images/images.json", [{"layer": "../app"}]),
+        ("overlay-images/images.json", [{"mapped-layers": "lone"}, {"mapped-layers": [None]}]),
+        ("overlay-containers/containers.json", [{"id": "lone", "layer": "a/b"}]),
+    ],
+)
+def test_an_id_that_is_none_makes_every_layer_a_needed_one(containers_storage, path, content):
+    write(containers_storage, path, json.dumps(content))
+    with pytest.raises(StoreCorrupt, match=path):
         unknown(containers_storage / "overlay", "containers-storage")
 
 
