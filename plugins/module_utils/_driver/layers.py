@@ -293,12 +293,8 @@ def _no_parent(want: Wanted) -> Overlay2Error:
 
 def _no_layer(layer_id: str, home: str) -> Overlay2Error:
     path = f"{printable(home)}/{layer_id}"
-    return InvalidInput(
-        f"cannot make layer {layer_id}: {path} is there, and is no layer",
-        hint="use another id, or move away what is there",
-        id=layer_id,
-        path=path,
-    )
+    why = f"cannot make layer {layer_id}: {path} is there, and is no layer"
+    return InvalidInput(why, hint="use another id, or move away what is there", id=layer_id, path=path)
 
 
 def _on(parent: str) -> str:

@@ -66,6 +66,7 @@ class Store:
         self._lowers: dict[str, Lower] = {}
         self._links: dict[str, str | None] = {}
         self._targets: dict[str, str] = {}
+        self.lenders = Lenders(home)
         self.lent: dict[str, str] = {}  # paths of the content of lowers in other stores, by id, as far as met
 
     def path(self, *parts: str) -> str:
@@ -136,11 +137,6 @@ class Store:
                 raise
         self.lent[lent.id] = lent.path
         return lent.id
-
-    @functools.cached_property
-    def lenders(self) -> Lenders:
-        """The other stores in which lowers may lie."""
-        return Lenders(self.home)
 
     def target(self, link: str, layer_id: str) -> str:
         """Return the id that l/*link* leads to, which *layer_id* needs. Raises StoreCorrupt, OSError."""

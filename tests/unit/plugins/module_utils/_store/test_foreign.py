@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -10,7 +11,6 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import Par
 from ansible_collections.strata.overlay2.plugins.module_utils._store import foreign
 from ansible_collections.strata.overlay2.plugins.module_utils._store.foreign import (
     SOMEBODY,
-    Engine,
     find_engine,
     graph_driver_directory,
     managed_by,
@@ -69,8 +69,10 @@ def test_a_bind_mount_hides_no_records(docker, tmp_path, hidden):
     mount("--bind", docker / "overlay2", tmp_path / "other")
     if hidden:
         mount("-t", "tmpfs", "tmpfs", docker / "overlay2")
-    found = Engine("docker", str(docker), str(docker / "overlay2"))
-    assert find_engine(str(tmp_path / "other")) == found
+    found = find_engine(str(tmp_path / "other"))
+    # The root of the test itself may be seen at more than one place.
+    assert found is not None and found.name == "docker" and os.path.samefile(found.root, docker)
+    assert os.path.dirname(found.home) == found.root and os.path.basename(found.home) == "overlay2"
 
 
 @pytest.mark.root
@@ -158,8 +160,8 @@ def test_dockerd_would_take_it_by_whatever_path(docker, tmp_path):
     (docker / "image/overlay2/layerdb").rmdir()
     (docker / "engine-id").touch()
     mount("--bind", docker / "overlay2", tmp_path / "other")
-    assert graph_driver_directory(str(tmp_path / "other")) == str(docker / "overlay2")
-    assert graph_driver_directory(str(tmp_path / "other/mine")) == str(docker / "overlay2")
+    for home in ("other", "other/mine"):
+        assert os.path.samefile(graph_driver_directory(str(tmp_path / home)), docker / "overlay2")
 
 
 def test_a_refusal_in_a_store_of_an_engine_says_whose_it_is():
