@@ -295,8 +295,6 @@ def _read_record(path: str) -> Record:
     record = Record(*(own.get(name) for name in Record._fields))
     if not isinstance(record.read_write, (bool, type(None))) or not isinstance(record.parent, (str, type(None))):
         raise unreadable(path)
-    if not all(
-        digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:-1]
-    ):
+    if not all(digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:-1]):
         raise unreadable(path)
     return record
