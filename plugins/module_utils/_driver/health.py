@@ -195,7 +195,7 @@ class _Examination(Teller):
 
     def _of_mounts(self) -> t.Iterator[Finding]:
         for found in hidden_mounts(self.home):
-            yield self.found("hidden_mount", found.name, found.path, found.message, found.hint)
+            yield self.cured("hidden_mount", found.name, found.path, found.message, why=found.hint)
 
     def _of_records(self) -> tuple[list[Finding], list[Finding]]:
         """Return which record of another engine cannot be read, or else what its records and its layers lack."""
