@@ -29,7 +29,8 @@ pytestmark = pytest.mark.root
 
 MODULES = {"init": overlay2_init, "layer": overlay2_layer, "mount": overlay2_mount, "prune": overlay2_prune}
 PARENTS = {"base": "", "mid": "base", "top": "mid", "kid": "mid", "twin": "mid"}
-OPTIONS = ("state", "recursive", "force", "foreign", "orphans_only")
+OPTIONS = ("state", "recursive", "force", "foreign", "orphans_only", "adopt")
+RECORDS = [{"id": id, "parent": parent} for id, parent in PARENTS.items()]
 NAME, OTHER = "A" * 26, "B" * 26
 
 
@@ -56,7 +57,7 @@ class Harmed:
                 self.record(f"{number:064x}", id)
         if engine == "containers-storage":
             (root / "overlay-layers").mkdir()
-            (root / "overlay-layers/layers.json").write_text(json.dumps([{"id": id} for id in PARENTS]))
+            (root / "overlay-layers/layers.json").write_text(json.dumps(RECORDS))
 
     def record(self, chain: str, id: str) -> None:
         entry = self.home.parent / "image/overlay2/layerdb/sha256" / chain
@@ -77,6 +78,8 @@ class Harmed:
     def follow(self, finding: dict[str, t.Any], way: str) -> bool:
         """Do what one of the ways of a hint says; False where it only tells a person what to think about."""
         commands = re.findall("`([^`]+)`", way)
+        if way.startswith("remove it, and let"):
+            Path(finding["path"]).unlink()
         for command in commands:
             if command.startswith(("docker ", "podman ", "containers-storage ")):
                 return False  # test_healthy_engines follows these
@@ -107,7 +110,7 @@ def orphan(store: Harmed) -> None:
             shutil.rmtree(path.parent)
     listed = store.home.parent / "overlay-layers/layers.json"
     if listed.exists():
-        listed.write_text(json.dumps([{"id": id} for id in PARENTS if id != "top"]))
+        listed.write_text(json.dumps([record for record in RECORDS if record["id"] != "top"]))
 
 
 def dead_holder(store: Harmed) -> None:
@@ -212,7 +215,7 @@ def test_a_hint_that_is_followed_helps(tmp_path, name, engine, recorded):
 
 
 def test_each_finding_has_its_hint_followed():
-    assert {code for code, _subject, _how in HARMS.values()} == CURES.keys() - {"leaked_project"}  # of quotas
+    assert {code for code, _subject, _how in HARMS.values()} == CURES.keys() - {"leaked_project", "hidden_mount"}
 
 
 def test_one_command_mends_all_names_that_are_lost(tmp_path):

@@ -109,7 +109,9 @@ class _Examination(Teller):
         try:
             self._settings = read_settings(self.home)
         except StoreCorrupt as error:
-            yield self.cured("store_file_unreadable", OWN_FILE, OWN_FILE, str(error), why=error.hint)
+            theirs = self.engine not in (None, SOMEBODY)
+            why = f"it means nothing to {self.engine}: run `rm {self.at(OWN_FILE)}`" if theirs else error.hint
+            yield self.cured("store_file_unreadable", OWN_FILE, OWN_FILE, str(error), why=why)
         if self.engine == SOMEBODY:
             lost = store_foreign(self.home, SOMEBODY, "change the store")
             yield self.found("store_file_unreadable", OWN_FILE, OWN_FILE, str(lost), lost.hint)
@@ -195,7 +197,7 @@ class _Examination(Teller):
 
     def _of_mounts(self) -> t.Iterator[Finding]:
         for found in hidden_mounts(self.home):
-            yield self.found("hidden_mount", found.name, found.path, found.message, found.hint)
+            yield self.cured("hidden_mount", found.name, found.path, found.message, why=found.hint)
 
     def _of_records(self) -> tuple[list[Finding], list[Finding]]:
         """Return which record of another engine cannot be read, or else what its records and its layers lack."""

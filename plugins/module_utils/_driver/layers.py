@@ -1,10 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Planning and making, sealing and removing layers. PRIVATE to the collection.
-
-Planners are pure; the action classes beside them do what the plan says.
-"""
+"""Planning (pure) and making, sealing and removing layers. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -58,8 +55,8 @@ class MakeLayer(Action):
     def prepare(self, run: Run) -> None:
         run.claim()
         lowers = run.links_of(self.layer.parent)
-        made = (self.layer.id, staging.new_link(), lowers, bool(self.layer.read_write))
-        new = staging.NewLayer(*made, *run.root, parent=self.layer.parent)
+        read_write = bool(self.layer.read_write)
+        new = staging.NewLayer(self.layer.id, staging.new_link(), lowers, read_write, *run.root, self.layer.parent)
         begin = run.make_project if new.read_write else str
         staging.stage_layer(run.staging(), new, begin)
         if self.layer.size_limit or self.layer.inodes_limit:
@@ -256,8 +253,7 @@ class _Planner:
 def plan_absent(ids: t.Sequence[str], have: StoreState, *, recursive: bool = False, force: bool = False) -> Plan:
     """Plan that none of *ids* is there; recursive: nor what is built on them. Pure.
 
-    force: unmount, and drop holders, first; remove also what a damaged layer may be built on.
-    raises: LayerInUse, StoreCorrupt, StoreForeign.
+    force: as for plan_removal. Raises LayerInUse, StoreCorrupt, StoreForeign.
     """
     going = {layer_id for layer_id in ids if layer_id in have.layers}
     todo = sorted(going) if recursive else []
@@ -271,8 +267,6 @@ def plan_absent(ids: t.Sequence[str], have: StoreState, *, recursive: bool = Fal
         if layer_id in have.needed:
             raise have.needed[layer_id]
         actions += removal.plan_removal(have.layers[layer_id], have, going, force)
-        if not force:
-            removal.check_not_needed(have.layers[layer_id], have, going)
     layers = {layer_id: layer for layer_id, layer in have.layers.items() if layer_id not in going}
     children = {
         layer_id: tuple(child for child in above if child not in going)

@@ -21,6 +21,7 @@ from .settings import read_settings
 from .state import LayerState, StoreState
 
 if t.TYPE_CHECKING:
+    from .._store.layer import Store
     from .._store.lost import Lost
 
 _PAUSE = 0.1  # seconds
@@ -66,8 +67,7 @@ def look(
             if above:
                 todo += children[layer_id]
         if removing and layers and not engine:  # another engine's records tell what it needs
-            store = observer.store
-            lost = tuple((one, store.mending.command(one.id, one.damage)) for one in store.lost)
+            lost = _lost(observer.store)
     refusal, quota = _refusals(home) if creating else (None, None)
     settings = read_settings(home) if exists else None
     return StoreState(
@@ -96,6 +96,11 @@ def require(home: str, exists: bool, predicting: bool) -> tuple[str, ...]:
     if not predicting:
         require_store(home)
     return (f"there is no store at {printable(home)} yet: this is what would be after a default overlay2_init",)
+
+
+def _lost(store: Store) -> tuple[tuple[Lost, str], ...]:
+    """Return the damaged layers that may be built on any other, each with the command that mends it, "" for none."""
+    return tuple((one, store.mending.command(one.id, one.damage)) for one in store.lost)
 
 
 def _refusals(home: str) -> tuple[Overlay2Error | None, Overlay2Error | None]:

@@ -80,8 +80,9 @@ class RemoveLayer(Action):
 def plan_removal(layer: LayerState, have: StoreState, going: t.Collection[str], force: bool) -> list[Action]:
     """Plan that *layer* goes. Pure.
 
-    going: ids of all layers that go in this run. force: unmount, and drop holders, first.
-    raises: LayerInUse, naming children, holders, mounts, processes.
+    going: ids of all layers that go in this run.
+    force: unmount, and drop holders, first, and have it go even if a damaged layer may be built on it.
+    raises: LayerInUse, naming children, holders, mounts, processes; StoreCorrupt, naming a damaged layer.
     """
     check_empty_of_mounts(layer.id, have.inside, "remove")
     staying = [child for child in have.children.get(layer.id, ()) if child not in going]
@@ -94,6 +95,7 @@ def plan_removal(layer: LayerState, have: StoreState, going: t.Collection[str], 
         )
     if not force:
         check_unused(layer, have, "remove", "; or set force: true")
+        check_not_needed(layer, have, going)
     actions: list[Action] = []
     if layer.holders:
         actions.append(DropHolders(layer))

@@ -55,6 +55,7 @@ CURES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "loose_mode": {"": ("run `{command}`",)},
     "owner_wrong": {"": ("run `{command}`",)},
+    "hidden_mount": {"": ("{why}",)},
     "stranger": {"": ("no module changes it: see what it is, and move it out of the store",)},
     "stray_files": {"": ("move what is needed to another place, then run `{command}`",)},
 }

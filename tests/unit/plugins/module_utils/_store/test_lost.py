@@ -23,6 +23,7 @@ PARENTS = {"base": "", "mid": "base", "job": "mid", "kid": "mid", "lone": "", "o
 
 def make_store(home, recorded):
     (home / "l").mkdir(parents=True)
+    (home / ".strata.json").write_text('{"format": 1}')
     lowers: dict[str, tuple[str, ...]] = {"": ()}
     for id, parent in PARENTS.items():
         new = staging.NewLayer(id, staging.new_link(), lowers[parent], False, parent=parent if recorded else None)
