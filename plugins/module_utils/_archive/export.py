@@ -140,8 +140,8 @@ class Exporter:
         """Write a whiteout, symlink, device or fifo."""
         dir_fd = self._trail.fd
         st = lstat(name, path, dir_fd)
-        if is_whiteout(st):  # before links are looked at: the kernel makes whiteouts as links of each other
-            self.put(Entry(tar_name(path), REGULAR, 0o600, st.st_uid, st.st_gid, 0, st.st_mtime_ns))
+        if is_whiteout(st):
+            self._whiteout(path, below(dir_fd, name), st)
         elif stat.S_IFMT(st.st_mode) in (stat.S_IFREG, stat.S_IFDIR):
             raise changed_meanwhile(path, "was replaced")
         elif not stat.S_ISSOCK(st.st_mode):
@@ -152,6 +152,17 @@ class Exporter:
             elif entry.type in (CHAR, BLOCKDEV):
                 entry = entry._replace(major=os.major(st.st_rdev), minor=os.minor(st.st_rdev))
             self.put(self._linked(entry, st))
+
+    def _whiteout(self, path: bytes, node: bytes, st: os.stat_result) -> None:
+        """Write a whiteout. The kernel makes all of a mount as links of one inode.
+
+        moby looks at links first, and makes a whiteout of the header after that: it is an empty file then, with the
+        first name as its linkname, and without ``.wh.`` there. It also writes a whiteout's file capability.
+        """
+        entry = Entry(path, REGULAR, 0o600, st.st_uid, st.st_gid, 0, st.st_mtime_ns)
+        linkname = self._linked(entry, st).linkname
+        xattrs = xattrs_to_export(list_xattrs(node), node, path)
+        self.put(entry._replace(name=tar_name(path), linkname=linkname, xattrs=xattrs))
 
     def _entry(self, path: bytes, st: os.stat_result, node: int | bytes, names: list[str]) -> Entry:
         """Return the entry as its inode tells it; *names* are those of the xattrs at *node*, an fd or a path."""

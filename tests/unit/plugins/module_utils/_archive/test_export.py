@@ -143,12 +143,34 @@ class TestDeletions:
         assert (found.type, found.mode, found.size, found.mtime) == (tarfile.REGTYPE, 0o600, 0, TIME)
         assert (found.uid, found.gid, found.devmajor, found.devminor) == (5, 6, 0, 0)
 
-    def test_whiteouts_that_are_links_of_each_other_are_no_hard_links(self, upper):
-        whiteout(upper / "a")
-        os.link(upper / "a", upper / "b")  # as the kernel does
+    def test_whiteouts_that_are_links_of_each_other_are_empty_files_with_the_first_ones_name(self, upper):
+        (upper / "d").mkdir()
+        whiteout(upper / "d/b")
+        for name in ("a", "d/c", "e"):
+            os.link(upper / "d/b", upper / name)  # as the kernel does
         found = members(exported(upper))
-        assert [(info.type, info.linkname) for info in found.values()] == [(tarfile.REGTYPE, "")] * 2
-        assert list(found) == [".wh.a", ".wh.b"]
+        assert {name: (info.type, info.size, info.linkname) for name, info in found.items() if name != "d"} == {
+            ".wh.a": (tarfile.REGTYPE, 0, ""),
+            "d/.wh.b": (tarfile.REGTYPE, 0, "a"),
+            "d/.wh.c": (tarfile.REGTYPE, 0, "a"),
+            ".wh.e": (tarfile.REGTYPE, 0, "a"),
+        }
+
+    def test_a_whiteout_whose_other_links_lie_elsewhere_has_no_linkname(self, upper, tmp_path):
+        whiteout(upper / "a")
+        os.link(upper / "a", tmp_path / "#1")  # as in the work directory
+        assert members(exported(upper))[".wh.a"].linkname == ""
+
+    def test_a_whiteout_has_a_file_capability_as_in_docker_and_nothing_else(self, upper):
+        capability = bytes.fromhex("0100000200200000000000000000000000000000")
+        whiteout(upper / "a")
+        os.setxattr(upper / "a", "security.capability", capability)
+        os.setxattr(upper / "a", "trusted.note", b"n")
+        found = members(exported(upper, xattrs=True, map_ids=lambda uid, gid: (uid + 1, gid + 1)))[".wh.a"]
+        assert {k: v.encode() for k, v in found.pax_headers.items()} == {
+            "SCHILY.xattr.security.capability": capability
+        }
+        assert (found.uid, found.gid) == (0, 0)
 
     @pytest.mark.parametrize(
         ("xattr", "userxattr", "opaque"),
