@@ -13,9 +13,10 @@ import os
 import stat
 import typing as t
 
-from .compare import DELETED, Change
-from .export import Exporter, Write
+from .collected import DELETED, Change
+from .export import Exporter
 from .tar import REGULAR, Entry
+from .tar_stream import Write
 from .walk import Trail, entered, lstat
 from .whiteouts import tar_name
 from .xattr_ids import MapIds

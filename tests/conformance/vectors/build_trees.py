@@ -6,7 +6,8 @@
     python3 build_trees.py DIR      (root; DIR on ext4, XFS or tmpfs; made if missing)
 
 Each tree DIR/<name> is what a layer's `diff` directory holds. expected.json gives, for each, the sha256 and the
-length of the tar that moby 28.5.2 (go-archive TarWithOptions, uncompressed, overlay whiteout format) writes for it.
+length of the tar that moby 28.5.2 (go-archive TarWithOptions, uncompressed, overlay whiteout format) writes for it;
+for `linked_pair`, go-archive 0.3.3; for `linked_whiteouts`, Go's archive/tar with the headers that go-archive makes.
 The trees are frozen: to change one would make its recorded diff id meaningless.
 """
 
@@ -118,6 +119,47 @@ def whiteouts(r):
     os.setxattr(f"{r}/opaque/inner", "trusted.overlay.opaque", b"y")
 
 
+def linked(r, first, *others, mtime=1_600_000_000):
+    """Make whiteouts as the kernel does since Linux 5.8: names of one inode. Give the first one made."""
+    os.makedirs(os.path.dirname(f"{r}/{first}"), exist_ok=True)
+    os.mknod(f"{r}/{first}", stat.S_IFCHR, 0)
+    os.utime(f"{r}/{first}", ns=(mtime * NS,) * 2)
+    for other in others:
+        os.makedirs(os.path.dirname(f"{r}/{other}"), exist_ok=True)
+        os.link(f"{r}/{first}", f"{r}/{other}")
+
+
+def linked_pair(r):
+    linked(r, "a", "b")
+
+
+def linked_whiteouts(r):
+    linked(
+        r,
+        "z/last made first",
+        "a/x",
+        "a.b",
+        "b/opaque/gone",
+        "b/opaque/deep/gone",
+        "c/.wh.odd",
+        "\u00fc/\u00e4",
+        "z/zz",
+    )
+    for name in ("b/opaque", "b/opaque/deep"):
+        os.setxattr(f"{r}/{name}", "trusted.overlay.opaque", b"y")
+    linked(r, "n" * 101, "o" * 100, "p" * 90 + "/" + "q" * 90, "p" * 90 + "/r")  # a linkname in a PAX record
+    linked(r, "other/1", "other/2", mtime=1_500_000_000)  # another mount's
+    os.lchown(f"{r}/other/1", 5, 2_097_152)
+    os.setxattr(f"{r}/other/1", "security.capability", bytes.fromhex("0100000200200000000000000000000000000000"))
+    linked(r, "work/alone")
+    os.link(f"{r}/work/alone", f"{r}.elsewhere")  # as the kernel keeps one in the work directory
+    put(f"{r}/file", b"f")
+    os.link(f"{r}/file", f"{r}/link")
+    os.mknod(f"{r}/null", stat.S_IFCHR, os.makedev(0, 1))
+    os.utime(f"{r}/null", ns=(1_600_000_000 * NS,) * 2)
+    os.link(f"{r}/null", f"{r}/null2")  # no whiteout
+
+
 def xattrs(r):
     put(f"{r}/cap2", b"e", 0o755)
     os.setxattr(f"{r}/cap2", "security.capability", bytes.fromhex("0100000200200000000000000000000000000000"))
@@ -139,7 +181,9 @@ def numbers(r):
     put(f"{r}/odd", b"o" * 100_001)
 
 
-TREES = {f.__name__: f for f in (plain, order, names, hardlinks, whiteouts, xattrs, numbers)}
+TREES = {
+    f.__name__: f for f in (plain, order, names, hardlinks, whiteouts, linked_pair, linked_whiteouts, xattrs, numbers)
+}
 
 
 def build(name, directory):

@@ -16,7 +16,9 @@ import subprocess
 import tarfile
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import BUFFER, export_layer, tree_size
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.changes import tree_size
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar_stream import BUFFER
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse, NotSupported, StoreCorrupt
 
 pytestmark = [
@@ -143,12 +145,32 @@ class TestDeletions:
         assert (found.type, found.mode, found.size, found.mtime) == (tarfile.REGTYPE, 0o600, 0, TIME)
         assert (found.uid, found.gid, found.devmajor, found.devminor) == (5, 6, 0, 0)
 
-    def test_whiteouts_that_are_links_of_each_other_are_no_hard_links(self, upper):
-        whiteout(upper / "a")
-        os.link(upper / "a", upper / "b")  # as the kernel does
+    def test_whiteouts_that_are_links_of_each_other_are_empty_files_with_the_first_ones_name(self, upper):
+        (upper / "d").mkdir()
+        whiteout(upper / "d/b")
+        for name in ("a", "d/c", "e"):
+            os.link(upper / "d/b", upper / name)  # as the kernel does
         found = members(exported(upper))
-        assert [(info.type, info.linkname) for info in found.values()] == [(tarfile.REGTYPE, "")] * 2
-        assert list(found) == [".wh.a", ".wh.b"]
+        assert {name: (info.type, info.size, info.linkname) for name, info in found.items() if name != "d"} == {
+            ".wh.a": (tarfile.REGTYPE, 0, ""),
+            "d/.wh.b": (tarfile.REGTYPE, 0, "a"),
+            "d/.wh.c": (tarfile.REGTYPE, 0, "a"),
+            ".wh.e": (tarfile.REGTYPE, 0, "a"),
+        }
+
+    def test_a_whiteout_whose_other_links_lie_elsewhere_has_no_linkname(self, upper, tmp_path):
+        whiteout(upper / "a")
+        os.link(upper / "a", tmp_path / "#1")  # as in the work directory
+        assert members(exported(upper))[".wh.a"].linkname == ""
+
+    def test_a_whiteout_has_a_file_capability_as_in_docker_and_nothing_else(self, upper):
+        capability = bytes.fromhex("0100000200200000000000000000000000000000")
+        whiteout(upper / "a")
+        os.setxattr(upper / "a", "security.capability", capability)
+        os.setxattr(upper / "a", "trusted.note", b"n")
+        found = members(exported(upper, xattrs=True, map_ids=lambda uid, gid: (uid + 1, gid + 1)))[".wh.a"]
+        assert {k: v.encode() for k, v in found.pax_headers.items()} == {"SCHILY.xattr.security.capability": capability}
+        assert (found.uid, found.gid) == (0, 0)
 
     @pytest.mark.parametrize(
         ("xattr", "userxattr", "opaque"),
@@ -169,6 +191,25 @@ class TestDeletions:
         if opaque:
             marker = found["dir/.wh..wh..opq"]
             assert (marker.mode, marker.uid, marker.gid, marker.mtime, marker.size) == (0o750, 3, 4, 0, 0)
+
+    def test_the_markers_of_fuse_overlayfs_are_exported_once(self, upper):
+        for name in ("both", "file", "neither"):
+            (upper / name).mkdir()
+            put(upper / name / "kept")
+        os.setxattr(upper / "both", "trusted.overlay.opaque", b"y")
+        for name in ("both", "file"):
+            put(upper / name / ".wh..wh..opq", mode=0o700)
+            whiteout(upper / name / ".wh..opq")
+        put(upper / "neither" / ".wh..opq")  # no whiteout: a file
+
+        def names(**options):
+            with tarfile.open(fileobj=io.BytesIO(exported(upper, **options))) as tar:
+                return tar.getnames()
+
+        found = names(marker_files=True)
+        markers = [f"{name}/{file}" for name in ("both", "file") for file in (".wh..wh..opq", "kept")]
+        assert [name for name in found if "/" in name] == [*markers, "neither/.wh..opq", "neither/kept"]
+        assert len(names()) == len(found) + 3  # in a store of another engine they are files
 
     def test_an_opaque_root_says_nothing(self, upper):
         os.setxattr(upper, "trusted.overlay.opaque", b"y")
