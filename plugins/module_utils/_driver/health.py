@@ -173,10 +173,17 @@ class _Examination(Teller):
                 yield self.cured("unsealed_parent", layer.id, path, message, f"touch {self.at(path)}")
             path = f"{layer.id}/{MARKER}"
             # One that is held was mounted since the boot: the next mount makes up for it.
-            in_use = self._observer.mount(layer.id) is not None or holders.read(self.home, layer.id)
+            in_use = self._observer.mount(layer.id) is not None or self._is_held(layer.id)
             if not in_use and os.path.lexists(f"{self.home}/{path}"):
                 message = f"layer {layer.id} was mounted volatile and not unmounted in order: content may be lost"
                 yield self.cured("stale_volatile", layer.id, path, message, f"rm -r {self.at(path)}")
+
+    def _is_held(self, id: str) -> bool:
+        """Tell whether somebody holds a layer, or may: its holders cannot be read."""
+        try:
+            return bool(holders.read(self.home, id))
+        except OSError:
+            return True
 
     def _stray_files(self, id: str) -> t.Iterator[Finding]:
         """Yield what lies in a layer's merged while nothing is mounted there: a mount would hide it."""
