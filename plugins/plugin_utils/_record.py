@@ -38,7 +38,7 @@ _IN_THE_WAY = (
 _SOMEBODY = (
     *("nearly_full", "orphan", "layer_gone", "stale_volatile"),
     *("loose_mode", "owner_wrong", "stray_files", "hidden_mount"),
-    *("other_layout", "unclaimed_store"),
+    *("other_layout", "unclaimed_store", "unread_layer"),
 )
 _GOOD_TO_KNOW = (
     *("no_native_diff", "no_project_quota", "not_persistent", "needs_userxattr", "not_probed"),
