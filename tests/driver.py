@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_diff,
+    overlay2_diff_info,
     overlay2_init,
     overlay2_layer,
     overlay2_mount,
@@ -52,4 +53,5 @@ class Driver:
         return [f"{change['kind']} {change['path']}" for change in self.diff(layer_id, **params)["changes"]]
 
     def diff(self, layer_id: str, **params: t.Any) -> dict[str, t.Any]:
-        return self.ok(overlay2_diff, id=layer_id, **params)
+        """Look at a layer or, with a state, change or export it."""
+        return self.ok(overlay2_diff if "state" in params else overlay2_diff_info, id=layer_id, **params)

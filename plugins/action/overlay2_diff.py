@@ -31,6 +31,8 @@ class ActionModule(ActionBase):
         """Run the task."""
         super().run(tmp, task_vars)
         args = dict(self._task.args)
+        if args.get("state") in (None, "inspected"):
+            return _not_a_look()
         if args.get("state") != "applied" or not args.get("src") or boolean(args.get("remote_src", False)):
             return self._module(args, task_vars)
         args["remote_src"] = True
@@ -97,6 +99,17 @@ class ActionModule(ActionBase):
             module_args=args, task_vars=task_vars, wrap_async=self._task.async_val
         )
         return result
+
+
+def _not_a_look() -> dict[str, t.Any]:
+    """Return the failure of a task that has no state, or the one that an own module has taken the place of."""
+    return {
+        "failed": True,
+        "error": "invalid_input",
+        "msg": "overlay2_diff needs state applied or exported",
+        "hint": "to look at a layer, use strata.overlay2.overlay2_diff_info",
+        "changed": False,
+    }
 
 
 def file_digest(path: str) -> str:

@@ -2,16 +2,17 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A layer's content goes in, comes out, or is looked at."""
+"""A layer's content goes in, or comes out."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: overlay2_diff
-short_description: Apply, export and inspect the content of a layer
+short_description: Apply and export the content of a layer
 version_added: 0.1.0
 description:
-  - Puts a layer tar into a layer, writes a layer's tar to a file, or tells what a layer changes.
+  - Puts a layer tar into a layer, or writes a layer's tar to a file. What a layer changes is told by
+    M(strata.overlay2.overlay2_diff_info).
   - A layer's content is replaced all or nothing.
   - What a layer changes in its own parent is told by the layer's own directory (native diff). Compared with any other
     layer, or where that directory does not tell all, both are compared as mounts show them (naive diff).
@@ -36,12 +37,11 @@ options:
     type: str
   state:
     description:
-      - V(inspected) tells what the layer changes.
       - V(applied) makes the layer's content that of O(src).
       - V(exported) writes the layer's tar to O(dest), byte for byte as Docker does, so its diff id is Docker's.
     type: str
-    choices: [applied, exported, inspected]
-    default: inspected
+    choices: [applied, exported]
+    required: true
   src:
     description:
       - With O(state=applied), the layer tar, plain or compressed by gzip, zstd, xz or bzip2.
@@ -118,6 +118,7 @@ options:
     description: From 1 to 9 with C(gzip), to 19 with C(zstd).
     type: int
 seealso:
+  - module: strata.overlay2.overlay2_diff_info
   - module: strata.overlay2.overlay2_layer
 """
 
@@ -128,16 +129,6 @@ EXAMPLES = r"""
     state: applied
     src: /srv/images/rootfs.tar.gz
     remote_src: true
-
-- name: What a job changed
-  strata.overlay2.overlay2_diff:
-    id: job-1
-  register: job
-
-- name: What one job made different from another on the same base
-  strata.overlay2.overlay2_diff:
-    id: job-1
-    parent: job-2
 
 - name: Keep it
   strata.overlay2.overlay2_diff:
@@ -163,7 +154,7 @@ actions:
   type: list
   elements: str
 diff_id:
-  description: Digest of the uncompressed tar that was applied or written; for O(state=inspected) what is on record.
+  description: Digest of the uncompressed tar that was applied or written.
   returned: success
   type: str
 digest:
@@ -182,18 +173,6 @@ summary:
   description: How many paths were added, modified and deleted.
   returned: success, but for O(state=applied) in check mode
   type: dict
-changes:
-  description: What the layer changes, sorted by path.
-  returned: O(state=inspected)
-  type: list
-  elements: dict
-  contains:
-    kind:
-      description: V(added), V(modified) or V(deleted).
-      type: str
-    path:
-      description: From the layer's root.
-      type: str
 error:
   description: Stable code of a failure, as in the collection's C(docs/errors.md).
   returned: failure
@@ -208,12 +187,7 @@ import typing as t
 
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content import Source
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.destination import WantedAccess, group_id, user_id
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.diff_task import (
-    ApplyTask,
-    Export,
-    ExportTask,
-    InspectTask,
-)
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.diff_task import ApplyTask, Export, ExportTask
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
     home_argument,
@@ -227,8 +201,6 @@ from ansible_collections.strata.overlay2.plugins.module_utils._module.engine imp
 def task(params: dict[str, t.Any]) -> t.Any:
     """Return what the parameters ask for. Raises InvalidInput."""
     home, layer_id, parent = params["home"], params["id"], params["parent"]
-    if params["state"] == "inspected":
-        return InspectTask(home, layer_id, parent)
     if params["state"] == "exported":
         return ExportTask(home, layer_id, parent, export(params))
     if parent is not None:
@@ -261,7 +233,7 @@ def main() -> None:
             **lock_argument(),
             "id": {"type": "str", "required": True},
             "parent": {"type": "str"},
-            "state": {"type": "str", "choices": ["applied", "exported", "inspected"], "default": "inspected"},
+            "state": {"type": "str", "choices": ["applied", "exported"], "required": True},
             "src": {"type": "path"},
             "remote_src": {"type": "bool", "default": False},
             "diff_id": {"type": "str"},

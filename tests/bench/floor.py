@@ -19,6 +19,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.collected import Counted
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.compare import tree_changes
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._store.delete import delete_tree
@@ -79,7 +80,7 @@ def export(tree: Path, tar: Path) -> None:
 
 
 def compare(new: Path, old: Path) -> None:
-    tree_changes(str(new), str(old))
+    tree_changes(str(new), str(old), Counted())
 
 
 def cost(work: t.Callable[[], object]) -> float:

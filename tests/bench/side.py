@@ -43,11 +43,15 @@ def export(directory: str, dest: str) -> str:
 
 
 def inspect(upper: str, lower: str) -> str:
-    return str(len(_load("_archive.changes").upper_changes(upper, [lower])))
+    changes = _load("_archive.collected").First(1 << 30)
+    _load("_archive.changes").upper_changes(upper, [lower], changes)
+    return str(len(changes.listed()))
 
 
 def compare(new: str, old: str) -> str:
-    return str(len(_load("_archive.compare").tree_changes(new, old).changes))
+    changes = _load("_archive.collected").First(1 << 30)
+    _load("_archive.compare").tree_changes(new, old, changes)
+    return str(len(changes.listed()))
 
 
 def remove(directory: str) -> str:

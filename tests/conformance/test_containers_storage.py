@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
 from ansible_collections.strata.overlay2.plugins.modules import (
-    overlay2_diff,
+    overlay2_diff_info,
     overlay2_facts,
     overlay2_layer,
     overlay2_prune,
@@ -110,9 +110,9 @@ def test_facts_are_what_it_records(storage):
         layer["id"]: layer["parent"] for layer in told["layers"].values()
     }
     assert storage.orphans() == []
-    inspected = modules.run_module(overlay2_diff.main, {"home": str(storage.home), "id": BASE})
-    assert inspected is not None
-    told = [f'Add "{change["path"]}"' for change in inspected["changes"] if change["kind"] == "added"]
+    looked = modules.run_module(overlay2_diff_info.main, {"home": str(storage.home), "id": BASE})
+    assert looked is not None
+    told = [f'Add "{change["path"]}"' for change in looked["changes"] if change["kind"] == "added"]
     assert told == storage("changes", BASE).splitlines()
 
 
@@ -248,8 +248,8 @@ def test_what_an_additional_store_lends_is_no_damage(storage, tmp_path, monkeypa
             assert layer["lower_dirs"] == [f"{storage.home}/{layer_id}/diff" for layer_id in (APP, BASE)]
     (kept,) = borrower.prune(foreign="remove")["layers"]
     assert (kept["decision"], kept["parent"], kept["depth"]) == ("keep", APP, 2)
-    inspected = modules.run_module(overlay2_diff.main, {"home": str(borrower.home), "id": layer["id"]})
-    assert inspected is not None and not inspected.get("failed"), inspected
+    looked = modules.run_module(overlay2_diff_info.main, {"home": str(borrower.home), "id": layer["id"]})
+    assert looked is not None and not looked.get("failed"), looked
     config.unlink()
-    inspected = modules.run_module(overlay2_diff.main, {"home": str(borrower.home), "id": layer["id"]})
-    assert inspected is not None and inspected["error"] == "not_supported", inspected
+    looked = modules.run_module(overlay2_diff_info.main, {"home": str(borrower.home), "id": layer["id"]})
+    assert looked is not None and looked["error"] == "not_supported", looked

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_diff,
+    overlay2_diff_info,
     overlay2_init,
     overlay2_layer,
     overlay2_prune,
@@ -124,7 +125,7 @@ def test_a_diff_is_applied_to_another_layer(driver, tmp_path):
     driver.put("upper")
 
     archive = str(tmp_path / "diff.tar")
-    size = driver.ok(overlay2_diff, id="upper")["size"]
+    size = driver.ok(overlay2_diff_info, id="upper")["size"]
     diff_id = driver.ok(overlay2_diff, id="upper", state="exported", dest=archive)["diff_id"]
     driver.create("other", "base", read_write=True)
     applied = driver.ok(overlay2_diff, id="other", state="applied", src=archive, remote_src=True, diff_id=diff_id)
@@ -133,7 +134,7 @@ def test_a_diff_is_applied_to_another_layer(driver, tmp_path):
     assert sorted(os.listdir(root)) == sorted(f"file-{number}" for number in range(10))
     assert all((root / f"file-{number}").read_bytes() == content(6, number) for number in range(10))
     driver.put("other")
-    assert driver.ok(overlay2_diff, id="other")["diff_id"] is None  # it was mounted read-write since
+    assert driver.ok(overlay2_diff_info, id="other")["diff_id"] is None  # it was mounted read-write since
 
 
 def test_a_tar_merged_twice_is_merged_once(driver, tmp_path):
@@ -160,7 +161,7 @@ def test_a_tar_merged_twice_is_merged_once(driver, tmp_path):
     assert merge(packed)["changed"]  # its digest is another
     assert not merge(packed)["changed"]
     assert merge()["changed"]
-    assert driver.ok(overlay2_diff, id="job")["diff_id"] is None  # the tar is not all of the content
+    assert driver.ok(overlay2_diff_info, id="job")["diff_id"] is None  # the tar is not all of the content
     driver.get("job")
     driver.put("job")
     assert merge()["changed"]  # it was mounted read-write since
@@ -236,7 +237,7 @@ def test_changes(driver):
             (root / f"file-{number}").unlink()
             expected.append(("deleted", f"/dir/file-{number}"))
     driver.put("upper")
-    found = driver.ok(overlay2_diff, id="upper")
+    found = driver.ok(overlay2_diff_info, id="upper")
     assert [(change["kind"], change["path"]) for change in found["changes"]] == sorted(
         expected, key=lambda item: item[1]
     )

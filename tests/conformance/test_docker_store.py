@@ -24,6 +24,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_diff,
+    overlay2_diff_info,
     overlay2_facts,
     overlay2_init,
     overlay2_layer,
@@ -165,13 +166,13 @@ def test_facts_are_what_docker_tells(docker):
     assert sorted(told["layers"]) == sorted({id for name in ("changed", "idle") for id in layers_of(docker, name)})
 
 
-def test_what_was_inspected_is_docker_diff(docker):
+def test_what_is_told_is_docker_diff(docker):
     letters = {"added": "A", "modified": "C", "deleted": "D"}
     for name in ("changed", "idle"):
-        found = ok(overlay2_diff, docker.home, id=layers_of(docker, name)[0])
+        found = ok(overlay2_diff_info, docker.home, id=layers_of(docker, name)[0])
         changes = [f"{letters[change['kind']]} {change['path']}" for change in found["changes"]]
         assert changes == sorted(docker("diff", name).splitlines(), key=lambda line: line[2:])
-    assert ok(overlay2_diff, docker.home, id=layers_of(docker, "changed")[0])["summary"]["deleted"] > 2
+    assert ok(overlay2_diff_info, docker.home, id=layers_of(docker, "changed")[0])["summary"]["deleted"] > 2
 
 
 class Entry(t.NamedTuple):
@@ -270,9 +271,9 @@ def entries(tar: bytes) -> list[tuple[t.Any, ...]]:
     """Return what a tar says of each name, but for what older versions of Docker said otherwise."""
     with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
         return [
-            (info.name, info.type, info.linkname, info.mode & 0o7777, info.uid, info.gid, info.size, info.mtime)
-            + (info.pax_headers,)
+            (info.name, info.type, info.linkname, info.mode & 0o7777, info.uid, info.gid, info.size, info.mtime, *pax)
             for info in opened
+            for pax in [sorted(info.pax_headers.items())]
         ]
 
 

@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.modules import overlay2_diff, overlay2_init
+from ansible_collections.strata.overlay2.plugins.modules import overlay2_diff, overlay2_diff_info, overlay2_init
 from ansible_collections.strata.overlay2.tests.driver import Driver
 from ansible_collections.strata.overlay2.tests.vandal import Vandal
 
@@ -135,6 +135,7 @@ def test_redirects_and_metadata_copied_up_alone_are_followed(driver: Driver, tmp
 def test_bad_parents(driver: Driver, params: dict[str, str], error: str, words: str) -> None:
     driver.create("base")
     driver.create("top", "base")
-    result = driver.run(overlay2_diff, id="top", **params)
+    module = overlay2_diff if "state" in params else overlay2_diff_info
+    result = driver.run(module, id="top", **params)
     assert (result["failed"], result["error"]) == (True, error)
     assert words in result["msg"] and result["hint"]

@@ -17,13 +17,15 @@ import typing as t
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.changes import upper_changes
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.compare import tree_changes
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar import BLOCK
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.whiteouts import is_whiteout
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import mount
+from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.all_changes import (
+    tree_changes,
+    upper_changes,
+)
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.tars import (
     archive,
     directory,
@@ -143,14 +145,14 @@ def test_a_layers_own_changes_equal_the_full_comparison_and_its_tar_makes_the_sa
             vandalise(merged, random, 30)
         before = stack.enter_context(mounted(old, f"lowerdir={lower}:{far}"))
         after = stack.enter_context(mounted(merged, f"lowerdir={upper}:{lower}:{far}"))
-        full = tree_changes(after, before).changes
+        full, _size = tree_changes(after, before)
         assert upper_changes(upper, [lower, far]) == full
         tar = exported(upper)
         apply_layer(reader(tar), copy)
         assert facts(copy) == facts(upper, whole_seconds=True)
         assert exported(copy) == tar
         with mounted(again, f"lowerdir={copy}:{lower}:{far}"):
-            assert tree_changes(again, after).changes == []
+            assert tree_changes(again, after)[0] == []
 
 
 WRITERS: dict[str, t.Callable[[str], list[str]]] = {

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_diff,
+    overlay2_diff_info,
     overlay2_facts,
     overlay2_init,
     overlay2_layer,
@@ -128,7 +129,7 @@ class TestSomebodyElsesStore:
             (overlay2_mount, {"id": "lone", "state": "unmounted"}),
             (overlay2_prune, {}),
             (overlay2_prune, {"older_than": "9d"}),
-            (overlay2_diff, {"id": "lone"}),
+            (overlay2_diff_info, {"id": "lone"}),
         ):
             told = run(module, home, **params)
             assert told.get("changed") is False and not told.get("failed"), (params, told)
@@ -262,7 +263,7 @@ class TestStrangers:
                 for module, params in (
                     (overlay2_mount, {}),
                     (overlay2_diff, {"state": "applied", **tar}),
-                    (overlay2_diff, {}),
+                    (overlay2_diff_info, {}),
                     (overlay2_diff, {"state": "exported", "dest": str(home.parent / "out")}),
                 ):
                     assert run(module, home, id=name, check=check, **params)["error"] == "layer_not_found"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_diff,
+    overlay2_diff_info,
     overlay2_facts,
     overlay2_init,
     overlay2_layer,
@@ -252,7 +253,7 @@ class Worker:
             check_versions([text.decode() for text in files.values()])
 
     def inspect(self) -> None:
-        self.run(overlay2_diff, "layer_not_found layer_in_use", id=self.random.choice(SHARED + FILLED))
+        self.run(overlay2_diff_info, "layer_not_found layer_in_use", id=self.random.choice(SHARED + FILLED))
 
     def facts(self) -> None:
         result = self.run(overlay2_facts, killable=False, gather_subset=["all"])

@@ -33,8 +33,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin_utils": set(),
     "doc_fragments": set(),
 }
-USERS_OF_ARCHIVE = {f"plugins.module_utils._driver.{name}" for name in ("content", "difference")}
-MODULES_THAT_MOVE_TARS = {"plugins.modules.overlay2_diff"}
+USERS = ("content", "difference", "diff_info_task", "layer_tar")
+USERS_OF_ARCHIVE = {f"plugins.module_utils._driver.{name}" for name in USERS}
+MODULES_THAT_MOVE_TARS = {"plugins.modules.overlay2_diff", "plugins.modules.overlay2_diff_info"}
 PARTS_ON_ANSIBLE = {"_module", "modules", "action", "lookup"}
 # The one that ends a module, and what it ends it by.
 ENGINE = {f"plugins.module_utils._module.{name}" for name in ("engine", "ansible_module")}

@@ -17,15 +17,17 @@ import os
 import stat
 import typing as t
 
-from .compare import ADDED, DELETED, MODIFIED, Change, capability, differs
+from .._errors import LayerInUse
+from .collected import ADDED, DELETED, MODIFIED, Counted
+from .compare import capability, differs
 from .walk import IS_DIRECTORY, IS_REGULAR, Trail, below, get_xattr, list_xattrs, lstat, walk
 from .whiteouts import check_self_contained, is_opaque, is_whiteout, opaque_xattr
 
 _OPEN_DIRECTORIES = 512  # at most, whatever the depth; a process may have 1024 open files
 
 
-def upper_changes(upper: str, lowers: t.Sequence[str], *, userxattr: bool = False) -> list[Change]:
-    """Return what the upperdir *upper* changes in the merged *lowers* (nearest first), sorted by the paths' bytes.
+def upper_changes(upper: str, lowers: t.Sequence[str], changes: Counted, *, userxattr: bool = False) -> None:
+    """Find what the upperdir *upper* changes in the merged *lowers* (nearest first); *changes* takes it, in no order.
 
     A directory is ``modified`` also when only something in it changed. Below a deleted directory nothing is listed.
     raises: NotSupported for redirect, metacopy and whiteouts by xattr; LayerInUse when the upperdir changes
@@ -34,11 +36,35 @@ def upper_changes(upper: str, lowers: t.Sequence[str], *, userxattr: bool = Fals
     keep = max(2, _OPEN_DIRECTORIES // (1 + len(lowers)))
     with contextlib.ExitStack() as stack:
         trail = stack.enter_context(Trail(upper, keep))
-        comparison = _Comparison(trail, [stack.enter_context(Trail(lower, keep)) for lower in lowers], userxattr)
+        below = [stack.enter_context(Trail(lower, keep)) for lower in lowers]
+        comparison = _Comparison(trail, below, changes, userxattr)
         for path, name, kind in walk(trail):
             comparison.visit(path, name, kind)
-    comparison.changes.sort(key=lambda change: change.path)
-    return comparison.changes
+
+
+def tree_size(upper: str | bytes) -> int:
+    """Return Docker's DiffSize of the directory *upper*, in bytes.
+
+    The sum of the apparent sizes of all but directories, a symlink's being its target's length, each inode once.
+    A layer in use is no problem: what vanishes meanwhile does not count. Raises OSError.
+    Source: moby pkg/directory Size.
+    """
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    with Trail(upper) as trail:
+        for path, name, kind in walk(trail, missing_ok=True):
+            if kind == IS_DIRECTORY:
+                continue
+            try:
+                st = lstat(name, path, trail.fd)
+            except LayerInUse:
+                continue
+            if st.st_nlink > 1:
+                if (st.st_dev, st.st_ino) in seen:
+                    continue
+                seen.add((st.st_dev, st.st_ino))
+            total += st.st_size
+    return total
 
 
 class _Level:
@@ -64,8 +90,8 @@ class _Found(t.NamedTuple):
 
 
 class _Comparison:
-    def __init__(self, trail: Trail, lowers: list[Trail], userxattr: bool) -> None:
-        self.changes: list[Change] = []
+    def __init__(self, trail: Trail, lowers: list[Trail], changes: Counted, userxattr: bool) -> None:
+        self._changes = changes
         self._trail = trail
         self._userxattr = userxattr
         self._opaque = opaque_xattr(userxattr)
@@ -161,9 +187,9 @@ class _Comparison:
 
     def _record(self, kind: str, path: bytes) -> None:
         """Add a change; with it the directories it lies in have changed."""
-        self.changes.append(Change(kind, b"/" + path))
+        self._changes.record(kind, b"/" + path)
         for level in reversed(self._levels):
             if level.recorded:
                 break
             level.recorded = True
-            self.changes.append(Change(MODIFIED, b"/" + level.path))
+            self._changes.record(MODIFIED, b"/" + level.path)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two directory trees compared as moby compares them: the rules, and the naive diff's list of changes. PRIVATE.
+"""Two directory trees compared as moby compares them: the rules, and the naive diff's changes. PRIVATE.
 
 Source: moby/go-archive ChangesDirs, ChangesSize. Unlike there a block device or a socket is no directory.
 """
@@ -13,29 +13,12 @@ import os
 import stat
 import typing as t
 
+from .collected import ADDED, DELETED, MODIFIED, Counted
 from .walk import Trail, children, entered, get_xattr, list_xattrs, lstat
 from .xattr_ids import CAPABILITY
 
-ADDED = "added"
-MODIFIED = "modified"
-DELETED = "deleted"
-
 _CAPABILITY = os.fsdecode(CAPABILITY)
 _BATCH = 1024  # names looked at together: few enough for little memory, enough to change directories seldom
-
-
-class Change(t.NamedTuple):
-    """kind: ``added``, ``modified`` or ``deleted``; path: from the layer's root, ``b"/etc/passwd"``."""
-
-    kind: str
-    path: bytes
-
-
-class TreeChanges(t.NamedTuple):
-    """changes: sorted by the paths' bytes; size: bytes of what was added or modified, as Docker's ChangesSize."""
-
-    changes: list[Change]
-    size: int
 
 
 def differs(old: os.stat_result, new: os.stat_result) -> bool:
@@ -64,11 +47,13 @@ def capability(node: int | bytes, names: t.Sequence[str] | None = None) -> bytes
     return b""
 
 
-def tree_changes(new: str | int, old: str | int | None) -> TreeChanges:
-    """Return what the tree *new* has other than the tree *old*: the naive diff.
+def tree_changes(new: str | int, old: str | int | None, changes: Counted) -> int:
+    """Find what the tree *new* has other than the tree *old*: the naive diff.
 
     new, old: a directory, by path or fd, as a mount shows it: overlayfs' own marks are ordinary files here. old=None
               is an empty one.
+    changes:  takes them, in no order.
+    Returns the bytes of what was added or modified, as Docker's ChangesSize.
     A directory is ``modified`` also when only something in it changed. Below an added directory everything is listed,
     below a deleted one nothing. The roots themselves are not compared.
     raises: LayerInUse when a tree changes meanwhile; OSError.
@@ -77,10 +62,9 @@ def tree_changes(new: str | int, old: str | int | None) -> TreeChanges:
     with contextlib.ExitStack() as stack:
         stack.enter_context(_own_directory_kept())
         ours = stack.enter_context(Trail(new))
-        comparison = _Comparison(ours, None if old is None else stack.enter_context(Trail(old)))
+        comparison = _Comparison(ours, None if old is None else stack.enter_context(Trail(old)), changes)
         comparison.run()
-    comparison.changes.sort(key=lambda change: change.path)
-    return TreeChanges(comparison.changes, comparison.size)
+    return comparison.size
 
 
 @contextlib.contextmanager
@@ -139,9 +123,9 @@ class _Level:
 
 
 class _Comparison:
-    def __init__(self, new: Trail, old: Trail | None) -> None:
-        self.changes: list[Change] = []
+    def __init__(self, new: Trail, old: Trail | None, changes: Counted) -> None:
         self.size = 0
+        self._changes = changes
         self._new = new
         self._old = old
         self._linked: set[tuple[int, int]] = set()
@@ -200,12 +184,12 @@ class _Comparison:
 
     def _record(self, kind: str, path: bytes, st: os.stat_result | None = None) -> None:
         """Add a change; with it the directories it lies in have changed."""
-        self.changes.append(Change(kind, path))
+        self._changes.record(kind, path)
         for level in reversed(self._levels):
             if level.recorded:
                 break
             level.recorded = True
-            self.changes.append(Change(MODIFIED, level.path))
+            self._changes.record(MODIFIED, level.path)
         if st is None or stat.S_ISDIR(st.st_mode):
             return
         if st.st_nlink > 1:

@@ -4,7 +4,7 @@
 """A layer's upperdir as a tar stream: the native diff, byte for byte moby's. PRIVATE to the collection.
 
 Where moby logs a failure and goes on with a tar that lacks something, this raises.
-Source: moby/go-archive TarWithOptions, OverlayWhiteoutFormat; moby pkg/directory Size.
+Source: moby/go-archive TarWithOptions, OverlayWhiteoutFormat.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import os
 import stat
 import typing as t
 
-from .._errors import LayerInUse, StoreCorrupt, printable
+from .._errors import StoreCorrupt, printable
+from .path_tree import Node, PathTree
 from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, END, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry, new_entry
 from .tar_writer import header, plain_header
 from .walk import (
@@ -98,7 +99,8 @@ class Exporter:
         self._opaque = opaque_xattr(userxattr)
         self._userxattr = userxattr
         self._xattrs = xattrs
-        self._first_names: dict[tuple[int, int], bytes] = {}
+        self._names = PathTree()
+        self._first_names: dict[tuple[int, int], Node] = {}  # by inode; as paths they would take too much
 
     def put(self, entry: Entry) -> None:
         """Write an entry without body."""
@@ -191,8 +193,9 @@ class Exporter:
         """Return *entry* as a hard link if its inode came by under another name before."""
         if st.st_nlink == 1:
             return entry
-        first = self._first_names.setdefault((st.st_dev, st.st_ino), entry.name)
-        return entry if first == entry.name else entry._replace(type=HARDLINK, linkname=first, size=0)
+        node = self._names.at(entry.name)
+        first = self._first_names.setdefault((st.st_dev, st.st_ino), node)
+        return entry if first is node else entry._replace(type=HARDLINK, linkname=first.path, size=0)
 
 
 class _Stream:
@@ -261,30 +264,6 @@ class _Stream:
         if self._used:
             self._write(self._buffer[: self._used])
             self._used = 0
-
-
-def tree_size(upper: str | bytes) -> int:
-    """Return Docker's DiffSize of the directory *upper*, in bytes.
-
-    The sum of the apparent sizes of all but directories, a symlink's being its target's length, each inode once.
-    A layer in use is no problem: what vanishes meanwhile does not count. Raises OSError.
-    """
-    total = 0
-    seen: set[tuple[int, int]] = set()
-    with Trail(upper) as trail:
-        for path, name, kind in walk(trail, missing_ok=True):
-            if kind == IS_DIRECTORY:
-                continue
-            try:
-                st = lstat(name, path, trail.fd)
-            except LayerInUse:
-                continue
-            if st.st_nlink > 1:
-                if (st.st_dev, st.st_ino) in seen:
-                    continue
-                seen.add((st.st_dev, st.st_ino))
-            total += st.st_size
-    return total
 
 
 def _read_into(room: memoryview, fd: int, path: bytes) -> int:

@@ -13,7 +13,7 @@ import os
 import stat
 import typing as t
 
-from .compare import DELETED, Change
+from .collected import DELETED, Change
 from .export import Exporter, Write
 from .tar import REGULAR, Entry
 from .walk import Trail, entered, lstat

@@ -22,7 +22,7 @@ from .._store.layer import Record, record_content
 from .._store.layout import DIFF, check_path
 from .._store.own_file import sync_directory
 from . import destination, quota
-from .difference import Difference
+from .layer_tar import LayerTar
 from .run import Run
 from .settings import Settings
 from .state import Action, LayerState
@@ -92,7 +92,7 @@ class WriteArchive(Action):
         compression: str,
         level: int | None,
         access: destination.Access,
-        found: Difference,
+        tar: LayerTar,
     ) -> None:
         check_writable(compression)
         self.layer = layer
@@ -101,7 +101,7 @@ class WriteArchive(Action):
         self._compression = compression
         self._level = level
         self._access = access
-        self._found = found
+        self._tar = tar
         self._new: destination.NewFile | None = None
 
     def describe(self) -> str:
@@ -111,7 +111,7 @@ class WriteArchive(Action):
         self._new = destination.NewFile(self.dest, self._access)
         try:
             with ArchiveWriter(self._new.file.write, self._compression, self._level) as writer:
-                self._found.write(writer.write)
+                self._tar.write(writer.write)
                 writer.finish()
             self._new.finish()
             self.diff_id, self.digest = writer.diff_id, writer.digest

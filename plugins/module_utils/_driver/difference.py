@@ -1,39 +1,35 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a layer has other than another one: told, and written as a tar. PRIVATE to the collection."""
+"""What a layer has other than another one. PRIVATE to the collection."""
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import functools
 import os
 import typing as t
 
-from .._archive.changes import upper_changes
-from .._archive.compare import TreeChanges, tree_changes
-from .._archive.digests import Digest
-from .._archive.export import Write, export_layer, tree_size
-from .._archive.export_changes import export_changes
-from .._archive.xattr_ids import MapIds
-from .._errors import NotSupported, printable
+from .._archive.changes import tree_size, upper_changes
+from .._archive.collected import Counted, First, Ordered
+from .._archive.compare import tree_changes
+from .._errors import NotSupported
 from .._store.layout import DIFF
 from .state import LayerState
 from .views import merged_view
 
 
 class Content(t.NamedTuple):
-    """What a layer has other than another one. size: bytes, as Docker's DiffSize; changes: (kind, path), by path."""
+    """What a layer has other than another one.
+
+    size:    bytes, as Docker's DiffSize.
+    native:  the layer's own directory alone told it.
+    changes: what is known of the changes: their numbers in any case.
+    """
 
     size: int
-    changes: list[tuple[str, str]]
-
-    @property
-    def summary(self) -> dict[str, int]:
-        """How many paths were added, modified, deleted."""
-        counted = collections.Counter(kind for kind, _path in self.changes)
-        return {kind: counted[kind] for kind in ("added", "modified", "deleted")}
+    native: bool
+    changes: Counted
 
 
 class Difference:
@@ -42,7 +38,7 @@ class Difference:
     other:   None for an empty tree.
     options: of every mount of ours; userxattr: whether they keep their marks in ``user.overlay.*``.
     own:     *other* is the layer's own parent, and the kernel's marks in its directory tell the difference.
-    map_ids: (uid, gid) on disk to those in the tar. xattrs: the tar has those of users, too.
+    listed:  how many changes are told one by one, None for none of them; written: it is to be written as a tar.
 
     Native where it can be: the layer's own directory then tells all. Otherwise both are compared as mounts show them.
     That is so, too, for a directory with redirects or with files of which only the metadata was copied up: mounts by
@@ -58,73 +54,49 @@ class Difference:
         own: bool,
         options: t.Sequence[str] = (),
         userxattr: bool = False,
-        map_ids: MapIds | None = None,
-        xattrs: bool = False,
+        listed: int | None = None,
+        written: bool = False,
     ) -> None:
         self._home = home
         self._layer = layer
         self._other = other
         self._own = own
         self._options = options
-        self._userxattr = userxattr
-        self._map_ids = map_ids
-        self._xattrs = xattrs
-
-    @property
-    def native(self) -> bool:
-        """Whether the layer's own directory alone tells what it changes. Raises as content does."""
-        return self._found[1]
+        self.userxattr = userxattr
+        self._listed = listed
+        self._written = written
 
     @functools.cached_property
     def content(self) -> Content:
         """What differs. Raises LayerInUse, NotSupported, StoreCorrupt, OSError."""
-        found = self._found[0]
-        return Content(found.size, [(change.kind, printable(change.path)) for change in found.changes])
-
-    def write(self, write: Write) -> None:
-        """Write it as a tar, to *write* as export_layer has it. Raises as content does; incomplete then."""
-        if self.native:
-            self._write_all(self._upper, write)
-            return
-        with self._views() as (new, old):
-            if old is None:
-                self._write_all(new, write)
-            else:
-                export_changes(new, self._found[0].changes, write, map_ids=self._map_ids, xattrs=self._xattrs)
-
-    def _write_all(self, root: str | int, write: Write) -> None:
-        export_layer(root, write, map_ids=self._map_ids, userxattr=self._userxattr, xattrs=self._xattrs)
-
-    def diff_id(self) -> str:
-        """Return the diff id of the tar. Raises as content does."""
-        digest = Digest()
-        self.write(digest.update)
-        return str(digest)
-
-    @property
-    def _upper(self) -> str:
-        return f"{self._home}/{self._layer.id}/{DIFF}"
-
-    @functools.cached_property
-    def _found(self) -> tuple[TreeChanges, bool]:
-        """The changes, and whether they are native."""
         if self._own:
             if not all(map(os.path.isdir, self._layer.lent.values())):
                 raise _lent(self._layer)
             lowers = [self._layer.lent.get(lower, f"{self._home}/{lower}/{DIFF}") for lower in self._layer.lowers]
+            changes = self._collector()
             try:
-                changes = upper_changes(self._upper, lowers, userxattr=self._userxattr)
+                upper_changes(self.upper, lowers, changes, userxattr=self.userxattr)
             except NotSupported:  # it has redirects or the like; where they cannot be followed, the view raises
-                if self._userxattr or not self._layer.lowers:
+                if self.userxattr or not self._layer.lowers:
                     raise
                 self._options = [*(name for name in self._options if not name.startswith(_MARKING)), *_FOLLOWING]
             else:
-                return TreeChanges(changes, tree_size(self._upper)), True
-        with self._views() as (new, old):
-            return tree_changes(new, old), False
+                return Content(tree_size(self.upper), True, changes)
+        changes = Ordered() if self._written else self._collector()
+        with self.views() as (new, old):
+            return Content(tree_changes(new, old, changes), False, changes)
+
+    def _collector(self) -> Counted:
+        return Counted() if self._listed is None else First(self._listed)
+
+    @property
+    def upper(self) -> str:
+        """The layer's own directory."""
+        return f"{self._home}/{self._layer.id}/{DIFF}"
 
     @contextlib.contextmanager
-    def _views(self) -> t.Iterator[tuple[int, int | None]]:
+    def views(self) -> t.Iterator[tuple[int, int | None]]:
+        """Give the fds of both as mounts show them, None for an empty tree. Raises as merged_view."""
         if self._layer.lent:
             raise _lent(self._layer)
         with contextlib.ExitStack() as stack:

@@ -134,7 +134,17 @@ def linked_pair(r):
 
 
 def linked_whiteouts(r):
-    linked(r, "z/last made first", "a/x", "a.b", "b/opaque/gone", "b/opaque/deep/gone", "c/.wh.odd", "\u00fc/\u00e4", "z/zz")
+    linked(
+        r,
+        "z/last made first",
+        "a/x",
+        "a.b",
+        "b/opaque/gone",
+        "b/opaque/deep/gone",
+        "c/.wh.odd",
+        "\u00fc/\u00e4",
+        "z/zz",
+    )
     for name in ("b/opaque", "b/opaque/deep"):
         os.setxattr(f"{r}/{name}", "trusted.overlay.opaque", b"y")
     linked(r, "n" * 101, "o" * 100, "p" * 90 + "/" + "q" * 90, "p" * 90 + "/r")  # a linkname in a PAX record
@@ -172,8 +182,7 @@ def numbers(r):
 
 
 TREES = {
-    f.__name__: f
-    for f in (plain, order, names, hardlinks, whiteouts, linked_pair, linked_whiteouts, xattrs, numbers)
+    f.__name__: f for f in (plain, order, names, hardlinks, whiteouts, linked_pair, linked_whiteouts, xattrs, numbers)
 }
 
 

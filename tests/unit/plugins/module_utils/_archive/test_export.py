@@ -16,7 +16,8 @@ import subprocess
 import tarfile
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import BUFFER, export_layer, tree_size
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.changes import tree_size
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import BUFFER, export_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse, NotSupported, StoreCorrupt
 
 pytestmark = [
@@ -167,9 +168,7 @@ class TestDeletions:
         os.setxattr(upper / "a", "security.capability", capability)
         os.setxattr(upper / "a", "trusted.note", b"n")
         found = members(exported(upper, xattrs=True, map_ids=lambda uid, gid: (uid + 1, gid + 1)))[".wh.a"]
-        assert {k: v.encode() for k, v in found.pax_headers.items()} == {
-            "SCHILY.xattr.security.capability": capability
-        }
+        assert {k: v.encode() for k, v in found.pax_headers.items()} == {"SCHILY.xattr.security.capability": capability}
         assert (found.uid, found.gid) == (0, 0)
 
     @pytest.mark.parametrize(

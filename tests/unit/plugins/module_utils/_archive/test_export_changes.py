@@ -12,9 +12,9 @@ import subprocess
 import tarfile
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.compare import tree_changes
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export_changes import export_changes
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse
+from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.all_changes import tree_changes
 
 pytestmark = [
     pytest.mark.root,
@@ -50,7 +50,7 @@ def trees(tmp_path):
 
 def exported(old, new, **options):
     stream = io.BytesIO()
-    export_changes(str(new), tree_changes(str(new), str(old)).changes, stream.write, **options)
+    export_changes(str(new), tree_changes(str(new), str(old))[0], stream.write, **options)
     return stream.getvalue()
 
 
@@ -84,13 +84,13 @@ def test_gnu_tar_makes_the_new_tree_of_the_old_one(trees, tmp_path):
         hidden = marker.with_name(marker.name[len(".wh.") :])
         shutil.rmtree(hidden) if hidden.is_dir() else hidden.unlink()
         marker.unlink()
-    found = tree_changes(str(old), str(new)).changes
+    found = tree_changes(str(old), str(new))[0]
     assert found == []
 
 
 def test_what_vanishes_meanwhile_is_an_error(trees):
     old, new = trees
-    changes = tree_changes(str(new), str(old)).changes
+    changes = tree_changes(str(new), str(old))[0]
     (new / "a" / "in").unlink()
     with pytest.raises(LayerInUse, match="a/in"):
         export_changes(str(new), changes, lambda piece: None)
