@@ -20,15 +20,24 @@ import typing as t
 from .._errors import LayerInUse
 from .collected import ADDED, DELETED, MODIFIED, Counted
 from .compare import capability, differs
-from .walk import IS_DIRECTORY, IS_REGULAR, Trail, below, get_xattr, list_xattrs, lstat, walk
+from .unseen import has_marker_file, ignored
+from .walk import IS_DIRECTORY, IS_REGULAR, Trail, below, children, get_xattr, list_xattrs, lstat, walk
 from .whiteouts import check_self_contained, is_opaque, is_whiteout, opaque_xattr
 
 _OPEN_DIRECTORIES = 512  # at most, whatever the depth; a process may have 1024 open files
 
 
-def upper_changes(upper: str, lowers: t.Sequence[str], changes: Counted, *, userxattr: bool = False) -> None:
+def upper_changes(
+    upper: str,
+    lowers: t.Sequence[str],
+    changes: Counted,
+    *,
+    userxattr: bool = False,
+    marker_files: bool = False,
+) -> None:
     """Find what the upperdir *upper* changes in the merged *lowers* (nearest first); *changes* takes it, in no order.
 
+    marker_files: as export_layer has it.
     A directory is ``modified`` also when only something in it changed. Below a deleted directory nothing is listed.
     raises: NotSupported for redirect, metacopy and whiteouts by xattr; LayerInUse when the upperdir changes
             meanwhile; OSError.
@@ -37,12 +46,12 @@ def upper_changes(upper: str, lowers: t.Sequence[str], changes: Counted, *, user
     with contextlib.ExitStack() as stack:
         trail = stack.enter_context(Trail(upper, keep))
         below = [stack.enter_context(Trail(lower, keep)) for lower in lowers]
-        comparison = _Comparison(trail, below, changes, userxattr)
-        for path, name, kind in walk(trail):
+        comparison = _Comparison(trail, below, changes, userxattr, marker_files)
+        for path, name, kind in walk(trail, ignored=ignored(False, marker_files)):
             comparison.visit(path, name, kind)
 
 
-def tree_size(upper: str | bytes) -> int:
+def tree_size(upper: str | bytes, marker_files: bool = False) -> int:
     """Return Docker's DiffSize of the directory *upper*, in bytes.
 
     The sum of the apparent sizes of all but directories, a symlink's being its target's length, each inode once.
@@ -52,7 +61,7 @@ def tree_size(upper: str | bytes) -> int:
     total = 0
     seen: set[tuple[int, int]] = set()
     with Trail(upper) as trail:
-        for path, name, kind in walk(trail, missing_ok=True):
+        for path, name, kind in walk(trail, missing_ok=True, ignored=ignored(False, marker_files)):
             if kind == IS_DIRECTORY:
                 continue
             try:
@@ -90,10 +99,14 @@ class _Found(t.NamedTuple):
 
 
 class _Comparison:
-    def __init__(self, trail: Trail, lowers: list[Trail], changes: Counted, userxattr: bool) -> None:
+    def __init__(
+        self, trail: Trail, lowers: list[Trail], changes: Counted, userxattr: bool, marker_files: bool
+    ) -> None:
         self._changes = changes
         self._trail = trail
         self._userxattr = userxattr
+        self._marker_files = marker_files
+        self._ignored = ignored(False, marker_files)
         self._opaque = opaque_xattr(userxattr)
         self._levels = [_Level(b"", lowers, False, True)]  # the root itself is never a change, and cannot be opaque
 
@@ -115,7 +128,7 @@ class _Comparison:
             self._visit_directory(path, name, st, old)
             return
         node = below(fd, name)
-        xattrs = list_xattrs(node)
+        xattrs = list_xattrs(node, some=True)
         if kind == IS_REGULAR:
             check_self_contained(xattrs, path, False, self._userxattr)
         if not old or differs(old.st, st) or capability(node, xattrs) != capability(below(old.lowers[0].fd, name)):
@@ -123,7 +136,7 @@ class _Comparison:
 
     def _visit_directory(self, path: bytes, name: bytes, st: os.stat_result, old: _Found | None) -> None:
         fd = self._trail.fd
-        xattrs = list_xattrs(fd)
+        xattrs = list_xattrs(fd, some=True)
         check_self_contained(xattrs, path, True, self._userxattr)
         lowers, before = self._enter(old, name, path)
         changed = not old or differs(old.st, st) or capability(fd, xattrs) != before
@@ -144,7 +157,7 @@ class _Comparison:
             if is_whiteout(st):
                 return None
             if st.st_size == 0 and stat.S_ISREG(st.st_mode):  # may be a whiteout by xattr
-                check_self_contained(list_xattrs(below(lower.fd, name)), path, False, self._userxattr)
+                check_self_contained(list_xattrs(below(lower.fd, name), some=True), path, False, self._userxattr)
             return _Found(st, lowers[index:])
         return None
 
@@ -164,7 +177,7 @@ class _Comparison:
                 if error.errno in (errno.ENOTDIR, errno.ELOOP):
                     break  # a whiteout or a file: it hides the directories further down
                 raise
-            xattrs = list_xattrs(lower.fd)
+            xattrs = list_xattrs(lower.fd, some=True)
             check_self_contained(xattrs, path, True, self._userxattr)
             nearest = nearest if merged else capability(lower.fd, xattrs)
             merged.append(lower)
@@ -173,12 +186,14 @@ class _Comparison:
         return merged, nearest
 
     def _is_opaque(self, fd: int, xattrs: list[str], path: bytes) -> bool:
-        return self._opaque in xattrs and is_opaque(get_xattr(fd, self._opaque), path)
+        if self._opaque in xattrs and is_opaque(get_xattr(fd, self._opaque), path):
+            return True
+        return self._marker_files and has_marker_file(fd)
 
     def _record_hidden(self, path: bytes) -> None:
         """Record as deleted what an opaque directory, the last level, hides: all it has no own name for."""
         lowers = self._levels[-1].lowers
-        names = {os.fsencode(name) for lower in lowers for name in os.listdir(lower.fd)}
+        names = {name for lower in lowers for name, _kind in children(lower.fd, self._ignored)}
         names.difference_update(map(os.fsencode, os.listdir(self._trail.fd)))
         for name in names:
             hidden = path + b"/" + name

@@ -14,7 +14,8 @@ import stat
 import typing as t
 
 from .collected import ADDED, DELETED, MODIFIED, Counted
-from .walk import Trail, children, entered, get_xattr, list_xattrs, lstat
+from .unseen import ignored
+from .walk import Ignored, Trail, children, entered, get_xattr, list_xattrs, lstat
 from .xattr_ids import CAPABILITY
 
 _CAPABILITY = os.fsdecode(CAPABILITY)
@@ -42,17 +43,18 @@ def capability(node: int | bytes, names: t.Sequence[str] | None = None) -> bytes
 
     names: of its xattrs, where they are known. Most have no capability, and a list without it costs less than an error.
     """
-    if _CAPABILITY in (list_xattrs(node) if names is None else names):
+    if _CAPABILITY in (list_xattrs(node, some=True) if names is None else names):
         return get_xattr(node, _CAPABILITY)
     return b""
 
 
-def tree_changes(new: str | int, old: str | int | None, changes: Counted) -> int:
+def tree_changes(new: str | int, old: str | int | None, changes: Counted, *, marker_files: bool = False) -> int:
     """Find what the tree *new* has other than the tree *old*: the naive diff.
 
     new, old: a directory, by path or fd, as a mount shows it: overlayfs' own marks are ordinary files here. old=None
               is an empty one.
     changes:  takes them, in no order.
+    marker_files: as export_layer has it.
     Returns the bytes of what was added or modified, as Docker's ChangesSize.
     A directory is ``modified`` also when only something in it changed. Below an added directory everything is listed,
     below a deleted one nothing. The roots themselves are not compared.
@@ -62,7 +64,8 @@ def tree_changes(new: str | int, old: str | int | None, changes: Counted) -> int
     with contextlib.ExitStack() as stack:
         stack.enter_context(_own_directory_kept())
         ours = stack.enter_context(Trail(new))
-        comparison = _Comparison(ours, None if old is None else stack.enter_context(Trail(old)), changes)
+        theirs = None if old is None else stack.enter_context(Trail(old))
+        comparison = _Comparison(ours, theirs, changes, ignored(True, marker_files))
         comparison.run()
     return comparison.size
 
@@ -123,9 +126,10 @@ class _Level:
 
 
 class _Comparison:
-    def __init__(self, new: Trail, old: Trail | None, changes: Counted) -> None:
+    def __init__(self, new: Trail, old: Trail | None, changes: Counted, ignored: Ignored | None) -> None:
         self.size = 0
         self._changes = changes
+        self._ignored = ignored
         self._new = new
         self._old = old
         self._linked: set[tuple[int, int]] = set()
@@ -157,10 +161,10 @@ class _Comparison:
         """Compare what lies in the directory the trails are in; *path* leads there, "" to the root."""
         level = _Level(path, old is not None, recorded)
         self._levels.append(level)
-        names = [name for name, _kind in children(self._new.fd)]
+        names = [name for name, _kind in children(self._new.fd, self._ignored)]
         if old:
             there = set(names)
-            for name, _kind in children(old.fd):
+            for name, _kind in children(old.fd, self._ignored):
                 if name not in there:
                     self._record(DELETED, path + b"/" + name)
         for start in range(0, len(names), _BATCH):

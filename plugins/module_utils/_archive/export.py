@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import os
 import stat
-import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .path_tree import Node, PathTree
-from .tar import BLOCK, BLOCKDEV, CHAR, DIRECTORY, END, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry, new_entry
+from .tar import BLOCKDEV, CHAR, DIRECTORY, END, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry, new_entry
+from .tar_stream import Stream, Write
 from .tar_writer import header, plain_header
+from .unseen import has_marker_file, ignored
 from .walk import (
     IS_DIRECTORY,
     IS_REGULAR,
@@ -40,8 +41,6 @@ from .whiteouts import (
 from .xattr_ids import MapIds
 from .xattrs import xattrs_to_export
 
-BUFFER = 256 * 1024  # bytes handed over at once; a multiple of BLOCK
-
 _TYPES = {
     stat.S_IFREG: REGULAR,
     stat.S_IFDIR: DIRECTORY,
@@ -51,8 +50,6 @@ _TYPES = {
     stat.S_IFIFO: FIFO,
 }
 
-Write = t.Callable[[t.Union[bytes, memoryview]], object]
-
 
 def export_layer(
     upper: str | bytes | int,
@@ -61,6 +58,8 @@ def export_layer(
     map_ids: MapIds | None = None,
     userxattr: bool = False,
     xattrs: bool = False,
+    marker_files: bool = False,
+    merged: bool = False,
 ) -> None:
     """Write the tar of what the upperdir *upper* holds: a layer's ``diff``, without the directory itself.
 
@@ -70,14 +69,16 @@ def export_layer(
                of the host. Its ValueError is raised as StoreCorrupt, with the entry's name.
     userxattr: the store's mounts keep their marks in ``user.overlay.*``.
     xattrs:    ``user.*`` and POSIX ACLs too; moby has file capabilities only.
+    marker_files: fuse-overlayfs may have written to it, which marks opaque directories by files, too.
+    merged:    *upper* is none, but a layer as a mount shows it.
     raises:    LayerInUse when something changes the layer meanwhile, NotSupported for a layer that only makes sense
                with its lowers (redirect, metacopy, whiteouts by xattr) or for xattrs no tar can carry, OSError. The
                stream is then incomplete.
     Sockets are left out, as tar has no form for them.
     """
     with Trail(upper) as trail:
-        exporter = Exporter(trail, write, map_ids, userxattr, xattrs)
-        for path, name, kind in walk(trail):
+        exporter = Exporter(trail, write, map_ids, userxattr, xattrs, marker_files)
+        for path, name, kind in walk(trail, ignored=ignored(merged, marker_files)):
             if kind == IS_DIRECTORY:
                 exporter.directory(path)
             elif kind == IS_REGULAR:
@@ -91,14 +92,22 @@ class Exporter:
     """Writes what a trail is at, entry by entry; finish() ends the tar. Arguments as export_layer has them."""
 
     def __init__(
-        self, trail: Trail, write: Write, map_ids: MapIds | None, userxattr: bool = False, xattrs: bool = False
+        self,
+        trail: Trail,
+        write: Write,
+        map_ids: MapIds | None,
+        userxattr: bool = False,
+        xattrs: bool = False,
+        marker_files: bool = False,
     ) -> None:
-        self._stream = _Stream(write)
+        self._stream = Stream(write)
         self._trail = trail
         self._map_ids = map_ids
         self._opaque = opaque_xattr(userxattr)
         self._userxattr = userxattr
         self._xattrs = xattrs
+        self._some_xattrs = not xattrs
+        self._marker_files = marker_files
         self._names = PathTree()
         self._first_names: dict[tuple[int, int], Node] = {}  # by inode; as paths they would take too much
 
@@ -114,10 +123,11 @@ class Exporter:
     def directory(self, path: bytes) -> None:
         """Write the directory the trail is in, and the marker if it is opaque."""
         fd = self._trail.fd
-        names = list_xattrs(fd)
+        names = list_xattrs(fd, self._some_xattrs, path)
         entry = self._entry(path, os.fstat(fd), fd, names)
         self.put(entry)
-        if self._opaque in names and is_opaque(os.getxattr(fd, self._opaque), path):
+        opaque = self._opaque in names and is_opaque(os.getxattr(fd, self._opaque), path)
+        if opaque or (self._marker_files and has_marker_file(fd)):
             marker = Entry(entry.name + OPAQUE_MARKER, REGULAR, entry.mode & 0o777, entry.uid, entry.gid, 0, 0)
             self.put(marker)
 
@@ -128,7 +138,7 @@ class Exporter:
             st = os.fstat(fd)
             if not stat.S_ISREG(st.st_mode):
                 raise changed_meanwhile(path, "was replaced")
-            names = list_xattrs(fd)
+            names = list_xattrs(fd, self._some_xattrs, path)
             size = st.st_size
             head = b"" if names or st.st_nlink > 1 or self._map_ids else plain_header(path, st)
             if not head:
@@ -148,7 +158,7 @@ class Exporter:
             raise changed_meanwhile(path, "was replaced")
         elif not stat.S_ISSOCK(st.st_mode):
             node = below(dir_fd, name)
-            entry = self._entry(path, st, node, list_xattrs(node))
+            entry = self._entry(path, st, node, list_xattrs(node, self._some_xattrs, path))
             if entry.type == SYMLINK:
                 entry = entry._replace(linkname=os.readlink(name, dir_fd=dir_fd))
             elif entry.type in (CHAR, BLOCKDEV):
@@ -163,7 +173,7 @@ class Exporter:
         """
         entry = Entry(path, REGULAR, 0o600, st.st_uid, st.st_gid, 0, st.st_mtime_ns)
         linkname = self._linked(entry, st).linkname
-        xattrs = xattrs_to_export(list_xattrs(node), node, path)
+        xattrs = xattrs_to_export(list_xattrs(node, some=True), node, path)
         self.put(entry._replace(name=tar_name(path), linkname=linkname, xattrs=xattrs))
 
     def _entry(self, path: bytes, st: os.stat_result, node: int | bytes, names: list[str]) -> Entry:
@@ -196,79 +206,3 @@ class Exporter:
         node = self._names.at(entry.name)
         first = self._first_names.setdefault((st.st_dev, st.st_ino), node)
         return entry if first is node else entry._replace(type=HARDLINK, linkname=first.path, size=0)
-
-
-class _Stream:
-    """Gathers the stream in one buffer, so that small entries cost no write each."""
-
-    def __init__(self, write: Write) -> None:
-        self._write = write
-        self._buffer = memoryview(bytearray(BUFFER))
-        self._used = 0
-
-    def put(self, blocks: bytes) -> None:
-        """Add header blocks."""
-        end = self._used + len(blocks)
-        if end > BUFFER:
-            self.flush()
-            end = len(blocks)
-            if end > BUFFER:  # one header beyond the buffer: a path of several hundred KiB
-                self._write(blocks)
-                return
-        self._buffer[self._used : end] = blocks
-        self._used = end
-
-    def put_file(self, head: bytes, fd: int, size: int, path: bytes) -> None:
-        """Add header blocks and *size* bytes from *fd*, padded. Raises LayerInUse if the file does not end there."""
-        start = self._used + len(head)
-        end = start + size
-        if end + BLOCK > BUFFER or not size:
-            self.put(head)
-            if size:
-                self._put_body(fd, size, path)
-            return
-        # All that is left to do for a small file, in as few steps as can be.
-        buffer = self._buffer
-        buffer[self._used : start] = head
-        got = _read_into(buffer[start : end + 1], fd, path)  # one byte more would come if it had grown
-        if got != size:
-            raise changed_meanwhile(path, "grew" if got > size else "shrank")
-        self._used = end + -size % BLOCK
-        buffer[end : self._used] = bytes(self._used - end)
-
-    def _put_body(self, fd: int, size: int, path: bytes) -> None:
-        if size >= BUFFER - self._used:
-            self.flush()  # so that one read gets all of a small file, and by coming back short proves its end
-        left = size
-        while True:
-            room = self._buffer[self._used :]
-            got = _read_into(room, fd, path)
-            left -= got
-            if left < 0:
-                raise changed_meanwhile(path, "grew")
-            if not got:
-                break
-            self._used += got
-            if got == len(room):
-                self.flush()
-            elif not left:
-                break
-        if left:
-            raise changed_meanwhile(path, "shrank")
-        padding = -size % BLOCK
-        self._buffer[self._used : self._used + padding] = bytes(padding)
-        self._used += padding
-
-    def flush(self) -> None:
-        """Hand over what was gathered."""
-        if self._used:
-            self._write(self._buffer[: self._used])
-            self._used = 0
-
-
-def _read_into(room: memoryview, fd: int, path: bytes) -> int:
-    try:
-        return os.readv(fd, [room])
-    except OSError as error:
-        error.filename = printable(path)
-        raise

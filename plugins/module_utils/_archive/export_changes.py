@@ -14,8 +14,9 @@ import stat
 import typing as t
 
 from .collected import DELETED, Change
-from .export import Exporter, Write
+from .export import Exporter
 from .tar import REGULAR, Entry
+from .tar_stream import Write
 from .walk import Trail, entered, lstat
 from .whiteouts import tar_name
 from .xattr_ids import MapIds

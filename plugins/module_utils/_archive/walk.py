@@ -14,6 +14,7 @@ import typing as t
 
 from .._errors import LayerInUse, NotSupported, printable
 from .._linux.quiet import open_quietly
+from .whiteouts import OVERLAY_XATTR_KEYS
 
 IS_DIRECTORY = 0
 IS_REGULAR = 1
@@ -24,6 +25,16 @@ IS_OTHER = 2
 MAX_PATH = 1 << 16  # bytes
 MAX_DEPTH = 2048  # directories
 SHOWN = 200  # bytes of a path that is too long
+
+Ignored = t.Callable[[int, bytes, int], bool]
+
+# The xattrs that mean something, by name: of a file that has more than can be listed, these can still be asked for.
+_COUNTING = (
+    "security.capability",
+    "system.posix_acl_access",
+    "system.posix_acl_default",
+    *(f"{space}.overlay.{key}" for space in ("trusted", "user") for key in OVERLAY_XATTR_KEYS),
+)
 
 _CHANGED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # what was listed is gone, or something else by now
 
@@ -105,13 +116,16 @@ def _reopened(wanted: tuple[int, int], below: int) -> int:
     return fd
 
 
-def children(fd: int) -> list[tuple[bytes, int]]:
+def children(fd: int, ignored: Ignored | None = None) -> list[tuple[bytes, int]]:
     """Return (name, kind) of all that lies in the directory *fd*, sorted by the names' bytes.
 
-    kind: IS_DIRECTORY, IS_REGULAR or IS_OTHER, as the listing says it.
+    kind:    IS_DIRECTORY, IS_REGULAR or IS_OTHER, as the listing says it.
+    ignored: tells of the directory's fd, a name and its kind whether that is left out.
     """
     with os.scandir(fd) as entries:
         found = [(os.fsencode(entry.name), _kind(entry)) for entry in entries]
+    if ignored:
+        found = [item for item in found if not ignored(fd, *item)]
     found.sort()
     return found
 
@@ -122,14 +136,17 @@ def _kind(entry: os.DirEntry[str]) -> int:
     return IS_DIRECTORY if entry.is_dir(follow_symlinks=False) else IS_OTHER
 
 
-def walk(trail: Trail, missing_ok: bool = False) -> t.Iterator[tuple[bytes, bytes, int]]:
+def walk(
+    trail: Trail, missing_ok: bool = False, ignored: Ignored | None = None
+) -> t.Iterator[tuple[bytes, bytes, int]]:
     """Yield (path, name, kind) of all below the root: children sorted by bytes, a directory before what is in it.
 
     path:       relative to the root, without trailing slash.
     missing_ok: pass over a directory that vanished since it was listed, instead of raising LayerInUse.
+    ignored:    as children takes it.
     While a directory is yielded, *trail* is in it already; for anything else it is in the parent. Raises OSError.
     """
-    levels = [(b"", iter(children(trail.fd)))]
+    levels = [(b"", iter(children(trail.fd, ignored)))]
     while levels:
         prefix, rest = levels[-1]
         for name, kind in rest:
@@ -138,7 +155,7 @@ def walk(trail: Trail, missing_ok: bool = False) -> t.Iterator[tuple[bytes, byte
                 yield path, name, kind
             elif entered(trail, name, path, missing_ok):
                 yield path, name, kind
-                levels.append((path + b"/", iter(children(trail.fd))))
+                levels.append((path + b"/", iter(children(trail.fd, ignored))))
                 break
         else:
             levels.pop()
@@ -193,14 +210,39 @@ def below(fd: int, name: bytes) -> bytes:
     return b"/proc/self/fd/%d/%s" % (fd, name)
 
 
-def list_xattrs(node: int | bytes) -> list[str]:
-    """Return the names of the xattrs of an fd or a path, symlinks not followed; none where the filesystem has none."""
+def list_xattrs(node: int | bytes, some: bool = False, path: bytes | None = None) -> list[str]:
+    """Return the names of the xattrs of an fd or a path, symlinks not followed; none where the filesystem has none.
+
+    A file may have more than the kernel lists, 64 KiB of names. Of such a one:
+    some:   return those that tell what a layer holds, and that Docker has in a tar.
+    path:   where each counts, its path in the layer, for the message.
+    raises: NotSupported where each counts, OSError.
+    """
     try:
         return os.listxattr(node) if isinstance(node, int) else os.listxattr(node, follow_symlinks=False)
     except OSError as error:
-        if error.errno != errno.ENOTSUP:
+        if error.errno == errno.ENOTSUP:
+            return []
+        if error.errno != errno.E2BIG or not (some or path):
             raise
-        return []
+    if not some:
+        shown = printable((path or b"")[:SHOWN])
+        raise NotSupported(
+            f"{shown} has more extended attributes than the kernel can list",
+            hint="export it without them: leave xattrs out",
+            path=shown,
+        )
+    return [name for name in _COUNTING if _has_xattr(node, name)]
+
+
+def _has_xattr(node: int | bytes, name: str) -> bool:
+    try:
+        get_xattr(node, name)
+    except OSError as error:
+        if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+            raise
+        return False
+    return True
 
 
 def get_xattr(node: int | bytes, name: str) -> bytes:

@@ -30,6 +30,9 @@ XWHITEOUTS_VALUE = b"x"  # of the opaque xattr: not opaque, but whiteouts in her
 # A layer's own bookkeeping: never taken from a tar, never written to one.
 OVERLAY_XATTR_PREFIXES = (b"trusted.overlay.", b"user.overlay.")
 
+# Those of them that say what a file or directory is.
+OVERLAY_XATTR_KEYS = ("opaque", "redirect", "metacopy", "whiteout")
+
 # What the last component of a tar name means.
 ORDINARY = "ordinary"
 HIDES = "hides"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._store.foreign import CONTAINERS_STORAGE
 from .._store.layout import check_home, check_id, require_store
 from .._store.lock import layer_not_found
 from . import probe
@@ -80,6 +81,7 @@ class DiffTask:
             own=own,
             options=probe.mount_options(features),
             userxattr=bool(features.userxattr),
+            marker_files=have.store.engine == CONTAINERS_STORAGE,
             **how,
         )
 

@@ -38,6 +38,7 @@ class Difference:
     other:   None for an empty tree.
     options: of every mount of ours; userxattr: whether they keep their marks in ``user.overlay.*``.
     own:     *other* is the layer's own parent, and the kernel's marks in its directory tell the difference.
+    marker_files: fuse-overlayfs may have written to the store's layers.
     listed:  how many changes are told one by one, None for none of them; written: it is to be written as a tar.
 
     Native where it can be: the layer's own directory then tells all. Otherwise both are compared as mounts show them.
@@ -54,6 +55,7 @@ class Difference:
         own: bool,
         options: t.Sequence[str] = (),
         userxattr: bool = False,
+        marker_files: bool = False,
         listed: int | None = None,
         written: bool = False,
     ) -> None:
@@ -63,6 +65,7 @@ class Difference:
         self._own = own
         self._options = options
         self.userxattr = userxattr
+        self.marker_files = marker_files
         self._listed = listed
         self._written = written
 
@@ -75,16 +78,16 @@ class Difference:
             lowers = [self._layer.lent.get(lower, f"{self._home}/{lower}/{DIFF}") for lower in self._layer.lowers]
             changes = self._collector()
             try:
-                upper_changes(self.upper, lowers, changes, userxattr=self.userxattr)
+                upper_changes(self.upper, lowers, changes, userxattr=self.userxattr, marker_files=self.marker_files)
             except NotSupported:  # it has redirects or the like; where they cannot be followed, the view raises
                 if self.userxattr or not self._layer.lowers:
                     raise
                 self._options = [*(name for name in self._options if not name.startswith(_MARKING)), *_FOLLOWING]
             else:
-                return Content(tree_size(self.upper), True, changes)
+                return Content(tree_size(self.upper, self.marker_files), True, changes)
         changes = Ordered() if self._written else self._collector()
         with self.views() as (new, old):
-            return Content(tree_changes(new, old, changes), False, changes)
+            return Content(tree_changes(new, old, changes, marker_files=self.marker_files), False, changes)
 
     def _collector(self) -> Counted:
         return Counted() if self._listed is None else First(self._listed)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import typing as t
 
 from .._archive.digests import Digest
-from .._archive.export import Write, export_layer
+from .._archive.export import export_layer
 from .._archive.export_changes import export_changes
+from .._archive.tar_stream import Write
 from .._archive.xattr_ids import MapIds
 
 if t.TYPE_CHECKING:
@@ -32,11 +33,11 @@ class LayerTar:
         """Write it to *write*, as export_layer has it. Raises as the difference does; incomplete then."""
         content = self.found.content
         if content.native:
-            self._write_all(self.found.upper, write)
+            self._write_all(self.found.upper, write, merged=False)
             return
         with self.found.views() as (new, old):
             if old is None:
-                self._write_all(new, write)
+                self._write_all(new, write, merged=True)
             else:
                 changes = t.cast("t.Iterable[Change]", content.changes)
                 export_changes(new, changes, write, map_ids=self._map_ids, xattrs=self._xattrs)
@@ -47,6 +48,14 @@ class LayerTar:
         self.write(digest.update)
         return str(digest)
 
-    def _write_all(self, root: str | int, write: Write) -> None:
-        userxattr = self.found.userxattr
-        export_layer(root, write, map_ids=self._map_ids, userxattr=userxattr, xattrs=self._xattrs)
+    def _write_all(self, root: str | int, write: Write, *, merged: bool) -> None:
+        found = self.found
+        export_layer(
+            root,
+            write,
+            map_ids=self._map_ids,
+            userxattr=found.userxattr,
+            xattrs=self._xattrs,
+            marker_files=found.marker_files,
+            merged=merged,
+        )

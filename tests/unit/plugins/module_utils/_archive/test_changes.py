@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import resource
 import stat
 import subprocess
+import tarfile
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.changes import tree_size
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import NotSupported
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.all_changes import (
     tree_changes,
@@ -217,6 +221,37 @@ def test_a_store_with_userxattr_has_its_own_marks(tmp_path):
     upper = tree(tmp_path / "upper", {"d": with_xattr("user.overlay.opaque", b"y", True)})
     assert listed(upper_changes(upper, [lower])) == []
     assert listed(upper_changes(upper, [lower], userxattr=True)) == ["M /d", "D /d/f"]
+
+
+def test_the_markers_of_fuse_overlayfs_are_no_changes(tmp_path):
+    def marked(path):
+        path.mkdir(exist_ok=True)
+        (path / ".wh..wh..opq").touch()
+        gone(path / ".wh..opq")
+
+    lower = tree(tmp_path / "lower", {"d/f": b"1", "e": marked, "e/g": b"1"})
+    far = tree(tmp_path / "far", {"d/h": b"1", "e/hidden": b"1"})
+    upper = tree(tmp_path / "upper", {"d": marked, "d/new": b"1", "e": None})
+    assert listed(upper_changes(upper, [lower, far], marker_files=True)) == ["M /d", "D /d/f", "D /d/h", "A /d/new"]
+    assert "A /d/.wh..wh..opq" in listed(upper_changes(upper, [lower, far]))
+    assert tree_size(upper, marker_files=True) == 1
+
+
+def test_a_whiteout_that_hides_nothing_is_listed_by_a_mount_and_is_none(tmp_path):
+    lower = tree(tmp_path / "lower", {"f": b"1"})
+    upper = tree(tmp_path / "upper", {"new": None, "new/gone": gone, "new/kept": b"1", "o": opaque, "o/gone": gone})
+    with contextlib.ExitStack() as mounts:
+        new = merged(mounts, [upper, lower], tmp_path / "new")
+        old = merged(mounts, [lower], tmp_path / "old")
+        assert "gone" in os.listdir(f"{new}/new")
+        expected = ["A /new", "A /new/kept", "A /o"]
+        assert listed(tree_changes(str(new), str(old))[0]) == expected
+        assert listed(tree_changes(str(old), str(new))[0]) == ["D /new", "D /o"]
+        assert listed(upper_changes(upper, [lower])) == expected
+        stream = io.BytesIO()
+        export_layer(str(new), stream.write, merged=True)
+    with tarfile.open(fileobj=io.BytesIO(stream.getvalue())) as tar:
+        assert tar.getnames() == ["f", "new", "new/kept", "o"]
 
 
 def test_128_lowers_and_a_deep_tree_fit_into_the_usual_number_of_open_files(tmp_path):

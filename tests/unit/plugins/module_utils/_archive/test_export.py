@@ -17,7 +17,8 @@ import tarfile
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.changes import tree_size
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import BUFFER, export_layer
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar_stream import BUFFER
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse, NotSupported, StoreCorrupt
 
 pytestmark = [
@@ -190,6 +191,25 @@ class TestDeletions:
         if opaque:
             marker = found["dir/.wh..wh..opq"]
             assert (marker.mode, marker.uid, marker.gid, marker.mtime, marker.size) == (0o750, 3, 4, 0, 0)
+
+    def test_the_markers_of_fuse_overlayfs_are_exported_once(self, upper):
+        for name in ("both", "file", "neither"):
+            (upper / name).mkdir()
+            put(upper / name / "kept")
+        os.setxattr(upper / "both", "trusted.overlay.opaque", b"y")
+        for name in ("both", "file"):
+            put(upper / name / ".wh..wh..opq", mode=0o700)
+            whiteout(upper / name / ".wh..opq")
+        put(upper / "neither" / ".wh..opq")  # no whiteout: a file
+
+        def names(**options):
+            with tarfile.open(fileobj=io.BytesIO(exported(upper, **options))) as tar:
+                return tar.getnames()
+
+        found = names(marker_files=True)
+        markers = [f"{name}/{file}" for name in ("both", "file") for file in (".wh..wh..opq", "kept")]
+        assert [name for name in found if "/" in name] == [*markers, "neither/.wh..opq", "neither/kept"]
+        assert len(names()) == len(found) + 3  # in a store of another engine they are files
 
     def test_an_opaque_root_says_nothing(self, upper):
         os.setxattr(upper, "trusted.overlay.opaque", b"y")

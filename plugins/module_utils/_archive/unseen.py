@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names that a directory lists and that are none of a layer's content. PRIVATE to the collection.
+
+Source: Linux fs/overlayfs/readdir.c; fuse-overlayfs main.c, set_fd_opaque.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from .walk import IS_DIRECTORY, IS_OTHER, Ignored
+from .whiteouts import OPAQUE_MARKER, is_whiteout
+
+_OWN_WHITEOUT = b".wh..opq"  # a device that fuse-overlayfs makes beside its marker
+
+
+def hidden_whiteout(directory: int, name: bytes, kind: int) -> bool:
+    """Tell whether a mount lists *name* only: whiteouts in a directory that hides nothing below are not left out."""
+    return kind == IS_OTHER and _found(directory, name) is None
+
+
+def marker_file(directory: int, name: bytes, kind: int) -> bool:
+    """Tell whether *name* is a marker of fuse-overlayfs: it says in files, too, that a directory is opaque."""
+    if kind == IS_DIRECTORY or name not in (OPAQUE_MARKER, _OWN_WHITEOUT):
+        return False
+    found = _found(directory, name)
+    return found is not None and (is_whiteout(found) if name == _OWN_WHITEOUT else stat.S_ISREG(found.st_mode))
+
+
+def has_marker_file(directory: int) -> bool:
+    """Tell whether fuse-overlayfs has marked the directory as opaque by a file. Raises OSError."""
+    found = _found(directory, OPAQUE_MARKER)
+    return found is not None and stat.S_ISREG(found.st_mode)
+
+
+def ignored(merged: bool, marker_files: bool) -> Ignored | None:
+    """Return what tells the names that do not count.
+
+    merged: in a mount of a layer; marker_files: in a store that fuse-overlayfs may have written to.
+    """
+    if not (merged and marker_files):
+        return hidden_whiteout if merged else marker_file if marker_files else None
+    return lambda directory, name, kind: hidden_whiteout(directory, name, kind) or marker_file(directory, name, kind)
+
+
+def _found(directory: int, name: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
