@@ -38,7 +38,8 @@ options:
   state:
     description:
       - V(applied) makes the layer's content that of O(src).
-      - V(exported) writes the layer's tar to O(dest), byte for byte as Docker does, so its diff id is Docker's.
+      - V(exported) writes the layer's tar to O(dest), byte for byte as Docker does, so its diff id is Docker's. As in
+        Docker, a file whose own name begins with C(.wh.) becomes a whiteout when the tar is applied.
     type: str
     choices: [applied, exported]
     required: true
@@ -93,7 +94,9 @@ options:
   dest:
     description:
       - With O(state=exported), the file to write, in a directory that exists. It appears whole or not at all.
-      - A symlink is replaced, not followed.
+      - A symlink is replaced, not followed. So is a file of somebody who is neither root nor O(owner), where others
+        than root may write to the directory.
+      - On the way to the directory no symlink may lie in a directory that others than root may write to.
     type: path
   owner:
     description: Name or id of the user who owns O(dest). Left out, it stays as it is; a new file is root's.

@@ -30,7 +30,7 @@ _MAGICS = {b"\x1f\x8b\x08": GZIP, b"\xfd7zXZ\0": XZ, b"\x28\xb5\x2f\xfd": ZSTD}
 # Letters alone, with which a tar may begin, too, are not enough: a block, or the end of the stream, follows the level.
 _BZIP2 = re.compile(rb"BZh[1-9](?:1AY&|\x17rE8)")
 _SKIPPABLE = b"\x2a\x4d\x18"  # ends the magic of zstd's skippable frames; it begins with a byte from 0x50 to 0x5f
-_MAGIC_SIZE = 8  # bytes that tell; moby wants so many of a skippable frame
+MAGIC_SIZE = 8  # bytes that tell; moby wants so many of a skippable frame
 
 Bytes = t.Union[bytes, memoryview]
 Write = t.Callable[[Bytes], object]
@@ -38,7 +38,7 @@ Write = t.Callable[[Bytes], object]
 
 def compression_of(head: bytes) -> str:
     """Tell the compression of a file by its first 8 bytes. What has no known magic is taken for a plain tar."""
-    if len(head) >= _MAGIC_SIZE and head[1:4] == _SKIPPABLE and head[0] & 0xF0 == 0x50:
+    if len(head) >= MAGIC_SIZE and head[1:4] == _SKIPPABLE and head[0] & 0xF0 == 0x50:
         return ZSTD
     if _BZIP2.match(head):
         return BZIP2
@@ -131,7 +131,7 @@ class ArchiveReader:
 
     def _first_bytes(self) -> bytes:
         head = b""
-        while len(head) < _MAGIC_SIZE:
+        while len(head) < MAGIC_SIZE:
             piece = self._file_read(CHUNK)
             if not piece:
                 break

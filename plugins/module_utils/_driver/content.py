@@ -12,8 +12,15 @@ import typing as t
 
 from .._archive.apply import apply_layer
 from .._archive.clone import clone_tree
-from .._archive.compression import ArchiveReader, ArchiveWriter, check_level, check_writable
-from .._archive.decompress import CHUNK
+from .._archive.compression import (
+    MAGIC_SIZE,
+    ArchiveReader,
+    ArchiveWriter,
+    check_level,
+    check_writable,
+    compression_of,
+)
+from .._archive.decompress import CHUNK, NONE
 from .._archive.digests import Digest, check_digest
 from .._errors import ArchiveRejected, DigestMismatch, InvalidInput, NotSupported, printable
 from .._linux.quiet import open_quietly
@@ -23,9 +30,12 @@ from .._store.layout import DIFF, check_path
 from .._store.own_file import sync_directory
 from . import destination, quota
 from .layer_tar import LayerTar
+from .place import Place
 from .run import Run
 from .settings import Settings
 from .state import Action, LayerState
+
+_OVERHEAD = 1 << 20  # bytes that a compressed file may have more than its tar, with a 16th of that: enough for any tool
 
 
 class Source(t.NamedTuple):
@@ -55,20 +65,42 @@ def check_source(source: Source) -> None:
             check_digest(value, option)
 
 
-class Digests(t.NamedTuple):
-    """Of a tar that lies in a file: the file's digest, the tar's diff id, and by what it is compressed."""
+class Written(t.NamedTuple):
+    """A tar in a file: the file's digest, the tar's diff id, and how many bytes the tar has."""
 
     digest: str
     diff_id: str
-    compression: str
+    size: int
 
 
-def digests_of(file: t.BinaryIO) -> Digests | None:
-    """Return what tar the *file* holds; None if that is none. Raises OSError."""
+def is_tar(file: t.BinaryIO, tar: Digest, compression: str) -> Written | None:
+    """Return what *file* holds if that is just this *tar* in this *compression*; None otherwise. Raises OSError.
+
+    Whoever may write to the directory may have put anything there: of what cannot be the tar no more is read, and no
+    more decompressed, than the tar would be.
+    """
+    there = os.fstat(file.fileno()).st_size
+    most = tar.size if compression == NONE else tar.size + tar.size // 16 + _OVERHEAD
+    if there > most or (compression == NONE and there != most):
+        return None
+    if compression_of(os.pread(file.fileno(), MAGIC_SIZE, 0)) != compression:
+        return None
+    left = there
+
+    def read(size: int) -> bytes:
+        nonlocal left
+        piece = file.read(min(size, left))
+        left -= len(piece)
+        return piece
+
+    size = 0
     try:
-        with ArchiveReader(file.read) as reader:
-            reader.drain()
-            return Digests(reader.digest, reader.diff_id, reader.compression)
+        with ArchiveReader(read) as reader:
+            for piece in iter(lambda: reader.read(CHUNK), b""):
+                size += len(piece)
+                if size > tar.size:
+                    return None
+            return Written(reader.digest, reader.diff_id, size) if reader.diff_id == str(tar) else None
     except (ArchiveRejected, NotSupported):
         return None
 
@@ -88,7 +120,7 @@ class WriteArchive(Action):
     def __init__(
         self,
         layer: LayerState,
-        dest: str,
+        place: Place,
         compression: str,
         level: int | None,
         access: destination.Access,
@@ -96,7 +128,7 @@ class WriteArchive(Action):
     ) -> None:
         check_writable(compression)
         self.layer = layer
-        self.dest = dest
+        self.place = place
         self.diff_id = self.digest = ""
         self._compression = compression
         self._level = level
@@ -105,12 +137,12 @@ class WriteArchive(Action):
         self._new: destination.NewFile | None = None
 
     def describe(self) -> str:
-        return f"write the tar of layer {self.layer.id} to {printable(self.dest)}"
+        return f"write the tar of layer {self.layer.id} to {printable(self.place.path)}"
 
     def prepare(self, run: Run) -> None:
-        self._new = destination.NewFile(self.dest, self._access)
+        self._new = destination.NewFile(self.place, self._access)
         try:
-            with ArchiveWriter(self._new.file.write, self._compression, self._level) as writer:
+            with ArchiveWriter(self._new.write, self._compression, self._level) as writer:
                 self._tar.write(writer.write)
                 writer.finish()
             self._new.finish()

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The file that a layer's tar is written to: whose it is, and who may read it. PRIVATE to the collection.
 
-A symlink is never followed but replaced, so that who may write to the directory leads root to no other file.
+A symlink is never followed but replaced, so that who may write to the directory leads root to no other file. Nor is a
+file kept that somebody has put there for root to fill.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ import stat
 import typing as t
 
 from .._errors import InvalidInput, printable
-from .._linux.quiet import open_quietly
-from .._store.own_file import sync_directory
+from .place import Place
 from .run import Run
 from .settings import ID_MAX
 from .state import Action
@@ -57,6 +57,10 @@ class WantedAccess(t.NamedTuple):
             have.mode if self.mode is None else self.mode(have.mode),
         )
 
+    def allows(self, have: Access, place: Place) -> bool:
+        """Tell whether a file with *have* at *place* may stay: root's, or whose it is to be, or put there by root."""
+        return place.private or have.uid in (0, self.uid)
+
 
 class Found(t.NamedTuple):
     """A regular file that is there. inode: device and number."""
@@ -91,25 +95,6 @@ def _id(name: str | None, option: str, look_up: t.Callable[[str], int]) -> int |
     return number
 
 
-@contextlib.contextmanager
-def opened(path: str) -> t.Iterator[t.BinaryIO | None]:
-    """Open the regular file at *path*; None if there is none, or a symlink.
-
-    raises: InvalidInput for anything else, OSError.
-    """
-    try:
-        mode = os.lstat(path).st_mode
-    except FileNotFoundError:
-        mode = stat.S_IFLNK
-    if stat.S_ISLNK(mode):
-        yield None
-        return
-    if not stat.S_ISREG(mode):
-        raise InvalidInput(f"dest {printable(path)} is no regular file", hint="give a file, or the name of a new one")
-    with _file(path) as file:
-        yield file
-
-
 def found(file: t.BinaryIO) -> Found:
     """Return what an open file is. Raises OSError."""
     st = os.fstat(file.fileno())
@@ -125,63 +110,75 @@ def difference(have: Access | None, planned: Access) -> tuple[dict[str, t.Any], 
 
 
 class NewFile:
-    """A file that is going to be at *path*, with *access*, once it is whole.
+    """A file that is going to be at *place*, with *access*, once it is whole.
 
     Until then it has no name, so that a run which is killed leaves nothing of it; where the filesystem cannot do that
-    (O_TMPFILE), it has one of its own beside *path*. Raises OSError.
+    (O_TMPFILE), it has one of its own there. Every OSError that it raises has the path in it.
     """
 
-    def __init__(self, path: str, access: Access) -> None:
-        self._path = path
+    def __init__(self, place: Place, access: Access) -> None:
+        self._place = place
         self._access = access
-        self._name = f"{path}.{os.urandom(6).hex()}.new"
-        self._directory = os.path.dirname(path)
+        self._name = f"{place.name}.{os.urandom(6).hex()}.new"
         self._named = False
         mode = access.mode & NEW.mode
-        try:
-            fd = os.open(self._directory, os.O_WRONLY | _NAMELESS | os.O_CLOEXEC, mode)
-        except OSError as error:
-            if error.errno not in _CANNOT:
-                raise
-            fd = os.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-            self._named = True
-        self.file: t.BinaryIO = open(fd, "wb")  # noqa: SIM115 # whoever makes it closes it
+        with self._explained():
+            try:
+                self.fd = os.open(".", os.O_WRONLY | _NAMELESS | os.O_CLOEXEC, mode, dir_fd=place.fd)
+            except OSError as error:
+                if error.errno not in _CANNOT:
+                    raise
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                self.fd = os.open(self._name, flags, mode, dir_fd=place.fd)
+                self._named = True
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Add all of *piece*."""
+        rest = memoryview(piece)
+        with self._explained():
+            while rest:
+                rest = rest[os.write(self.fd, rest) :]
 
     def finish(self) -> None:
         """Give the file its access, and see that it is on the disk."""
-        self.file.flush()
-        give(self.file.fileno(), self._access)
-        os.fsync(self.file.fileno())
+        with self._explained():
+            give(self.fd, self._access)
+            os.fsync(self.fd)
 
     def publish(self) -> None:
-        """Let it be at its path, in place of what is there."""
+        """Let it be at its place, instead of what is there."""
+        directory = self._place.fd
         try:
-            if not self._named:
-                self._give_name()
-            os.rename(self._name, self._path)
+            with self._explained():
+                if not self._named:
+                    self._give_name()
+                os.rename(self._name, self._place.name, src_dir_fd=directory, dst_dir_fd=directory)
         except OSError:
             self.discard()
             raise
-        self.file.close()
-        sync_directory(self._directory)
+        os.close(self.fd)
+        with self._explained():
+            self._place.sync()
 
     def discard(self) -> None:
         """Have nothing left of it, if it is not published."""
-        try:
-            self.file.close()  # writes what is buffered, which a full disk refuses
-        finally:
-            if self._named:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self._name)
+        os.close(self.fd)
+        if self._named:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._name, dir_fd=self._place.fd)
 
     def _give_name(self) -> None:
-        fd = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:  # with a directory's fd, as without one link(2) is called, which follows no symlink
-            link = f"/proc/self/fd/{self.file.fileno()}"
-            os.link(link, os.path.basename(self._name), dst_dir_fd=fd, follow_symlinks=True)
-        finally:
-            os.close(fd)
+        # With a directory's fd, as without one link(2) is called, which follows no symlink.
+        os.link(f"/proc/self/fd/{self.fd}", self._name, dst_dir_fd=self._place.fd, follow_symlinks=True)
         self._named = True
+
+    @contextlib.contextmanager
+    def _explained(self) -> t.Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            error.filename, error.filename2 = self._place.path, None
+            raise
 
 
 def give(fd: int, access: Access) -> None:
@@ -194,22 +191,18 @@ def give(fd: int, access: Access) -> None:
 class GiveAccess(Action):
     """Give a file, which holds what it is to hold, to other people."""
 
-    def __init__(self, path: str, have: Found, access: Access) -> None:
-        self.path = path
+    def __init__(self, place: Place, have: Found, access: Access) -> None:
         self.access = access
+        self._place = place
         self._have = have
 
     def describe(self) -> str:
         changes = difference(self._have.access, self.access)[1]
-        return f"set {', '.join(f'{key} {value}' for key, value in changes.items())} of {printable(self.path)}"
+        return f"set {', '.join(f'{key} {value}' for key, value in changes.items())} of {printable(self._place.path)}"
 
     def commit(self, run: Run) -> None:
-        with _file(self.path) as file:
-            if found(file).inode != self._have.inode:  # what is there now is nothing we have read
-                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), self.path)
+        with self._place.opened() as file:
+            if file is None or found(file).inode != self._have.inode:  # what is there now is nothing we have read
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), self._place.path)
             give(file.fileno(), self.access)
             os.fsync(file.fileno())
-
-
-def _file(path: str) -> t.BinaryIO:
-    return t.cast(t.BinaryIO, open(open_quietly(path, os.O_NOFOLLOW | os.O_NONBLOCK), "rb", buffering=0))

@@ -15,6 +15,7 @@ from . import content, destination
 from .diff_state import DiffState, DiffTask, reported
 from .layer_tar import LayerTar
 from .look import mounted_in
+from .place import Place
 from .removal import check_empty_of_mounts, check_unused
 from .state import LayerState, Plan, StoreState
 
@@ -37,14 +38,11 @@ class ExportTask(DiffTask):
         if not wanted.dest:
             raise InvalidInput("state exported needs dest", hint="say where the tar is to be written")
         content.check_compression(wanted.compression, wanted.level)
-        self.dest = os.path.abspath(check_path(wanted.dest, "dest"))
-        if os.path.isdir(self.dest) or not os.path.isdir(os.path.dirname(self.dest)):
-            message = f"dest {printable(wanted.dest)} is a directory, or in none"
-            raise InvalidInput(message, hint="give a file in a directory that exists")
+        self._place = Place(os.path.abspath(check_path(wanted.dest, "dest")))
         self._wanted = wanted
         self._there: destination.Access | None = None
         self._access = destination.NEW
-        self._current: content.Digests | None = None
+        self._current: content.Written | None = None
         self._action: content.WriteArchive | None = None
         self._tar: LayerTar | None = None
 
@@ -53,16 +51,21 @@ class ExportTask(DiffTask):
         tar = self._tar = LayerTar(
             self.difference_of(have, written=True), have.settings.container_ids, self._wanted.xattrs
         )
-        there, current = self._look()
+        wanted = self._wanted
+        with self._place.opened() as file:
+            there = destination.found(file) if file else None
+            if there and not wanted.access.allows(there.access, self._place):
+                there = None  # somebody else's: it is replaced, as if it were not there
+            ours = tar.digest() if there or predicting else None
+            self._current = content.is_tar(file, ours, wanted.compression) if file and there and ours else None
         self._there = there and there.access
-        self._access = access = self._wanted.access.of(self._there or destination.NEW)
-        diff_id = tar.diff_id() if current is not None or predicting else None
-        if there is not None and current is not None and current[1:] == (diff_id, self._wanted.compression):
-            self._current = current
-            return Plan(() if access == self._there else (destination.GiveAccess(self.dest, there, access),), have)
-        self._action = content.WriteArchive(
-            self.layer(have), self.dest, self._wanted.compression, self._wanted.level, access, tar
-        )
+        self._access = access = wanted.access.of(self._there or destination.NEW)
+        if there and self._current:
+            same = access == there.access
+            return Plan(() if same else (destination.GiveAccess(self._place, there, access),), have)
+        layer = self.layer(have)
+        self._action = content.WriteArchive(layer, self._place, wanted.compression, wanted.level, access, tar)
+        diff_id = str(ours) if ours else None
         return Plan((self._action,), have._replace(diff_id=diff_id, digest=None), long=True)
 
     def difference(self, before: DiffState, after: DiffState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
@@ -70,7 +73,7 @@ class ExportTask(DiffTask):
         old, new = destination.difference(self._there, self._access)
         if self._action is not None:
             old, new = {"content": "not the layer's", **old}, {"content": "the layer's", **new}
-        place = printable(self.dest)
+        place = printable(self._place.path)
         return ({place: old}, {place: new}) if new else ({}, {})
 
     def report(self, have: DiffState, after: DiffState, predicting: bool) -> dict[str, t.Any]:
@@ -82,11 +85,6 @@ class ExportTask(DiffTask):
             diff_id, digest = self._action.diff_id, self._action.digest
         found = self._tar.found if self._tar else self.difference_of(have)
         return reported(found, diff_id, digest)
-
-    def _look(self) -> tuple[destination.Found | None, content.Digests | None]:
-        """Return the file that is there, and the tar in it."""
-        with destination.opened(self.dest) as file:
-            return (None, None) if file is None else (destination.found(file), content.digests_of(file))
 
 
 class ApplyTask(DiffTask):

@@ -42,11 +42,11 @@ class LayerTar:
                 changes = t.cast("t.Iterable[Change]", content.changes)
                 export_changes(new, changes, write, map_ids=self._map_ids, xattrs=self._xattrs)
 
-    def diff_id(self) -> str:
-        """Return its diff id. Raises as write does."""
+    def digest(self) -> Digest:
+        """Return its diff id, and with it its size. Raises as write does."""
         digest = Digest()
         self.write(digest.update)
-        return str(digest)
+        return digest
 
     def _write_all(self, root: str | int, write: Write, *, merged: bool) -> None:
         found = self.found

@@ -12,6 +12,7 @@ import stat
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver import destination
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.place import Place
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import child
@@ -95,27 +96,24 @@ class TestIds:
             assert caught.value.hint
 
 
-class TestOpened:
-    def test_a_file(self, file):
-        with destination.opened(str(file)) as opened:
-            assert opened.read() == b"content"
-            there = destination.found(opened)
-        assert there == ((file.stat().st_dev, file.stat().st_ino), OLD)
-
-    def test_nothing_there(self, tmp_path):
-        with destination.opened(str(tmp_path / "none")) as opened:
-            assert opened is None
-
-    def test_a_symlink_is_nothing(self, file, tmp_path):
-        os.symlink(file, tmp_path / "link")
-        with destination.opened(str(tmp_path / "link")) as opened:
-            assert opened is None
-
-    @pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
-    def test_anything_else_is_refused(self, tmp_path, kind):
-        os.mknod(tmp_path / "node", kind | 0o600, os.makedev(1, 3))
-        with pytest.raises(InvalidInput, match="is no regular file"), destination.opened(str(tmp_path / "node")):
-            pass
+@pytest.mark.parametrize(
+    ("uid", "mode", "owner", "asked", "stays"),
+    [
+        pytest.param(0, 0o755, 5, None, True, id="root put it there"),
+        pytest.param(0, 0o1777, 5, None, False, id="anybody may have put it there"),
+        pytest.param(0, 0o775, 5, None, False, id="the group may have"),
+        pytest.param(5, 0o700, 5, None, False, id="it is his own directory"),
+        pytest.param(0, 0o1777, 0, None, True, id="it is root's"),
+        pytest.param(0, 0o1777, 5, 5, True, id="it is to be his"),
+        pytest.param(0, 0o1777, 5, 7, False, id="it is to be another's"),
+    ],
+)
+def test_whose_file_stays(tmp_path, uid, mode, owner, asked, stays):
+    (tmp_path / "d").mkdir()
+    os.chown(tmp_path / "d", uid, 0)
+    os.chmod(tmp_path / "d", mode)
+    place = Place(str(tmp_path / "d" / "file"))
+    assert destination.WantedAccess(uid=asked).allows(destination.Access(owner, 0, 0o644), place) == stays
 
 
 class TestGiving:
@@ -131,13 +129,13 @@ class TestGiving:
         wanted = destination.Access(5, 6, mode)
         before = os.umask(umask)
         try:
-            new = destination.NewFile(str(tmp_path / "new"), wanted)
+            new = destination.NewFile(Place(str(tmp_path / "new")), wanted)
         finally:
             os.umask(before)
-        uid, gid, made = access_of(f"/proc/self/fd/{new.file.fileno()}", follow=True)
+        uid, gid, made = access_of(f"/proc/self/fd/{new.fd}", follow=True)
         assert (uid, gid, made & ~(mode & 0o600)) == (0, 0, 0)
         assert len(list(tmp_path.iterdir())) == (0 if nameless else 1)
-        new.file.write(b"content")
+        new.write(b"content")
         new.finish()
         assert not (tmp_path / "new").exists()
         new.publish()
@@ -148,7 +146,7 @@ class TestGiving:
     def test_what_the_kernel_chooses_stays(self, tmp_path):
         os.chown(tmp_path, 0, 77)
         os.chmod(tmp_path, 0o2755)
-        new = destination.NewFile(str(tmp_path / "new"), destination.NEW)
+        new = destination.NewFile(Place(str(tmp_path / "new")), destination.NEW)
         new.finish()
         new.publish()
         assert access_of(tmp_path / "new") == (0, 77, 0o600)
@@ -156,8 +154,8 @@ class TestGiving:
     @pytest.mark.parametrize("kind", ["file", "link"])
     def test_what_is_there_gives_way_at_the_end(self, file, tmp_path, kind):
         os.symlink(file, tmp_path / "link")
-        new = destination.NewFile(str(tmp_path / kind), destination.NEW)
-        new.file.write(b"new")
+        new = destination.NewFile(Place(str(tmp_path / kind)), destination.NEW)
+        new.write(b"new")
         new.finish()
         assert (tmp_path / kind).read_text() == "content"
         new.publish()
@@ -165,25 +163,40 @@ class TestGiving:
         assert kind == "file" or file.read_text() == "content"
 
     def test_discarded_nothing_is_left(self, tmp_path):
-        new = destination.NewFile(str(tmp_path / "new"), destination.NEW)
-        new.file.write(b"new")
+        new = destination.NewFile(Place(str(tmp_path / "new")), destination.NEW)
+        new.write(b"new")
         new.discard()
         assert list(tmp_path.iterdir()) == []
 
     def test_discarded_nothing_is_left_of_what_cannot_be_written(self, tmp_path):
         def refused() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-            new = destination.NewFile(str(tmp_path / "new"), destination.NEW)
-            new.file.write(b"new")  # buffered
-            new.discard()
+            new = destination.NewFile(Place(str(tmp_path / "new")), destination.NEW)
+            try:
+                new.write(b"new")
+            finally:
+                new.discard()
 
         with pytest.raises(OSError, match="File too large"):
             child.in_child(refused)
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_full_filesystem_is_named(self, tmp_path):
+        def refused() -> None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+            try:
+                destination.NewFile(Place(str(tmp_path / "new")), destination.NEW).write(b"new")
+            except OSError as error:
+                assert error.filename == str(tmp_path / "new")
+                raise
+
+        with pytest.raises(OSError, match="File too large"):
+            child.in_child(refused)
+
     def test_what_cannot_be_published_is_discarded(self, tmp_path):
+        new = destination.NewFile(Place(str(tmp_path / "new")), destination.NEW)
         (tmp_path / "new").mkdir()
-        new = destination.NewFile(str(tmp_path / "new"), destination.NEW)
         new.finish()
         with pytest.raises(IsADirectoryError):
             new.publish()
@@ -191,7 +204,7 @@ class TestGiving:
 
     def test_killed_while_it_is_written_only_a_named_one_is_left(self, tmp_path, nameless):
         def killed() -> None:
-            destination.NewFile(str(tmp_path / "new"), destination.NEW).file.write(b"new")
+            destination.NewFile(Place(str(tmp_path / "new")), destination.NEW).write(b"new")
             os.kill(os.getpid(), signal.SIGKILL)
 
         with pytest.raises(ChildProcessError):
@@ -202,9 +215,9 @@ class TestGiving:
         "wanted", [destination.Access(0, 7, 0o4711), destination.Access(5, 6, 0o600), destination.Access(9, 6, 0o644)]
     )
     def test_the_action_does_what_it_says(self, file, tmp_path, wanted):
-        with destination.opened(str(file)) as opened:
+        with Place(str(file)).opened() as opened:
             there = destination.found(opened)
-        action = destination.GiveAccess(str(file), there, wanted)
+        action = destination.GiveAccess(Place(str(file)), there, wanted)
         assert action.describe().startswith("set ") and str(file) in action.describe()
         assert file.stat().st_uid == 5
         action.commit(Run(str(tmp_path)))
@@ -227,9 +240,9 @@ class TestGiving:
         assert access_of(file) == (7, 8, 0o604)
 
     def test_what_was_put_in_its_place_is_left_alone(self, file, tmp_path):
-        with destination.opened(str(file)) as opened:
+        with Place(str(file)).opened() as opened:
             there = destination.found(opened)
-        action = destination.GiveAccess(str(file), there, destination.Access(1000, 1000, 0o666))
+        action = destination.GiveAccess(Place(str(file)), there, destination.Access(1000, 1000, 0o666))
         other = tmp_path / "other"
         other.write_text("secret")
         os.replace(other, file)
@@ -239,6 +252,6 @@ class TestGiving:
         os.unlink(file)
         os.symlink(tmp_path / "victim", file)
         (tmp_path / "victim").write_text("secret")
-        with pytest.raises(OSError, match="symbolic links"):
+        with pytest.raises(OSError, match="Stale"):
             action.commit(Run(str(tmp_path)))
         assert access_of(tmp_path / "victim") == before
