@@ -90,7 +90,7 @@ def test_many_directories_in_each_other(driver: Driver, tmp_path: Path) -> None:
     driver.create("base")
     driver.create("other", "base")
     driver.create("deep", "base", read_write=True)
-    trees, levels = 20, 2000
+    trees, levels = 6, 2000
     for number in range(trees):
         (driver.home / "deep" / "diff" / f"{number}").mkdir()
         os.close(go_down(driver.home / "deep" / "diff" / f"{number}", levels - 1, "d" * 30))
