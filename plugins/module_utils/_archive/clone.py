@@ -75,7 +75,7 @@ def _link(name: bytes, path: bytes, old: int, new: int) -> None:
         if error.errno == errno.EMLINK and is_whiteout(st):  # overlayfs makes them as links of each other
             _copy_whiteout(name, st, new)
             return
-        error.filename = printable(path)
+        error.filename = os.fsdecode(path)
         error.filename2 = None
         raise
 

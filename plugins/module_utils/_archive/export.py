@@ -280,5 +280,5 @@ def _read_into(room: memoryview, fd: int, path: bytes) -> int:
     try:
         return os.readv(fd, [room])
     except OSError as error:
-        error.filename = printable(path)
+        error.filename = os.fsdecode(path)
         raise

@@ -18,7 +18,8 @@ import typing as t
 
 from .._errors import InvalidInput, printable
 from .._linux.quiet import open_quietly
-from .._store.own_file import sync_directory
+from .._linux.subject import about
+from .._linux.sync import sync_directory
 from .run import Run
 from .settings import ID_MAX
 from .state import Action
@@ -147,11 +148,17 @@ class NewFile:
             self._named = True
         self.file: t.BinaryIO = open(fd, "wb")  # noqa: SIM115 # whoever makes it closes it
 
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write *data* at its end."""
+        with about(self._path):
+            self.file.write(data)
+
     def finish(self) -> None:
         """Give the file its access, and see that it is on the disk."""
-        self.file.flush()
-        give(self.file.fileno(), self._access)
-        os.fsync(self.file.fileno())
+        with about(self._path):
+            self.file.flush()
+            give(self.file.fileno(), self._access)
+            os.fsync(self.file.fileno())
 
     def publish(self) -> None:
         """Let it be at its path, in place of what is there."""
@@ -162,17 +169,17 @@ class NewFile:
         except OSError:
             self.discard()
             raise
-        self.file.close()
+        with about(self._path):
+            self.file.close()
         sync_directory(self._directory)
 
     def discard(self) -> None:
-        """Have nothing left of it, if it is not published."""
-        try:
+        """Have nothing left of it, if it is not published: after an error, which is not to be hidden by another."""
+        with contextlib.suppress(OSError):
             self.file.close()  # writes what is buffered, which a full disk refuses
-        finally:
-            if self._named:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self._name)
+        if self._named:
+            with contextlib.suppress(OSError):
+                os.unlink(self._name)
 
     def _give_name(self) -> None:
         fd = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -207,8 +214,9 @@ class GiveAccess(Action):
         with _file(self.path) as file:
             if found(file).inode != self._have.inode:  # what is there now is nothing we have read
                 raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), self.path)
-            give(file.fileno(), self.access)
-            os.fsync(file.fileno())
+            with about(self.path):
+                give(file.fileno(), self.access)
+                os.fsync(file.fileno())
 
 
 def _file(path: str) -> t.BinaryIO:

@@ -18,7 +18,8 @@ from .._archive.export import Write, export_layer, tree_size
 from .._archive.export_changes import export_changes
 from .._archive.xattr_ids import MapIds
 from .._errors import NotSupported, printable
-from .._store.layout import DIFF
+from .._linux.subject import about
+from .._store.layout import DIFF, MERGED
 from .state import LayerState
 from .views import merged_view
 
@@ -84,7 +85,8 @@ class Difference:
     def write(self, write: Write) -> None:
         """Write it as a tar, to *write* as export_layer has it. Raises as content does; incomplete then."""
         if self.native:
-            self._write_all(self._upper, write)
+            with about(self._upper):
+                self._write_all(self._upper, write)
             return
         with self._views() as (new, old):
             if old is None:
@@ -113,13 +115,15 @@ class Difference:
                 raise _lent(self._layer)
             lowers = [self._layer.lent.get(lower, f"{self._home}/{lower}/{DIFF}") for lower in self._layer.lowers]
             try:
-                changes = upper_changes(self._upper, lowers, userxattr=self._userxattr)
+                with about(self._upper):
+                    changes = upper_changes(self._upper, lowers, userxattr=self._userxattr)
             except NotSupported:  # it has redirects or the like; where they cannot be followed, the view raises
                 if self._userxattr or not self._layer.lowers:
                     raise
                 self._options = [*(name for name in self._options if not name.startswith(_MARKING)), *_FOLLOWING]
             else:
-                return TreeChanges(changes, tree_size(self._upper)), True
+                with about(self._upper):
+                    return TreeChanges(changes, tree_size(self._upper)), True
         with self._views() as (new, old):
             return tree_changes(new, old), False
 
@@ -127,7 +131,7 @@ class Difference:
     def _views(self) -> t.Iterator[tuple[int, int | None]]:
         if self._layer.lent:
             raise _lent(self._layer)
-        with contextlib.ExitStack() as stack:
+        with about(f"{self._home}/{self._layer.id}/{MERGED}"), contextlib.ExitStack() as stack:
             new = stack.enter_context(merged_view(self._home, self._layer, self._options))
             old = stack.enter_context(merged_view(self._home, self._other, self._options)) if self._other else None
             yield new, old

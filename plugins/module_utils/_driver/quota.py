@@ -21,6 +21,7 @@ from .._errors import NoSpace, NotPermitted, printable
 from .._linux import fsxattr, quotactl
 from .._linux.namespace import in_user_namespace
 from .._linux.quiet import open_quietly
+from .._linux.subject import about
 from .._store.lock import Deadline, locked
 
 FIRST_ID = 1 << 20  # dockerd counts up from the id of its home, 0 as a rule, and looks at no other's
@@ -191,7 +192,8 @@ def no_space(home: str, layer_id: str) -> NoSpace | None:
 def _opened(directory: str) -> t.Iterator[int]:
     fd = open_quietly(directory, os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        yield fd
+        with about(directory):
+            yield fd
     finally:
         os.close(fd)
 

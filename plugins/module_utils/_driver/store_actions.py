@@ -14,10 +14,12 @@ import typing as t
 
 from .._errors import StoreBusy, printable
 from .._linux.quiet import open_quietly
+from .._linux.subject import about
+from .._linux.sync import sync_directory
 from .._store import staging
 from .._store.layout import LINKS, OWN_FILE, QUOTA_DEVICE, STAGING, is_store, names_in
 from .._store.lock import Deadline, locked
-from .._store.own_file import remove_file, sync_directory
+from .._store.own_file import remove_file
 from .run import Run
 from .settings import IdRange, Settings, write_settings
 from .state import Action, Overtaken
@@ -223,19 +225,24 @@ def _try_overlays(home: str) -> None:
 def _set_access(path: str, access: Access) -> None:
     """Set it on a directory, never through a symlink; nobody gets in between who may not. Raises OSError."""
     fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        found = os.fstat(fd)
-        os.fchmod(fd, access.mode & 0o700)
+    with about(path):
         try:
-            os.fchown(fd, access.uid, access.gid)
-            os.fchmod(fd, access.mode)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.fchown(fd, found.st_uid, found.st_gid)
-                os.fchmod(fd, stat.S_IMODE(found.st_mode))
-            raise
-    finally:
-        os.close(fd)
+            _set_access_of(fd, access)
+        finally:
+            os.close(fd)
+
+
+def _set_access_of(fd: int, access: Access) -> None:
+    found = os.fstat(fd)
+    os.fchmod(fd, access.mode & 0o700)
+    try:
+        os.fchown(fd, access.uid, access.gid)
+        os.fchmod(fd, access.mode)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.fchown(fd, found.st_uid, found.st_gid)
+            os.fchmod(fd, stat.S_IMODE(found.st_mode))
+        raise
 
 
 def _remove_quota_device(path: str) -> None:

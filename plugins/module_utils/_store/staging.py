@@ -16,6 +16,7 @@ import typing as t
 
 from .._linux.quiet import open_quietly, read_quietly
 from .._linux.rename import rename_noreplace
+from .._linux.subject import about
 from .delete import delete_tree
 from .layout import (
     COMMITTED,
@@ -156,7 +157,9 @@ def publish_layer(home: str, staging: str, layer: NewLayer) -> None:
 
 def seal_layer(home: str, layer_id: str) -> None:
     """Mark a layer as committed; marked twice is marked once. Raises OSError."""
-    os.close(os.open(os.path.join(home, layer_id, COMMITTED), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    path = os.path.join(home, layer_id, COMMITTED)
+    with about(path):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def retire_layer(home: str, staging: str, layer_id: str, link: str) -> None:

@@ -137,7 +137,7 @@ class TestGiving:
         uid, gid, made = access_of(f"/proc/self/fd/{new.file.fileno()}", follow=True)
         assert (uid, gid, made & ~(mode & 0o600)) == (0, 0, 0)
         assert len(list(tmp_path.iterdir())) == (0 if nameless else 1)
-        new.file.write(b"content")
+        new.write(b"content")
         new.finish()
         assert not (tmp_path / "new").exists()
         new.publish()
@@ -157,7 +157,7 @@ class TestGiving:
     def test_what_is_there_gives_way_at_the_end(self, file, tmp_path, kind):
         os.symlink(file, tmp_path / "link")
         new = destination.NewFile(str(tmp_path / kind), destination.NEW)
-        new.file.write(b"new")
+        new.write(b"new")
         new.finish()
         assert (tmp_path / kind).read_text() == "content"
         new.publish()
@@ -166,7 +166,7 @@ class TestGiving:
 
     def test_discarded_nothing_is_left(self, tmp_path):
         new = destination.NewFile(str(tmp_path / "new"), destination.NEW)
-        new.file.write(b"new")
+        new.write(b"new")
         new.discard()
         assert list(tmp_path.iterdir()) == []
 
@@ -174,11 +174,15 @@ class TestGiving:
         def refused() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
             new = destination.NewFile(str(tmp_path / "new"), destination.NEW)
-            new.file.write(b"new")  # buffered
-            new.discard()
+            new.write(b"new")  # buffered
+            try:
+                new.finish()
+            finally:
+                new.discard()  # hides no error by one of its own
 
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(OSError, match="File too large") as caught:
             child.in_child(refused)
+        assert caught.value.filename == str(tmp_path / "new")
         assert list(tmp_path.iterdir()) == []
 
     def test_what_cannot_be_published_is_discarded(self, tmp_path):
@@ -191,7 +195,7 @@ class TestGiving:
 
     def test_killed_while_it_is_written_only_a_named_one_is_left(self, tmp_path, nameless):
         def killed() -> None:
-            destination.NewFile(str(tmp_path / "new"), destination.NEW).file.write(b"new")
+            destination.NewFile(str(tmp_path / "new"), destination.NEW).write(b"new")
             os.kill(os.getpid(), signal.SIGKILL)
 
         with pytest.raises(ChildProcessError):
