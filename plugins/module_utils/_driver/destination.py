@@ -164,7 +164,8 @@ class NewFile:
         """Let it be at its path, in place of what is there."""
         try:
             if not self._named:
-                self._give_name()
+                with about(self._name):
+                    self._give_name()
             os.rename(self._name, self._path)
         except OSError:
             self.discard()

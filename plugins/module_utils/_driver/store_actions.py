@@ -65,14 +65,17 @@ class MakeStore(Action):
             raise
 
     def commit(self, run: Run) -> None:
+        links = os.path.join(run.home, LINKS)
         with self._lock:
             try:
                 write_settings(run.home, self.settings)
                 _set_access(run.home, self.access[""])
-                self._make_directory(os.path.join(run.home, LINKS), self.access[LINKS].mode)
-                _set_access(os.path.join(run.home, LINKS), self.access[LINKS])
+                self._make_directory(links, self.access[LINKS].mode)
+                _set_access(links, self.access[LINKS])
             except BaseException:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError):  # where l/ has to stay there is a store, which needs its settings
+                    if links in self._made:
+                        os.rmdir(links)
                     remove_file(os.path.join(run.home, OWN_FILE))
                 self._undo()
                 raise
@@ -169,12 +172,13 @@ class RemoveStore(Action):
         run.sync()  # that the layers are gone, before what says whose they were
         run.close()
         _empty_staging(run.home, Deadline(run.lock_timeout))
-        remove_file(os.path.join(run.home, OWN_FILE))
         _remove_quota_device(os.path.join(run.home, QUOTA_DEVICE))
         links = os.path.join(run.home, LINKS)
         if os.path.lexists(links):
             for entry in names_in(links):
                 os.unlink(os.path.join(links, entry.name))
+        remove_file(os.path.join(run.home, OWN_FILE))  # late: as long as there is l/, there is a store with settings
+        with contextlib.suppress(FileNotFoundError):
             os.rmdir(links)
         sync_directory(run.home)
         if not self.home_stays:

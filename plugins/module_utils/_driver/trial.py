@@ -16,6 +16,7 @@ import typing as t
 
 from .._errors import printable
 from .._linux import mount, namespace
+from .._linux.subject import about
 from .answers import Answers, mount_options, read_parameters
 from .workdir import require_writable
 
@@ -62,7 +63,8 @@ def trial_on(directory: str) -> Answers:
 
     os.mkdir(path, 0o700)
     try:
-        return namespace.in_private_mounts(in_private)
+        with about(path):
+            return namespace.in_private_mounts(in_private)
     except PermissionError as error:
         return _not_probed(error, in_userns)
     finally:

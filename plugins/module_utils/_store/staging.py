@@ -147,11 +147,13 @@ def stage_layer(staging: str, layer: NewLayer, begin: t.Callable[[str], object] 
 def publish_layer(home: str, staging: str, layer: NewLayer) -> None:
     """Give a staged layer its name in l/ and its place. Raises OSError; FileExistsError if the id is taken."""
     link = os.path.join(home, LINKS, layer.link)
-    os.symlink(f"../{layer.id}/{DIFF}", link)
+    with about(link):
+        os.symlink(f"../{layer.id}/{DIFF}", link)
     try:
         rename_noreplace(os.path.join(staging, layer.id), os.path.join(home, layer.id))
     except OSError:
-        os.unlink(link)
+        with contextlib.suppress(OSError):  # left, it leads nowhere: litter
+            os.unlink(link)
         raise
 
 
@@ -281,13 +283,19 @@ def _make_directory(path: str, mode: int, uid: int, gid: int) -> None:
 
 
 def _take_away(home: str, layer_id: str, link: str, path: str) -> None:
-    """Move a layer to *path* and remove its name in l/, or neither. Raises OSError."""
+    """Move a layer to *path* and remove its name in l/, or neither. Raises OSError.
+
+    A layer that cannot be moved back is removed all the same: its name is litter then.
+    """
     place = os.path.join(home, layer_id)
     rename_noreplace(place, path)
     try:
         _unlink_dangling(home, link)
     except OSError:
-        rename_noreplace(path, place)
+        try:
+            rename_noreplace(path, place)
+        except OSError:
+            return
         raise
 
 

@@ -25,6 +25,7 @@ def fd(tmp_path):
         pytest.param(lambda fd: os.stat("a", dir_fd=fd), "/store/app/a", id="a name"),
         pytest.param(lambda fd: os.stat(b"a/\xff", dir_fd=fd), "/store/app/a/\udcff", id="bytes"),
         pytest.param(lambda fd: os.stat("/missing"), "/missing", id="a whole path"),
+        pytest.param(lambda fd: os.symlink("../a", "/missing/b"), "/missing/b", id="a symlink"),
         pytest.param(lambda fd: os.listxattr(f"/proc/self/fd/{fd}/a"), "/store/app/a", id="a name for xattr calls"),
     ],
 )
