@@ -112,13 +112,13 @@ def spoil(main: t.Callable[[], None], params: dict[str, t.Any], path: str, calls
 def fail_from(
     main: t.Callable[[], None], params: dict[str, t.Any], step: Step, fault: str, names: t.Sequence[str]
 ) -> Outcome:
-    """Run a module and let *step*, and each call of one of *names* from then on, fail with *fault*: errors that stay."""
+    """Run a module and let *step* fail with *fault*, and from then on each call of its name or of one of *names*."""
     firsts = {name: step.before.get(name, 0) + 1 for name in names} if step.own else {}
-    injections = [f"inject=?{name}:error={fault}:when={first}+" for name, first in {**firsts, step.name: step.number}.items()]
+    firsts[step.name] = step.number
+    injections = [f"inject=?{name}:error={fault}:when={first}+" for name, first in firsts.items()]
     children = () if step.own else ("-f",)
     options = [word for injection in injections for word in ("-e", injection)]
-    trace = ",".join(f"?{name}" for name in {*firsts, step.name})
-    result, lines = _run(main, params, *children, "-e", f"trace={trace}", *options)
+    result, lines = _run(main, params, *children, "-e", "trace=" + ",".join(f"?{name}" for name in firsts), *options)
     return Outcome(result, [line for line in lines if "(INJECTED)" in line])
 
 

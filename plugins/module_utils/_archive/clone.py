@@ -10,7 +10,6 @@ import os
 import stat
 import typing as t
 
-from .._errors import printable
 from .._linux.quiet import open_quietly
 from .apply_root import shed_acls
 from .walk import IS_DIRECTORY, Trail, below, changed_meanwhile, get_xattr, list_xattrs, lstat, walk
