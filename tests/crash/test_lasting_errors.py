@@ -60,11 +60,15 @@ def area(tmp_path: Path) -> t.Iterator[Path]:
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in sample_cases(CASES)])
 def test_an_error_that_stays_leaves_what_is_true(area: Path, case: Case) -> None:
-    stage = Stage(area, case)
+    play_lasting(Stage(area, case), case.name, 3)
+
+
+def play_lasting(stage: Stage, name: str, count: int) -> None:
+    """Play all errors that stay, or *count* of them that the seed and the *name* choose."""
     stage.make()
-    steps = tracing.record(case.call.main, case.call.at(stage.home), stage.home)
+    steps = tracing.record(stage.case.call.main, stage.case.call.at(stage.home), stage.home)
     every = [(step, fault, what) for step in steps for fault, what in FAULTS if step.own or what == "alone"]
-    plays = sample(every, f"lasting {case.name}", 3)
+    plays = sample(every, f"lasting {name}", count)
     failures = []
     for step, fault, what in plays:
         try:

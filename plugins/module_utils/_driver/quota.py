@@ -113,9 +113,15 @@ def assign(directory: str, above: int = 0) -> int:
 
 
 def limit(directory: str, size: int, inodes: int) -> None:
-    """Limit the project that *directory* is. size: bytes; inodes: files and directories; 0 for none. Raises OSError."""
+    """Limit the project that *directory* is. size: bytes; inodes: files and directories; 0 for none.
+
+    Raises OSError, also where it is none: limits of the id 0 would be those of whatever has none.
+    """
     with _opened(directory) as fd:
-        _limit(fd, _project_of(fd), size, inodes)
+        project_id = _project_of(fd)
+        if not project_id:
+            raise OSError(errno.ESRCH, "it has no project id", directory)
+        _limit(fd, project_id, size, inodes)
 
 
 def release(place: str, project_id: int) -> None:
