@@ -128,7 +128,7 @@ def _refusal_of_lower(fd: int, options: t.Sequence[str]) -> str | None:
 
 def _refused(error: OSError) -> str:
     """Return what the kernel has against it. Raises OSError for what says nothing about the kernel."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM):
         raise error
     if error.errno == errno.ENODEV:
         return "the kernel has no overlayfs"
