@@ -22,6 +22,7 @@ from .._linux import fsxattr, quotactl
 from .._linux.namespace import in_user_namespace
 from .._linux.quiet import open_quietly
 from .._linux.subject import about
+from .._store.layout import is_id
 from .._store.lock import Deadline, locked
 
 FIRST_ID = 1 << 20  # dockerd counts up from the id of its home, 0 as a rule, and looks at no other's
@@ -192,6 +193,17 @@ def no_space(home: str, layer_id: str) -> NoSpace | None:
         inodes_limit=found.inodes_limit,
         inodes_used=found.inodes_used,
     )
+
+
+def limit_reached(home: str, filename: t.Any) -> NoSpace | None:
+    """Return the error for the layer that *filename* lies in, if its limit is why nothing more goes there."""
+    home = os.path.realpath(home)
+    if not isinstance(filename, str) or not filename.startswith(home + "/"):
+        return None
+    layer_id = filename[len(home) + 1 :].partition("/")[0]
+    with contextlib.suppress(OSError):
+        return no_space(home, layer_id) if is_id(layer_id) else None
+    return None
 
 
 @contextlib.contextmanager

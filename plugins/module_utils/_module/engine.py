@@ -20,7 +20,6 @@ from .._driver import quota
 from .._driver.run import Run
 from .._driver.state import Overtaken, Plan
 from .._errors import LayerInUse, LayerNotFound, NoSpace, NotPermitted, Overlay2Error, printable
-from .._store.layout import is_id
 from .._store.lock import Deadline, is_free, is_still, layer_locked, locked
 from .._store.writable import check_writable
 from .ansible_module import HarmlessModule
@@ -252,10 +251,8 @@ def _look_again(
 
 def _warn_of_last_look(module: AnsibleModule, error: Exception) -> None:
     """Warn that results are predicted: what is done is done, and no failure because it could not be looked at."""
-    module.warn(
-        "everything was done, but the module could not look at the result, so it returns what it planned:"
-        f" {printable(str(error))}"
-    )
+    told = "everything was done, but the module could not look at the result, so it returns what it planned"
+    module.warn(f"{told}: {error}")
 
 
 def _result(
@@ -292,23 +289,12 @@ def _fail(module: AnsibleModule, error: Overlay2Error, done: list[str]) -> None:
     )
 
 
-def _limit_reached(home: str, filename: t.Any) -> NoSpace | None:
-    """Return the error for the layer that *filename* lies in, if its limit is why nothing more goes there."""
-    home = os.path.realpath(home)
-    if not isinstance(filename, str) or not filename.startswith(home + "/"):
-        return None
-    layer_id = filename[len(home) + 1 :].partition("/")[0]
-    with contextlib.suppress(OSError):
-        return quota.no_space(home, layer_id) if is_id(layer_id) else None
-    return None
-
-
 def _fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
     home = str(module.params["home"])
     path = printable(error.filename if isinstance(error.filename, (str, bytes)) else home)
     why = printable(error.strerror or str(error))
     if error.errno in quota.FULL:
-        limited = _limit_reached(home, error.filename)
+        limited = quota.limit_reached(home, error.filename)
         if limited:
             return _fail(module, limited, done)
         hint = "free some, or make the filesystem larger, and run the task again"
