@@ -10,6 +10,7 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import traceback
 import typing as t
@@ -23,13 +24,13 @@ class Started:
     def __init__(
         self, main: t.Callable[[], None], params: dict[str, t.Any], prepare: t.Callable[[], object] = lambda: None
     ) -> None:
-        self._pipe, its = os.pipe()
+        self._answer, its = socket.socketpair()  # not a pipe: the answer comes even where every write(2) fails
         self.pid = os.fork()
         if self.pid:
-            os.close(its)
+            its.close()
             return
-        os.close(self._pipe)
-        sys.stdout = io.TextIOWrapper(os.fdopen(its, "wb"), write_through=True)
+        self._answer.close()
+        sys.stdout = io.TextIOWrapper(its.makefile("wb"), write_through=True)
         try:
             prepare()
             with patch_module_args(params):
@@ -43,10 +44,10 @@ class Started:
 
     def result(self, kill_after: float | None = None) -> dict[str, t.Any] | None:
         """Return the module's result, None if it was killed; kill_after: seconds until it is, if it has no answer."""
-        with open(self._pipe, "rb") as pipe:
-            if kill_after is not None and not select.select([pipe], [], [], kill_after)[0]:
+        with self._answer, self._answer.makefile("rb") as answer:
+            if kill_after is not None and not select.select([self._answer], [], [], kill_after)[0]:
                 os.kill(self.pid, signal.SIGKILL)
-            output = pipe.read()
+            output = answer.read()
         status = os.waitpid(self.pid, 0)[1]
         if os.WIFSIGNALED(status):
             assert os.WTERMSIG(status) == signal.SIGKILL

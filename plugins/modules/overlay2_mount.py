@@ -16,6 +16,8 @@ description:
   - The mount stays until its last holder lets go; holders are names, so the same task twice holds it once.
   - A committed layer is mounted read-only. A layer without parent needs no mount, only holders; its content is to be
     seen in its C(diff) directory.
+  - What is recorded of the content of a layer that is not committed, its C(diff_id) and C(digest), is erased before it
+    can be written to.
   - Mounts are made with C(index=off), and with C(redirect_dir=off) and C(metacopy=off) where the kernel's default is
     on.
 author: Strata (@strata)

@@ -14,6 +14,8 @@ from ansible_collections.strata.overlay2.plugins.module_utils._linux import moun
 from ansible_collections.strata.overlay2.tests.crash import snapshot
 from ansible_collections.strata.overlay2.tests.crash.cases import STORE, Call, Case, layer, make_tars
 
+# What health tells of what a run left: each of them is swept, or made up for, by another.
+LITTER = {"dangling_link", "staging_leftover", "dead_holder", "unsealed_parent", "stale_volatile"}
 FACTS = Call("facts", {"gather_subset": ["layers", "health"]})
 
 
@@ -69,7 +71,7 @@ class Stage:
             # Litter is told by a warning; with the controller's code in the process, that goes to its display.
             snapshot.assert_same(found._replace(litter=[]), self.new)
             return
-        assert result["error"] == code and result["msg"] and result["hint"], result
+        assert_told(result, code)
         done = result["actions"]
         assert done == self.result["actions"][: len(done)] and result["changed"] == bool(done)
         if done or not certain:
@@ -77,11 +79,29 @@ class Stage:
         else:
             snapshot.assert_same(found._replace(litter=self.old.litter) if removing else found, self.old)
 
+    def check_true(self, result: dict[str, t.Any] | None, code: str) -> None:
+        """Fail unless what is there after an error that stays is true, whatever could be undone.
+
+        code: of the error, if the run reports one.
+        """
+        found = self.take()
+        assert result is not None
+        if not result.get("failed"):
+            snapshot.assert_same(found._replace(litter=[]), self.new)
+            return
+        assert_told(result, code)
+        snapshot.assert_between(found, self.old, self.new)
+        snapshot.assert_records_true(found, self.old, self.new)
+        if self.home.exists():
+            health = FACTS.run(self.home)["ansible_facts"]["overlay2"].get("health", [])
+            assert {finding["code"] for finding in health} <= LITTER, health
+
     def check_cut_off(self, result: dict[str, t.Any] | None) -> None:
         """Fail unless what is there is what a run left whose filesystem failed: all, if it reports success."""
         found = self.take()
         if result is None or result.get("failed"):
-            assert result is None or result["error"] == "os_error", result
+            if result is not None:
+                assert_told(result, "os_error")
             snapshot.assert_between(found, self.old, self.new)
         else:
             snapshot.assert_same(found._replace(litter=[]), self.new)
@@ -102,6 +122,13 @@ class Stage:
         if found.litter:  # left to the next run that makes, fills or removes a layer
             layer(id="sweeper").run(self.home)
             layer(id="sweeper", state="absent").run(self.home)
+
+
+def assert_told(result: dict[str, t.Any], code: str) -> None:
+    """Fail unless a failed run says what failed, where and why, and what to do."""
+    assert result["error"] == code and result["hint"], result
+    subject = result["id"] if "size_limit" in result else result["path"]  # of a layer that is full: its id
+    assert subject in result["msg"] and ("id" in result or subject.startswith("/")), result
 
 
 def unmount_below(directory: Path) -> None:

@@ -28,8 +28,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.layout impo
 _LINK = re.compile(r"(?<![A-Z2-7])[A-Z2-7]{26}(?![A-Z2-7])")
 _OF_MOUNTING = "trusted.overlay.uuid"  # random, and given to each upper that is mounted, where there is space for it
 _UUID = ",uuid=on"  # shown then
-
-
+_TOLD = {"diff_id", "digest", "merged_diff_id", "merged_digest"}  # of a layer's content, by its record
 _ENTERED = ("/", f"{LINKS}/")
 
 
@@ -123,6 +122,23 @@ def assert_between(found: Snapshot, old: Snapshot, new: Snapshot) -> None:
         assert one in (before, after), f"{unit} is neither as it was nor as it shall be: {one}"
 
 
+def assert_records_true(found: Snapshot, *known: Snapshot) -> None:
+    """Fail if a layer's record tells of other content than it has, or of what may change: true are those *known*."""
+    for id in found.layers:
+        told = _content(found, id)
+        assert told is None or told in [_content(snapshot, id) for snapshot in known], f"the record of {id} is not true"
+
+
+def _content(snapshot: Snapshot, id: str) -> t.Any:
+    """Return what is told of a layer's content, with that content and its mount; None where nothing is told."""
+    record = snapshot.entries.get(f"{id}/{OWN_FILE}")
+    told = record and {key: value for key, value in record[3].items() if key in _TOLD}
+    if not told:
+        return None
+    content = {path: entry for path, entry in snapshot.entries.items() if path.startswith(f"{id}/{DIFF}/")}
+    return told, content, snapshot.entries.get(f"mount {id}")
+
+
 def _is_litter(path: str, owners: dict[str, str]) -> bool:
     name = os.path.basename(path)
     depth = path.count("/")
@@ -159,7 +175,7 @@ def _erased(unit: str, entry: dict[str, t.Any] | None) -> t.Any:
     if entry is None:
         return None
     *access, record, attributes = entry[unit]
-    return access, {key: value for key, value in record.items() if key not in ("diff_id", "digest")}, attributes
+    return access, {key: value for key, value in record.items() if key not in _TOLD}, attributes
 
 
 def _record(path: Path) -> dict[str, t.Any]:

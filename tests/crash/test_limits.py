@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver import quota
 from ansible_collections.strata.overlay2.plugins.modules import overlay2_init, overlay2_layer
 from ansible_collections.strata.overlay2.tests import modules, quotas
-from ansible_collections.strata.overlay2.tests.crash import snapshot, tracing
+from ansible_collections.strata.overlay2.tests.crash import snapshot, test_lasting_errors, tracing
 from ansible_collections.strata.overlay2.tests.crash.cases import Case, diff, init, layer, prune
 from ansible_collections.strata.overlay2.tests.crash.playing import Stage, unmount_below
 from ansible_collections.strata.overlay2.tests.crash.sampling import SEED, sample, sample_cases
@@ -33,6 +33,7 @@ pytestmark = [
 ]
 
 loop_filesystem = conftest.loop_filesystem  # the fixture
+all_is_imported = test_lasting_errors.all_is_imported  # another, used by itself
 
 ROUNDS, EACH = (6, 5) if SEED == "full" else (2, 3)
 
@@ -117,6 +118,17 @@ def test_limits_interrupted_at_any_step(loop_filesystem: t.Callable[..., Path], 
             failures.append(f"{fault} at {step}\n{error}")
     unmount_below(area)
     assert not failures, f"{len(failures)} of {len(plays)}:\n" + "\n\n".join(failures)
+
+
+@pytest.mark.skipif(tracing.why_not() is not None, reason=tracing.why_not() or "")
+@pytest.mark.parametrize("kind", quotas.MAKING)
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in sample_cases(CASES)])
+def test_an_error_that_stays_leaves_what_is_true_of_limits(
+    loop_filesystem: t.Callable[..., Path], kind: str, case: Case
+) -> None:
+    area = loop_filesystem(kind, *quotas.MAKING[kind], options="prjquota")
+    test_lasting_errors.play_lasting(LimitedStage(area, case), f"{kind} {case.name}", 3)
+    unmount_below(area)
 
 
 def of_quotas(steps: t.Sequence[tracing.Step]) -> list[tuple[tracing.Step, str]]:

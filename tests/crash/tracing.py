@@ -49,12 +49,16 @@ _ELSEWHERE = re.compile(r'"/|<[^>]*[:/]')  # a path, or what -y shows of an fd: 
 
 
 class Step(t.NamedTuple):
-    """The *number*th call of *name* in the module's own process, or in one that it makes. text: as strace shows it."""
+    """The *number*th call of *name* in the module's own process, or in one that it makes. text: as strace shows it.
+
+    before: how many calls of each name the module's own process had made until then.
+    """
 
     name: str
     number: int
     own: bool
     text: str
+    before: t.Mapping[str, int]
 
     def __str__(self) -> str:
         return f"{self.name} number {self.number}{'' if self.own else ' in a child'}: {self.text}"
@@ -81,7 +85,8 @@ def record(main: t.Callable[[], None], params: dict[str, t.Any], area: Path) -> 
         counts[pid, name] += 1
         if not _changes(name, text, str(area)):
             continue
-        step = Step(name, counts[pid, name], pid == module_pid, text)
+        before = {other: count for (caller, other), count in counts.items() if caller == module_pid}
+        step = Step(name, counts[pid, name], pid == module_pid, text, {**before, name: counts[pid, name] - 1})
         if step.own or step[:2] not in steps:
             steps[step[:2]] = step
     return [step for step in steps.values() if step.own or step.number > counts[module_pid, step.name]]
@@ -101,6 +106,19 @@ def spoil(main: t.Callable[[], None], params: dict[str, t.Any], path: str, calls
     names = ",".join(f"?{name}" for name in calls.split(","))
     options = ("-P", path, "-e", f"trace={names}", "-e", f"inject={names}:error={error}")
     result, lines = _run(main, params, *options)
+    return Outcome(result, [line for line in lines if "(INJECTED)" in line])
+
+
+def fail_from(
+    main: t.Callable[[], None], params: dict[str, t.Any], step: Step, fault: str, names: t.Sequence[str]
+) -> Outcome:
+    """Run a module and let *step* fail with *fault*, and from then on each call of its name or of one of *names*."""
+    firsts = {name: step.before.get(name, 0) + 1 for name in names} if step.own else {}
+    firsts[step.name] = step.number
+    injections = [f"inject=?{name}:error={fault}:when={first}+" for name, first in firsts.items()]
+    children = () if step.own else ("-f",)
+    options = [word for injection in injections for word in ("-e", injection)]
+    result, lines = _run(main, params, *children, "-e", "trace=" + ",".join(f"?{name}" for name in firsts), *options)
     return Outcome(result, [line for line in lines if "(INJECTED)" in line])
 
 

@@ -14,12 +14,13 @@ import os
 import typing as t
 
 from .._linux.quiet import open_quietly
+from .._linux.subject import names_a_path
 from .apply_links import clean
 from .apply_nodes import Nodes
 from .apply_root import Directory, Root
 from .image_archive import check_no_image
 from .older import Older
-from .tar import REGULAR, SPARSE, Entry, rejected, shown
+from .tar import REGULAR, SPARSE, Entry, cut, rejected
 from .tar_reader import Read, TarReader
 from .walk import IS_DIRECTORY, children
 from .whiteouts import (
@@ -228,5 +229,6 @@ def _explained(error: OSError, entry: Entry) -> Exception:
     """Return *error* with the entry's name, as what the user can act on if it is the archive's fault."""
     if error.errno in _ARCHIVES_FAULT:
         return rejected(entry.name, f"it cannot be made: {os.strerror(error.errno)}")
-    error.filename = shown(entry.name)  # it has the last component at most
+    if not names_a_path(error):  # as one does of reading the archive
+        error.filename = os.fsdecode(cut(entry.name))  # it has the last component at most, or what a link leads to
     return error

@@ -10,7 +10,6 @@ import os
 import stat
 import typing as t
 
-from .._errors import printable
 from .._linux.quiet import open_quietly
 from .apply_root import shed_acls
 from .walk import IS_DIRECTORY, Trail, below, changed_meanwhile, get_xattr, list_xattrs, lstat, walk
@@ -75,7 +74,7 @@ def _link(name: bytes, path: bytes, old: int, new: int) -> None:
         if error.errno == errno.EMLINK and is_whiteout(st):  # overlayfs makes them as links of each other
             _copy_whiteout(name, st, new)
             return
-        error.filename = printable(path)
+        error.filename = os.fsdecode(path)
         error.filename2 = None
         raise
 

@@ -92,4 +92,9 @@ def rejected(name: bytes, cause: str, hint: str = DAMAGED_HINT) -> ArchiveReject
 
 def shown(name: bytes) -> str:
     """Return a name in an archive as messages have it: the beginning of a very long one."""
-    return printable(name if len(name) <= _SHOWN else name[:_SHOWN] + b"...")
+    return printable(cut(name))
+
+
+def cut(name: bytes) -> bytes:
+    """Return a name, or the beginning of a very long one."""
+    return name if len(name) <= _SHOWN else name[:_SHOWN] + b"..."

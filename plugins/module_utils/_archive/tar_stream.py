@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._errors import printable
 from .tar import BLOCK
 from .walk import changed_meanwhile
 
@@ -89,5 +88,5 @@ def _read_into(room: memoryview, fd: int, path: bytes) -> int:
     try:
         return os.readv(fd, [room])
     except OSError as error:
-        error.filename = printable(path)
+        error.filename = os.fsdecode(path)
         raise

@@ -253,5 +253,5 @@ def get_xattr(node: int | bytes, name: str) -> bytes:
 def _explained(error: OSError, path: bytes) -> Exception:
     if error.errno in _CHANGED:
         return changed_meanwhile(path, "vanished or was replaced")
-    error.filename = printable(path)  # it has the last component only
+    error.filename = os.fsdecode(path)  # it has the last component only
     return error

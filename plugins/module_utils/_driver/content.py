@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import stat
 import typing as t
@@ -20,14 +21,15 @@ from .._archive.compression import (
     check_writable,
     compression_of,
 )
-from .._archive.decompress import CHUNK, NONE
+from .._archive.decompress import CHUNK, NONE, Read
 from .._archive.digests import Digest, check_digest
-from .._errors import ArchiveRejected, DigestMismatch, InvalidInput, NotSupported, printable
+from .._errors import ArchiveRejected, DigestMismatch, InvalidInput, NotSupported, Overlay2Error, printable
 from .._linux.quiet import open_quietly
 from .._linux.rename import exchange
+from .._linux.subject import about
+from .._linux.sync import sync_directory
 from .._store.layer import Record, record_content
 from .._store.layout import DIFF, check_path
-from .._store.own_file import sync_directory
 from . import destination, quota
 from .layer_tar import LayerTar
 from .place import Place
@@ -108,8 +110,8 @@ def is_tar(file: t.BinaryIO, tar: Digest, compression: str) -> Written | None:
 def file_digest(path: str) -> str:
     """Return the digest of the file at *path* as it lies there. Raises InvalidInput if there is none, OSError."""
     digest = Digest()
-    with _opened(path) as file:
-        for piece in iter(lambda: file.read(CHUNK), b""):
+    with _opened(path) as read:
+        for piece in iter(lambda: read(CHUNK), b""):
             digest.update(piece)
     return str(digest)
 
@@ -173,7 +175,9 @@ class ApplyArchive(Action):
         try:
             self._unpack(run)
         except OSError as error:
-            full = quota.no_space(run.home, self.layer.id) if error.errno in quota.FULL else None
+            full = None
+            with contextlib.suppress(OSError):
+                full = quota.no_space(run.home, self.layer.id) if error.errno in quota.FULL else None
             if full:
                 raise full from error
             raise
@@ -184,14 +188,15 @@ class ApplyArchive(Action):
         new = os.path.join(run.staging(self.layer.id), DIFF)
         current = f"{run.home}/{self.layer.id}/{DIFF}"
         if self.source.merge:
-            clone_tree(current, new)
+            with about(new):
+                clone_tree(current, new)
         else:
             found = os.stat(current)
             os.mkdir(new)
             os.chmod(new, found.st_mode & 0o7777)
             os.chown(new, found.st_uid, found.st_gid)
         lowers = [f"{run.home}/{lower}/{DIFF}" for lower in self.layer.lowers]
-        with _reading(self.source.path) as reader:
+        with about(new), _reading(self.source.path) as reader:
             apply_layer(
                 reader.read,
                 new,
@@ -210,15 +215,20 @@ class ApplyArchive(Action):
             after = Record(merged_diff_id=self.diff_id, merged_digest=self.digest)
         else:
             after = Record(diff_id=self.diff_id, digest=self.digest)
-        new, current = os.path.join(run.staging(id), DIFF), f"{run.home}/{id}/{DIFF}"
-        with contextlib.ExitStack() as undo:
-            undo.callback(_if_it_can, record_content, run.home, id, before)
-            record_content(run.home, id)  # what is written next to it is no longer, or not yet, true
+        directory = os.path.join(run.home, id)
+        new, current = os.path.join(run.staging(id), DIFF), os.path.join(directory, DIFF)
+        tell = functools.partial(record_content, run.home, id)
+        undo = [functools.partial(tell, before)]
+        try:
+            tell()  # nothing, as what was told is no longer, or not yet, true
             exchange(new, current)
-            undo.callback(_if_it_can, exchange, new, current)
-            sync_directory(f"{run.home}/{id}")
-            record_content(run.home, id, after)
-            undo.pop_all()
+            undo += [functools.partial(sync_directory, directory), functools.partial(exchange, new, current)]
+            sync_directory(directory)
+            undo.append(tell)
+            tell(after)
+        except BaseException:
+            _undo(undo)
+            raise
 
     def _check(self, name: str, wanted: str | None, found: str) -> None:
         if wanted is not None and wanted != found:
@@ -230,14 +240,19 @@ class ApplyArchive(Action):
             )
 
 
-def _if_it_can(function: t.Callable[..., None], *arguments: t.Any) -> None:
-    """Undo a step after an error, which is not to be hidden by another."""
-    with contextlib.suppress(OSError):
-        function(*arguments)
+def _undo(steps: t.Sequence[t.Callable[[], None]]) -> None:
+    """Undo *steps*, the last one first, up to one that fails: the error that led here is not to be hidden by its own.
+
+    The rest is left then, since what is undone first is what would not be true without the rest: a record that tells of
+    the content which is put away next.
+    """
+    with contextlib.suppress(OSError, Overlay2Error):
+        for step in reversed(steps):
+            step()
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> t.Iterator[t.BinaryIO]:
+def _opened(path: str) -> t.Iterator[Read]:
     try:
         fd = open_quietly(path, os.O_NONBLOCK)  # nobody may ever write to what is a fifo
     except FileNotFoundError:
@@ -245,10 +260,15 @@ def _opened(path: str) -> t.Iterator[t.BinaryIO]:
     with open(fd, "rb", buffering=0) as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise InvalidInput(f"{printable(path)} is no regular file", hint="give a layer's tar")
-        yield t.cast(t.BinaryIO, file)
+
+        def read(size: int) -> bytes:
+            with about(path):
+                return t.cast(bytes, file.read(size))
+
+        yield read
 
 
 @contextlib.contextmanager
 def _reading(path: str) -> t.Iterator[ArchiveReader]:
-    with _opened(path) as file, ArchiveReader(file.read) as reader:
+    with _opened(path) as read, ArchiveReader(read) as reader:
         yield reader

@@ -156,15 +156,16 @@ class NewFile:
         except OSError:
             self.discard()
             raise
-        os.close(self.fd)
         with self._explained():
+            os.close(self.fd)
             self._place.sync()
 
     def discard(self) -> None:
-        """Have nothing left of it, if it is not published."""
-        os.close(self.fd)
+        """Have nothing left of it, if it is not published: after an error, which is not to be hidden by another."""
+        with contextlib.suppress(OSError):
+            os.close(self.fd)
         if self._named:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(self._name, dir_fd=self._place.fd)
 
     def _give_name(self) -> None:

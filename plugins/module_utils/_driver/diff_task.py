@@ -124,7 +124,8 @@ class ApplyTask(DiffTask):
     def report(self, have: DiffState, after: DiffState, predicting: bool) -> dict[str, t.Any]:
         """See Task."""
         if self._action is not None and predicting:
-            return {"diff_id": self._source.diff_id, "digest": self._source.digest, "size": None, "native": True}
+            diff_id, digest = self._action.diff_id or self._source.diff_id, self._action.digest or self._source.digest
+            return {"diff_id": diff_id, "digest": digest, "size": None, "native": True}
         digests = (self._action.diff_id, self._action.digest) if self._action else (after.diff_id, after.digest)
         return reported(self.difference_of(after), *digests)
 

@@ -14,7 +14,8 @@ from .._archive.changes import tree_size, upper_changes
 from .._archive.collected import Counted, First, Ordered
 from .._archive.compare import tree_changes
 from .._errors import NotSupported
-from .._store.layout import DIFF
+from .._linux.subject import about
+from .._store.layout import DIFF, MERGED
 from .state import LayerState
 from .views import merged_view
 
@@ -78,13 +79,15 @@ class Difference:
             lowers = [self._layer.lent.get(lower, f"{self._home}/{lower}/{DIFF}") for lower in self._layer.lowers]
             changes = self._collector()
             try:
-                upper_changes(self.upper, lowers, changes, userxattr=self.userxattr, marker_files=self.marker_files)
+                with about(self.upper):
+                    upper_changes(self.upper, lowers, changes, userxattr=self.userxattr, marker_files=self.marker_files)
             except NotSupported:  # it has redirects or the like; where they cannot be followed, the view raises
                 if self.userxattr or not self._layer.lowers:
                     raise
                 self._options = [*(name for name in self._options if not name.startswith(_MARKING)), *_FOLLOWING]
             else:
-                return Content(tree_size(self.upper, self.marker_files), True, changes)
+                with about(self.upper):
+                    return Content(tree_size(self.upper, self.marker_files), True, changes)
         changes = Ordered() if self._written else self._collector()
         with self.views() as (new, old):
             return Content(tree_changes(new, old, changes, marker_files=self.marker_files), False, changes)
@@ -102,7 +105,7 @@ class Difference:
         """Give the fds of both as mounts show them, None for an empty tree. Raises as merged_view."""
         if self._layer.lent:
             raise _lent(self._layer)
-        with contextlib.ExitStack() as stack:
+        with about(f"{self._home}/{self._layer.id}/{MERGED}"), contextlib.ExitStack() as stack:
             new = stack.enter_context(merged_view(self._home, self._layer, self._options))
             old = stack.enter_context(merged_view(self._home, self._other, self._options)) if self._other else None
             yield new, old

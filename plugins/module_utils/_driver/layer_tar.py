@@ -12,6 +12,7 @@ from .._archive.export import export_layer
 from .._archive.export_changes import export_changes
 from .._archive.tar_stream import Write
 from .._archive.xattr_ids import MapIds
+from .._linux.subject import about
 
 if t.TYPE_CHECKING:
     from .._archive.collected import Change
@@ -33,7 +34,8 @@ class LayerTar:
         """Write it to *write*, as export_layer has it. Raises as the difference does; incomplete then."""
         content = self.found.content
         if content.native:
-            self._write_all(self.found.upper, write, merged=False)
+            with about(self.found.upper):
+                self._write_all(self.found.upper, write, merged=False)
             return
         with self.found.views() as (new, old):
             if old is None:

@@ -60,8 +60,9 @@ class MountLayer(Action):
                 if any(run.root):
                     os.chown(os.path.join(work, "work"), *run.root)  # made by the mount just now
             except OSError:
-                end_mount(run.home, self.layer_id)
-                self._forget_marker(run)
+                with contextlib.suppress(OSError):  # left, it is a mount that nobody holds
+                    end_mount(run.home, self.layer_id)
+                    self._forget_marker(run)
                 raise
 
     def _forget_marker(self, run: Run) -> None:

@@ -116,7 +116,7 @@ def plan_mounted(want: Wanted, have: MountState, *, force: bool = False) -> Plan
         actions += _end(have, "; or ask for the mount as it is")
     if mounted and mounting:
         actions += _clear_for(have, force)
-    writable = mounted is not None and not mounted.read_only
+    writable = not (mounted.read_only if mounted else layer.committed)  # without a mount, in its diff
     if writable and layer.knows_content:
         actions.append(ForgetContent(layer.id))
         layer = layer.with_unknown_content()

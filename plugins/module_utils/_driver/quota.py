@@ -21,6 +21,8 @@ from .._errors import NoSpace, NotPermitted, printable
 from .._linux import fsxattr, quotactl
 from .._linux.namespace import in_user_namespace
 from .._linux.quiet import open_quietly
+from .._linux.subject import about
+from .._store.layout import is_id
 from .._store.lock import Deadline, locked
 
 FIRST_ID = 1 << 20  # dockerd counts up from the id of its home, 0 as a rule, and looks at no other's
@@ -112,9 +114,15 @@ def assign(directory: str, above: int = 0) -> int:
 
 
 def limit(directory: str, size: int, inodes: int) -> None:
-    """Limit the project that *directory* is. size: bytes; inodes: files and directories; 0 for none. Raises OSError."""
+    """Limit the project that *directory* is. size: bytes; inodes: files and directories; 0 for none.
+
+    Raises OSError, also where it is none: limits of the id 0 would be those of whatever has none.
+    """
     with _opened(directory) as fd:
-        _limit(fd, _project_of(fd), size, inodes)
+        project_id = _project_of(fd)
+        if not project_id:
+            raise OSError(errno.ESRCH, "it has no project id", directory)
+        _limit(fd, project_id, size, inodes)
 
 
 def release(place: str, project_id: int) -> None:
@@ -187,11 +195,23 @@ def no_space(home: str, layer_id: str) -> NoSpace | None:
     )
 
 
+def limit_reached(home: str, filename: t.Any) -> NoSpace | None:
+    """Return the error for the layer that *filename* lies in, if its limit is why nothing more goes there."""
+    home = os.path.realpath(home)
+    if not isinstance(filename, str) or not filename.startswith(home + "/"):
+        return None
+    layer_id = filename[len(home) + 1 :].partition("/")[0]
+    with contextlib.suppress(OSError):
+        return no_space(home, layer_id) if is_id(layer_id) else None
+    return None
+
+
 @contextlib.contextmanager
 def _opened(directory: str) -> t.Iterator[int]:
     fd = open_quietly(directory, os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        yield fd
+        with about(directory):
+            yield fd
     finally:
         os.close(fd)
 

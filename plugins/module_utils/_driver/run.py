@@ -11,8 +11,7 @@ import os
 import typing as t
 
 from .._errors import printable
-from .._linux.quiet import open_quietly
-from .._linux.sync import syncfs
+from .._linux.sync import sync_filesystem
 from .._store import staging
 from .._store.foreign import managed_by
 from .._store.layer import Store
@@ -135,14 +134,10 @@ class Run:
 
     def sync(self) -> None:
         """Make durable what was staged, or published, since the last time. Raises OSError."""
-        if not self._unsynced or not os.path.isdir(self.home):
-            return
-        fd = open_quietly(self.home, os.O_DIRECTORY)
-        try:
-            syncfs(fd)
-        finally:
-            os.close(fd)
-        self._unsynced = False
+        if self._unsynced:
+            with contextlib.suppress(FileNotFoundError):  # the store is removed, and its home, too
+                sync_filesystem(self.home)
+            self._unsynced = False
 
     def close(self) -> list[str]:
         """Delete what is left in our staging directories and in those of killed runs; return warnings.

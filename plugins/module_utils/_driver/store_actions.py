@@ -14,10 +14,12 @@ import typing as t
 
 from .._errors import StoreBusy, printable
 from .._linux.quiet import open_quietly
+from .._linux.subject import about
+from .._linux.sync import sync_directory
 from .._store import staging
 from .._store.layout import LINKS, OWN_FILE, QUOTA_DEVICE, STAGING, is_store, names_in
 from .._store.lock import Deadline, locked
-from .._store.own_file import remove_file, sync_directory
+from .._store.own_file import remove_file
 from .run import Run
 from .settings import IdRange, Settings, write_settings
 from .state import Action, Overtaken
@@ -63,14 +65,17 @@ class MakeStore(Action):
             raise
 
     def commit(self, run: Run) -> None:
+        links = os.path.join(run.home, LINKS)
         with self._lock:
             try:
                 write_settings(run.home, self.settings)
                 _set_access(run.home, self.access[""])
-                self._make_directory(os.path.join(run.home, LINKS), self.access[LINKS].mode)
-                _set_access(os.path.join(run.home, LINKS), self.access[LINKS])
+                self._make_directory(links, self.access[LINKS].mode)
+                _set_access(links, self.access[LINKS])
             except BaseException:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError):  # where l/ has to stay there is a store, which needs its settings
+                    if links in self._made:
+                        os.rmdir(links)
                     remove_file(os.path.join(run.home, OWN_FILE))
                 self._undo()
                 raise
@@ -167,12 +172,13 @@ class RemoveStore(Action):
         run.sync()  # that the layers are gone, before what says whose they were
         run.close()
         _empty_staging(run.home, Deadline(run.lock_timeout))
-        remove_file(os.path.join(run.home, OWN_FILE))
         _remove_quota_device(os.path.join(run.home, QUOTA_DEVICE))
         links = os.path.join(run.home, LINKS)
         if os.path.lexists(links):
             for entry in names_in(links):
                 os.unlink(os.path.join(links, entry.name))
+        remove_file(os.path.join(run.home, OWN_FILE))  # late: as long as there is l/, there is a store with settings
+        with contextlib.suppress(FileNotFoundError):
             os.rmdir(links)
         sync_directory(run.home)
         if not self.home_stays:
@@ -223,19 +229,24 @@ def _try_overlays(home: str) -> None:
 def _set_access(path: str, access: Access) -> None:
     """Set it on a directory, never through a symlink; nobody gets in between who may not. Raises OSError."""
     fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        found = os.fstat(fd)
-        os.fchmod(fd, access.mode & 0o700)
+    with about(path):
         try:
-            os.fchown(fd, access.uid, access.gid)
-            os.fchmod(fd, access.mode)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.fchown(fd, found.st_uid, found.st_gid)
-                os.fchmod(fd, stat.S_IMODE(found.st_mode))
-            raise
-    finally:
-        os.close(fd)
+            _set_access_of(fd, access)
+        finally:
+            os.close(fd)
+
+
+def _set_access_of(fd: int, access: Access) -> None:
+    found = os.fstat(fd)
+    os.fchmod(fd, access.mode & 0o700)
+    try:
+        os.fchown(fd, access.uid, access.gid)
+        os.fchmod(fd, access.mode)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.fchown(fd, found.st_uid, found.st_gid)
+            os.fchmod(fd, stat.S_IMODE(found.st_mode))
+        raise
 
 
 def _remove_quota_device(path: str) -> None:

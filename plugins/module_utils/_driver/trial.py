@@ -16,6 +16,7 @@ import typing as t
 
 from .._errors import printable
 from .._linux import mount, namespace
+from .._linux.subject import about
 from .answers import Answers, mount_options, read_parameters
 from .workdir import require_writable
 
@@ -62,7 +63,8 @@ def trial_on(directory: str) -> Answers:
 
     os.mkdir(path, 0o700)
     try:
-        return namespace.in_private_mounts(in_private)
+        with about(path):
+            return namespace.in_private_mounts(in_private)
     except PermissionError as error:
         return _not_probed(error, in_userns)
     finally:
@@ -126,7 +128,7 @@ def _refusal_of_lower(fd: int, options: t.Sequence[str]) -> str | None:
 
 def _refused(error: OSError) -> str:
     """Return what the kernel has against it. Raises OSError for what says nothing about the kernel."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM):
         raise error
     if error.errno == errno.ENODEV:
         return "the kernel has no overlayfs"

@@ -10,6 +10,7 @@ import os
 
 from .child import in_child
 from .libc import Path, check, libc
+from .subject import about
 
 # include/uapi/linux/mount.h
 MS_RDONLY = 1
@@ -48,7 +49,8 @@ def mount_from(directory: Path, source: Path, target: Path, fstype: str, flags: 
         os.chdir(directory)
         mount(source, target, fstype, flags, data)
 
-    in_child(there)
+    with about(target):
+        in_child(there)
 
 
 def umount(target: Path, flags: int = 0) -> None:

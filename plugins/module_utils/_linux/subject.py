@@ -19,14 +19,30 @@ def about(path: Path) -> t.Iterator[None]:
     """Let an OSError that is raised in here name *path*, or what lies below it.
 
     The kernel names nothing: Python knows a path only where it was given one. A call on a descriptor has none, and one
-    on a name in an open directory has that name alone, which is then one below *path*. An absolute path stays.
+    on a name in an open directory has that name alone, which is then one below *path*. A whole path stays; that of a
+    symlink is the second one, as the first is what it says.
     """
     try:
         yield
     except OSError as error:
-        found = error.filename
-        name = os.fsdecode(found) if isinstance(found, (str, bytes)) else ""
-        if name.startswith(_BY_DESCRIPTOR):  # /proc/self/fd/N/name
-            name = name[len(_BY_DESCRIPTOR) :].partition("/")[2]
-        error.filename = os.path.join(os.fsdecode(path), name) if name else os.fsdecode(path)
+        name, other = _text(error.filename), _text(error.filename2)
+        if _is_path(other) and not _is_path(name):
+            error.filename = other
+        elif not _is_path(name):
+            if name.startswith(_BY_DESCRIPTOR):  # /proc/self/fd/N/name
+                name = name[len(_BY_DESCRIPTOR) :].partition("/")[2]
+            error.filename = os.path.join(os.fsdecode(path), name) if name else os.fsdecode(path)
         raise
+
+
+def names_a_path(error: OSError) -> bool:
+    """Tell whether *error* is of one file, and names it by its whole path."""
+    return error.filename2 is None and _is_path(_text(error.filename))
+
+
+def _text(name: object) -> str:
+    return os.fsdecode(name) if isinstance(name, (str, bytes)) else ""
+
+
+def _is_path(name: str) -> bool:
+    return os.path.isabs(name) and not name.startswith(_BY_DESCRIPTOR)

@@ -20,7 +20,6 @@ from .._driver import quota
 from .._driver.run import Run
 from .._driver.state import Overtaken, Plan
 from .._errors import LayerInUse, LayerNotFound, NoSpace, NotPermitted, Overlay2Error, printable
-from .._store.layout import is_id
 from .._store.lock import Deadline, is_free, is_still, layer_locked, locked
 from .._store.writable import check_writable
 from .ansible_module import HarmlessModule
@@ -230,13 +229,30 @@ def _apply(
             action.commit(run)
             done.append(action.describe())
         run.sync()
-        if plan.long:  # the layers around must stand still while they are looked at
-            store_lock.enter_context(locked(task.home, Deadline(deadline.seconds)))
-        return task.observe()
+        return _look_again(module, task, plan, store_lock, deadline)
     finally:
         store_lock.close()
         for warning in run.close():
             module.warn(warning)
+
+
+def _look_again(
+    module: AnsibleModule, task: Task, plan: Plan, store_lock: contextlib.ExitStack, deadline: Deadline
+) -> t.Any:
+    """Return what is there once all is done, and durable; what the plan says where that cannot be seen now."""
+    try:
+        if plan.long:  # the layers around must stand still while they are looked at
+            store_lock.enter_context(locked(task.home, Deadline(deadline.seconds)))
+        return task.observe()
+    except (Overlay2Error, OSError) as error:
+        _warn_of_last_look(module, error)
+        return plan.after
+
+
+def _warn_of_last_look(module: AnsibleModule, error: Exception) -> None:
+    """Warn that results are predicted: what is done is done, and no failure because it could not be looked at."""
+    told = "everything was done, but the module could not look at the result, so it returns what it planned"
+    module.warn(f"{told}: {error}")
 
 
 def _result(
@@ -250,8 +266,21 @@ def _result(
         "changed": bool(actions),
         "actions": actions,
         "diff": {"before": before_side, "after": after_side},
-        **task.report(have, after, module.check_mode),
+        **_report(module, task, have, plan, after),
     }
+
+
+def _report(module: AnsibleModule, task: Task, have: t.Any, plan: Plan, after: t.Any) -> dict[str, t.Any]:
+    """Return the module's own results; those that are predicted where something was done and they cannot be read."""
+    try:
+        return task.report(have, after, module.check_mode)
+    except (Overlay2Error, OSError) as error:
+        if module.check_mode or not plan.actions:
+            raise
+        _warn_of_last_look(module, error)
+    with contextlib.suppress(Overlay2Error, OSError):
+        return task.report(have, plan.after, True)
+    return {}
 
 
 def _fail(module: AnsibleModule, error: Overlay2Error, done: list[str]) -> None:
@@ -260,28 +289,18 @@ def _fail(module: AnsibleModule, error: Overlay2Error, done: list[str]) -> None:
     )
 
 
-def _limit_reached(home: str, filename: t.Any) -> NoSpace | None:
-    """Return the error for the layer that *filename* lies in, if its limit is why nothing more goes there."""
-    home = os.path.realpath(home)
-    if not isinstance(filename, str) or not filename.startswith(home + "/"):
-        return None
-    layer_id = filename[len(home) + 1 :].partition("/")[0]
-    with contextlib.suppress(OSError):
-        return quota.no_space(home, layer_id) if is_id(layer_id) else None
-    return None
-
-
 def _fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
-    path = printable(os.fspath(error.filename)) if isinstance(error.filename, (str, bytes)) else None
+    home = str(module.params["home"])
+    path = printable(error.filename if isinstance(error.filename, (str, bytes)) else home)
+    why = printable(error.strerror or str(error))
     if error.errno in quota.FULL:
-        limited = _limit_reached(str(module.params["home"]), error.filename)
+        limited = quota.limit_reached(home, error.filename)
         if limited:
             return _fail(module, limited, done)
-        where = path or printable(str(module.params["home"]))
         hint = "free some, or make the filesystem larger, and run the task again"
-        return _fail(module, NoSpace(f"no space left at {where}: {error.strerror}", hint=hint, path=where), done)
+        return _fail(module, NoSpace(f"no space left at {path}: {why}", hint=hint, path=path), done)
     module.fail_json(
-        msg=f"{error.strerror}: {path}" if path else printable(str(error)),
+        msg=f"{why}: {path}",
         error="os_error",
         errno=error.errno,
         path=path,

@@ -278,12 +278,15 @@ def misnamed(home: str, layer: Layer, target: str | None) -> list[Damage]:
 def record_content(home: str, layer_id: str, content: Record | None = None) -> None:
     """Keep, durably, the digests that *content* has of what a layer holds; None erases them.
 
+    Nothing is written where that is told already: so what tells nothing can be had to tell nothing without any space.
     raises: StoreCorrupt, OSError.
     """
     path = f"{home}/{layer_id}/{OWN_FILE}"
     made = ("read_write", PARENT)
     told = {name: value for name, value in (content or Record())._asdict().items() if name not in made}
-    replace_file(path, {**(read_file(path) or {}), **told})
+    own = read_file(path) or {}
+    if any(own.get(name) != told[name] for name in told):
+        replace_file(path, {**own, **told})
 
 
 def _read_record(path: str) -> Record:

@@ -18,6 +18,7 @@ import typing as t
 
 from .._errors import LayerNotFound, StoreBusy, printable
 from .._linux.quiet import open_quietly
+from .._linux.subject import about
 
 _PAUSE = 0.05  # seconds between two attempts
 _FOREVER = 10**9  # seconds: a clock cannot be put on by any number
@@ -50,7 +51,8 @@ def locked(directory: str, deadline: Deadline, *, shared: bool = False) -> t.Ite
     while True:
         fd = open_quietly(directory, os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            _wait(fd, directory, deadline, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            with about(directory):
+                _wait(fd, directory, deadline, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
             if is_still(fd, directory):
                 yield fd
                 return
@@ -85,7 +87,8 @@ def is_free(directory: str, *, shared: bool = False) -> bool:
     except FileNotFoundError:
         return True
     try:
-        return try_lock(fd, shared=shared)
+        with about(directory):
+            return try_lock(fd, shared=shared)
     finally:
         os.close(fd)
 

@@ -13,7 +13,9 @@ import shlex
 import typing as t
 
 from .._errors import StoreCorrupt, printable
-from .._linux.quiet import open_quietly, read_quietly
+from .._linux.quiet import read_quietly
+from .._linux.subject import about
+from .._linux.sync import sync_directory, sync_file
 from .damage import unread_record
 
 NO_FILE = (errno.EISDIR, errno.ELOOP)  # what reading says of a directory, or a symlink, in a file's place
@@ -89,12 +91,13 @@ def stage_file(path: str, content: t.Mapping[str, t.Any]) -> None:
 def write_new(path: str, data: bytes, mode: int) -> None:
     """Write a new small file, whatever the umask. Raises OSError."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        os.fchmod(fd, mode)
-        while data:  # on a filesystem that fills up just now, a part is written before the error
-            data = data[os.write(fd, data) :]
-    finally:
-        os.close(fd)
+    with about(path):
+        try:
+            os.fchmod(fd, mode)
+            while data:  # on a filesystem that fills up just now, a part is written before the error
+                data = data[os.write(fd, data) :]
+        finally:
+            os.close(fd)
 
 
 def replace_file(path: str, content: t.Mapping[str, t.Any]) -> None:
@@ -103,11 +106,7 @@ def replace_file(path: str, content: t.Mapping[str, t.Any]) -> None:
         os.unlink(path + _NEW)  # a killed run's
     with _not_left(path + _NEW):
         stage_file(path + _NEW, content)
-        fd = open_quietly(path + _NEW)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync_file(path + _NEW)
         os.rename(path + _NEW, path)
     sync_directory(os.path.dirname(path))
 
@@ -117,7 +116,7 @@ def replace_unsynced(path: str, text: str) -> None:
     # One name for all: what a killed run left is overwritten, never piled up.
     fd = os.open(path + _NEW, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with _not_left(path + _NEW):
-        with open(fd, "w", encoding="ascii") as file:
+        with about(path), open(fd, "w", encoding="ascii") as file:
             file.write(text)
         os.rename(path + _NEW, path)
 
@@ -127,15 +126,6 @@ def remove_file(path: str) -> None:
     for name in (path + _NEW, path):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
-
-
-def sync_directory(directory: str) -> None:
-    """Make what was renamed, made or removed in *directory* durable. Raises OSError."""
-    fd = open_quietly(directory, os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ import typing as t
 
 from .._linux.quiet import open_quietly, read_quietly
 from .._linux.rename import rename_noreplace
+from .._linux.subject import about
 from .delete import delete_tree
 from .layout import (
     COMMITTED,
@@ -146,17 +147,21 @@ def stage_layer(staging: str, layer: NewLayer, begin: t.Callable[[str], object] 
 def publish_layer(home: str, staging: str, layer: NewLayer) -> None:
     """Give a staged layer its name in l/ and its place. Raises OSError; FileExistsError if the id is taken."""
     link = os.path.join(home, LINKS, layer.link)
-    os.symlink(f"../{layer.id}/{DIFF}", link)
+    with about(link):
+        os.symlink(f"../{layer.id}/{DIFF}", link)
     try:
         rename_noreplace(os.path.join(staging, layer.id), os.path.join(home, layer.id))
     except OSError:
-        os.unlink(link)
+        with contextlib.suppress(OSError):  # left, it leads nowhere: litter
+            os.unlink(link)
         raise
 
 
 def seal_layer(home: str, layer_id: str) -> None:
     """Mark a layer as committed; marked twice is marked once. Raises OSError."""
-    os.close(os.open(os.path.join(home, layer_id, COMMITTED), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    path = os.path.join(home, layer_id, COMMITTED)
+    with about(path):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def retire_layer(home: str, staging: str, layer_id: str, link: str) -> None:
@@ -278,13 +283,19 @@ def _make_directory(path: str, mode: int, uid: int, gid: int) -> None:
 
 
 def _take_away(home: str, layer_id: str, link: str, path: str) -> None:
-    """Move a layer to *path* and remove its name in l/, or neither. Raises OSError."""
+    """Move a layer to *path* and remove its name in l/, or neither. Raises OSError.
+
+    A layer that cannot be moved back is removed all the same: its name is litter then.
+    """
     place = os.path.join(home, layer_id)
     rename_noreplace(place, path)
     try:
         _unlink_dangling(home, link)
     except OSError:
-        rename_noreplace(path, place)
+        try:
+            rename_noreplace(path, place)
+        except OSError:
+            return
         raise
 
 

@@ -177,8 +177,9 @@ class TestGiving:
             finally:
                 new.discard()
 
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(OSError, match="File too large") as caught:
             child.in_child(refused)
+        assert caught.value.filename == str(tmp_path / "new")
         assert list(tmp_path.iterdir()) == []
 
     def test_a_full_filesystem_is_named(self, tmp_path):

@@ -41,6 +41,7 @@ def sentences(plan):
 
 COMMITTED = JOB._replace(committed=True)
 KNOWN = JOB._replace(diff_id="sha256:1", digest="sha256:2", chain_id="sha256:3")
+KNOWN_BASE = BASE._replace(committed=False, diff_id="sha256:1", digest="sha256:2", chain_id="sha256:1")
 VOLATILE = Mounted(read_only=False, volatile=True)
 LABELLED = Mounted(read_only=False, label="a:b:c")
 
@@ -121,6 +122,18 @@ LABELLED = Mounted(read_only=False, label="a:b:c")
             id="a volatile mount of this boot vanished",
         ),
         pytest.param(Wanted("base", "ci"), state(BASE), ["hold layer base for ci"], id="no parent, no mount"),
+        pytest.param(
+            Wanted("base", "ci"),
+            state(KNOWN_BASE),
+            ["forget the diff id of layer base", "hold layer base for ci"],
+            id="no parent, and its diff may be written to",
+        ),
+        pytest.param(
+            Wanted("base", "ci"),
+            state(KNOWN_BASE._replace(committed=True)),
+            ["hold layer base for ci"],
+            id="no parent, and sealed",
+        ),
         pytest.param(Wanted("base", "ci", "a:b:c", True), state(BASE, holders=("ci",)), [], id="no parent, no drift"),
     ],
 )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import gc
 import os
 import subprocess
@@ -214,3 +215,77 @@ def test_on_a_read_only_filesystem_check_mode_refuses_as_the_run_does(loop_files
     subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
     told = modules.run_module(act, {"home": str(mounted / home), "_ansible_check_mode": check})
     assert told["errno"] == errno.EROFS and told["path"] == str(mounted / home) and not told["changed"]
+
+
+class MakeApp(Action):
+    """Make the layer app; locked: meanwhile another run takes the store's lock, and keeps it."""
+
+    def __init__(self, locked):
+        self.locked = locked
+
+    def describe(self):
+        return "make app"
+
+    def prepare(self, run):
+        if not self.locked:
+            return
+        self.others = os.open(run.home, os.O_RDONLY)
+        fcntl.flock(self.others, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def commit(self, run):
+        os.mkdir(os.path.join(run.home, "app"))
+
+
+class MakingTask(LookingTask):
+    """Has app made. fails: what raises an error once that is done: to lock the store, observe() or report()."""
+
+    layers = ()
+
+    def __init__(self, home, fails):
+        super().__init__(home)
+        self.fails = fails
+
+    def observe(self):
+        have = super().observe()
+        if have["there"] and self.fails == "observe":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), self.home)
+        return have
+
+    def plan(self, have, predicting):
+        return Plan((MakeApp(self.fails == "lock"),), {"there": True, "free": None}, long=self.fails == "lock")
+
+    def report(self, have, after, predicting):
+        if not predicting and self.fails in ("report", "every report"):
+            raise OSError(errno.E2BIG, os.strerror(errno.E2BIG), self.home)
+        if self.fails == "every report":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), self.home)
+        return after
+
+
+@pytest.mark.parametrize("fails", ["lock", "observe", "report", "every report"])
+def test_what_is_done_is_no_failure_where_it_cannot_be_looked_at(tmp_path, capfd, fails):
+    def main():
+        arguments = {**home_argument(), **lock_argument()}
+        engine.run_module(lambda params: MakingTask(params["home"], fails), argument_spec=arguments)
+
+    result = modules.run_module(main, {"home": str(tmp_path), "lock_timeout": 0})
+    assert not result.get("failed"), result
+    assert (result["changed"], result["actions"]) == (True, ["make app"])
+    assert fails == "every report" or result["there"] is True
+    assert (tmp_path / "app").is_dir()
+    told = f"{result.get('warnings')} {capfd.readouterr().err}"  # with the controller's code here, to its display
+    assert "could not look at the result" in told and str(tmp_path) in told
+
+
+def test_an_error_of_the_system_without_a_path_is_of_the_home(tmp_path):
+    class Failing(LookingTask):
+        def observe(self):
+            os.close(1000)
+
+    def main():
+        arguments = {**home_argument(), **lock_argument()}
+        engine.run_module(lambda params: Failing(params["home"]), argument_spec=arguments)
+
+    result = modules.run_module(main, {"home": str(tmp_path)})
+    assert (result["error"], result["errno"], result["path"]) == ("os_error", errno.EBADF, str(tmp_path))
+    assert result["msg"] == f"{os.strerror(errno.EBADF)}: {tmp_path}"
