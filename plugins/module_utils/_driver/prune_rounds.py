@@ -13,7 +13,7 @@ import os
 import time
 import typing as t
 
-from .._linux.sync import syncfs
+from .._linux.sync import sync_filesystem
 from .._store.lock import Deadline
 from .prune_state import Room, Wanted
 
@@ -68,11 +68,7 @@ class Rounds:
 
 def settles(home: str, target: float) -> bool:
     """Tell whether *target* bytes of the filesystem are free, once no more are getting free. Raises OSError."""
-    fd = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        syncfs(fd)
-    finally:
-        os.close(fd)
+    sync_filesystem(home)
     most, quiet, end = -1, 0, Deadline(_PATIENCE)
     while quiet < _QUIET and not end.passed:
         space = os.statvfs(home)

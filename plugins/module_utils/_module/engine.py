@@ -9,7 +9,6 @@ The only place that knows check mode, and the only one that ends a module.
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import os
 import typing as t
@@ -23,16 +22,7 @@ from .._errors import LayerInUse, LayerNotFound, NoSpace, NotPermitted, Overlay2
 from .._store.lock import Deadline, is_free, is_still, layer_locked, locked
 from .._store.writable import check_writable
 from .ansible_module import HarmlessModule
-
-_CURES = {
-    errno.EROFS: "mount the filesystem read-write; the kernel's log says why, if it turned read-only by itself",
-    errno.EIO: "the kernel's log names the device: check it, and its filesystem, before anything else",
-    errno.ENOTDIR: "give a path that leads through directories alone",
-    errno.EACCES: "see what forbids it to root: a security module, a network filesystem",
-    errno.EPERM: "see what forbids it to root: an immutable file (lsattr), a security module, a container",
-    errno.EBUSY: "end what uses it, or unmount what is mounted there, and run the task again",
-}
-_CURE = "the kernel's log may say why; mend that and run the task again"
+from .os_cures import cure_of
 
 
 class Task(t.Protocol):
@@ -304,7 +294,7 @@ def _fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
         error="os_error",
         errno=error.errno,
         path=path,
-        hint=_CURES.get(error.errno or 0, _CURE),
+        hint=cure_of(error.errno),
         changed=bool(done),
         actions=done,
     )
