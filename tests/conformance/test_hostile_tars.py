@@ -17,7 +17,6 @@ import itertools
 import json
 import os
 import pathlib
-import shutil
 import signal
 import stat
 import subprocess
@@ -342,7 +341,7 @@ def test_small_archives_take_little_memory(tmp_path, name, is_merged):
         (tmp_path / "old").touch()
     with little_memory(48), contextlib.suppress(ArchiveRejected):
         apply_layer(streaming(SMALL_BUT_MUCH[name]()), str(tmp_path))
-    shutil.rmtree(tmp_path)  # many an inode
+    subprocess.run(["rm", "-rf", tmp_path], check=True)  # deeper than Python goes
 
 
 def bomb(*headers):

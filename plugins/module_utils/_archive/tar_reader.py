@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A tar stream as entries and bodies, in one pass and in constant memory. PRIVATE to the collection.
 
-Reads what honest writers write: ustar, PAX, GNU long names and base-256 numbers, sparse files, Unix V7. Where readers
-differ on what a stream means, moby's (Go's archive/tar) decides, or the stream is refused.
+Reads ustar, PAX, GNU long names and base-256 numbers, sparse files, Unix V7. Where readers differ, moby's decides.
 Source: POSIX.1-2017 pax, "ustar Interchange Format"; tar(5); Go src/archive/tar/reader.go.
 """
 
@@ -41,7 +40,7 @@ from .tar import (
 from .tar_fields import GNU, adds_up, expected_adler, has_devices, nanoseconds, number, owner_of, prefix, text
 
 CHUNK = 256 * 1024  # bytes asked for at once
-_SMALL = 8192  # bytes
+_SMALL = 8192
 LIMIT = 1 << 20  # bytes of an extended header, as in Go; the kernel's longest xattr has 64 KiB
 _MAX_HEADERS = 1 << 30  # bytes of those before one entry: as many are read in seconds, and moby takes any number
 MAX_MAJOR, MAX_MINOR = 0xFFF, 0xFFFFF  # include/linux/kdev_t.h
@@ -54,9 +53,7 @@ _START = struct.Struct("100s 24s 12s 12s 8s c").unpack_from
 _PREFIX_AT = 345
 _adler32 = zlib.adler32
 _ZEROS = bytes(BLOCK)
-_V7_REGULAR, _CONTIGUOUS = b"\0", b"7"
-_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
-_DEVICES = (CHAR, BLOCKDEV)
+_V7_REGULAR, _CONTIGUOUS, _PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"\0", b"7", b"x", b"g", b"L", b"K"
 _EXTENDED = frozenset((_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK))
 _TYPES = {kind: kind for kind in (REGULAR, HARDLINK, SYMLINK, CHAR, BLOCKDEV, DIRECTORY, FIFO)}
 _TYPES[_CONTIGUOUS] = _TYPES[_V7_REGULAR] = _TYPES[SPARSE] = REGULAR
@@ -66,12 +63,11 @@ _OF_BACKUPS = {b"D": " (a directory's list)", b"M": " (a file's other part)", b"
 class TarReader:
     """Iterates over the entries of a stream, counted in `entries`; `piece` gives the body of the one it has come to.
 
-    read:     as a file's: returns up to that many bytes, none at the end. May be asked beyond the archive's end.
+    read:     as a file's; may be asked beyond the archive's end.
     max_size: bytes of the stream, and of holes; None for any number.
-    expected: somebody knows the stream's digest and compares it: then it may end without an end mark, or go on behind
-              that, as in Docker, whose DiffID is of the whole stream.
+    expected: the stream's digest is compared: so it may end without an end mark, or go on behind it, as in Docker.
     raises:   ArchiveRejected, and what *read* raises.
-    A stream of no bytes is an archive without entries, as in moby.
+    No bytes are an archive without entries, as in moby.
     """
 
     def __init__(self, read: Read, max_size: int | None = None, expected: bool = False) -> None:
@@ -287,7 +283,7 @@ class TarReader:
         size = number(size_field) if kind == REGULAR else 0  # POSIX: no other has a body, whatever the field says
         link = text(linkname) if linkname[0] else b""
         entry = Entry(name, kind, mode, uid, gid, size, nanoseconds(mtime), link)
-        if kind in _DEVICES:
+        if kind in (CHAR, BLOCKDEV):
             if not has_devices(magic):
                 raise ValueError("it is a device, and its header is of a form that has no place for a device's number")
             entry = entry._replace(major=number(device[:8]), minor=number(device[8:]))

@@ -83,12 +83,12 @@ class ZstdTool:
         """Wait for the command, its input being closed or fed. Raises ZstdFailed, and what *read* or *write* raised."""
         if self._thread:
             self._thread.join()
-        complaint = harmless(os.fsdecode(b" ".join(self._complaints.read().split())))
+        complaint = _in_one_line(self._complaints.read())
         status = self._process.wait()
         if self._problem:
             raise self._problem
         if status:
-            raise ZstdFailed(_in_one_line(complaint) or f"exit status {status}")
+            raise ZstdFailed(complaint or f"exit status {status}")
 
     def close(self) -> None:
         """End the command, whatever it is at, and the thread."""
@@ -112,10 +112,10 @@ class ZstdTool:
         self._thread.start()
 
 
-def _in_one_line(complaint: str) -> str:
-    """Return what the command says, without its own name and that of a pipe; what follows are its own options."""
-    line = complaint.partition("\n")[0]
-    return _ITS_NAMES.sub("", line).strip()
+def _in_one_line(complaint: bytes) -> str:
+    """Return what the command says, without its own name and that of a pipe; further lines are about its options."""
+    line = complaint.strip().partition(b"\n")[0]
+    return _ITS_NAMES.sub("", harmless(os.fsdecode(line))).strip()
 
 
 def write_all(pipe: t.BinaryIO, piece: bytes | memoryview) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import stat
@@ -38,6 +39,7 @@ from .settings import Settings
 from .state import Action, LayerState
 
 _OVERHEAD = 1 << 20  # bytes that a compressed file may have more than its tar, with a 16th of that: enough for any tool
+_MOST_HOLES = 16 << 30  # bytes, which are read in seconds
 
 
 class Source(t.NamedTuple):
@@ -108,12 +110,32 @@ def is_tar(file: t.BinaryIO, tar: Digest, compression: str) -> Written | None:
 
 
 def file_digest(path: str) -> str:
-    """Return the digest of the file at *path* as it lies there. Raises InvalidInput if there is none, OSError."""
+    """Return the digest of the file at *path* as it lies there, "" of one that is nearly nothing but holes.
+
+    Nobody made such a one by writing it, and to read it may take years. Raises InvalidInput if there is none, OSError.
+    """
     digest = Digest()
-    with _opened(path) as read:
+    with _opened(path) as (fd, read):
+        if _has_endless_holes(fd):
+            return ""
         for piece in iter(lambda: read(CHUNK), b""):
             digest.update(piece)
     return str(digest)
+
+
+def _has_endless_holes(fd: int) -> bool:
+    size, holes, at = os.fstat(fd).st_size, 0, 0
+    while at < size and holes <= _MOST_HOLES:
+        try:
+            data = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            data = size
+        holes += data - at
+        at = os.lseek(fd, data, os.SEEK_HOLE) if data < size else size
+    os.lseek(fd, 0, os.SEEK_SET)
+    return holes > _MOST_HOLES
 
 
 class WriteArchive(Action):
@@ -252,7 +274,8 @@ def _undo(steps: t.Sequence[t.Callable[[], None]]) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> t.Iterator[Read]:
+def _opened(path: str) -> t.Iterator[tuple[int, Read]]:
+    """Give the descriptor of a regular file, and how to read it: an error names the path."""
     try:
         fd = open_quietly(path, os.O_NONBLOCK)  # nobody may ever write to what is a fifo
     except FileNotFoundError:
@@ -265,10 +288,10 @@ def _opened(path: str) -> t.Iterator[Read]:
             with about(path):
                 return t.cast(bytes, file.read(size))
 
-        yield read
+        yield fd, read
 
 
 @contextlib.contextmanager
 def _reading(path: str) -> t.Iterator[ArchiveReader]:
-    with _opened(path) as read, ArchiveReader(read) as reader:
+    with _opened(path) as (_fd, read), ArchiveReader(read) as reader:
         yield reader

@@ -66,13 +66,14 @@ def trial_on(directory: str) -> Answers:
         with about(path):
             return namespace.in_private_mounts(in_private)
     except PermissionError as error:
-        return _not_probed(error, in_userns)
+        return _not_probed(error, in_userns, path)
     finally:
         delete_tree(path)
 
 
-def _not_probed(error: OSError, in_userns: bool) -> Answers:
-    where = f" ({printable(error.filename)})" if error.filename else ""
+def _not_probed(error: OSError, in_userns: bool, trial: str = "") -> Answers:
+    """Return the answers where no trial was possible. trial: its directory, whose name tells nobody anything."""
+    where = f" ({printable(error.filename)})" if error.filename and error.filename != trial else ""
     return Answers(
         parameters=read_parameters(),
         userxattr=None if in_userns else False,

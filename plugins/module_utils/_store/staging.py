@@ -195,10 +195,7 @@ def _is_left(path: str) -> bool:
 
 
 def unlink_leftovers(home: str, paths: t.Iterable[str]) -> None:
-    """Remove the names in l/ of the layers in the leftovers *paths*, or that these are. Raises OSError.
-
-    The store's lock must be held.
-    """
+    """Remove the names in l/ of the layers in the leftovers *paths*, or that these are. Needs the store's lock."""
     for layer in layers_in(paths):
         with contextlib.suppress(OSError):
             _unlink_dangling(home, os.fsdecode(read_quietly(os.path.join(layer, LINK))))
@@ -248,10 +245,7 @@ def sweep_links(home: str, links: t.Iterable[str]) -> None:
 
 
 def sweep(parent: str, paths: t.Iterable[str], until: Deadline | None = None) -> None:
-    """Delete the leftovers *paths* of the staging directories in *parent*. Needs no lock but theirs.
-
-    raises: OSError for the first that could not be deleted.
-    """
+    """Delete the leftovers *paths* in *parent*, locking each. Raises OSError for the first that could not be deleted."""
     failed: OSError | None = None
     for path in paths:
         try:
@@ -283,10 +277,7 @@ def _make_directory(path: str, mode: int, uid: int, gid: int) -> None:
 
 
 def _take_away(home: str, layer_id: str, link: str, path: str) -> None:
-    """Move a layer to *path* and remove its name in l/, or neither. Raises OSError.
-
-    A layer that cannot be moved back is removed all the same: its name is litter then.
-    """
+    """Move a layer to *path* and remove its name in l/, or neither. Raises OSError."""
     place = os.path.join(home, layer_id)
     rename_noreplace(place, path)
     try:
@@ -295,7 +286,7 @@ def _take_away(home: str, layer_id: str, link: str, path: str) -> None:
         try:
             rename_noreplace(path, place)
         except OSError:
-            return
+            return  # removed all the same: its name is litter now
         raise
 
 

@@ -27,10 +27,10 @@ class HandMadeStore:
         os.makedirs(f"{home}/l")
         Path(f"{home}/.strata.json").write_text('{"format": 1}')  # without it, somebody else's: nothing may change it
 
-    def add(self, id: str) -> str:
-        """Make layer *id* with a file named after it; return its link name."""
+    def add(self, id: str, *, work: bool = False) -> str:
+        """Make layer *id* with a file named after it; return its link name. work: as in a layer with a parent."""
         link = "".join(LETTERS[byte % 32] for byte in hashlib.sha256(id.encode()).digest()[:26])
-        for name in ("diff", "merged"):
+        for name in ("diff", "merged", "work") if work else ("diff", "merged"):
             os.makedirs(f"{self.home}/{id}/{name}")
         Path(f"{self.home}/{id}/diff/{id[:200]}").write_text(id)
         os.symlink(f"../{id}/diff", f"{self.home}/l/{link}")

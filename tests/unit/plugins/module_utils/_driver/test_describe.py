@@ -122,7 +122,7 @@ def mounted_here(description):
 def test_any_home_can_be_mounted(hand_made_store, name, read_only):
     store = hand_made_store(home=name)
     links = [store.add("near"), store.add("far")]
-    store.add("app")
+    store.add("app", work=True)
     description = describe.describe_mount(store.home, "app", links, read_only=read_only, options=OFF)
     names, line = mounted_here(description)
     assert sorted(names) == ["app", "far", "near"]
@@ -136,7 +136,7 @@ def test_any_home_can_be_mounted(hand_made_store, name, read_only):
 def test_128_lowers_can_be_mounted_and_are_recognised(hand_made_store, id, read_only):
     store = hand_made_store()
     links = [store.add(f"layer{number}") for number in range(128)]
-    store.add(id)
+    store.add(id, work=True)
     description = describe.describe_mount(store.home, id, links, read_only=read_only, options=OFF)
     assert description.directory is not None
     names, line = mounted_here(description)
@@ -149,7 +149,7 @@ def test_128_lowers_can_be_mounted_and_are_recognised(hand_made_store, id, read_
 def test_volatile_is_recognised(hand_made_store):
     store = hand_made_store()
     links = [store.add("base")]
-    store.add("app")
+    store.add("app", work=True)
     description = describe.describe_mount(store.home, "app", links, read_only=False, options=OFF, volatile=True)
     _unused, line = mounted_here(description)
     assert describe.drift(store.home, "app", links, line, read_only=False, volatile=True) == ()
@@ -159,7 +159,7 @@ def test_volatile_is_recognised(hand_made_store):
 @pytest.mark.root
 def test_a_failed_mount_names_the_target(hand_made_store):
     store = hand_made_store()
-    store.add("app")
+    store.add("app", work=True)
     description = describe.describe_mount(store.home, "app", [A], read_only=False, options=OFF)
     with pytest.raises(FileNotFoundError) as caught:
         mounted_here(description)

@@ -191,8 +191,11 @@ def stray(home):
     (home / "top/merged/file").touch()
 
 
+GONE = "a" * 64
+
+
 def gone(home):
-    for id in ("base", "mid", "top", "away"):
+    for id in ("base", "mid", "top", GONE):
         chain = home.parent / "image/overlay2/layerdb/sha256" / id
         chain.mkdir(parents=True)
         (chain / "cache-id").write_text(id)
@@ -249,8 +252,8 @@ def test_each_harm_is_found_and_nothing_else(home, traces, harm, expected):
 def test_a_layer_that_a_record_names_and_that_is_gone_is_told(home):
     gone(home)
     (found,) = examine_store(str(home))
-    assert (found.code, found.subject) == ("layer_gone", "away")
-    assert found.path == str(home.parent / "image/overlay2/layerdb/sha256/away/cache-id")
+    assert (found.code, found.subject) == ("layer_gone", GONE)
+    assert found.path == str(home.parent / f"image/overlay2/layerdb/sha256/{GONE}/cache-id")
 
 
 def test_a_marker_that_the_next_mount_clears_is_no_finding(home):
