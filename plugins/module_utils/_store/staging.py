@@ -245,7 +245,7 @@ def sweep_links(home: str, links: t.Iterable[str]) -> None:
 
 
 def sweep(parent: str, paths: t.Iterable[str], until: Deadline | None = None) -> None:
-    """Delete the leftovers *paths* in *parent*, locking each. Raises OSError for the first that could not be deleted."""
+    """Delete the leftovers *paths* in *parent*, locking each. Raises OSError for the first that could not go."""
     failed: OSError | None = None
     for path in paths:
         try:
