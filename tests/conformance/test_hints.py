@@ -100,8 +100,11 @@ def lose_name(store: Harmed, id: str) -> None:
             (store.home / "l" / name).unlink()
 
 
+AWAY = "a" * 64  # a whole id, as docker makes them
+
+
 def lost_layer_of_a_record(store: Harmed) -> None:
-    store.record("f" * 64, "away")
+    store.record("f" * 64, AWAY)
 
 
 def orphan(store: Harmed) -> None:
@@ -162,7 +165,7 @@ HARMS: dict[str, tuple[str, str, str | t.Callable[[Harmed], None]]] = {
     "stray files": ("stray_files", "top", "mkdir -p top/merged/d; echo 1 >top/merged/d/f"),
     "stranger": ("stranger", "precious", "mkdir precious"),
     "orphan": ("orphan", "top", orphan),
-    "layer gone": ("layer_gone", "away", lost_layer_of_a_record),
+    "layer gone": ("layer_gone", AWAY, lost_layer_of_a_record),
 }
 ONLY_OF = {
     "owner_wrong": (None,),

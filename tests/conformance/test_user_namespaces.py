@@ -63,7 +63,7 @@ TAR = archive(
     member("etc/shared", mode=0o664, xattrs={ACCESS.encode(): acl(1000, 50)}),
     directory("home/user/", uid=1000, gid=1000, mode=0o2755),
     member("home/user/file", uid=1000, gid=1000, body=b"mine"),
-    hardlink("home/user/hard", "home/user/file"),
+    hardlink("home/user/hard", "home/user/file", uid=1000, gid=1000),
     symlink("home/user/link", "file", uid=1000, gid=1001),
     member("home/user/ping", mode=0o4755, xattrs={CAPABILITY.encode(): NET_RAW}, body=b"elf"),
     member("nobody", uid=65_534, gid=65_535),
