@@ -9,8 +9,9 @@ import typing as t
 
 from .._store.cures import cure
 from .._store.damage import Damage, unresolved
-from .._store.layer import Layer, Store, misnamed
+from .._store.layer import Layer, Store
 from .._store.layout import LINK, LINKS, LOWER, has_content
+from .._store.links import misnamed
 from .finding import Finding, Teller
 
 _MANY = 3  # names in l/; when more are lost, one command for all of them
@@ -34,7 +35,7 @@ class Chains(Teller):
         astray = [
             (ids[0], found)
             for link, ids in owners.items()
-            for found in (misnamed(self.home, self.layers[ids[0]], self.store.links.get(link)) if len(ids) == 1 else ())
+            for found in (misnamed(self.home, ids[0], link, self.store.links.get(link)) if len(ids) == 1 else ())
         ]
         doubled = {link: sorted(ids) for link, ids in owners.items() if len(ids) > 1}
         lost = sum(found.code == "link_missing" for _unused, found in astray)

@@ -14,7 +14,6 @@ from .._store.damage import Damage
 from .._store.foreign import store_foreign
 from .._store.layout import DIFF, MERGED, WORK, check_home, check_id, is_directory, is_store, require_store
 from .._store.lock import layer_not_found
-from .._store.mending import Mending
 from .._store.owner import owner
 from . import probe
 from .describe import drift as differences
@@ -76,6 +75,8 @@ class MountTask:
             path = os.path.join(self.home, layer_id, name)
             if not is_directory(path):
                 damage = Damage(f"{name}_missing", path, f"its {name} directory is missing")
+                from .._store.mending import Mending  # not needed by most runs, and each import is compiled
+
                 raise Mending(self.home).error(layer_id, damage)
         return _with_obstacles(have, layer_id)
 

@@ -9,12 +9,12 @@ import typing as t
 
 from .._errors import StoreCorrupt
 from .._store.last_use import Times
-from .._store.lost import Lost
 from .litter import Litter
 from .state import LayerState
 from .usage import Tree
 
 if t.TYPE_CHECKING:
+    from .._store.lost import Lost
     from .foreign_layers import EngineUse
 
 

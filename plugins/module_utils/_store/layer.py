@@ -13,13 +13,15 @@ import typing as t
 
 from .._errors import StoreCorrupt
 from .damage import Damage, unresolved
-from .layout import COMMITTED, DIFF, LINK, LINKS, LOWER, OWN_FILE, has_content, is_directory, is_layer, layer_ids
-from .lent import Lenders
-from .links import all_links, link_target, read_link
-from .lost import Lost, find_lost
+from .layout import COMMITTED, DIFF, LOWER, OWN_FILE, has_content, is_directory, is_layer, layer_ids
+from .links import all_links, link_target, misnamed, read_link
 from .lower import PARENT, Lower, missing_lower, read_lower
-from .mending import Mending
 from .own_file import read_file, read_or_corrupt, replace_file, unreadable
+
+if t.TYPE_CHECKING:
+    from .lent import Lenders
+    from .lost import Lost
+    from .mending import Mending
 
 _DIGEST = re.compile(r"[!-~]{1,255}")
 
@@ -66,7 +68,6 @@ class Store:
         self._lowers: dict[str, Lower] = {}
         self._links: dict[str, str | None] = {}
         self._targets: dict[str, str] = {}
-        self.lenders = Lenders(home)
         self.lent: dict[str, str] = {}  # paths of the content of lowers in other stores, by id, as far as met
 
     def path(self, *parts: str) -> str:
@@ -173,6 +174,8 @@ class Store:
     @functools.cached_property
     def lost(self) -> tuple[Lost, ...]:
         """The damaged layers that nothing tells what they are built on, sorted by id. Raises OSError."""
+        from .lost import find_lost  # not needed by most runs, and each import is compiled on every host
+
         return tuple(find_lost(self))
 
     def names_of(self, layer_id: str) -> list[str]:
@@ -195,7 +198,16 @@ class Store:
     @functools.cached_property
     def mending(self) -> Mending:
         """Tells what to do about damage."""
+        from .mending import Mending  # as above
+
         return Mending(self.home)
+
+    @functools.cached_property
+    def lenders(self) -> Lenders:
+        """The other stores in which lowers may lie."""
+        from .lent import Lenders  # as above
+
+        return Lenders(self.home)
 
     def lower(self, layer_id: str) -> Lower:
         """Return what a layer's ``lower`` tells; what was read before is not read again. Raises OSError."""
@@ -220,7 +232,7 @@ class Store:
         layer, damage = examine(self.home, layer_id)
         if layer is None:
             return None
-        damage = damage or misnamed(self.home, layer, self._leads_to(layer.link))
+        damage = damage or misnamed(self.home, layer.id, layer.link, self._leads_to(layer.link))
         if damage:
             raise self.mending.error(layer_id, damage[0])
         return layer
@@ -259,20 +271,6 @@ def examine(home: str, layer_id: str) -> tuple[Layer | None, list[Damage]]:
     record = _read_record(f"{directory}/{OWN_FILE}")
     lowers = lower.names if lower.whole else ()
     return Layer(layer_id, link, lowers, os.path.lexists(f"{directory}/{COMMITTED}"), record), damage
-
-
-def misnamed(home: str, layer: Layer, target: str | None) -> list[Damage]:
-    """Return what is wrong with a layer's name in l/, which leads to *target*. Raises OSError."""
-    path = f"{home}/{LINKS}/{layer.link}"
-    if target == layer.id:
-        return []
-    if not os.path.lexists(path):
-        message = f"it has no name in {LINKS}/, by which its children know it"
-        return [Damage("link_missing", path, message)]
-    if target is not None and read_link(home, target, []) == layer.link:
-        message = f"its link file holds {layer.link}, the name of layer {target}"
-        return [Damage("link_doubled", f"{home}/{layer.id}/{LINK}", message)]
-    return [Damage("link_astray", path, f"its name {LINKS}/{layer.link} leads elsewhere")]
 
 
 def record_content(home: str, layer_id: str, content: Record | None = None) -> None:

@@ -59,3 +59,17 @@ def read_link(home: str, layer_id: str, damage: list[Damage]) -> str:
         damage.append(Damage("link_astray", path, message))
         return ""
     return link
+
+
+def misnamed(home: str, layer_id: str, link: str, target: str | None) -> list[Damage]:
+    """Return what is wrong with a layer's name *link* in l/, which leads to *target*. Raises OSError."""
+    path = f"{home}/{LINKS}/{link}"
+    if target == layer_id:
+        return []
+    if not os.path.lexists(path):
+        message = f"it has no name in {LINKS}/, by which its children know it"
+        return [Damage("link_missing", path, message)]
+    if target is not None and read_link(home, target, []) == link:
+        message = f"its link file holds {link}, the name of layer {target}"
+        return [Damage("link_doubled", f"{home}/{layer_id}/{LINK}", message)]
+    return [Damage("link_astray", path, f"its name {LINKS}/{link} leads elsewhere")]

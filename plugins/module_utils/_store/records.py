@@ -35,9 +35,11 @@ from .docker_ids import is_no_id, is_no_parent
 from .foreign import CONTAINERS_STORAGE, DOCKER, find_engine
 from .layer import Store, examine
 from .layout import LINKS, LOWER, is_id, names_in
-from .lent import Lenders
 from .links import all_links
 from .name_search import NameSearch
+
+if t.TYPE_CHECKING:
+    from .lent import Lenders
 
 _LAYERDB = "image/overlay2/layerdb"
 _IMAGEDB = "image/overlay2/imagedb"
