@@ -165,10 +165,8 @@ class Store:
     def recorded_children(self) -> dict[str, tuple[str, ...]]:
         """The ids of the layers right above, sorted, by id: of those without whole lower, whose record tells."""
         found: dict[str, list[str]] = {}
-        for layer_id in sorted(self.ids):
-            parent = self.lower(layer_id).parent
-            if parent:
-                found.setdefault(parent, []).append(layer_id)
+        for layer_id in sorted(layer_id for layer_id in self.ids if self.lower(layer_id).parent):
+            found.setdefault(self.lower(layer_id).parent, []).append(layer_id)
         return {parent: tuple(ids) for parent, ids in found.items()}
 
     @functools.cached_property

@@ -16,16 +16,18 @@ Source: moby daemon/graphdriver/overlay2/overlay.go, containers/storage drivers/
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 
 from .._errors import StoreCorrupt
 from .._linux.quiet import read_quietly
 from .damage import Damage, unread
 from .foreign import CONTAINERS_STORAGE, managed_by
-from .layout import LINK_NAME, LINK_NAME_WITHIN, LINKS, LOWER, MAX_DEPTH, OWN_FILE, WORK, is_directory, is_id
+from .layout import LINK_NAME_WITHIN, LINKS, LOWER, MAX_DEPTH, OWN_FILE, WORK, is_directory, is_id
 from .own_file import NO_FILE, read_file
 
 PARENT = "parent"  # in our own record
+_WHOLE = re.compile(rb"l/[A-Z2-7]{26}(?::l/[A-Z2-7]{26})*")
 _EMPTY = "empty"  # containers-storage's, in layers without parent
 
 
@@ -61,11 +63,11 @@ def read_lower(home: str, layer_id: str) -> Lower:
         no_file = error.errno in NO_FILE
         damage = Damage("lower_malformed", path, "its lower is no file") if no_file else unread(path, error)
         return Lower((), damage, False, recorded_parent(home, layer_id) or "")
-    names = tuple(entry[len(LINKS) + 1 :] for entry in os.fsdecode(text).split(":"))
-    if os.fsdecode(text) != ":".join(f"{LINKS}/{name}" for name in names) or not all(map(LINK_NAME.fullmatch, names)):
+    if not _WHOLE.fullmatch(text):
         held = tuple(name.decode() for name in LINK_NAME_WITHIN.findall(text))
         damage = Damage("lower_malformed", path, "its lower file is empty or malformed")
         return Lower(held, damage, False, recorded_parent(home, layer_id) or "")
+    names = tuple(text.decode().replace(f"{LINKS}/", "").split(":"))  # no name has a "/"
     if len(names) > MAX_DEPTH:
         return Lower(names, Damage("lower_malformed", path, f"its lower file names more than {MAX_DEPTH} layers"))
     return Lower(names)
