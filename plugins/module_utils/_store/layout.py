@@ -25,6 +25,7 @@ Source: moby daemon/graphdriver/overlay2/overlay.go.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -213,14 +214,16 @@ def layer_ids(home: str) -> t.Iterator[str]:
 def is_layer(directory: str) -> bool:
     """Tell whether there is a layer, damaged or not, at the path *directory* in a store. Raises OSError.
 
-    A directory without any part of one is a stranger: nobody knows what it is, so nothing in it is ever changed. No
-    run of ours leaves such a one, since a layer is renamed to its place as a whole, and away from it.
+    A directory without any part of one is a stranger, and never changed: no run of ours leaves such a one.
     """
     return is_directory(directory) and _has_part(directory)
 
 
 def _has_part(directory: str) -> bool:
     """Tell whether a directory has a part of a layer, and is not a whole store itself. Raises OSError."""
+    with contextlib.suppress(*VANISHED):
+        if stat.S_ISREG(os.lstat(f"{directory}/{LINK}").st_mode):  # one look for most: a store has no such file
+            return True
     if os.path.lexists(f"{directory}/{LINKS}"):
         return False
     if any(os.path.lexists(f"{directory}/{part}") for part in (DIFF, LINK, LOWER)):
