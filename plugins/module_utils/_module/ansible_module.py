@@ -42,7 +42,7 @@ def _harmless(result: dict[str, t.Any]) -> dict[str, t.Any]:
         whole = json.dumps(result, ensure_ascii=False)
     except (TypeError, ValueError):  # a value that only Ansible's own encoder knows
         return t.cast("dict[str, t.Any]", _shown(result))
-    if whole.isprintable() and not _ESCAPE.search(whole):
+    if whole.isprintable() and ("\\" not in whole or not _ESCAPE.search(whole)):
         return result
     return t.cast("dict[str, t.Any]", _shown(result))
 
