@@ -132,7 +132,7 @@ def check_wanted(wanted: Wanted) -> Wanted:
 def _facts(found: Found, now: float) -> dict[str, int | None]:
     return {
         "inodes": None if found.unread else found.tree.inodes,
-        "age_seconds": max(0, int(now - found.times.made)),
+        "age_seconds": max(0, int(now - found.times.there)),
         "unused_seconds": max(0, int(now - found.times.used)),
         "depth": len(found.layer.lowers),
     }

@@ -25,14 +25,23 @@ _AHEAD = 3600  # seconds by which clocks differ
 
 
 class Times(t.NamedTuple):
-    """Seconds since the epoch. A layer is never used before it is made."""
+    """Seconds since the epoch.
+
+    *used* may be earlier than *made*: a layer's link was copied, or restored, since. What goes by when a layer was made
+    takes the later time, so that no layer goes for one that may be wrong.
+    """
 
     made: float
     used: float
 
+    @property
+    def there(self) -> float:
+        """Since when the layer is there at least: it was when it was used."""
+        return min(self.made, self.used)
+
     def is_possible(self, now: float) -> bool:
         """Tell whether a clock that was right can have given these."""
-        return self.made >= _FIRST and self.used <= now + _AHEAD
+        return self.there >= _FIRST and self.used <= now + _AHEAD
 
 
 def read_times(home: str, layer_id: str) -> Times:
@@ -44,8 +53,7 @@ def read_times(home: str, layer_id: str) -> Times:
         used = max(made, _time(f"{directory}/{COMMITTED}"), _time(f"{directory}/{WORK}"))
     if not made:
         made = os.lstat(directory).st_mtime
-    used = used or made
-    return Times(min(made, used), used)  # it was there when it was used: its link was copied, or restored, since
+    return Times(made, used or made)
 
 
 def note_use(home: str, layer_id: str, lowers: t.Iterable[str] = ()) -> None:

@@ -128,6 +128,14 @@ def test_why_a_layer_stays(wanted, expected):
     assert reason(wanted, CHAIN, "job") == expected
 
 
+def test_a_layer_that_was_restored_goes_by_when_that_was():
+    """Its last use is older than its link: nothing that goes by when a layer was made may let it go for that."""
+    have = store(layer("base", days=5), layer("old", "base", days=4), layer("back", "base", days=9, made=1))
+    assert gone(Wanted(keep_last=1), have) == ["old"]
+    assert gone(Wanted(older_than=3 * DAY), have) == ["old"]
+    assert gone(Wanted(unused_for=8 * DAY), have) == ["back"]
+
+
 def test_why_a_layer_goes():
     assert reason(Wanted(unused_for=0, until_free=Room(1e9)), CHAIN, "job") == "selected by unused_for, until_free"
 
