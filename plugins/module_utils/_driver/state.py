@@ -144,6 +144,11 @@ class Plan(t.NamedTuple):
     touches: tuple[str, ...] = ()
     long: bool = False
 
+    @property
+    def writes(self) -> bool:
+        """Whether a step changes something on the store's filesystem."""
+        return any(action.writes for action in self.actions)
+
 
 def reported(home: str, layer: LayerState) -> dict[str, t.Any]:
     """Return a layer as results show it; paths always, as Docker's GetMetadata does."""

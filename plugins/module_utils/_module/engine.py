@@ -188,7 +188,7 @@ def _plan(task: Task, have: t.Any, deadline: Deadline, predicting: bool) -> Plan
         if is_free(os.path.join(task.home, layer_id), shared=predicting):
             raise
         raise Overtaken(layer_id) from None
-    if any(action.writes for action in plan.actions) and not task.reading:
+    if plan.writes and not task.reading:
         check_writable(task.home)
     for layer_id in others:
         if not is_free(os.path.join(task.home, layer_id), shared=predicting):
@@ -208,7 +208,7 @@ def _apply(
     """Do what the plan says and return what is then there. *done* gets what has been done, whatever happens."""
     run = Run(task.home, task.root(have), deadline.seconds)
     try:
-        if any(action.writes for action in plan.actions) and not task.reading:
+        if plan.writes and not task.reading:
             run.sweep()  # whatever changes, what killed runs left goes
         if plan.long:
             store_lock.close()
