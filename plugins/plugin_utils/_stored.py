@@ -103,11 +103,16 @@ def _tree(value: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def _is_node(row: t.Any, place: int, reasons: int) -> bool:
     """Tell whether *row* may be in that place of a tree. Checked and not made anew: there are 60 a host."""
-    if type(row) is not list or len(row) != 6 + _HIDDEN:
+    if not isinstance(row, list) or len(row) != 6 + _HIDDEN:
         return False
     id, parent, *numbers = row
-    if type(id) is not str or not 0 < len(id) <= ID or not id.isprintable():
+    if not isinstance(id, str) or not 0 < len(id) <= ID or not id.isprintable():
         return False
-    if type(parent) is not int or not -1 <= parent < place:
+    if not _is_number(parent) or not -1 <= parent < place:
         return False
-    return all(type(number) is int and 0 <= number <= SUM for number in numbers) and row[2] < 2 and row[3] < reasons
+    return all(_is_number(number) and 0 <= number <= SUM for number in numbers) and row[2] < 2 and row[3] < reasons
+
+
+def _is_number(value: t.Any) -> bool:
+    """Tell whether a value read from JSON is a whole number; true is none."""
+    return isinstance(value, int) and not isinstance(value, bool)

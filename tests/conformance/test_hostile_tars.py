@@ -311,6 +311,10 @@ def test_100_000_entries_take_no_more_memory_than_a_few(tmp_path):
         assert apply_layer(lambda _size: next(stream, b""), str(tmp_path)).entries == count
 
 
+def named(name, kind=b"0", **fields):
+    return pax(record("path", name)) + member("x", kind, **fields)
+
+
 DEEP = "/".join(f"{number:0250}" for number in range(200))
 SMALL_BUT_MUCH = {
     "directories of long names": lambda: (named(f"{DEEP}/{number}/", DIRECTORY) for number in range(1500)),
@@ -327,10 +331,6 @@ SMALL_BUT_MUCH = {
     ),
     "deep directories": lambda: (named(f"{number}/" + "d/" * 2000) for number in range(300)),
 }
-
-
-def named(name, kind=b"0", **fields):
-    return pax(record("path", name)) + member("x", kind, **fields)
 
 
 @pytest.mark.parametrize("is_merged", [False, True])

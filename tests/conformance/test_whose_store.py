@@ -80,7 +80,7 @@ def snapshot(directory: Path) -> list[tuple[str, ...]]:
     return sorted(found)
 
 
-def refused(home: Path, error: str, changes: t.Iterable[str] = CHANGES) -> str:
+def refused(home: Path, error: str, changes: t.Iterable[str] = tuple(CHANGES)) -> str:
     """Check that every change of *home* is refused with *error*, in check mode, too; return the last hint."""
     tar = home.parent / "layer.tar"
     with tarfile.open(tar, "w") as archive:

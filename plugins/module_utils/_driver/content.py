@@ -293,5 +293,5 @@ def _opened(path: str) -> t.Iterator[tuple[int, Read]]:
 
 @contextlib.contextmanager
 def _reading(path: str) -> t.Iterator[ArchiveReader]:
-    with _opened(path) as (_fd, read), ArchiveReader(read) as reader:
+    with _opened(path) as opened, ArchiveReader(opened[1]) as reader:
         yield reader

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
-from .._archive.collected import First
 from .._errors import InvalidInput
 from .diff_state import DiffState, DiffTask, reported
 from .state import Plan
+
+if t.TYPE_CHECKING:
+    from .._archive.collected import First
 
 
 class InspectTask(DiffTask):

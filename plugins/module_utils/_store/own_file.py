@@ -56,7 +56,7 @@ def read_file(path: str, cure: str = "") -> dict[str, t.Any] | None:
 
 def is_count(value: t.Any) -> bool:
     """Tell whether a value read from JSON is a whole number that is not negative; true and 1.0 are none."""
-    return type(value) is int and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def read_or_corrupt(path: str) -> dict[str, t.Any] | None:

@@ -131,7 +131,7 @@ class Condition:
 
     def close(self) -> None:
         self._end()
-        for home in {self.home, self.mnt / "follow/store"}:
+        for home in (self.home, self.mnt / "follow/store"):
             subprocess.run(["umount", "--lazy", home / "job/merged"], check=False, capture_output=True)
 
 

@@ -16,7 +16,8 @@ def some(seed, number=500):
     """Return changes in no order, no path twice."""
     chance = random.Random(seed)
     paths = {
-        b"/" + b"/".join(chance.choices([b"a", b"a-b", b"b.c", b"\xff"], k=chance.randint(1, 6))) for _ in "x" * 999
+        b"/" + b"/".join(chance.choices([b"a", b"a-b", b"b.c", b"\xff"], k=chance.randint(1, 6)))
+        for _unused in range(999)
     }
     found = [Change(chance.choice(["added", "modified", "deleted"]), path) for path in sorted(paths)[:number]]
     chance.shuffle(found)
