@@ -25,7 +25,6 @@ Source: moby daemon/graphdriver/overlay2/overlay.go.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import stat
@@ -221,9 +220,13 @@ def is_layer(directory: str) -> bool:
 
 def _has_part(directory: str) -> bool:
     """Tell whether a directory has a part of a layer, and is not a whole store itself. Raises OSError."""
-    with contextlib.suppress(*VANISHED):
+    try:
         if stat.S_ISREG(os.lstat(f"{directory}/{LINK}").st_mode):  # one look for most: a store has no such file
             return True
+    except VANISHED:
+        pass
+    except OSError:
+        return True  # something has that name, even though the kernel cannot tell what
     if os.path.lexists(f"{directory}/{LINKS}"):
         return False
     if any(os.path.lexists(f"{directory}/{part}") for part in (DIFF, LINK, LOWER)):
