@@ -188,9 +188,12 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.content import Source
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.destination import WantedAccess, group_id, user_id
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.diff_task import ApplyTask, Export, ExportTask
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.actions import Source
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.output_file import (
+    WantedAccess,
+    group_id,
+    user_id,
+)
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
     home_argument,
@@ -199,6 +202,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments 
     parse_size,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.diff import ApplyTask, Export, ExportTask
 
 
 def task(params: dict[str, t.Any]) -> t.Any:

@@ -126,9 +126,9 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.diff_info_task import InspectTask
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.diff_info import InspectTask
 
 
 def task(params: dict[str, t.Any]) -> t.Any:

@@ -324,7 +324,7 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts import SUBSETS, gather
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.status import SUBSETS, gather
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_query
 

@@ -271,10 +271,8 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.idmap import remapped
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.init_task import InitTask
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.settings import IdRange, check_map
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.plan import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.subids import remapped
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, printable
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
     home_argument,
@@ -283,6 +281,8 @@ from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments 
     parse_size,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._store.settings import IdRange, check_map
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.init import InitTask
 
 _RANGES = {
     "type": "list",

@@ -219,8 +219,7 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layer_task import LayersTask
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.plan import Wanted
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
     home_argument,
     lock_argument,
@@ -228,6 +227,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments 
     parse_size,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.layer import LayersTask
 
 _LAYER = {
     "parent": {"type": "str"},

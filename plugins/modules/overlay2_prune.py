@@ -256,9 +256,8 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_rounds import Rounds
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_state import Wanted
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_task import PruneTask
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.rounds import Rounds
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Wanted
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
 from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_arguments import (
@@ -266,6 +265,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_argu
     parse_number,
     parse_room,
 )
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.prune import PruneTask
 
 
 def asked(params: dict[str, t.Any]) -> Wanted:

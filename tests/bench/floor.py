@@ -20,8 +20,8 @@ from pathlib import Path
 
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.collected import Counted
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.compare import tree_changes
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.naive_diff import tree_changes
 from ansible_collections.strata.overlay2.plugins.module_utils._store.delete import delete_tree
 
 FILES, IN_EACH, SIZE = 50_000, 100, 2560  # files; in a directory; bytes

@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.health import examine_store
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.check import examine_store
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
 from ansible_collections.strata.overlay2.plugins.module_utils._store.cures import CURES
 from ansible_collections.strata.overlay2.plugins.modules import (

@@ -16,7 +16,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver import quota
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota import projects
 from ansible_collections.strata.overlay2.plugins.modules import overlay2_init, overlay2_layer
 from ansible_collections.strata.overlay2.tests import modules, quotas
 from ansible_collections.strata.overlay2.tests.crash import snapshot, test_lasting_errors, tracing
@@ -182,7 +182,7 @@ def together(homes: t.Sequence[Path], number: int, locks: Path | None, **params:
 
 def make_layer(locks: Path | None) -> None:
     if locks is not None:
-        quota.LOCKS = str(locks)
+        projects.LOCKS = str(locks)
     overlay2_layer.main()
 
 

@@ -19,7 +19,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver import probe
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import features
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import quotactl
 from ansible_collections.strata.overlay2.plugins.module_utils._linux.openat2 import has_openat2
 
@@ -134,7 +134,7 @@ def ask(place: Path) -> dict[str, str]:
         "redirect_dir": option(place, "redirect_dir"),
         "userxattr": word(takes(place, "userxattr")),
         "mounts without root": word(takes(place, "userxattr", before=rootless)),
-        "native diff": word(probe.probe(str(place / "store")).native_overlay_diff),
+        "native diff": word(features.probe(str(place / "store")).native_overlay_diff),
         "quotactl_fd": word(has_quotactl_fd(place)),
         "openat2": word(has_openat2()),
         "lowerdir+": word(takes_lowers_apart()),
@@ -146,7 +146,7 @@ def main() -> None:
     quotas: dict[str, str] = {}
     for name, (make, kind) in FILESYSTEMS.items():
         with mounted(sys.argv[1], make, kind) as place:
-            quotas[f"quotas on {name}"] = word(probe.probe(str(place / "store")).project_quota)
+            quotas[f"quotas on {name}"] = word(features.probe(str(place / "store")).project_quota)
             asked = asked or ask(place)
     python = ".".join(map(str, sys.version_info[:2]))
     json.dump({"Linux": ".".join(os.uname().release.split(".")[:2]), "Python": python, **asked, **quotas}, sys.stdout)

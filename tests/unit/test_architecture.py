@@ -213,7 +213,7 @@ LONG_FUNCTION = "def f():\n" + "    x = 1\n" * FUNCTION_LINES
         pytest.param(
             wrong_floor,
             "module_utils/_store/a.py",
-            f"def f():\n    import {COLLECTION}.plugins.module_utils._driver.layers",
+            f"def f():\n    import {COLLECTION}.plugins.module_utils._driver.layers.plan",
             id="lazily, by the full name",
         ),
         pytest.param(
@@ -245,13 +245,13 @@ LONG_FUNCTION = "def f():\n" + "    x = 1\n" * FUNCTION_LINES
         pytest.param(
             needless_archive,
             "modules/overlay2_layer.py",
-            f"from {COLLECTION}.plugins.module_utils._driver.content import D",
+            f"from {COLLECTION}.plugins.module_utils._driver.content.actions import D",
             id="a stowaway",
         ),
     ],
 )
 def test_a_breach_is_found(rule, path, text, tmp_path):
-    content = tmp_path / "plugins/module_utils/_driver/content.py"
+    content = tmp_path / "plugins/module_utils/_driver/content/actions.py"
     tar = tmp_path / "plugins/module_utils/_archive/tar.py"
     for file, code in ((content, "from .._archive.tar import T\n"), (tar, "import struct\n")):
         file.parent.mkdir(parents=True)

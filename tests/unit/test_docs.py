@@ -47,7 +47,7 @@ def test_every_finding_is_planted_in_a_store():
 
 def test_every_finding_and_problem_has_a_level_on_the_page_and_a_word_in_the_documentation():
     text = (ROOT / "plugins/plugin_utils/_record.py").read_text(encoding="utf-8")
-    problems = (ROOT / "plugins/module_utils/_driver/problems.py").read_text(encoding="utf-8")
+    problems = (ROOT / "plugins/module_utils/_driver/probe/problems.py").read_text(encoding="utf-8")
     codes = codes_of_findings() | set(re.findall(r"^    ([a-z_]+)(?: \*| ) +\S", problems, re.MULTILINE))
     levels = re.findall(r"^_(?:DAMAGE|IN_THE_WAY|SOMEBODY|GOOD_TO_KNOW) = \((.*?)^\)", text, re.MULTILINE | re.DOTALL)
     assert sorted(codes) == sorted(re.findall(r'"(\w+)"', " ".join(levels)))

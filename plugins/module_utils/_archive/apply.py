@@ -13,7 +13,7 @@ import errno
 import os
 import typing as t
 
-from .._linux.quiet import open_quietly
+from .._linux.noatime import open_quietly
 from .._linux.subject import names_a_path
 from .apply_links import clean
 from .apply_nodes import Nodes

@@ -10,7 +10,7 @@ import os
 import stat
 import typing as t
 
-from .._linux.quiet import open_quietly
+from .._linux.noatime import open_quietly
 from .apply_root import shed_acls
 from .walk import IS_DIRECTORY, Trail, below, changed_meanwhile, get_xattr, list_xattrs, lstat, walk
 from .whiteouts import is_whiteout

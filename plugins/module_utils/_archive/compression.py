@@ -20,7 +20,7 @@ from .digests import Digest
 from .tar import MAX_IDLE
 
 if t.TYPE_CHECKING:
-    from .ahead import Ahead
+    from .read_ahead import Ahead
     from .zstd_tool import ZstdTool
 
 LEVELS = {NONE: range(0), GZIP: range(1, 10), ZSTD: range(1, 20)}  # what can be written
@@ -84,7 +84,7 @@ class ArchiveReader:
         self.compression = compression_of(self._head)
         self._pieces: Ahead | t.Generator[bytes, None, None] = decompressed(self._next_bytes, self.compression)
         if self.compression != NONE:
-            from .ahead import Ahead
+            from .read_ahead import Ahead
 
             self._pieces = Ahead(self._counted(self._pieces))
 

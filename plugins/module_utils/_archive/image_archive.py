@@ -13,7 +13,7 @@ import stat
 import typing as t
 
 from .._errors import ArchiveRejected
-from .._linux.quiet import open_quietly
+from .._linux.noatime import open_quietly
 from .older import Older
 from .tar import rejected
 

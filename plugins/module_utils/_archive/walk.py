@@ -13,7 +13,7 @@ import os
 import typing as t
 
 from .._errors import LayerInUse, NotSupported, printable
-from .._linux.quiet import open_quietly
+from .._linux.noatime import open_quietly
 from .whiteouts import OVERLAY_XATTR_KEYS
 
 IS_DIRECTORY = 0

@@ -13,12 +13,12 @@ import typing as t
 from .._errors import printable
 from .._linux.sync import sync_filesystem
 from .._store import staging
-from .._store.foreign import managed_by
+from .._store.engine import managed_by
 from .._store.layer import Store
 from .._store.layout import OWN_FILE
 from .._store.lock import Deadline, layer_not_found
-from . import quota
-from .settings import Settings, write_settings
+from .._store.settings import Settings, write_settings
+from .quota import projects
 
 
 class Run:
@@ -72,19 +72,19 @@ class Run:
             mine = staging.Staging(os.path.join(self.home, layer_id) if layer_id else self.home)
             self._stagings[layer_id] = mine
             if not layer_id:
-                quota.stop_inheritance(self.home, os.path.dirname(mine.path), mine.path)
+                projects.stop_inheritance(self.home, os.path.dirname(mine.path), mine.path)
         self._unsynced = True
         return self._stagings[layer_id].path
 
     @functools.cached_property
     def has_quota(self) -> bool:
         """Whether layers can be limited."""
-        return quota.is_on(self.home)
+        return projects.is_on(self.home)
 
     def make_project(self, directory: str) -> None:
         """Let an empty directory be a project, where there are such. Raises StoreBusy, OSError."""
         if self.has_quota:
-            self._last_project = quota.assign(directory, self._last_project)
+            self._last_project = projects.assign(directory, self._last_project)
 
     def retire(self, layer_id: str, link: str) -> None:
         """Take a layer out of sight, however full the filesystem is. Raises OSError; the layer is as it was then.
@@ -92,19 +92,19 @@ class Run:
         link: "" for a layer whose own is lost.
         """
         directory = os.path.join(self.home, layer_id)
-        project_id = quota.project_of(directory) if self.has_quota else 0
+        project_id = projects.project_of(directory) if self.has_quota else 0
         self._take_away(layer_id, link)
         self._release(project_id)  # killed before this, who sweeps the leftover does it
 
     @functools.cached_property
     def _home_project(self) -> int:
-        return quota.project_of(self.home)
+        return projects.project_of(self.home)
 
     def _take_away(self, layer_id: str, link: str) -> None:
         try:
             room = self.staging()
         except OSError:  # the filesystem is full, or cannot read the staging directories
-            quota.stop_inheritance(self.home)
+            projects.stop_inheritance(self.home)
             self._retired.append(staging.Retired(self.home, layer_id, link))
         else:
             staging.retire_layer(self.home, room, layer_id, link)
@@ -170,14 +170,14 @@ class Run:
         """Take the limits off the layers in what killed runs left: later nobody knows whose they were."""
         for directory in staging.layers_in(self._leftovers) if self.has_quota else ():
             with contextlib.suppress(OSError):  # another run has just swept it, or it cannot be read
-                self._release(quota.project_of(directory))
+                self._release(projects.project_of(directory))
 
     def _release(self, project_id: int) -> None:
         """Take the limits off the project of what is out of sight. If that fails, close() tries again."""
         if project_id in (0, self._home_project):
             return
         try:
-            quota.release(self.home, project_id)
+            projects.release(self.home, project_id)
         except OSError:
             self._unreleased.append(project_id)
 
@@ -186,7 +186,7 @@ class Run:
         while self._unreleased:
             project_id = self._unreleased.pop()
             try:
-                quota.release(self.home, project_id)
+                projects.release(self.home, project_id)
             except OSError as error:
                 yield (
                     f"could not take the limits off project {project_id}, whose layer is gone: {error.strerror};"

@@ -9,7 +9,7 @@ import ctypes
 import os
 
 from .libc import check, libc
-from .quiet import open_quietly
+from .noatime import open_quietly
 from .subject import about
 
 libc.syncfs.argtypes = (ctypes.c_int,)

@@ -15,7 +15,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._driver import quota
+from .._driver.quota import projects
 from .._driver.run import Run
 from .._driver.state import Overtaken, Plan
 from .._errors import LayerInUse, LayerNotFound, NoSpace, NotPermitted, Overlay2Error, printable
@@ -283,8 +283,8 @@ def _fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
     home = str(module.params["home"])
     path = printable(error.filename if isinstance(error.filename, (str, bytes)) else home)
     why = printable(error.strerror or str(error))
-    if error.errno in quota.FULL:
-        limited = quota.limit_reached(home, error.filename)
+    if error.errno in projects.FULL:
+        limited = projects.limit_reached(home, error.filename)
         if limited:
             return _fail(module, limited, done)
         hint = "free some, or make the filesystem larger, and run the task again"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .._driver.prune_state import Room
+from .._driver.prune.state import Room
 from .._errors import InvalidInput, printable
 from .arguments import parse_size
 

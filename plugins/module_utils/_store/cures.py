@@ -10,7 +10,7 @@ nothing on disk tells.
 
 from __future__ import annotations
 
-from .foreign import CONTAINERS_STORAGE, DOCKER, SOMEBODY
+from .engine import CONTAINERS_STORAGE, DOCKER, SOMEBODY
 
 _OURS = "strata.overlay2.overlay2_"
 _RUN = "{quiet}run `{command}`"  # left out where there is no command

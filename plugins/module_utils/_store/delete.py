@@ -10,8 +10,8 @@ import os
 import typing as t
 
 from .._linux.mountinfo import mount_id
+from .._linux.noatime import open_quietly
 from .._linux.openat2 import RESOLVE_NO_XDEV, has_openat2, openat2
-from .._linux.quiet import open_quietly
 from .._linux.subject import about
 from .._linux.unlink import unlinked
 from .lock import Deadline

@@ -23,11 +23,11 @@ import shlex
 import typing as t
 
 from .._errors import printable
-from .._linux.quiet import open_quietly
-from .foreign import CONTAINERS_STORAGE, DOCKER, find_engine
+from .._linux.noatime import open_quietly
+from .engine import CONTAINERS_STORAGE, DOCKER, find_engine
+from .engine_records import named_by_records
 from .layer import Store
 from .layout import names_in
-from .records import named_by_records
 
 _MOUNTS = "mounts"
 _IMAGES = "image/overlay2/imagedb/content/sha256"

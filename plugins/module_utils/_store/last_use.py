@@ -17,8 +17,8 @@ import contextlib
 import os
 import typing as t
 
+from .json_file import replace_file
 from .layout import COMMITTED, LINK, OWN_FILE, WORK
-from .own_file import replace_file
 
 _FIRST = 1420070400  # 2015, before there was any overlay2 store: a host without a clock says less
 _AHEAD = 3600  # seconds by which clocks differ

@@ -31,9 +31,9 @@ import stat
 import typing as t
 
 from .._errors import InvalidInput, Overlay2Error, StoreCorrupt, StoreNotFound, printable
-from .._linux.quiet import open_quietly, read_quietly
+from .._linux.noatime import open_quietly, read_quietly
 from .._linux.subject import about
-from .foreign import CONTAINERD, is_led_away, managed_by, store_foreign
+from .engine import CONTAINERD, is_led_away, managed_by, store_foreign
 
 DEFAULT_HOME = "/var/lib/overlay2"
 

@@ -18,8 +18,8 @@ import os
 import re
 import typing as t
 
-from .._linux.quiet import open_quietly
-from .foreign import CONTAINERS_STORAGE, find_engine
+from .._linux.noatime import open_quietly
+from .engine import CONTAINERS_STORAGE, find_engine
 from .layout import DIFF, LINKS, is_directory, is_id
 from .links import link_target
 

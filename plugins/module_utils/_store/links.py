@@ -9,10 +9,10 @@ import errno
 import os
 
 from .._errors import printable
-from .._linux.quiet import read_quietly
+from .._linux.noatime import read_quietly
 from .damage import Damage, unread
+from .json_file import NO_FILE
 from .layout import DIFF, LINK, LINK_NAME, LINKS, is_id, names_in
-from .own_file import NO_FILE
 
 
 def link_target(home: str, link: str) -> str | None:

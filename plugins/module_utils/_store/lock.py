@@ -17,7 +17,7 @@ import time
 import typing as t
 
 from .._errors import LayerNotFound, StoreBusy, printable
-from .._linux.quiet import open_quietly
+from .._linux.noatime import open_quietly
 from .._linux.subject import about
 
 _PAUSE = 0.05  # seconds between two attempts

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .foreign import CONTAINERS_STORAGE, SOMEBODY, managed_by
+from .engine import CONTAINERS_STORAGE, SOMEBODY, managed_by
 from .layout import OWN_FILE, STAGING, STORES_OWN, TRIALS, is_id, is_layer, layer_ids, names_in
 
 _BESIDE_LAYERS = ("staging", "tempdirs")  # what containers-storage keeps in home

@@ -14,10 +14,11 @@ import contextlib
 import os
 import typing as t
 
-from .._linux.quiet import open_quietly, read_quietly
+from .._linux.noatime import open_quietly, read_quietly
 from .._linux.rename import rename_noreplace
 from .._linux.subject import about
 from .delete import delete_tree
+from .json_file import stage_file, write_new
 from .layout import (
     COMMITTED,
     DIFF,
@@ -39,7 +40,6 @@ from .layout import (
 from .links import link_target
 from .lock import Deadline, is_free, try_lock
 from .lower import PARENT
-from .own_file import stage_file, write_new
 
 _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 8  # a character for each byte, each as often
 _RETIRED = STAGING + "-"  # what hidden names in home begin with

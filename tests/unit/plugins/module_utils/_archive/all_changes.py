@@ -5,19 +5,19 @@
 
 from __future__ import annotations
 
-from ansible_collections.strata.overlay2.plugins.module_utils._archive import changes, compare
+from ansible_collections.strata.overlay2.plugins.module_utils._archive import naive_diff, native_diff
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.collected import Ordered
 
 
 def upper_changes(upper, lowers, **options):
     """Return what upper_changes finds, in order."""
     found = Ordered()
-    changes.upper_changes(upper, lowers, found, **options)
+    native_diff.upper_changes(upper, lowers, found, **options)
     return list(found)
 
 
 def tree_changes(new, old):
     """Return what tree_changes finds, in order, and the size."""
     found = Ordered()
-    size = compare.tree_changes(new, old, found)
+    size = naive_diff.tree_changes(new, old, found)
     return list(found), size

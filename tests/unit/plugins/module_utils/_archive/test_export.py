@@ -16,8 +16,8 @@ import subprocess
 import tarfile
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.changes import tree_size
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.native_diff import tree_size
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar_stream import BUFFER
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse, NotSupported, StoreCorrupt
 

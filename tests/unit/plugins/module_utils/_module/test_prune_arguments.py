@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune_state import Room
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Room
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_arguments import (
     parse_duration,

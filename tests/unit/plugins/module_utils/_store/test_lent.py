@@ -7,7 +7,7 @@ import json
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
-from ansible_collections.strata.overlay2.plugins.module_utils._store import lent, records
+from ansible_collections.strata.overlay2.plugins.module_utils._store import engine_records, lent
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Store
 
 BASE, IMAGE, OWN, JOB = ("A" * 26, "B" * 26, "C" * 26, "D" * 26)
@@ -52,7 +52,7 @@ def test_what_another_store_lends_is_no_damage(home):
     assert lowers(home, "own") == (("image", f"l/{BASE}"), places)
     assert lowers(home, "job") == (("own", "image", f"l/{BASE}"), places)
     store = Store(str(home))
-    assert records.orphans(store, records.references(store, "containers-storage")) == []
+    assert engine_records.orphans(store, engine_records.references(store, "containers-storage")) == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._store.foreign import SOMEBODY
+from ansible_collections.strata.overlay2.plugins.module_utils._store.engine import SOMEBODY
 from ansible_collections.strata.overlay2.plugins.module_utils._store.owner import owner, strangers
 
 

@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The file that a layer's tar is written to: whose it is, and who may read it. PRIVATE to the collection.
+
+A symlink is never followed but replaced, so that who may write to the directory leads root to no other file. Nor is a
+file kept that somebody has put there for root to fill.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import grp
+import os
+import pwd
+import stat
+import typing as t
+
+from ..._errors import InvalidInput, printable
+from ..._store.settings import ID_MAX
+from ..run import Run
+from ..state import Action
+from .place import Place
+
+
+class Access(t.NamedTuple):
+    """Whose a file is, and its mode: permissions, setuid, setgid and sticky. An id is None where the kernel chooses."""
+
+    uid: int | None
+    gid: int | None
+    mode: int
+
+    def shown(self) -> dict[str, t.Any]:
+        """Return it as results show it."""
+        return {"owner": self.uid, "group": self.gid, "mode": f"{self.mode:04o}"}
+
+
+_NAMELESS = os.O_TMPFILE
+_CANNOT = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # what filesystems, and kernels, say that have no O_TMPFILE
+
+NEW = Access(None, None, 0o600)  # of a new file, if nothing else is asked for
+
+
+class WantedAccess(t.NamedTuple):
+    """What is asked for; None: as it is. mode: makes of the mode a file has the one it is to have."""
+
+    uid: int | None = None
+    gid: int | None = None
+    mode: t.Callable[[int], int] | None = None
+
+    def of(self, have: Access) -> Access:
+        """Return what a file with *have* is to have."""
+        return Access(
+            have.uid if self.uid is None else self.uid,
+            have.gid if self.gid is None else self.gid,
+            have.mode if self.mode is None else self.mode(have.mode),
+        )
+
+    def allows(self, have: Access, place: Place) -> bool:
+        """Tell whether a file with *have* at *place* may stay: root's, or whose it is to be, or put there by root."""
+        return place.private or have.uid in (0, self.uid)
+
+
+class Found(t.NamedTuple):
+    """A regular file that is there. inode: device and number."""
+
+    inode: tuple[int, int]
+    access: Access
+
+
+def user_id(owner: str | None) -> int | None:
+    """Return the uid of *owner*, a name or a number; None for None. Raises InvalidInput."""
+    return _id(owner, "owner", lambda name: pwd.getpwnam(name).pw_uid)
+
+
+def group_id(group: str | None) -> int | None:
+    """Return the gid of *group*, a name or a number; None for None. Raises InvalidInput."""
+    return _id(group, "group", lambda name: grp.getgrnam(name).gr_gid)
+
+
+def _id(name: str | None, option: str, look_up: t.Callable[[str], int]) -> int | None:
+    if name is None:
+        return None
+    try:
+        number = int(name)
+    except ValueError:
+        try:
+            return look_up(name)
+        except (KeyError, ValueError):  # ValueError: a NUL in it
+            message, hint = f"there is no {option} '{printable(name)}' on this host", "make it first, or give its id"
+            raise InvalidInput(message, hint=hint, option=option) from None
+    if not 0 <= number <= ID_MAX:
+        raise InvalidInput(f"{option} {number} is no id", hint=f"ids go from 0 to {ID_MAX}", option=option)
+    return number
+
+
+def found(file: t.BinaryIO) -> Found:
+    """Return what an open file is. Raises OSError."""
+    st = os.fstat(file.fileno())
+    return Found((st.st_dev, st.st_ino), Access(st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)))
+
+
+def difference(have: Access | None, planned: Access) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """Return what *planned* changes; have: None for a new file, of which what the kernel chooses is not told."""
+    after = planned.shown()
+    before = have.shown() if have else dict.fromkeys(after)
+    changed = [key for key in after if before[key] != after[key]]
+    return {key: before[key] for key in changed}, {key: after[key] for key in changed}
+
+
+class NewFile:
+    """A file that is going to be at *place*, with *access*, once it is whole.
+
+    Until then it has no name, so that a run which is killed leaves nothing of it; where the filesystem cannot do that
+    (O_TMPFILE), it has one of its own there. Every OSError that it raises has the path in it.
+    """
+
+    def __init__(self, place: Place, access: Access) -> None:
+        self._place = place
+        self._access = access
+        self._name = f"{place.name}.{os.urandom(6).hex()}.new"
+        self._named = False
+        mode = access.mode & NEW.mode
+        with self._explained():
+            try:
+                self.fd = os.open(".", os.O_WRONLY | _NAMELESS | os.O_CLOEXEC, mode, dir_fd=place.fd)
+            except OSError as error:
+                if error.errno not in _CANNOT:
+                    raise
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                self.fd = os.open(self._name, flags, mode, dir_fd=place.fd)
+                self._named = True
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Add all of *piece*."""
+        rest = memoryview(piece)
+        with self._explained():
+            while rest:
+                rest = rest[os.write(self.fd, rest) :]
+
+    def finish(self) -> None:
+        """Give the file its access, and see that it is on the disk."""
+        with self._explained():
+            give(self.fd, self._access)
+            os.fsync(self.fd)
+
+    def publish(self) -> None:
+        """Let it be at its place, instead of what is there."""
+        directory = self._place.fd
+        try:
+            with self._explained():
+                if not self._named:
+                    self._give_name()
+                os.rename(self._name, self._place.name, src_dir_fd=directory, dst_dir_fd=directory)
+        except OSError:
+            self.discard()
+            raise
+        with self._explained():
+            os.close(self.fd)
+            self._place.sync()
+
+    def discard(self) -> None:
+        """Have nothing left of it, if it is not published: after an error, which is not to be hidden by another."""
+        with contextlib.suppress(OSError):
+            os.close(self.fd)
+        if self._named:
+            with contextlib.suppress(OSError):
+                os.unlink(self._name, dir_fd=self._place.fd)
+
+    def _give_name(self) -> None:
+        # With a directory's fd, as without one link(2) is called, which follows no symlink.
+        os.link(f"/proc/self/fd/{self.fd}", self._name, dst_dir_fd=self._place.fd, follow_symlinks=True)
+        self._named = True
+
+    @contextlib.contextmanager
+    def _explained(self) -> t.Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            error.filename, error.filename2 = self._place.path, None
+            raise
+
+
+def give(fd: int, access: Access) -> None:
+    """Give an open file *access*. At no moment may anybody do more than that, or than before. Raises OSError."""
+    os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) & access.mode)
+    os.fchown(fd, *(-1 if number is None else number for number in access[:2]))
+    os.fchmod(fd, access.mode)  # after chown(2), which takes setuid away
+
+
+class GiveAccess(Action):
+    """Give a file, which holds what it is to hold, to other people."""
+
+    def __init__(self, place: Place, have: Found, access: Access) -> None:
+        self.access = access
+        self._place = place
+        self._have = have
+
+    def describe(self) -> str:
+        changes = difference(self._have.access, self.access)[1]
+        return f"set {', '.join(f'{key} {value}' for key, value in changes.items())} of {printable(self._place.path)}"
+
+    def commit(self, run: Run) -> None:
+        with self._place.opened() as file:
+            if file is None or found(file).inode != self._have.inode:  # what is there now is nothing we have read
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), self._place.path)
+            give(file.fileno(), self.access)
+            os.fsync(file.fileno())

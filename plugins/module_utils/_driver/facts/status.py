@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is to be known about a store: overlay2_facts. Takes no lock, writes nothing. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._errors import StoreCorrupt, StoreForeign, printable
+from ..._linux import mountinfo
+from ..._store.engine import SOMEBODY, managed_by, store_foreign
+from ..._store.layout import MERGED, check_home, check_id, is_store, layer_ids
+from ..._store.owner import owner
+from ..._store.settings import read_settings
+from ..probe import features as probe
+from ..probe import problems
+
+SUBSETS = ("status", "layers", "mounts", "usage", "quotas", "health", "summary", "all")
+
+
+def gather(home: str, subsets: t.Collection[str], ids: t.Sequence[str] | None = None) -> dict[str, t.Any]:
+    """Return the facts about the store at *home*: its features, and what *subsets* name beside.
+
+    ids:    only these layers; None means all. Missing ones are left out.
+    raises: InvalidInput for an id that can be none, or a home that is no store; OSError.
+    """
+    home = check_home(home)
+    for id in ids or ():
+        check_id(id)
+    found = features(home)
+    wanted = set(SUBSETS[1:-1] if "all" in subsets else subsets) - {"status"}
+    if wanted:
+        from .subsets import Details  # the status alone gets by without
+
+        details = Details(home, found, ids)
+        found.update(details.gather(wanted))
+        found["problems"] += [problem._asdict() for problem in details.problems]
+    return found
+
+
+def features(home: str, *, exists: bool | None = None) -> dict[str, t.Any]:
+    """Return what is always told. Walks nothing: one look at home, at l and at the mount table.
+
+    In another engine's store also one at each layer, which may be none.
+    exists: what to say of that, for who knows better.
+    """
+    told = probe.probe(home)
+    # Where a store was, there may be what nobody asks about.
+    found, count, wrong = (False, 0, []) if exists is False else _layers(home)
+    return {
+        "home": printable(home),
+        "exists": found if exists is None else exists,
+        "managed_by": managed_by(home),
+        "backing_fs": told.backing_fs,
+        "supports_d_type": told.supports_d_type,
+        "native_overlay_diff": told.native_overlay_diff,
+        "using_metacopy": told.using_metacopy,
+        "userxattr": told.userxattr,
+        "index_off": told.index_off,
+        "project_quota": told.project_quota,
+        "kernel": told.kernel,
+        "max_depth": told.max_depth,
+        "filesystem": told.filesystem,
+        "layer_count": count,
+        "mount_count": sum(1 for mount in mountinfo.below(home).seen if mounted_layer(home, mount)),
+        "supported": told.supported,
+        "problems": [problem._asdict() for problem in (*wrong, *told.problems)],
+        "status": probe.status_rows(told),
+    }
+
+
+def mounted_layer(home: str, mount: mountinfo.Mount) -> str:
+    """Return the id of the layer on whose merged *mount* is an overlay; "" if it is something else."""
+    if mount.fstype != "overlay" or not mount.mount_point.startswith(home + "/"):
+        return ""
+    id, _unused, rest = mount.mount_point[len(home) + 1 :].partition("/")
+    return id if rest == MERGED else ""
+
+
+def _layers(home: str) -> tuple[bool | None, int | None, list[problems.Problem]]:
+    """Return whether there is a store, how many layers it has, and what is wrong with it as a whole.
+
+    The first two are None where only root may know.
+    """
+    found: list[problems.Problem] = []
+    try:
+        try:
+            exists = is_store(home)
+        except StoreForeign as error:  # of another layout: it is no store of layers
+            return False, 0, [problems.other_layout(error)]
+        except StoreCorrupt as error:
+            exists = True
+            found.append(problems.damaged_store(error))
+        if not exists:
+            return False, 0, []
+        return True, sum(1 for _unused in layer_ids(home)), [*found, *_of_own_file(home)]
+    except FileNotFoundError:  # removed between the two looks
+        return False, 0, []
+    except PermissionError:
+        if os.geteuid() == 0:
+            raise
+        return None, None, []
+
+
+def _of_own_file(home: str) -> t.Iterator[problems.Problem]:
+    try:
+        read_settings(home)
+    except StoreCorrupt as error:
+        yield problems.damaged_store(error)
+    except PermissionError:
+        if os.geteuid() == 0:
+            raise
+    if owner(home) == SOMEBODY:
+        yield problems.unclaimed_store(store_foreign(home, SOMEBODY, "change it"))

@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What overlay2_facts tells of layers, when it is asked to. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ..._errors import StoreCorrupt, printable
+from ..._store import holders
+from ..._store.layout import DIFF, VANISHED
+from ..layers.read import Observer
+from ..probe.filesystem import merged_options
+from ..probe.problems import Problem, damaged_layers, unread_layer
+from ..state import LayerState, reported
+from .status import mounted_layer
+
+if t.TYPE_CHECKING:
+    from ..layers.disk_usage import Tree
+
+if t.TYPE_CHECKING:
+    from ..quota.projects import Use
+
+
+class Details:
+    """The facts about layers. ids: only these; None means all."""
+
+    def __init__(self, home: str, features: t.Mapping[str, t.Any], ids: t.Sequence[str] | None) -> None:
+        self.home = home
+        self._features = features
+        self._only = ids
+        self._observer = Observer(home)
+        self._trees: dict[str, Tree] | None = None  # what usage has measured
+        self.problems: list[Problem] = []  # what gathering found beside
+
+    def gather(self, subsets: t.Collection[str]) -> dict[str, t.Any]:
+        """Return a fact for each of *subsets*: None where only root may know. Raises OSError."""
+        ways = {
+            "layers": self.layers,
+            "mounts": self.mounts,
+            "usage": self.usage,
+            "quotas": self.quotas,
+            "health": self.health,
+            "summary": self.summary,  # after usage: it sums up what that has measured
+        }
+        if self._features["exists"] is None:
+            return {name: None for name in ways if name in subsets}
+        return {name: tell() for name, tell in ways.items() if name in subsets}
+
+    def layers(self) -> dict[str, t.Any]:
+        """Return the layers as overlay2_layer returns them; damaged ones are left out, which is a problem."""
+        return {layer.id: reported(self.home, layer) for layer in self._layers}
+
+    def summary(self) -> dict[str, t.Any]:
+        """Return what lineages there are, the largest each by itself."""
+        from .lineages import summarize
+
+        return summarize(self._layers, self._trees)
+
+    def mounts(self) -> dict[str, t.Any]:
+        """Return how the layers that are mounted or held are."""
+        mounted = {mounted_layer(self.home, mount): mount for mount in self._observer.mounts.values()}
+        found = {}
+        for id in self._ids:
+            mount = mounted.get(id)
+            try:
+                names = holders.read(self.home, id)
+            except OSError as error:
+                self._miss(id, error)
+                continue
+            if mount is None and not names:
+                continue
+            options = merged_options(mount) if mount else ""
+            found[id] = {
+                "path": printable(mount.mount_point) if mount else None,
+                "mounted": mount is not None,
+                "read_only": "ro" in options.split(",") or "upperdir=" not in options if mount else None,
+                "options": printable(options) if mount else None,
+                "holders": list(names),
+            }
+        return found
+
+    def usage(self) -> dict[str, t.Any]:
+        """Return what the layers' own files take; those without a diff are left out.
+
+        A layer that cannot be read has no sizes, which is a problem; a summary counts what could be counted.
+        """
+        from ..layers.disk_usage import Moved, measure
+
+        found: dict[str, dict[str, int | None]] = {}
+        self._trees = {}
+        for id in self._ids:
+            try:
+                used, tree = measure(f"{self.home}/{id}/{DIFF}")
+            except (Moved, *VANISHED):
+                continue
+            self._trees[id] = tree
+            found[id] = dict.fromkeys(used._fields) if tree.unread else used._asdict()
+            if tree.unread:
+                self._unread(id, tree.unread)
+        return found
+
+    def quotas(self) -> dict[str, t.Any]:
+        """Return limits and use by layer, where project quota is on, as the kernel counts; and the leaked limits."""
+        if not self._features["project_quota"]:
+            return {"layers": {}, "leaked": []}
+        from ..quota import projects
+
+        found = {}
+        for id in self._ids:
+            try:
+                found[id] = _limits_and_use(self._observer.quota(id))
+            except VANISHED:
+                continue
+            except OSError as error:
+                self._miss(id, error)
+        return {"layers": found, "leaked": [use._asdict() for use in projects.leaked(self.home)]}
+
+    def health(self) -> list[dict[str, t.Any]]:
+        """Return the findings, of the layers asked about alone where some are."""
+        from .check import examine_store
+
+        if not self._features["exists"]:
+            return []
+        findings = (finding._asdict() for finding in examine_store(self.home))
+        return [finding for finding in findings if self._only is None or finding["subject"] in self._only]
+
+    def _miss(self, id: str, error: OSError) -> None:
+        from ..layers.disk_usage import why_unread
+
+        self._unread(id, why_unread(error, f"{self.home}/{id}"))
+
+    def _unread(self, id: str, why: str) -> None:
+        """Note that a layer cannot be read. Once is enough, whatever is asked."""
+        problem = unread_layer(id, why)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    @functools.cached_property
+    def _layers(self) -> list[LayerState]:
+        """The layers; damaged ones are left out, which is a problem."""
+        found = []
+        damaged = []
+        self._observer.store.read_ahead(self._ids)
+        for id in self._ids:
+            try:
+                layer = self._observer.layer(id)
+            except StoreCorrupt:
+                damaged.append(id)
+                continue
+            except VANISHED:
+                continue
+            except OSError as error:
+                self._miss(id, error)
+                continue
+            if layer is not None:
+                found.append(layer)
+        self.problems += damaged_layers(damaged)
+        return found
+
+    @functools.cached_property
+    def _ids(self) -> list[str]:
+        if not self._features["exists"]:
+            return []
+        try:
+            there = self._observer.store.ids
+        except VANISHED:
+            return []
+        return sorted(there) if self._only is None else [id for id in dict.fromkeys(self._only) if id in there]
+
+
+def _limits_and_use(use: Use | None) -> dict[str, int | None]:
+    """Return what facts tell of a project; of a layer that is none, the kernel does not count the use."""
+    if use:
+        return use._asdict()
+    return {"project_id": None, "size_limit": 0, "inodes_limit": 0, "size_used": None, "inodes_used": None}

@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which layers an overlay is made of: what its options claim, and what proves that. PRIVATE to the collection.
+
+The kernel shows the names of lowers and upper as the mounter gave them: in his mount namespace, at that time, or
+relative to a directory that nobody knows. So a name alone proves nothing. In this order:
+
+1. An overlay on X/merged whose absolute first name is X/diff: both names led to one place when it was mounted, so the
+   mount that it lies on tells whether that was ours.
+2. The inode number of an overlay's root is that of its upper, or without one of its nearest lower: it tells whether
+   that is the ``diff`` of a layer. What is relative beside it starts at the same directory. Not told where layers lie
+   on several filesystems, and not by a mount that a later one hides.
+   source: ovl_get_root() in fs/overlayfs/super.c; tried on Linux 6.18
+3. An absolute name that leads into the store by the mounts of the namespace that has the overlay.
+4. What is neither proved nor disproved counts in a namespace of our own user namespace: names that have the form of
+   ours, and absolute ones that lead into the store by our own mounts. In a user namespace below ours, where any user
+   mounts what he likes, it does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import typing as t
+
+from ..._linux import mountinfo, openat2, statx
+from ..._store.layout import DIFF, LINKS, MERGED
+from . import proc
+
+_LINK = re.compile(r"(?:(?:.*/)?l/)?([A-Z2-7]{26})", re.DOTALL)
+_DIFF = re.compile(r"(?:.*/)?([^/]+)/diff", re.DOTALL)
+_OF_LAYER = re.compile(r"(.*)/([^/]+)/" + MERGED, re.DOTALL)
+_MADE_UP = 4  # overlayfs counts from 1 where it has no inode number to show
+_LOOKS = 5  # where others write, or rename, at the same time
+_FLAGGED = 1 << 56  # above, it has put the number of the filesystem into it
+_CACHED_IN_ROOT = openat2.RESOLVE_CACHED | openat2.RESOLVE_IN_ROOT
+_HERE = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Claim(t.NamedTuple):
+    """What a name in an overlay's options means. exact: the layer's diff itself. proved: by the mounts there."""
+
+    id: str
+    exact: bool
+    proved: bool
+
+
+class Claims:
+    """What overlays claim of the store at *home*, which lies at *place* within the filesystem *dev*."""
+
+    def __init__(self, home: str, place: str, dev: str, own: proc.Table) -> None:
+        self._home = home
+        self._place = place
+        self._dev = dev
+        self._own = own
+        self._options: dict[str, mountinfo.OverlayOptions] = {}
+        self._inodes: dict[int, str] | None = None
+
+    def layers_of(self, table: proc.Table, mount: mountinfo.Mount) -> tuple[bool, list[str]]:
+        """Return whether the upper of the overlay *mount* in *table* is a layer, and that one, or else its lowers.
+
+        Of a chain of our links only the nearest lower: it is the child of the others, and stands for them.
+        """
+        if mount.dev not in self._options:
+            self._options[mount.dev] = mountinfo.overlay_options(mount)
+        options = self._options[mount.dev]
+        names = [*([] if options.upper is None else [options.upper]), *options.lowers]
+        if not names:
+            return False, []
+        in_place = self._in_place(table, mount, names[0])
+        if in_place == "":
+            return False, []
+        first, base = self._first(table, mount, names) if in_place is None else (in_place, _base(names[0]))
+        if options.upper is not None and first:
+            return True, [first]
+        lowers = [self._lower(table, name, first, base) for name in names[1:]]
+        found = [id for id in (first, *lowers) if id]
+        by_links = any(self._behind(name) for name in options.lowers)
+        return False, found[: 1 if by_links else None]
+
+    def layer_in(self, inside: str) -> str | None:
+        """Return the layer, or what else in home, that a path within the store's filesystem lies in."""
+        if not inside.startswith(self._place + "/"):
+            return None
+        return inside[len(self._place) + 1 :].partition("/")[0] or None
+
+    def _in_place(self, table: proc.Table, mount: mountinfo.Mount, first: str) -> str | None:
+        """Return the layer if the overlay lies where that one's belongs, "" if that is another store's place."""
+        match = _OF_LAYER.fullmatch(mount.mount_point)
+        if match is None or mount.root != "/":
+            return None
+        directory, id = match.groups()
+        parent = table.below(mount.id)
+        under = table.by_id.get(parent)
+        is_ours = under is not None and under.dev == self._dev and proc.inside(under, directory) == (self._place or "/")
+        if first == f"{directory}/{id}/{DIFF}" and table.has(parent) and not table.lies_in(parent, f"{directory}/{id}"):
+            return id if is_ours else ""
+        return id if is_ours and first in (f"{id}/{DIFF}", f"../{id}/{DIFF}") else None
+
+    def _first(
+        self, table: proc.Table, mount: mountinfo.Mount, names: t.Sequence[str]
+    ) -> tuple[str | None, str | None]:
+        """Return the layer that the first name means, and where names start that are as much ours as that one is.
+
+        None is where nothing can be said of the others.
+        """
+        name = names[0]
+        by_form = self._by_form(name)
+        claim = self._meant(table, name, by_form)
+        is_relative = not name.startswith("/")
+        known = self._by_inode(table, mount) if claim or by_form or is_relative else None
+        if known and (known in (by_form, claim and claim.id) or self._may_be(table, name, known)):
+            return known, _base(name)
+        others_links = any(map(_LINK.fullmatch, names)) and not any(map(self._behind, names))
+        if known == "" and (claim is None or claim.exact):
+            return None, _base(name) if by_form or claim or others_links else None
+        if claim is None and by_form and is_relative and not others_links:
+            claim = Claim(by_form, True, False)
+        if claim and (claim.proved or table.trusted):
+            return claim.id, None
+        return None, _base(name) if others_links and is_relative else None
+
+    def _may_be(self, table: proc.Table, name: str, id: str) -> bool:
+        """Tell whether a name that does not show it may mean a layer that an inode number tells of."""
+        leads = self._leads_to(table, name, id) if name.startswith("/") else None
+        return leads or (leads is None and (table.trusted or name.rpartition("/")[2] == DIFF))
+
+    def _lower(self, table: proc.Table, name: str, first: str | None, base: str | None) -> str | None:
+        """Return the layer that another name than the first means. first, base: what that one told."""
+        by_form = self._by_form(name)
+        if base is not None and by_form and (base == _base(name) or (first is None and not name.startswith("/"))):
+            return by_form if first else None
+        claim = self._meant(table, name, by_form)
+        if claim is None and not name.startswith("/"):
+            return by_form if table.trusted else None
+        return claim.id if claim and (claim.proved or table.trusted) else None
+
+    def _meant(self, table: proc.Table, name: str, by_form: str | None) -> Claim | None:
+        """Return where an absolute name leads by the mounts of *table*, or if that is no place of ours by our own.
+
+        One of our form, by_form, may lead through a symlink.
+        """
+        if not name.startswith("/"):
+            return None
+        path = os.path.normpath(name)
+        for known in (table, self._own):
+            mount = known.by_id.get(known.mount_at(path))
+            if mount is None or mount.dev != self._dev:
+                continue
+            inside = proc.inside(mount, path)
+            id = self.layer_in(inside)
+            if id == LINKS:
+                target = self._behind(path)
+                return Claim(target, True, known is table) if target else None
+            if id is not None:
+                return Claim(id, inside == f"{self._place}/{id}/{DIFF}", known is table)
+        if by_form is None:
+            return None
+        leads = self._leads_to(table, name, by_form)
+        return Claim(by_form, True, leads is True) if leads or (leads is None and self._behind(name)) else None
+
+    def _leads_to(self, table: proc.Table, name: str, id: str) -> bool | None:
+        """Tell whether an absolute name leads to the diff of a layer as a process of *table* has it; None: not told."""
+        try:
+            fd = self._opened(table, name)
+        except OSError:
+            return None
+        try:
+            found, ours = os.lstat(f"{self._home}/{id}/{DIFF}"), statx.inode_of(fd)
+            return (found.st_dev, found.st_ino) == ours
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+
+    def _by_form(self, name: str) -> str | None:
+        """Return the layer that a name of our own form means: one of its names in l/, or its diff."""
+        match = _DIFF.fullmatch(name)
+        if match is not None and os.path.isdir(f"{self._home}/{match.group(1)}/{DIFF}"):
+            return match.group(1)
+        return self._behind(name)
+
+    def _behind(self, name: str) -> str | None:
+        """Return the layer that a name leads to if it is one of our links."""
+        match = _LINK.fullmatch(name)
+        if match is None:
+            return None
+        try:
+            target = _DIFF.fullmatch(os.readlink(f"{self._home}/{LINKS}/{match.group(1)}"))
+        except OSError:
+            return None
+        return target and target.group(1)
+
+    def _by_inode(self, table: proc.Table, mount: mountinfo.Mount) -> str | None:
+        """Return the layer whose diff is the upper or, without one, nearest lower; "" for none, None if not told."""
+        if mount.root != "/":
+            return None
+        try:
+            fd = self._opened(table, mount.mount_point)
+        except OSError:
+            return None
+        try:
+            device, inode = statx.inode_of(fd)
+            if f"{os.major(device)}:{os.minor(device)}" != mount.dev or not _MADE_UP <= inode < _FLAGGED:
+                return None
+            id = self._diffs().get(inode, "")
+            if not id:
+                return ""
+            same = _same_filesystem(fd, f"{self._home}/{id}/{DIFF}")
+            return None if same is None else id if same else ""
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+
+    def _opened(self, table: proc.Table, path: str) -> int:
+        """Open a directory as a process of *table* sees it. No filesystem is asked: it might never answer.
+
+        Raises OSError: EAGAIN where it would have to be; EINVAL before Linux 5.12, which cannot promise that.
+        """
+        is_own = table is self._own
+        if not is_own and mountinfo.is_below(path, table.root):
+            path = path[len(table.root) :]
+        root = os.open("/" if is_own else f"/proc/{table.pid}/root", _HERE)
+        try:
+            for attempt in range(_LOOKS):
+                try:
+                    return openat2.openat2(os.fsencode("/" + path), _HERE, _CACHED_IN_ROOT, root)
+                except BlockingIOError:  # something may have been renamed at the same time
+                    if attempt == _LOOKS - 1:
+                        raise
+            raise AssertionError
+        finally:
+            os.close(root)
+
+    def _diffs(self) -> dict[int, str]:
+        """Return the layers by the inode number of their diff."""
+        if self._inodes is None:
+            self._inodes = {}
+            for id in os.listdir(self._home):
+                with contextlib.suppress(OSError):
+                    self._inodes[os.lstat(f"{self._home}/{id}/{DIFF}").st_ino] = id
+        return self._inodes
+
+
+def _same_filesystem(fd: int, path: str) -> bool | None:
+    """Tell whether two directories seem to be on one filesystem: as large, and as full; None while that changes.
+
+    An overlay tells that of its upper's; inode numbers alone may be the same by chance. Raises OSError.
+    """
+    differed = False
+    for _attempt in range(_LOOKS):
+        before, its, after = (_how_full(found) for found in (os.statvfs(path), os.fstatvfs(fd), os.statvfs(path)))
+        if its in (before, after):
+            return True
+        if its[0] != before[0] or (before == after and differed):
+            return False
+        differed = differed or before == after
+    return None
+
+
+def _how_full(found: os.statvfs_result) -> tuple[int, int, int]:
+    return found.f_blocks, found.f_bfree, found.f_ffree
+
+
+def _base(name: str) -> str:
+    """Return where a name of our form starts: the directory that has l/ and the layers, "" for all relative ones."""
+    return name.rstrip("/").rpartition("/")[0].rpartition("/")[0] if name.startswith("/") else ""

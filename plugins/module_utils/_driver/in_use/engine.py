@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Removing layers from another engine's store: what is in the way of that. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import typing as t
+
+from ..._errors import Overlay2Error, StoreCorrupt, printable
+from ..._linux import mountinfo
+from ..._store.engine import SOMEBODY, find_engine, store_foreign
+from ..._store.engine_records import orphans, references
+from ..._store.layer import Store
+from . import users as busy
+
+# What an engine's processes are called, or begin with; and how it is stopped.
+PROGRAMS = {
+    "docker": ("dockerd", "containerd", "buildkitd"),
+    "containers-storage": ("podman", "buildah", "conmon", "crio", "skopeo"),
+}
+STOP = {
+    "docker": "systemctl stop docker.socket docker",
+    "containers-storage": "podman stop --all",
+}
+
+
+class EngineUse(t.NamedTuple):
+    """Who is at work in an engine's data root.
+
+    why:  in words, behind "the store belongs to docker, ". hint: what to do. runs: the engine itself is.
+    """
+
+    why: str
+    hint: str
+    runs: bool = False
+
+
+class Known(t.NamedTuple):
+    """What an engine's records tell of its layers.
+
+    needed: by id, what needs a layer, in words. orphans: layers that nothing needs. error: why neither can be told.
+    """
+
+    needed: t.Mapping[str, str] = {}
+    orphans: t.Collection[str] = ()
+    error: StoreCorrupt | None = None
+
+
+def read_records(store: Store, engine: str) -> Known:
+    """Return what *engine*'s records tell of the layers of *store*. Raises OSError."""
+    try:
+        needed = references(store, engine)
+    except StoreCorrupt as error:
+        return Known(error=error)
+    return Known(needed, frozenset(orphans(store, needed)))
+
+
+def removal_refusals(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, Overlay2Error]:
+    """Return by id why a layer of *engine*'s store must not be removed; those that may have no key. Raises OSError."""
+    ids = tuple(ids)
+    if engine == SOMEBODY:
+        return {id: _refusal(home, engine, id, "") for id in ids}
+    known = read_records(Store(home), engine)
+    if known.error:
+        return {id: _refusal(home, engine, id, f"and {known.error}", known.error.hint) for id in ids}
+    # Only then: it costs a scan of /proc.
+    users = engine_users(home, engine) if any(id in known.orphans for id in ids) else None
+    found = {}
+    for id in ids:
+        if id not in known.orphans:
+            found[id] = _refusal(home, engine, id, f"and {known.needed.get(id, 'it is no layer')}")
+        elif users:
+            found[id] = _refusal(home, engine, id, users.why, users.hint)
+    return found
+
+
+def engine_users(home: str, engine: str) -> EngineUse | None:
+    """Return who is at work in the data root of *engine*, which *home* belongs to; None if nobody is.
+
+    An engine that runs has files open there; what it started may have mounts, or stand in one. Both engines mount home
+    on itself and leave that behind. Raises OSError.
+    """
+    known = find_engine(home)
+    root = known.root if known else os.path.dirname(home)
+    own = (root, home, known.home if known else home)
+    found: dict[tuple[int, str], busy.User] = {}
+    for place in (root, home):  # in the second, overlays are told by its layers
+        for users in busy.scan(place, whole=True, ignored=own).values():
+            found.update({user.key: user for user in users if user.how != "mount inside"})
+    programs = PROGRAMS.get(engine, (engine,))
+    mounts = [mount for mount in mountinfo.below(root).seen if mount.mount_point not in own]
+    for mount in mounts:
+        found.pop((0, mount.mount_point), None)
+    order = sorted(found.values(), key=lambda user: (not user.command.startswith(programs), user))
+    if not order and not mounts:
+        return None
+    return _told(engine, order, mounts, bool(order) and order[0].command.startswith(programs))
+
+
+def _told(engine: str, users: t.Sequence[busy.User], mounts: t.Sequence[mountinfo.Mount], runs: bool) -> EngineUse:
+    """Put it into words: what runs first, then the mounts, the last one first, as they can be unmounted."""
+    told = [f"its data root is {busy.describe_users(users)}"] if users else []
+    points = [mount.mount_point for mount in reversed(mounts)]
+    if mounts:
+        shown = [f"{mount.fstype} on {printable(mount.mount_point)}" for mount in mounts[: -busy.SHOWN - 1 : -1]]
+        more = f" and {len(mounts) - busy.SHOWN} more" if len(mounts) > busy.SHOWN else ""
+        told.append(f"what it left is mounted in its data root: {', '.join(shown)}{more}")
+    remedies = [*map(_remedy, users[: busy.SHOWN])]
+    if points:
+        remedies.append("umount " + " ".join(map(shlex.quote, points[: busy.SHOWN])))
+    commands = printable("; ".join(dict.fromkeys(remedies)))
+    if runs:
+        stop = STOP.get(engine, f"systemctl stop {engine}")
+        return EngineUse(f"which runs: {'; '.join(told)}", f"stop {engine}: {stop}; then end what it left", True)
+    return EngineUse(f"and {'; '.join(told)}", f"{engine} is not seen to run; end what uses its data root: {commands}")
+
+
+def _remedy(user: busy.User) -> str:
+    """Return the command that ends a use."""
+    if user.how == "mount" and not user.pid:
+        return f"umount {shlex.quote(user.path)}"
+    if user.how == "mount":
+        return f"nsenter --target {user.pid} --mount umount {shlex.quote(user.path)}"
+    if user.how == "loop device":
+        return f"losetup --detach {user.command}"
+    return f"swapoff {shlex.quote(user.path)}" if user.how == "swap file" else f"kill {user.pid}"
+
+
+def _refusal(home: str, engine: str, layer_id: str, why: str, hint: str = "") -> Overlay2Error:
+    return store_foreign(home, engine, f"remove layer {layer_id}", why, hint)

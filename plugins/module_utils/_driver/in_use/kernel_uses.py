@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of layers that no process has open but the kernel: of loop devices, and swap. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+
+from ..._linux.loop import backing_inode, loops
+from ..._linux.swaps import swap_files
+from .layer_mounts import Hit, View
+
+_DELETED = " (deleted)"
+
+
+def kernel_uses(view: View) -> t.Iterator[tuple[str, str, str, str]]:
+    """Yield id, device, how ("loop device" or "swap file") and path for each file of a layer that the kernel uses.
+
+    Their names may be of any mount namespace, so the inode has to be that of the device's file, where it can be asked.
+    """
+    for loop in loops():
+        hits = view.named(loop.file)
+        inode = backing_inode(loop.device) if hits else None
+        for hit in hits:
+            if inode is None or _is_it(view, hit, inode):
+                yield hit.id, loop.device, "loop device", hit.name
+    for name in swap_files():
+        for hit in view.named(name):
+            if _is_file(hit.name):
+                yield hit.id, "", "swap file", hit.name
+
+
+def _is_it(view: View, hit: Hit, inode: tuple[int, int]) -> bool:
+    """Tell whether a file is the one with this st_dev and st_ino; of one that has no name here, whether it may be."""
+    try:
+        found = os.lstat(hit.name)
+        return (found.st_dev, found.st_ino) == inode
+    except OSError:
+        device = os.lstat(f"{view.home}/{hit.id}").st_dev
+        return inode[0] == device or f"{os.major(inode[0])}:{os.minor(inode[0])}" == hit.mount.dev
+
+
+def _is_file(path: str) -> bool:
+    """Tell whether a file to swap to may be this one. The kernel tells no inode of it."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return path.endswith(_DELETED)

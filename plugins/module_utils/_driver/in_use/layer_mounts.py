@@ -1,0 +1,287 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a store's layers are seen, in every mount namespace that has a process. PRIVATE to the collection.
+
+Not found are mounts in a namespace that only a file keeps, and mounts detached from every namespace.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._linux import mountinfo
+from ..._store.layout import LINKS, MERGED
+from . import proc
+from .claims import Claims
+from .own_mounts import OwnMounts
+from .propagation import Propagation
+
+_DELETED = " (deleted)"  # what the kernel puts behind the path of a file without a name
+
+
+class LayerMount(t.NamedTuple):
+    """A mount that shows a layer or a part of it; not the one on <home>/<id>/merged in our own namespace.
+
+    shows:          "merged": the overlay itself, that one's or another with the layer as upper; "lower": an overlay
+                    that has it as a lower; "diff": the layer's own directory, or something in it.
+    here:           it is in our own mount namespace.
+    namespace:      inode of its mount namespace.
+    pid, command:   one process in there.
+    mount_point:    named from the root of that namespace.
+    goes_with_ours: it vanishes when ours is unmounted.
+    """
+
+    shows: str
+    here: bool
+    namespace: int
+    pid: int
+    command: str
+    mount_point: str
+    propagation: tuple[str, ...]
+    goes_with_ours: bool
+
+
+class Hit(t.NamedTuple):
+    """A mount that a path may lead to. name: the path's, in our own namespace if we see what it lies on."""
+
+    table: proc.Table
+    mount: mountinfo.Mount
+    id: str
+    name: str
+
+
+class View:
+    """The layers *ids* of the store at *home*, or all, through the mount namespaces of the tasks met so far.
+
+    Raises OSError where home or our own mounts cannot be read.
+    """
+
+    def __init__(self, home: str, ids: t.Collection[str] | None = None) -> None:
+        self.home = os.path.realpath(home)
+        self._ids = None if ids is None else frozenset(ids)
+        self._overlays: dict[str, tuple[str, ...]] = {}  # their layers, by dev
+        self._writable: set[str] = set()  # dev of those whose upper is a layer
+        self._own = OwnMounts(self.home)
+        self._dev, self._place = self._own.dev, self._own.place
+        self._claims = Claims(self.home, self._place, self._dev, self._own.table)
+        self._merged = {
+            mount.id: mount.mount_point[len(self.home) + 1 : -len(MERGED) - 1]
+            for mount in mountinfo.below(self.home).seen
+            if mount.fstype == "overlay" and _is_merged(self.home, mount.mount_point)
+        }
+        self._tables = {self._own.table.namespace: self._own.tables}
+        self._spots: dict[int, dict[str, list[tuple[proc.Table, mountinfo.Mount]]]] = {}
+        self._starts: dict[int, tuple[str, ...]] = {}
+        own = self._own.table.by_id
+        self._ours = {
+            merged: own[mount_id]
+            for mount_id, merged in self._merged.items()
+            if mount_id in own and merged in self._layers_of_mount(self._own.table, own[mount_id])
+        }
+        self._learn(self._own.table.namespace)
+
+    def learn(self, task: proc.Task) -> bool:
+        """Read the mounts of the namespace that *task* is in, once; tell whether they are known now."""
+        if task.namespace not in self._tables:
+            table = proc.table_of(task, self._dev)
+            if table is None:
+                return False
+            self._tables[task.namespace] = [table]
+            self._learn(task.namespace)
+        table = self._tables[task.namespace][0]
+        if table.pid == os.getpid():
+            table.pid = task.pid
+        return True
+
+    def _learn(self, space: int) -> None:
+        """Note where the layers are seen in a namespace."""
+        spots: dict[str, list[tuple[proc.Table, mountinfo.Mount]]] = {}
+        if space != self._own.table.namespace:  # a file that was opened in ours is named from our root
+            spots = {spot: list(there) for spot, there in self._spots[self._own.table.namespace].items()}
+        for table in self._tables[space]:
+            for mount in table.by_id.values():
+                for spot in self._spots_of(table, mount):
+                    spots.setdefault(spot, []).append((table, mount))
+        self._spots[space] = spots
+        self._starts[space] = tuple(spots)
+
+    def _spots_of(self, table: proc.Table, mount: mountinfo.Mount) -> t.Iterator[str]:
+        """Yield where *mount* shows layers."""
+        if mount.dev != self._dev:
+            if self._layers_of_mount(table, mount):
+                yield mount.mount_point
+        elif mountinfo.is_below(self._place or "/", mount.root):
+            rest = self._place if mount.root == "/" else self._place[len(mount.root) :]
+            yield proc.join(mount.mount_point, rest)
+        elif self._layer_in(mount.root):
+            yield mount.mount_point
+
+    def hits(self, space: int, path: str, link: str) -> list[Hit]:
+        """Return the layers that *path* may lie in, going by its name; proved() tells which it does. Raises OSError.
+
+        space: the mount namespace of the task that has it; link: what tells it in /proc. What has a path too long to be
+        told, so that this is the link itself, is known by its mount alone.
+        """
+        if path == link:
+            return list(self._too_long(space, link))
+        return self._hits(space, path) if path.startswith(self._starts[space]) else []
+
+    def proved(self, space: int, hits: t.Sequence[Hit], link: str) -> t.Sequence[Hit]:
+        """Return those of *hits* that lie on the mount that *link* does; all where that one is known to nobody.
+
+        A name may mean another mount than it seems to: one that a later mount hides, or one of our own namespace.
+        Raises OSError.
+        """
+        try:
+            id = _mount_id(link)
+        except PermissionError:
+            return hits
+        except FileNotFoundError:
+            if "/map_files/" in link and os.path.lexists(os.path.dirname(link)):  # the mapping has another size now
+                return hits
+            raise
+        if any(table.has(id) for table in (*self._tables[space], *self._own.tables)):
+            return [hit for hit in hits if hit.mount.id == id]
+        return hits
+
+    def _hits(self, space: int, path: str) -> list[Hit]:
+        spots = self._spots[space]
+        above = {one for start in (path, path.removesuffix(_DELETED)) for one in _at_and_above(start)}
+        there = [where for spot in above for where in spots.get(spot, ())]
+        return [hit for table, mount in there for hit in self._hits_on(table, mount, path)]
+
+    def _hits_on(self, table: proc.Table, mount: mountinfo.Mount, path: str) -> t.Iterator[Hit]:
+        """Yield what *path* is if it lies on *mount*."""
+        inside = proc.inside(mount, path)
+        if mount.dev == self._dev:
+            layer = self._layer_in(inside.removesuffix(_DELETED))
+            if layer is not None:
+                yield Hit(table, mount, layer, self.home + inside[len(self._place) :])
+            return
+        layers = self._layers_of_mount(table, mount)
+        ours = [self._ours[id] for id in layers if id in self._ours and self._ours[id].dev == mount.dev]
+        for id in layers:
+            yield Hit(table, mount, id, proc.join(ours[0].mount_point, inside) if ours else path)
+
+    def _too_long(self, space: int, link: str) -> t.Iterator[Hit]:
+        """Yield what *link* leads to where the path is longer than PATH_MAX: any user can have such a directory.
+
+        Named is the mount's root then or, in the store's filesystem, the nearest directory that has a path: none for a
+        file, whose directory nobody tells. Another filesystem is not asked. Raises OSError.
+        """
+        fd = os.open(link, os.O_PATH | os.O_CLOEXEC)
+        try:
+            id = mountinfo.mount_id(fd)
+            for table in (*self._tables[space], *self._own.tables):
+                mount = table.by_id.get(id)
+                if mount is not None:
+                    path = mount.mount_point if mount.dev != self._dev else proc.path_above(fd)
+                    yield from self._hits_on(table, mount, path) if path else ()
+                    return
+        finally:
+            os.close(fd)
+
+    def named(self, path: str) -> list[Hit]:
+        """Return what a path of a file that the kernel itself has open may be, in the namespaces met so far."""
+        return [hit for space in self._tables for hit in self._hits(space, path)]
+
+    def elsewhere(self) -> dict[str, list[LayerMount]]:
+        """Return, by layer, the mounts that show it in all the namespaces met so far."""
+        found: dict[str, dict[int, LayerMount]] = {}
+        propagation = Propagation(self._own.table, list(self._all()))
+        for table in self._all():
+            command = ""
+            for mount in table.by_id.values():
+                for id in self._layers_of_mount(table, mount):
+                    if self._merged.get(mount.id) != id and mount.id not in found.get(id, ()):
+                        command = command or proc.command_of(table.pid)
+                        found.setdefault(id, {})[mount.id] = LayerMount(
+                            self._shows(mount, id),
+                            table is self._own.table,
+                            table.namespace,
+                            table.pid,
+                            command,
+                            mount.mount_point,
+                            mount.propagation,
+                            id in self._ours and propagation.takes_along(self._ours[id], mount, table),
+                        )
+        return {id: list(mounts.values()) for id, mounts in found.items()}
+
+    def mounted_in(self) -> dict[str, list[tuple[int, str]]]:
+        """Return, by layer, what is mounted in its own directory, not on merged, in all the namespaces met so far.
+
+        Each with a process that sees it, 0 for what we see ourselves, and its mount point as that names it.
+        """
+        found: dict[str, list[tuple[int, str]]] = {}
+        for table in self._all():
+            for mount in table.by_id.values():
+                for point in table.inner.get(mount.id, ()) if mount.dev == self._dev else ():
+                    place = proc.inside(mount, point)
+                    id = self._layer_in(place)
+                    if id is not None and place != f"{self._place}/{id}/{MERGED}":
+                        found.setdefault(id, []).append((0 if table is self._own.table else table.pid, point))
+        return found
+
+    def _all(self) -> t.Iterator[proc.Table]:
+        for tables in self._tables.values():
+            yield tables[0]
+
+    def _shows(self, mount: mountinfo.Mount, id: str) -> str:
+        if mount.dev == self._dev:
+            return "diff"
+        as_ours = id in self._ours and self._ours[id].dev == mount.dev
+        return "merged" if as_ours or mount.dev in self._writable else "lower"
+
+    def _wants(self, id: str) -> bool:
+        """Tell whether this is a layer asked for; where all are, it must not be a name of the store's own."""
+        return id in self._ids if self._ids is not None else id != LINKS and not id.startswith(".")
+
+    def _layer_in(self, inside: str) -> str | None:
+        """Return the wanted layer that a path within the store's filesystem lies in."""
+        id = self._claims.layer_in(inside)
+        return id if id and self._wants(id) else None
+
+    def _layers_of_mount(self, table: proc.Table, mount: mountinfo.Mount) -> tuple[str, ...]:
+        """Return the wanted layers that *mount* shows, or shows a part of, and nothing else."""
+        if mount.dev == self._dev:
+            layer = self._layer_in(mount.root)
+            return () if layer is None else (layer,)
+        # Names mean something else in each namespace; but of what is mounted in ours, our own names tell enough.
+        known = mount.dev if self._own.table.has_dev(mount.dev) else f"{mount.dev} {table.namespace}"
+        found = self._overlays.get(mount.dev) or self._overlays.get(known)
+        if found is None:
+            is_upper, named = self._claims.layers_of(table, mount)
+            if is_upper:
+                self._writable.add(mount.dev)
+            elif not named:  # lost links, or no layers at all: it is in the place of a layer's mount all the same
+                named = [self._merged[mount.id]] if mount.id in self._merged else []
+            found = tuple(dict.fromkeys(id for id in named if self._wants(id)))
+            self._overlays[mount.dev if found else known] = found
+        return found
+
+
+def _is_merged(home: str, mount_point: str) -> bool:
+    id, _unused, rest = mount_point[len(home) + 1 :].partition("/")
+    return bool(id) and rest == MERGED
+
+
+def _at_and_above(path: str) -> t.Iterator[str]:
+    """Yield an absolute path and all directories above it."""
+    while len(path) > 1:
+        yield path
+        path = path.rpartition("/")[0]
+    yield "/"
+
+
+def _mount_id(link: str) -> int:
+    """Return the id of the mount that *link*, in /proc, leads to; 0 if it is not told. Raises OSError."""
+    directory, _unused, name = link.rpartition("/")
+    if directory.endswith("/fd"):
+        return mountinfo.mount_id_in(f"{directory}info/{name}")
+    fd = os.open(link, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return mountinfo.mount_id(fd)
+    finally:
+        os.close(fd)

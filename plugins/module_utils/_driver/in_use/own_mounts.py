@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our own mount namespace, and where a store lies within its filesystem. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from ..._linux import mountinfo, namespace
+from . import proc
+
+
+class OwnMounts:
+    """Our own mounts.
+
+    dev:    of the filesystem that *home* is on, as mountinfo has it; place: the path of home in there, "" for its root.
+    table:  named from our root. tables: that one and, where we are behind a chroot, all of the namespace, named from
+            its root: so is what a process outside holds that our root does not lead to.
+    raises: OSError.
+    """
+
+    def __init__(self, home: str) -> None:
+        space = int(os.readlink("/proc/self/ns/mnt")[5:-1])
+        with open("/proc/self/mountinfo", "rb") as file:
+            data = file.read()
+        fd = os.open(home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            id = mountinfo.mount_id(fd)
+            whole, path = _whole(data, fd)
+        finally:
+            os.close(fd)
+        backing, path = _find(data, id), home if _find(data, id) else path
+        backing = backing or _find(whole, id)
+        # Neither of them lists it where we may not enter our own namespace: then only our own names are understood.
+        backing = backing or mountinfo.Mount(id, 0, "", "/", "/", "", (), "", "", "")
+        self.dev = backing.dev
+        self.place = proc.inside(backing, path or home).rstrip("/")
+        self.table = proc.Table(os.getpid(), space, data, self.dev)
+        if not self.table.has(id):
+            root = self.place[: -len(home)] if self.place.endswith(home) else "/"
+            self.table.add(backing._replace(root=root or "/", mount_point="/"))
+        self.tables = [self.table]
+        if whole:
+            self.tables.append(proc.Table(os.getpid(), space, whole, self.dev))
+
+
+def _whole(data: bytes, fd: int) -> tuple[bytes, str]:
+    """Return all mounts of our namespace and what *fd* is called there; nothing where our mountinfo has them all."""
+    if _has_root(data) and not _is_chrooted():
+        return b"", ""
+    try:
+        return namespace.from_its_root("/proc/self/ns/mnt", fd)
+    except OSError:
+        return b"", ""
+
+
+def _has_root(data: bytes) -> bool:
+    return any(line.split(b" ", 5)[4] == b"/" for line in data.split(b"\n") if line)
+
+
+def _is_chrooted() -> bool:
+    """Tell whether our root seems to be another than the host's, or the container's."""
+    with contextlib.suppress(OSError):
+        its, ours = os.stat("/proc/1/root"), os.stat("/")
+        return (its.st_dev, its.st_ino) != (ours.st_dev, ours.st_ino)
+    return False
+
+
+def _find(data: bytes, id: int) -> mountinfo.Mount | None:
+    start = b"%d " % id
+    lines = [line for line in data.split(b"\n") if line.startswith(start)]
+    return mountinfo.parse(lines[0])[0] if lines else None

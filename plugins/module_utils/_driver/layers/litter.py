@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Litter that a store may be swept of. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from ..._store import holders, staging
+from ..._store.last_use import note_use_below
+from ..._store.layout import HOLDERS, LINKS, STAGING, VANISHED
+from ..quota import projects
+from ..run import Run
+from ..state import Action
+from .disk_usage import why_unread
+
+
+class Litter(t.NamedTuple):
+    """code, subject: as in the findings of ``health``. path: from home. bytes: freed when it is swept.
+
+    layer:  the layer that it lies in, "" for none.
+    unread: what in it could not be read, and why; bytes is without that.
+    stuck:  why nothing of it can be deleted now; "" if something can.
+    """
+
+    code: str
+    subject: str
+    path: str
+    layer: str = ""
+    bytes: int = 0
+    unread: str = ""
+    stuck: str = ""
+
+
+_WORDS = {
+    "dangling_link": "{} dangling name{} in l/",
+    "staging_leftover": "{} leftover{} of killed runs, or of deleting",
+    "dead_holder": "{} file{} with dead holders",
+    "leaked_project": "{} limit{} of layers that are gone",
+}
+
+
+class Sweep(Action):
+    """Sweep litter. seconds: how long to delete, None for to the end."""
+
+    def __init__(self, litter: t.Sequence[Litter], seconds: int | None) -> None:
+        self.litter = litter
+        self.seconds = seconds
+
+    def describe(self) -> str:
+        counts = {code: sum(found.code == code for found in self.litter) for code in _WORDS}
+        parts = [_WORDS[code].format(count, "s" * (count > 1)) for code, count in counts.items() if count]
+        return "sweep " + ", ".join(parts)
+
+    def commit(self, run: Run) -> None:
+        run.delete_for(self.seconds)
+        run.sweep()
+        staging.sweep_links(run.home, [found.subject for found in self.litter if found.code == "dangling_link"])
+        for found in self.litter:
+            if found.code == "dead_holder":
+                note_use_below(run.home, [found.subject])  # what tells that it was held until the boot goes
+                holders.write(run.home, found.subject, ())
+        leaked = [int(found.subject) for found in self.litter if found.code == "leaked_project"]
+        if leaked:
+            projects.release_leaked(run.home, leaked)
+
+
+def find_litter(
+    home: str, ids: t.Collection[str], links: t.Mapping[str, str | None], needed: t.Container[str]
+) -> t.Iterator[Litter]:
+    """Yield the litter of a store with the layers *ids*; sizes are not looked at. Raises OSError.
+
+    links:  where the names in l/ lead.
+    needed: names that lower files hold: dangling, they are what damage can be mended by.
+    """
+    for link, target in sorted(links.items()):
+        if target not in ids and link not in needed and not _has_something(home, target):
+            yield Litter("dangling_link", link, f"{LINKS}/{link}")
+    for id in ("", *sorted(ids)):
+        try:
+            for path in staging.leftovers(os.path.join(home, id)):
+                yield Litter("staging_leftover", id or os.path.basename(path), os.path.relpath(path, home), id)
+        except VANISHED:  # another run has just removed the layer
+            pass
+        except OSError as error:
+            why = why_unread(error, os.path.join(home, id, STAGING))
+            path = os.path.join(id, STAGING)
+            yield Litter("staging_leftover", id or STAGING, path, id, unread=why, stuck=why)
+    for id in sorted(ids):
+        with contextlib.suppress(OSError):  # of a layer that cannot be read: that is told of the layer
+            if holders.is_dead(home, id):
+                yield Litter("dead_holder", id, f"{id}/{HOLDERS}", id)
+    if projects.is_on(home):
+        for use in projects.leaked(home):
+            yield Litter("leaked_project", str(use.project_id), "")
+
+
+def _has_something(home: str, target: str | None) -> bool:
+    """Tell whether a name in l/ leads into something after all, such as a layer that another engine is removing."""
+    return target is not None and os.path.lexists(os.path.join(home, target))

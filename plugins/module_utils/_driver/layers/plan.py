@@ -1,0 +1,295 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Planning (pure) and making, sealing and removing layers. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._errors import (
+    DepthExceeded,
+    InvalidInput,
+    LayerInUse,
+    LayerNotFound,
+    Overlay2Error,
+    ParentMismatch,
+    QuotaNotSupported,
+    printable,
+)
+from ..._store import staging
+from ..._store.last_use import note_use_below
+from ..._store.layout import MAX_DEPTH, check_id
+from ..quota.projects import limit, rounded
+from ..run import Run
+from ..state import Action, LayerState, Plan, StoreState
+from . import removal
+
+
+class Wanted(t.NamedTuple):
+    """A layer as it is asked for; None is omitted: leave as it is, or the default on a new layer.
+
+    parent: "" for none. size: bytes; inodes: files and directories; 0 for no limit.
+    """
+
+    id: str
+    parent: str | None = None
+    read_write: bool = False
+    size: int | None = None
+    inodes: int | None = None
+
+
+class MakeLayer(Action):
+    """Make a layer. Its parent is sealed by that, if it is made in the same run; else by a SealLayer of its own."""
+
+    def __init__(self, layer: LayerState) -> None:
+        self.layer = layer
+
+    def describe(self) -> str:
+        on = f" on {self.layer.parent}" if self.layer.parent else ""
+        limits = limits_in_words(self.layer)
+        limited = f", limited to {limits}" if limits else ""
+        return f"make {'read-write ' if self.layer.read_write else ''}layer {self.layer.id}{on}{limited}"
+
+    def prepare(self, run: Run) -> None:
+        run.claim()
+        lowers = run.links_of(self.layer.parent)
+        read_write = bool(self.layer.read_write)
+        new = staging.NewLayer(self.layer.id, staging.new_link(), lowers, read_write, *run.root, self.layer.parent)
+        begin = run.make_project if new.read_write else str
+        staging.stage_layer(run.staging(), new, begin)
+        if self.layer.size_limit or self.layer.inodes_limit:
+            limit(os.path.join(run.staging(), new.id), self.layer.size_limit, self.layer.inodes_limit)
+        run.made[new.id] = new
+        if self.layer.parent in run.made:
+            staging.seal_layer(run.staging(), self.layer.parent)
+
+    def commit(self, run: Run) -> None:
+        staging.publish_layer(run.home, run.staging(), run.made[self.layer.id])
+        note_use_below(run.home, [lower for lower in self.layer.lowers if lower not in run.made])
+
+
+class LimitLayer(Action):
+    """Set a layer's limits to those of *layer*."""
+
+    def __init__(self, layer: LayerState) -> None:
+        self.layer = layer
+
+    def describe(self) -> str:
+        return f"limit layer {self.layer.id} to {limits_in_words(self.layer) or 'nothing: no size, no inodes'}"
+
+    def commit(self, run: Run) -> None:
+        limit(os.path.join(run.home, self.layer.id), self.layer.size_limit, self.layer.inodes_limit)
+        run.will_sync()
+
+
+def limits_in_words(layer: LayerState) -> str:
+    """Return the limits of a layer; "" if it has none."""
+    parts = [f"{layer.size_limit} bytes"] if layer.size_limit else []
+    return " and ".join(parts + ([f"{layer.inodes_limit} inodes"] if layer.inodes_limit else []))
+
+
+class SealLayer(Action):
+    """Mark a layer as committed."""
+
+    def __init__(self, layer_id: str) -> None:
+        self.layer_id = layer_id
+
+    def describe(self) -> str:
+        return f"seal layer {self.layer_id}"
+
+    def commit(self, run: Run) -> None:
+        staging.seal_layer(run.home, self.layer_id)
+        run.will_sync()
+
+
+def check_wanted(wanted: t.Sequence[Wanted]) -> None:
+    """Raise InvalidInput for what cannot be meant, before anything is looked at."""
+    places: dict[str, int] = {}
+    for place, want in enumerate(wanted):
+        check_id(want.id)
+        if want.id in places:
+            raise InvalidInput(f"layer {want.id} is listed twice", hint="name each layer once", id=want.id)
+        places[want.id] = place
+    for place, want in enumerate(wanted):
+        if want.parent:
+            check_id(want.parent, f"parent of layer {want.id}:")
+            if places.get(want.parent, -1) >= place:
+                raise InvalidInput(
+                    f"layer {want.id} stands in the list before its parent {want.parent}",
+                    hint="put the parent earlier in the list",
+                    id=want.id,
+                )
+        if not want.read_write and (want.size or want.inodes):
+            raise InvalidInput(
+                f"layer {want.id} is read-only, so it can have no size or inodes limit",
+                hint="set read_write: true, or leave the limits out",
+                id=want.id,
+            )
+
+
+def plan_present(wanted: t.Sequence[Wanted], have: StoreState, *, sealed: bool = False) -> Plan:
+    """Plan that each layer of *wanted* is there, as asked for; sealed: committed, too. Pure.
+
+    raises: LayerNotFound, ParentMismatch, LayerInUse, DepthExceeded, InvalidInput, QuotaNotSupported, and have.refusal.
+    """
+    planner = _Planner(have, sealed)
+    for want in wanted:
+        planner.add(want)
+    after = have._replace(layers=planner.layers, children=planner.children)
+    touched = {have.layers[id].id for id in (*planner.sealed, *planner.limited) if id in have.layers}
+    return Plan(tuple(planner.actions), after, touches=tuple(sorted(touched)))
+
+
+class _Planner:
+    """Goes through a list, each layer seeing what those before it will have made."""
+
+    def __init__(self, have: StoreState, sealed: bool) -> None:
+        self.layers = dict(have.layers)
+        self.children = dict(have.children)
+        self.actions: list[Action] = []
+        self.sealed: set[str] = set()
+        self.limited: set[str] = set()
+        self._have = have
+        self._seal = sealed
+
+    def add(self, want: Wanted) -> None:
+        found = self.layers.get(want.id)
+        if found is None:
+            self._make(want)
+        else:
+            self._check(want, found)
+            if found.parent in self.layers:  # that is, it was asked for; a run may have been killed before it could
+                self._seal_layer(found.parent)
+        if self._seal:
+            self._seal_layer(want.id)
+
+    def _make(self, want: Wanted) -> None:
+        if self._have.refusal:
+            raise self._have.refusal
+        if want.id in self._have.strangers:
+            raise _no_layer(want.id, self._have.home)
+        size, inodes = self._limits(want, *(self._have.defaults if want.read_write else (0, 0)))
+        self._check_limits(size, inodes)
+        lowers: tuple[str, ...] = ()
+        if want.parent:
+            parent = self.layers.get(want.parent)
+            if parent is None:
+                raise _no_parent(want)
+            lowers = (parent.id, *parent.lowers)
+        if len(lowers) > MAX_DEPTH:
+            raise DepthExceeded(
+                f"layer {want.id} would have {len(lowers)} lowers; overlay2 supports at most {MAX_DEPTH}",
+                hint="build it on a layer further down, or apply the content of several layers to one",
+                id=want.id,
+                depth=len(lowers),
+            )
+        layer = LayerState(want.id, None, lowers, read_write=want.read_write, size_limit=size, inodes_limit=inodes)
+        self.layers[want.id] = layer
+        self.actions.append(MakeLayer(layer))
+        if want.parent:
+            self.children[want.parent] = tuple(sorted({*self.children.get(want.parent, ()), want.id}))
+            self._seal_layer(want.parent)
+
+    def _check(self, want: Wanted, found: LayerState) -> None:
+        if want.parent is not None and want.parent != found.parent:
+            raise ParentMismatch(
+                f"layer {want.id} is {_on(found.parent)}, not {_on(want.parent)}",
+                hint="use another id, or remove the layer first; a layer is never made again implicitly",
+                id=want.id,
+                parent=found.parent,
+            )
+        if want.read_write and found.read_write is False:
+            raise InvalidInput(
+                f"layer {want.id} exists and is no read-write layer",
+                hint="use a new id, or leave read_write out",
+                id=want.id,
+            )
+        self._limit(want, found)
+
+    def _limits(self, want: Wanted, size: int, inodes: int) -> tuple[int, int]:
+        """Return the limits wanted, as the filesystem keeps them; *size* and *inodes* where they are left out."""
+        size = size if want.size is None else want.size
+        return rounded(size, self._have.block), inodes if want.inodes is None else want.inodes
+
+    def _check_limits(self, size: int, inodes: int) -> None:
+        if (size or inodes) and self._have.quota:
+            raise self._have.quota
+
+    def _limit(self, want: Wanted, found: LayerState) -> None:
+        """Plan the limits of a layer that is there. Raises QuotaNotSupported."""
+        size, inodes = self._limits(want, found.size_limit, found.inodes_limit)
+        self._check_limits(want.size or 0, want.inodes or 0)
+        if (size, inodes) == (found.size_limit, found.inodes_limit):
+            return
+        if found.project_id is None:
+            raise QuotaNotSupported(
+                f"layer {want.id} was made while project quota was off, so the kernel does not count its files",
+                hint="export its content with strata.overlay2.overlay2_diff, and apply that to a new read-write layer",
+                id=want.id,
+            )
+        self.layers[want.id] = found._replace(size_limit=size, inodes_limit=inodes)
+        self.limited.add(want.id)
+        self.actions.append(LimitLayer(self.layers[want.id]))
+
+    def _seal_layer(self, layer_id: str) -> None:
+        layer = self.layers[layer_id]
+        if layer.marked:
+            return
+        if layer.writable and not layer.committed:
+            raise LayerInUse(
+                f"layer {layer_id} is mounted read-write, so it cannot be sealed or built on",
+                hint=removal.unmounting(layer),
+                id=layer_id,
+                holders=list(layer.holders),
+            )
+        self.layers[layer_id] = layer._replace(committed=True, marked=True)
+        self.sealed.add(layer_id)
+        if layer.link is not None or self._seal:  # what is made in this run and built on needs no word of its own
+            self.actions.append(SealLayer(layer_id))
+
+
+def plan_absent(ids: t.Sequence[str], have: StoreState, *, recursive: bool = False, force: bool = False) -> Plan:
+    """Plan that none of *ids* is there; recursive: nor what is built on them. Pure.
+
+    force: as for plan_removal. Raises LayerInUse, StoreCorrupt, StoreForeign.
+    """
+    going = {layer_id for layer_id in ids if layer_id in have.layers}
+    todo = sorted(going) if recursive else []
+    while todo:
+        above = have.children.get(todo.pop(), ())
+        todo += [child for child in above if child not in going]
+        going.update(above)
+    order = sorted(going, key=lambda layer_id: (-len(have.layers[layer_id].lowers), layer_id))
+    actions: list[Action] = []
+    for layer_id in order:
+        if layer_id in have.needed:
+            raise have.needed[layer_id]
+        actions += removal.plan_removal(have.layers[layer_id], have, going, force)
+    layers = {layer_id: layer for layer_id, layer in have.layers.items() if layer_id not in going}
+    children = {
+        layer_id: tuple(child for child in above if child not in going)
+        for layer_id, above in have.children.items()
+        if layer_id not in going
+    }
+    after = have._replace(layers=layers, children=children, users={})
+    return Plan(tuple(actions), after, touches=tuple(sorted(going)))
+
+
+def _no_parent(want: Wanted) -> Overlay2Error:
+    return LayerNotFound(
+        f"there is no layer {want.parent}, the parent of {want.id}",
+        hint="make the parent first, or earlier in the same list",
+        id=want.parent,
+    )
+
+
+def _no_layer(layer_id: str, home: str) -> Overlay2Error:
+    path = f"{printable(home)}/{layer_id}"
+    why = f"cannot make layer {layer_id}: {path} is there, and is no layer"
+    return InvalidInput(why, hint="use another id, or move away what is there", id=layer_id, path=path)
+
+
+def _on(parent: str) -> str:
+    return f"on {parent}" if parent else "without parent"

@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Planning and removing one layer, and ending its mount. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import errno
+import os
+import typing as t
+
+from ..._errors import LayerInUse, StoreCorrupt, printable
+from ..._linux import mount
+from ..._store import holders
+from ..._store.last_use import note_use
+from ..._store.layout import MERGED
+from ..run import Run
+from ..state import Action, LayerState, StoreState
+
+
+class DropHolders(Action):
+    """Forget who needs a layer mounted."""
+
+    def __init__(self, layer: LayerState) -> None:
+        self.layer = layer
+
+    def describe(self) -> str:
+        return f"drop the holders of layer {self.layer.id}: {', '.join(self.layer.holders)}"
+
+    def commit(self, run: Run) -> None:
+        holders.write(run.home, self.layer.id, ())
+        note_use(run.home, self.layer.id, self.layer.lowers)
+
+
+class DetachMount(Action):
+    """Take a layer's mount out of sight at once; it ends when its last user is gone."""
+
+    writes = False
+
+    def __init__(self, layer_id: str) -> None:
+        self.layer_id = layer_id
+
+    def describe(self) -> str:
+        return f"detach the mount of layer {self.layer_id}"
+
+    def commit(self, run: Run) -> None:
+        end_mount(run.home, self.layer_id, mount.MNT_DETACH)
+
+
+def end_mount(home: str, layer_id: str, flags: int = 0) -> None:
+    """Unmount what is on a layer's merged, all of it if one lies on another, and remove that directory.
+
+    flags: of umount2(2). Raises OSError with filename=merged; what is on merged then is still there.
+    """
+    merged = os.path.join(home, layer_id, MERGED)
+    while True:
+        mount.umount(merged, flags | mount.UMOUNT_NOFOLLOW)
+        try:
+            return os.rmdir(merged)  # ends its copies in other mount namespaces
+        except OSError as error:
+            if error.errno != errno.EBUSY:  # not a mount point any more; the directory may have to stay: read-only, say
+                return
+
+
+class RemoveLayer(Action):
+    """Remove a layer. seconds: how long to delete what this run removes, None for to the end."""
+
+    def __init__(self, layer: LayerState, seconds: int | None = None) -> None:
+        self.layer = layer
+        self.seconds = seconds
+
+    def describe(self) -> str:
+        return f"remove layer {self.layer.id}"
+
+    def commit(self, run: Run) -> None:
+        run.delete_for(self.seconds)
+        run.retire(self.layer.id, self.layer.link or "")
+
+
+def plan_removal(layer: LayerState, have: StoreState, going: t.Collection[str], force: bool) -> list[Action]:
+    """Plan that *layer* goes. Pure.
+
+    going: ids of all layers that go in this run.
+    force: unmount, and drop holders, first, and have it go even if a damaged layer may be built on it.
+    raises: LayerInUse, naming children, holders, mounts, processes; StoreCorrupt, naming a damaged layer.
+    """
+    check_empty_of_mounts(layer.id, have.inside, "remove")
+    staying = [child for child in have.children.get(layer.id, ()) if child not in going]
+    if staying:
+        raise LayerInUse(
+            f"layer {layer.id} has children: {', '.join(staying)}",
+            hint="remove its children first, or set recursive: true",
+            id=layer.id,
+            children=staying,
+        )
+    if not force:
+        check_unused(layer, have, "remove", "; or set force: true")
+        check_not_needed(layer, have, going)
+    actions: list[Action] = []
+    if layer.holders:
+        actions.append(DropHolders(layer))
+    if layer.mounted:
+        actions.append(DetachMount(layer.id))
+    return [*actions, RemoveLayer(layer)]
+
+
+def check_not_needed(layer: LayerState, have: StoreState, going: t.Collection[str]) -> None:
+    """Raise StoreCorrupt if a damaged layer that is not *going*, too, may be built on *layer*."""
+    for lost, command in have.lost:
+        mend = f"mend layer {lost.id} first" + (f": run `{command}`" if command else "")
+        if lost.id not in going and lost.may_be_on(layer.id, layer.lowers):
+            raise StoreCorrupt(
+                f"cannot remove layer {layer.id}: layer {lost.id} may be built on it, and is damaged:"
+                f" {lost.damage.message}",
+                hint=f"{mend}; or remove both layers in one run; or set force: true",
+                id=layer.id,
+                damaged=lost.id,
+                damage=lost.damage.code,
+                path=printable(lost.damage.path),
+            )
+
+
+def check_empty_of_mounts(layer_id: str, inside: t.Mapping[str, str], what: str) -> None:
+    """Raise LayerInUse if something is mounted in the layer's directory; what: the deed that this forbids.
+
+    It is no mount of the layer's own, and is ended by nobody here: with the layer it would be out of sight.
+    """
+    if layer_id in inside:
+        raise LayerInUse(
+            f"cannot {what} layer {layer_id}: something is mounted in it, on {inside[layer_id]}",
+            hint=f"unmount what is mounted on {inside[layer_id]} first",
+            id=layer_id,
+            users=inside[layer_id],
+        )
+
+
+def check_unused(layer: LayerState, have: StoreState, what: str, or_else: str = "") -> None:
+    """Raise LayerInUse if *layer* is mounted, held or busy; what: the deed that this forbids.
+
+    or_else: what else the caller's module knows against it, for the end of the hint.
+    """
+    why, cures = [], []
+    if layer.mounted:
+        why.append(f"is mounted on {printable(have.home)}/{layer.id}/{MERGED}")
+    if layer.holders:
+        why.append(f"is held by {', '.join(layer.holders)}")
+    if layer.id in have.users:
+        why.append(f"is in use: {have.users[layer.id]}")
+        cures.append("end the processes that use it")
+    if layer.mounted or layer.holders:
+        path = f"{printable(have.home)}/{layer.id}/{MERGED}"
+        cures.append(f"run `umount {path}`" if have.engine else unmounting(layer))  # the module refuses another's layer
+    if why:
+        raise LayerInUse(
+            f"cannot {what} layer {layer.id}: it {' and '.join(why)}",
+            hint=" and ".join(cures) + or_else,
+            id=layer.id,
+            mounted=layer.mounted,
+            holders=list(layer.holders),
+            users=have.users.get(layer.id, ""),
+        )
+
+
+def unmounting(layer: LayerState) -> str:
+    """Return how to unmount a layer, for a hint: an unmount by one who does not hold it changes nothing."""
+    step = "unmount it by strata.overlay2.overlay2_mount with state: unmounted"
+    if not layer.holders:
+        return step
+    if len(layer.holders) == 1:
+        return f"{step} and holder: {layer.holders[0]}"
+    return f"{step} once for each holder ({', '.join(layer.holders)})"

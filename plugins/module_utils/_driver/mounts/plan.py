@@ -1,0 +1,241 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Planning and making, holding and ending mounts of layers. PRIVATE to the collection.
+
+Planners are pure; the action classes in mount_actions.py do what the plan says. A mount comes before its first holder
+and ends before its last one is dropped: after a kill in between, a mount that nobody holds is adopted by the next run,
+and one that is held and missing is made again, or only the holder dropped.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._errors import LayerInUse, Overlay2Error, StoreCorrupt, printable
+from ..layers.removal import DetachMount, DropHolders
+from ..state import Action, LayerState, Plan
+from .actions import MARKER, ClearMarker, ForgetContent, MountLayer, SetHolder, Unmount
+from .description import MountDescription, describe_mount
+
+
+class Wanted(t.NamedTuple):
+    """A mount as it is asked for.
+
+    holder:   who needs it, or no longer does.
+    label:    SELinux context; "" for none; None: leave it as it is, on a new mount none.
+    volatile: skip syncs; means nothing where nothing is written.
+    """
+
+    id: str
+    holder: str
+    label: str | None = None
+    volatile: bool = False
+
+
+class Mounted(t.NamedTuple):
+    """An overlay on a layer's merged.
+
+    label:  "" for none.
+    astray: which of "lowers" and "upper" are not the layer's.
+    data:   as the kernel shows it; None for one that is only planned.
+    """
+
+    read_only: bool
+    volatile: bool = False
+    label: str = ""
+    astray: tuple[str, ...] = ()
+    data: str | None = None
+
+
+class MountState(t.NamedTuple):
+    """A layer and its mount, as they are or as a plan says they will be.
+
+    exists:  there is a store at home; layer, mount: None where there is none.
+    links:   names in l/ of its lowers, nearest first.
+    marker:  overlayfs has noted in its workdir that a mount skips, or skipped, syncs.
+    below:   mount points on the mount. copies: overlays of the layer, in words, that stay when ours goes. Both are
+             looked for only where a plan may need them.
+    options: what every mount of ours gets; refusal: why nothing can be mounted here, None if it can. Known only where
+             the layer is to be mounted.
+    root:    uid and gid of the remapped root.
+    """
+
+    home: str
+    exists: bool = False
+    layer: LayerState | None = None
+    mount: Mounted | None = None
+    links: tuple[str, ...] = ()
+    marker: bool = False
+    below: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+    options: tuple[str, ...] | None = None
+    refusal: Overlay2Error | None = None
+    root: tuple[int, int] = (0, 0)
+
+
+def drift(want: Wanted, have: MountState) -> tuple[str, ...]:
+    """Return in what the mount is not what is asked for: words, sorted; none where there is no mount. Pure."""
+    if have.mount is None or not _layer(have).lowers:
+        return ()
+    wanted = _wanted_mount(want, have)
+    differs = {
+        "label": have.mount.label != wanted.label,
+        "read_only": have.mount.read_only is not wanted.read_only,
+        "volatile": have.mount.volatile is not wanted.volatile,
+    }
+    return tuple(sorted([*have.mount.astray, *(word for word in differs if differs[word])]))
+
+
+def description(mounted: Mounted, have: MountState) -> MountDescription:
+    """Return how the layer is mounted as *mounted* says. Pure. Raises InvalidInput, NotSupported."""
+    return describe_mount(
+        have.home,
+        _layer(have).id,
+        have.links,
+        read_only=mounted.read_only,
+        options=have.options or (),
+        label=mounted.label,
+        volatile=mounted.volatile,
+    )
+
+
+def plan_mounted(want: Wanted, have: MountState, *, force: bool = False) -> Plan:
+    """Plan that the layer, which is there, is mounted as asked for, and held. Pure.
+
+    force:  accept what an earlier boot's volatile mount left.
+    raises: LayerInUse, StoreCorrupt, InvalidInput, NotSupported, and have.refusal.
+    """
+    layer = _layer(have)
+    mounted = _wanted_mount(want, have) if layer.lowers else None
+    actions: list[Action] = []
+    ending = bool(drift(want, have))
+    mounting = mounted is not None and (have.mount is None or ending)
+    if ending:
+        _check_unheld(want, have)
+        actions += _end(have, "; or ask for the mount as it is")
+    if mounted and mounting:
+        actions += _clear_for(have, force)
+    writable = not (mounted.read_only if mounted else layer.committed)  # without a mount, in its diff
+    if writable and layer.knows_content:
+        actions.append(ForgetContent(layer.id))
+        layer = layer.with_unknown_content()
+    if mounted and mounting:
+        if have.refusal:
+            raise have.refusal
+        if writable:
+            _check_copies(have, "mount", "")
+        actions.append(MountLayer(layer.id, _in_words(mounted), description(mounted, have)))
+    if want.holder not in layer.holders:
+        actions.append(SetHolder(layer, want.holder, True))
+    names = tuple(sorted({*layer.holders, want.holder}))
+    touches = layer.lowers if mounting else ()
+    after = _after(have, layer._replace(holders=names), mounted if mounting else have.mount)
+    if mounted and mounting:
+        after = after._replace(marker=mounted.volatile)
+    return Plan(tuple(actions), after, touches=touches)
+
+
+def plan_unmounted(want: Wanted, have: MountState, *, force: bool = False) -> Plan:
+    """Plan that the holder needs the layer no longer, and that the mount goes with the last one. Pure.
+
+    force: drop all holders, and detach. Raises LayerInUse.
+    """
+    layer = have.layer
+    if layer is None:
+        return Plan((), have)
+    left = () if force else tuple(name for name in layer.holders if name != want.holder)
+    actions: list[Action] = [] if left else _end(have, "; or set force: true", detach=force)
+    if left != layer.holders:
+        actions.append(DropHolders(layer) if force else SetHolder(layer, want.holder, False))
+    after = _after(have, layer._replace(holders=left), have.mount if left else None)
+    if any(isinstance(action, ClearMarker) for action in actions):
+        after = after._replace(marker=False)
+    return Plan(tuple(actions), after, long=after.marker is not have.marker)
+
+
+def _wanted_mount(want: Wanted, have: MountState) -> Mounted:
+    read_only = _layer(have).committed
+    kept = have.mount.label if have.mount else ""
+    return Mounted(read_only, want.volatile and not read_only, kept if want.label is None else want.label)
+
+
+def _after(have: MountState, layer: LayerState, mounted: Mounted | None) -> MountState:
+    is_mounted = mounted is not None
+    layer = layer._replace(mounted=is_mounted, writable=mounted is not None and not mounted.read_only)
+    return have._replace(layer=layer, mount=mounted, below=(), copies=())
+
+
+def _in_words(mounted: Mounted) -> list[str]:
+    words = [word for word, is_so in (("read-only", mounted.read_only), ("volatile", mounted.volatile)) if is_so]
+    return [*words, f"with label {mounted.label}"] if mounted.label else words
+
+
+def _end(have: MountState, or_else: str, *, detach: bool = False) -> list[Action]:
+    """Plan that the mount is gone, if there is one.
+
+    or_else: what else may be done where something is in the way of that, for the end of a hint; nothing is if detach.
+    """
+    layer = _layer(have)
+    if have.mount is None:
+        return [ClearMarker(layer.id)] if have.marker and layer.holders else []
+    if not detach:
+        _check_copies(have, "unmount", or_else)
+        if have.below:
+            raise LayerInUse(
+                f"cannot unmount layer {layer.id}: there are mounts on it: {', '.join(map(printable, have.below))}",
+                hint=f"unmount these mounts first{or_else}",
+                id=layer.id,
+                mounts=[printable(path) for path in have.below],
+            )
+    ending = DetachMount(layer.id) if detach else Unmount(layer.id, or_else)
+    return [ending, ClearMarker(layer.id)] if have.mount.volatile else [ending]
+
+
+def _clear_for(have: MountState, force: bool) -> list[Action]:
+    """Plan that no volatile marker is in the way of a mount.
+
+    Holders don't outlive a boot: where there is one, the marker is of this boot, and a sync makes up for it.
+    """
+    layer = _layer(have)
+    if not have.marker or have.mount is not None:
+        return []
+    if not layer.holders and not force:
+        raise StoreCorrupt(
+            f"layer {layer.id} was mounted volatile and the host went down before it was unmounted: files may be"
+            " missing or cut off",
+            hint="remove the layer and make it again, or set force: true to mount it as it is",
+            id=layer.id,
+            path=printable(f"{have.home}/{layer.id}/{MARKER}"),
+            damage="stale_volatile",
+        )
+    return [ClearMarker(layer.id)]
+
+
+def _check_unheld(want: Wanted, have: MountState) -> None:
+    layer = _layer(have)
+    others = [name for name in layer.holders if name != want.holder]
+    if others:
+        words = drift(want, have)
+        raise LayerInUse(
+            f"layer {layer.id} is mounted with another {', '.join(words)} and held by {', '.join(others)}",
+            hint="unmount it for these holders first, or ask for the mount as it is",
+            id=layer.id,
+            drift=list(words),
+            holders=others,
+        )
+
+
+def _check_copies(have: MountState, what: str, or_else: str) -> None:
+    layer = _layer(have)
+    if have.copies:
+        raise LayerInUse(
+            f"cannot {what} layer {layer.id}: it is also mounted elsewhere: {', '.join(have.copies)}",
+            hint=f"unmount it there, or end the processes that see it{or_else}",
+            id=layer.id,
+            mounts=list(have.copies),
+        )
+
+
+def _layer(have: MountState) -> LayerState:
+    return t.cast(LayerState, have.layer)  # the task has seen to it

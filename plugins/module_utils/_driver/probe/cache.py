@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What trial mounts told, and keeping it until the next boot. PRIVATE to the collection.
+
+    /run/strata-overlay2/<major>-<minor>-<kind>.json    one filesystem; kind as the kernel names it
+
+A file holds what it is true for: boot, kernel, user namespace, filesystem, and the parameters of the overlay module.
+One that is true for anything else, or cannot be understood, is ignored and replaced. Only what works is kept: why
+something failed may change before the next boot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import stat
+import typing as t
+
+from ..._linux import module
+from ..._linux.boot import boot_id
+from ..._linux.noatime import read_quietly
+from ..._store.json_file import replace_unsynced
+from .filesystem import Filesystem
+
+DIRECTORY = "/run/strata-overlay2"
+FORMAT = 1
+
+
+class Parameters(t.NamedTuple):
+    """The overlay module's: what a mount gets that does not say otherwise. None: the kernel does not know it."""
+
+    index_on: bool | None
+    redirect_dir_on: bool | None
+    metacopy_on: bool | None
+
+
+class Answers(t.NamedTuple):
+    """What trial mounts told, with the options that mount_options() gives. None: could not be found out.
+
+    userxattr:           overlays have to keep their marks in user xattrs, and can.
+    overlay:             overlays with several lowers can be mounted, and with this filesystem as a lower.
+    native_overlay_diff: an upperdir alone tells what changed.
+    using_metacopy:      a change of mode or owner copies no content up.
+    why_no_overlay, why_no_native_diff: the reason where the answer is not True.
+    """
+
+    parameters: Parameters
+    userxattr: bool | None
+    overlay: bool | None = None
+    native_overlay_diff: bool | None = None
+    using_metacopy: bool | None = None
+    why_no_overlay: str | None = None
+    why_no_native_diff: str | None = None
+
+
+def mount_options(parameters: Parameters, userxattr: bool | None) -> tuple[str, ...]:
+    """Return the options of every overlay we mount: without these, the kernel's defaults could spoil native diff.
+
+    userxattr excludes redirects and metacopy by itself; saying "redirect_dir=off" beside it is refused by kernels
+    that still follow redirects.
+    """
+    options = ["index=off"] if parameters.index_on is not None else []
+    if userxattr:
+        return (*options, "userxattr")
+    if parameters.redirect_dir_on:
+        options.append("redirect_dir=off")
+    if parameters.metacopy_on:
+        options.append("metacopy=off")
+    return tuple(options)
+
+
+def read_parameters() -> Parameters:
+    """Return the parameters as they are now: all None before the overlay module is loaded."""
+    return Parameters(*(module.switch("overlay", name) for name in ("index", "redirect_dir", "metacopy")))
+
+
+def load(directory: str, filesystem: Filesystem) -> Answers | None:
+    """Return the answers kept for *filesystem* in *directory*; None if there are none, or none to be trusted."""
+    try:
+        if not _is_private(os.lstat(directory)):
+            return None
+        kept = json.loads(read_quietly(_path(directory, filesystem)))
+        if kept["true_for"] != _true_for(filesystem):
+            return None
+        answers = Answers(parameters=read_parameters(), **kept["answers"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return answers if _is_sound(answers) else None
+
+
+def save(directory: str, filesystem: Filesystem, answers: Answers) -> None:
+    """Keep *answers*, if they are worth it.
+
+    Nothing is kept where *directory* cannot be written, or where it cannot be told what they are true for: a kernel
+    without user namespaces has no /proc/self/ns/user.
+    """
+    if not _is_sound(answers) or answers.parameters != read_parameters():
+        return
+    told = answers._asdict()
+    del told["parameters"]
+    with contextlib.suppress(OSError):
+        text = json.dumps({"true_for": _true_for(filesystem), "answers": told}, sort_keys=True) + "\n"
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(directory, 0o700)
+        if not _is_private(os.lstat(directory)):
+            return
+        replace_unsynced(_path(directory, filesystem), text)  # two runs at once write the same
+
+
+def _is_private(found: os.stat_result) -> bool:
+    """Tell whether nobody else can have put anything there."""
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+
+def _is_sound(answers: Answers) -> bool:
+    """Tell whether everything was found out, and works. Native diff may be off: that is the kernel's for good."""
+    switches = (answers.userxattr, answers.native_overlay_diff, answers.using_metacopy)
+    return (
+        answers.overlay is True
+        and all(isinstance(switch, bool) for switch in switches)
+        and answers.why_no_overlay is None
+        and isinstance(answers.why_no_native_diff, str) is not answers.native_overlay_diff
+    )
+
+
+def _true_for(filesystem: Filesystem) -> dict[str, t.Any]:
+    return {
+        "format": FORMAT,
+        "boot_id": boot_id(),
+        "kernel": os.uname().release,
+        "user_namespace": os.stat("/proc/self/ns/user").st_ino,
+        "filesystem": [filesystem.kind, filesystem.dev, filesystem.fsid],
+        "parameters": list(read_parameters()),
+    }
+
+
+def _path(directory: str, filesystem: Filesystem) -> str:
+    kind = re.sub("[^A-Za-z0-9.-]", "_", filesystem.kind)
+    return os.path.join(directory, f"{os.major(filesystem.dev)}-{os.minor(filesystem.dev)}-{kind}.json")

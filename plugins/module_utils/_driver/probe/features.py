@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What kernel and backing filesystem support, found out without a trace. PRIVATE to the collection.
+
+Trial mounts are made in a private mount namespace, once a boot: a run that finds their answers kept makes none.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import typing as t
+
+from ..._errors import NotPermitted, NotSupported, Overlay2Error, QuotaNotSupported, printable
+from ..._linux import module
+from ..._linux.namespace import in_user_namespace
+from ..._store.layout import MAX_DEPTH
+from . import cache as answers
+from . import filesystem
+from .cache import Answers, Parameters
+from .problems import IN_THE_WAY, Problem, find_problems
+
+
+class Features(t.NamedTuple):
+    """What a store at home can rely on. None: not known, and a problem says why.
+
+    backing_fs:          the filesystem, as moby calls it; "<unknown>" if it has no name there.
+    supports_d_type:     directories hold the types of their entries.
+    native_overlay_diff, using_metacopy, userxattr: of overlays as we mount them; see Answers.
+    index_off:           the kernel knows the mount option.
+    project_quota:       layers can have limits; project_quota_reason says why not.
+    overlay:             overlays with several lowers work.
+    max_depth:           lowers a layer can have.
+    filesystem:          device, mount_point, options (str), size, free (bytes), inodes, inodes_free. For results.
+    parameters:          what the overlay module does by default.
+    """
+
+    backing_fs: str
+    supports_d_type: bool | None
+    native_overlay_diff: bool | None
+    using_metacopy: bool | None
+    userxattr: bool | None
+    index_off: bool | None
+    project_quota: bool
+    project_quota_reason: str | None
+    kernel: str
+    in_user_namespace: bool
+    overlay: bool | None
+    max_depth: int
+    filesystem: dict[str, t.Any]
+    parameters: Parameters
+    problems: tuple[Problem, ...]
+
+    @property
+    def supported(self) -> bool:
+        """Whether layers can be created: only what is known to work counts."""
+        in_the_way = any(problem.code in IN_THE_WAY for problem in self.problems)
+        return self.overlay is True and self.supports_d_type is True and not in_the_way
+
+
+def probe(home: str, *, trial: Answers | None = None, cache: str = answers.DIRECTORY) -> Features:
+    """Return what a store at *home* can rely on; before it exists: at the place where it would be.
+
+    trial:  what trial_on() answered, which goes further than what can be tried without a trace.
+    cache:  where answers are kept until the next boot.
+    raises: OSError where the filesystem cannot be looked at.
+    """
+    found = filesystem.look_at(home)
+    is_root = os.geteuid() == 0
+    if trial is None:
+        trial = _answers(found, cache) if is_root else _untried()
+    problems = [*_of_the_way(home, found.place), *find_problems(found, trial, is_root=is_root)]
+    return Features(
+        backing_fs=found.backing_fs,
+        supports_d_type=found.supports_d_type,
+        native_overlay_diff=trial.native_overlay_diff,
+        using_metacopy=trial.using_metacopy,
+        userxattr=trial.userxattr,
+        index_off=_index_off(trial),
+        project_quota=found.quota_off is None,
+        project_quota_reason=found.quota_off.reason if found.quota_off else None,
+        kernel=os.uname().release,
+        in_user_namespace=in_user_namespace(),
+        overlay=trial.overlay,
+        max_depth=MAX_DEPTH,
+        filesystem=_for_results(found),
+        parameters=trial.parameters,
+        problems=tuple(problems),
+    )
+
+
+def mount_options(features: Features) -> tuple[str, ...]:
+    """Return the options that every overlay of ours gets, in the order in which they are given."""
+    return answers.mount_options(features.parameters, features.userxattr)
+
+
+def status_rows(features: Features) -> dict[str, str]:
+    """Return the rows that `docker info` shows, in its order and its words; "unknown" for what is not known."""
+    return {
+        "Backing Filesystem": features.backing_fs,
+        "Supports d_type": _word(features.supports_d_type),
+        "Using metacopy": _word(features.using_metacopy),
+        "Native Overlay Diff": _word(features.native_overlay_diff),
+        "userxattr": _word(features.userxattr),
+    }
+
+
+def refusal(features: Features) -> Overlay2Error | None:
+    """Return the error for whoever would create a layer; None if it can be done. What is not known is refused."""
+    if features.supported:
+        return None
+    reasons = [problem for problem in features.problems if problem.code in IN_THE_WAY]
+    reasons += [problem for problem in features.problems if problem.code == "not_probed"]
+    kind = NotPermitted if reasons[0].code == "not_root" else NotSupported
+    return kind(reasons[0].message, hint=reasons[0].hint)
+
+
+def quota_refusal(features: Features) -> Overlay2Error | None:
+    """Return the error for whoever would limit a layer; None if it can be done."""
+    for problem in features.problems:
+        if problem.code == "no_project_quota":
+            return QuotaNotSupported(problem.message, hint=problem.hint)
+    return None
+
+
+def _word(value: bool | None) -> str:
+    return "unknown" if value is None else str(value).lower()
+
+
+def _answers(found: filesystem.Filesystem, cache: str) -> Answers:
+    kept = answers.load(cache, found)
+    if kept is None:
+        from .trial_mounts import trial_without_trace  # most runs get by without
+
+        kept = trial_without_trace(found.place)
+        answers.save(cache, found, kept)
+    return kept
+
+
+def _untried() -> Answers:
+    return Answers(answers.read_parameters(), userxattr=None if in_user_namespace() else False)
+
+
+def _index_off(trial: Answers) -> bool | None:
+    """The parameter shows only once the module is loaded, which a trial sees to."""
+    if trial.overlay is None and not module.is_loaded("overlay"):
+        return None
+    return trial.parameters.index_on is not None
+
+
+def _of_the_way(home: str, place: str) -> t.Iterator[Problem]:
+    """Yield a problem if it is not known what lies at *home*: place may be on another filesystem then."""
+    try:
+        os.stat(home)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            message = f"{printable(home)} is out of reach ({error.strerror}): this is about {printable(place)}"
+            yield Problem("unreachable", message, "correct home, or run the task as a user who may go there")
+
+
+def _for_results(found: filesystem.Filesystem) -> dict[str, t.Any]:
+    names = {
+        name: None if value is None else printable(value)
+        for name, value in (
+            ("device", found.device),
+            ("mount_point", found.mount_point),
+            ("options", found.options),
+        )
+    }
+    return {**names, "size": found.size, "free": found.free, "inodes": found.inodes, "inodes_free": found.inodes_free}

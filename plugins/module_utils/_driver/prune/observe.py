@@ -1,0 +1,247 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking at a whole store: how much each layer takes, who needs it, and what is litter. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import typing as t
+
+from ..._errors import Overlay2Error, StoreCorrupt
+from ..._linux.boot import booted
+from ..._store import holders, staging
+from ..._store.engine import SOMEBODY
+from ..._store.last_use import Times, read_times
+from ..._store.layout import DIFF, STAGING, VANISHED, is_store, layer_ids
+from ..._store.links import all_links
+from ..._store.owner import owner
+from ..._store.settings import read_settings
+from ..in_use import engine as foreign_layers
+from ..layers.disk_usage import BLOCK, Moved, Tree, inode_bytes, tree_of, why_unread
+from ..layers.litter import Litter, find_litter
+from ..layers.observe import users_of
+from ..layers.read import Observer
+from ..layers.stuck import why_stuck
+from ..state import LayerState
+from .state import Found, PruneState
+
+_ATTEMPTS = 5  # to read a tree that is being changed
+_UNKNOWN = Tree(0, 0, {})
+
+
+class Sizes:
+    """What trees in a store take: measured without any lock, since that takes long, and anew where it may have changed.
+
+    Known by what is replaced with a layer's content, and the times of its uses: what has none of these changed is as it
+    was, or is in use.
+    """
+
+    def __init__(self, home: str) -> None:
+        self._home = home
+        self._per_inode = inode_bytes(home) if os.path.isdir(home) else 0
+        self._known: dict[str, tuple[t.Any, Tree]] = {}
+
+    def measure(self) -> None:
+        """Measure all there is; what fails now is looked at again when it is needed."""
+        with contextlib.suppress(Overlay2Error, OSError):
+            if is_store(self._home):
+                for id in layer_ids(self._home):
+                    with contextlib.suppress(OSError):
+                        self.of_layer(id)
+                for path in staging.leftovers(self._home):
+                    with contextlib.suppress(OSError):
+                        self.of(path)
+
+    def of_layer(self, id: str) -> Tree:
+        """Return what a layer's directory takes. Raises OSError."""
+        path = f"{self._home}/{id}"
+        stamp: list[t.Any] = [os.lstat(path).st_ino, read_times(self._home, id)]
+        with contextlib.suppress(FileNotFoundError):
+            stamp.append(os.lstat(f"{path}/{DIFF}").st_ino)
+        return self.of(path, stamp)
+
+    def of(self, path: str, stamp: t.Any = None) -> Tree:
+        """Return what a directory takes, as it was found before if the stamp is the same. Raises OSError."""
+        known = self._known.get(path)
+        if known is None or known[0] != stamp:
+            known = self._known[path] = (stamp, _tree_of(path, self._per_inode))
+        return known[1]
+
+
+def look_to_prune(home: str, sizes: Sizes) -> PruneState:
+    """Return the state of a store, with all that a plan of what may go needs.
+
+    raises: what is_store does for a home that is no store, StoreCorrupt for one of a newer format, or whose own file
+            cannot be read; OSError.
+    """
+    if not is_store(home):
+        return PruneState(home, False)
+    read_settings(home)
+    observer = Observer(home)
+    whose = owner(home)
+    engine = None if whose == SOMEBODY else whose
+    layers, damage, unread = _layers(observer, bool(engine))
+    known = foreign_layers.read_records(observer.store, engine) if engine else foreign_layers.Known()
+    users = users_of(home, layers)
+    space = os.statvfs(home)
+    links = all_links(home)
+    needed = {name for id in {*damage, *unread} for name in observer.store.lower(id).names}
+    litter = [_weighed(home, found, sizes) for found in find_litter(home, observer.store.ids, links, needed)]
+    dead = {found.subject for found in litter if found.code == "dead_holder"}
+    looks = ((id, _measured(home, id, sizes, foreign=bool(engine), was_held=id in dead)) for id in layers)
+    measured = {id: told for id, told in looks if told is not None}
+    return PruneState(
+        home=home,
+        exists=True,
+        found={
+            id: Found(
+                layers[id],
+                tree,
+                times,
+                damage.get(id, ""),
+                users.get(id, "") or moving,
+                known.needed.get(id, ""),
+                id in known.orphans,
+                unread=unread.get(id, "") or tree.unread,
+            )
+            for id, (tree, times, moving) in measured.items()
+        },
+        litter=tuple(litter),
+        now=time.time(),
+        size=space.f_blocks * space.f_frsize,
+        free=space.f_bavail * space.f_frsize,
+        engine=engine,
+        engine_users=foreign_layers.engine_users(home, engine) if engine else None,
+        error=known.error,
+        unclaimed=whose == SOMEBODY,
+        lost=tuple(lost for lost in observer.store.lost if lost.id not in known.orphans),
+    )
+
+
+def pending_bytes(home: str) -> int:
+    """Return how much is freed by what is out of sight and still to be deleted, as far as it can be read.
+
+    Raises OSError for home itself.
+    """
+    places = ["", *layer_ids(home)] if os.path.isdir(home) else []
+    sizes = Sizes(home)
+    total = 0
+    for id in places:
+        with contextlib.suppress(OSError):  # what cannot be read has been told
+            for path in staging.leftovers(os.path.join(home, id)) if _has_staging(home, id) else ():
+                total += sizes.of(path).bytes
+    return total
+
+
+def _has_staging(home: str, id: str) -> bool:
+    return not id or os.path.lexists(f"{home}/{id}/{STAGING}")
+
+
+def _times(home: str, id: str, was_held: bool) -> Times:
+    """Return when a layer was made and last used. Raises OSError.
+
+    One that was held when the host went down was in use until then. Nobody noted when that was, so it is taken for
+    when the host came up again: who held it may be about to mount it.
+    """
+    times = read_times(home, id)
+    return times._replace(used=max(times.used, booted())) if was_held else times
+
+
+def _measured(home: str, id: str, sizes: Sizes, *, foreign: bool, was_held: bool) -> tuple[Tree, Times, str] | None:
+    """Return what a layer takes, its times, and in words what keeps it from being measured, "" for nothing.
+
+    None for a layer that another engine, which does not ask for our lock, has just removed. Raises OSError.
+    """
+    times = Times(0.0, 0.0)
+    try:
+        times = _times(home, id, was_held)
+        return sizes.of_layer(id), times, ""
+    except Moved:
+        return _UNKNOWN, times, "it is being changed: directories in it are moved"
+    except VANISHED:
+        if not foreign:
+            raise
+        return None
+    except OSError as error:
+        return _UNKNOWN._replace(unread=why_unread(error, f"{home}/{id}")), times, ""
+
+
+def _weighed(home: str, found: Litter, sizes: Sizes) -> Litter:
+    """Return litter with its size, of a leftover what could be counted; 0 where another run is sweeping it."""
+    if found.code == "leaked_project":
+        return found
+    path = os.path.join(home, found.path)
+    try:
+        if found.code == "staging_leftover":
+            tree = sizes.of(path)
+            return found._replace(bytes=tree.bytes, unread=tree.unread, stuck=found.stuck or why_stuck(path))
+        return found._replace(bytes=os.lstat(path).st_blocks * BLOCK)
+    except (Moved, *VANISHED):
+        return found
+    except OSError as error:
+        return found._replace(unread=why_unread(error, path))
+
+
+def _tree_of(path: str, per_inode: int) -> Tree:
+    """Return what a directory takes, where somebody may be at work. Raises OSError."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return tree_of(path, per_inode)
+        except Moved:
+            if attempt == _ATTEMPTS:
+                raise
+    raise AssertionError
+
+
+def _layers(observer: Observer, foreign: bool) -> tuple[dict[str, LayerState], dict[str, str], dict[str, str]]:
+    """Return the layers, what is wrong with them, and what could not be read in them, by id.
+
+    Of one that is damaged, or could not be read, there is what can be told.
+    """
+    layers: dict[str, LayerState] = {}
+    damage: dict[str, str] = {}
+    unread: dict[str, str] = {}
+    store = observer.store
+    observer.store.read_ahead(store.ids)
+    for id in sorted(store.ids):
+        try:
+            layer = _layer(observer, id, damage)
+        except VANISHED:  # another engine, which does not ask for our lock, has just removed it
+            if not foreign:
+                raise
+            continue
+        except OSError as error:
+            unread[id] = why_unread(error, f"{observer.home}/{id}")
+            layer = LayerState(id, None, _lowers_by_name(observer, id), mounted=observer.mount(id) is not None)
+        if layer is not None:
+            layers[id] = layer
+    return layers, damage, unread
+
+
+def _layer(observer: Observer, id: str, damage: dict[str, str]) -> LayerState | None:
+    """Return a layer as far as it can be told, and note in *damage* what is wrong with it."""
+    try:
+        return observer.layer(id)
+    except StoreCorrupt as error:
+        damage[id] = str(error)
+        return _remains(observer, id)
+
+
+def _remains(observer: Observer, id: str) -> LayerState | None:
+    lowers = _lowers_by_name(observer, id)
+    try:
+        layer = observer.remains(id)
+    except StoreCorrupt:  # its record cannot be read
+        mounted = observer.mount(id) is not None
+        return LayerState(id, None, lowers, mounted=mounted, holders=holders.read(observer.home, id))
+    return layer and layer._replace(lowers=layer.lowers if observer.store.lower(id).parent else lowers)
+
+
+def _lowers_by_name(observer: Observer, id: str) -> tuple[str, ...]:
+    """Return the ids of the layers that the names in a damaged layer's lower file lead to."""
+    store = observer.store
+    targets = (store.links.get(name) for name in store.lower(id).names)
+    return tuple(dict.fromkeys(target for target in targets if target in store.ids and target != id))

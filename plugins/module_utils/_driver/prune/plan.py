@@ -1,0 +1,276 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which layers may go, and why: the plan of overlay2_prune. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import time
+import typing as t
+from fnmatch import fnmatchcase
+
+from ..._errors import TooManyLayers, printable
+from ..._store.engine import SOMEBODY, store_foreign
+from ..layers.disk_usage import Tree
+from ..layers.litter import Litter, Sweep
+from ..layers.removal import RemoveLayer
+from ..state import Action, Plan
+from .state import Decision, Found, PruneState, Wanted
+from .warnings import find_warnings
+
+
+class Pruning(t.NamedTuple):
+    """A plan with what it rests on. bytes: freed by all of it, litter included.
+
+    spared: what could go, too, and stays since until_free and until_used are reached without it.
+    """
+
+    plan: Plan
+    decisions: tuple[Decision, ...]
+    litter: tuple[Litter, ...]
+    bytes: int
+    spared: bool = False
+
+
+def plan_prune(wanted: Wanted, have: PruneState, working: t.Collection[str] = ()) -> Pruning:
+    """Plan which layers go, children first, and which litter. Pure.
+
+    working: ids of the layers that another run is at work on. raises: TooManyLayers, StoreForeign.
+    """
+    chooser = _Chooser(wanted, have, working)
+    going = chooser.going
+    _check_number(wanted, have, len(going))
+    unread = {id for id, found in have.found.items() if found.unread}
+    litter = tuple(found for found in have.litter if found.layer not in {*working, *going, *unread})
+    sweeping = tuple(found for found in litter if not found.stuck) if chooser.may_sweep else ()
+    actions: list[Action] = [RemoveLayer(have.found[id].layer, wanted.max_seconds) for id in going]
+    if sweeping:
+        actions.append(Sweep(sweeping, wanted.max_seconds))
+    if actions and have.unclaimed:
+        raise store_foreign(have.home, SOMEBODY, actions[0].describe())
+    if actions and have.engine and have.engine_users:
+        raise store_foreign(
+            have.home, have.engine, actions[0].describe(), have.engine_users.why, have.engine_users.hint
+        )
+    left = {id: found for id, found in have.found.items() if id not in set(going)}
+    touches = {*going, *(found.layer for found in sweeping)} - {""}
+    decisions = tuple(chooser.decisions())
+    freed = sum(decision.exclusive or 0 for decision in decisions if decision.goes)
+    freed += sum(found.bytes for found in sweeping)
+    after = have._replace(
+        found=left, litter=tuple(found for found in litter if found not in sweeping), free=have.free + freed
+    )
+    plan = Plan(tuple(actions), after, tuple(find_warnings(wanted, have)), tuple(sorted(touches)))
+    return Pruning(plan, decisions, litter, freed, chooser.spared)
+
+
+def _check_number(wanted: Wanted, have: PruneState, count: int) -> None:
+    """Raise TooManyLayers if that is more than may go in one run."""
+    if wanted.max_remove is not None and count > wanted.max_remove.of(len(have.found)):
+        raise TooManyLayers(
+            f"{count} of {len(have.found)} layers would be removed from the store at {printable(have.home)},"
+            f" more than max_remove allows ({wanted.max_remove})",
+            hint="read the plan, which check mode tells without max_remove; if it is meant, give a larger max_remove",
+            remove_count=count,
+            layer_count=len(have.found),
+        )
+
+
+class _Chooser:
+    """Chooses the layers that go. reasons: why the others stay, by id."""
+
+    def __init__(self, wanted: Wanted, have: PruneState, working: t.Collection[str]) -> None:
+        self._wanted = wanted
+        self._have = have
+        self._above: dict[str, list[str]] = {id: [] for id in have.found}
+        for id, found in have.found.items():
+            for lower in found.layer.lowers:
+                self._above.setdefault(lower, []).append(id)
+        self.may_sweep = not have.unclaimed and (have.engine is None or (wanted.remove_foreign and have.error is None))
+        newest = _newest(have, wanted.keep_last or 0)
+        self.reasons = {
+            id: (
+                _in_use(found, have, wanted, id in working)
+                or _may_be_needed(found, have)
+                or _spared(found, have, wanted, id in newest)
+            )
+            for id, found in have.found.items()
+        }
+        self.spared = False
+        chosen = self._choose()
+        self.going = sorted(chosen, key=lambda id: (-len(have.found[id].layer.lowers), id))
+
+    def _choose(self) -> set[str]:
+        """Return which go: of those that may, the oldest use first, and none before all that is built on it."""
+        found = self._have.found
+        may = {id for id, reason in self.reasons.items() if not reason}
+        on_it = {id: len(self._above[id]) for id in found}
+        ready = [self._order(id) for id in may if not on_it[id]]
+        heapq.heapify(ready)
+        going: set[str] = set()
+        freed = _Freed()
+        by_litter = self._by_litter()
+        while ready and not self._is_enough(freed.bytes, by_litter):
+            id = heapq.heappop(ready)[-1]
+            going.add(id)
+            freed.add(found[id].tree)
+            by_litter.pop(id, None)  # it is in the tree
+            for lower in found[id].layer.lowers:
+                if lower in on_it:
+                    on_it[lower] -= 1
+                    if not on_it[lower] and lower in may:
+                        heapq.heappush(ready, self._order(lower))
+        for id in may - going:
+            kept = sorted(child for child in self._above[id] if child not in may)
+            why = f"layer {kept[0]}, which stays, is built on it" if kept else self._reached()
+            self.spared |= not kept
+            self.reasons[id] = why
+        return going
+
+    def _order(self, id: str) -> tuple[bool, float, str]:
+        """Return what orders the layers that may go: the oldest use first, and impossible times last."""
+        times = self._have.found[id].times
+        return not times.is_possible(self._have.now), times.used, id
+
+    def _is_enough(self, freed: int, by_litter: t.Mapping[str, int]) -> bool:
+        """Tell whether what is asked for is reached with *freed* bytes; False where all go that may."""
+        wanted, have = self._wanted, self._have
+        if wanted.until_free is None and wanted.until_used is None:
+            return False
+        free = have.free + freed + sum(by_litter.values())
+        is_free = wanted.until_free is None or free >= wanted.until_free.of(have.size)
+        return is_free and (wanted.until_used is None or self._used - freed <= wanted.until_used.of(have.size))
+
+    @functools.cached_property
+    def _used(self) -> int:
+        """What all layers take, files with several names once."""
+        trees = [found.tree for found in self._have.found.values()]
+        linked = {inode: file.bytes for tree in trees for inode, file in tree.linked.items()}
+        return sum(tree.bytes for tree in trees) + sum(linked.values())
+
+    def _reached(self) -> str:
+        names = [name for name in ("until_free", "until_used") if getattr(self._wanted, name) is not None]
+        return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} reached without it"
+
+    def _by_litter(self) -> dict[str, int]:
+        """Return how many bytes litter frees, by the layer it lies in."""
+        found: dict[str, int] = {}
+        for litter in self._have.litter if self.may_sweep else ():
+            if not litter.stuck:
+                found[litter.layer] = found.get(litter.layer, 0) + litter.bytes
+        return found
+
+    def decisions(self) -> t.Iterator[Decision]:
+        """Yield what becomes of each layer: first those that go, in order, then the others by id."""
+        freed = _Freed()
+        going = set(self.going)
+        for id in self.going:
+            found = self._have.found[id]
+            exclusive = freed.add(found.tree)
+            reason = f"selected by {', '.join(self._wanted.selectors)}"
+            if found.orphan:
+                reason = f"orphan: none of {self._have.engine}'s records names it; {reason}"
+            yield Decision(id, True, reason, exclusive, _all_bytes(found.tree) - exclusive)
+        for id in sorted(self._have.found.keys() - going):
+            found = self._have.found[id]
+            reason = ("orphan: " if found.orphan else "") + self.reasons[id]
+            if found.unread:
+                yield Decision(id, False, reason, None, None)
+                continue
+            alone = all(child in going for child in self._above[id])
+            exclusive = freed.by(found.tree) if alone else 0
+            yield Decision(id, False, reason, exclusive, _all_bytes(found.tree) - exclusive)
+
+
+class _Freed:
+    """What has been freed by trees that went: a file with several names, once its last one has."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._names: dict[int, int] = {}
+
+    def by(self, tree: Tree) -> int:
+        """Return how many bytes are freed if *tree* goes next."""
+        last = (
+            file.bytes for inode, file in tree.linked.items() if self._names.get(inode, 0) + file.names >= file.links
+        )
+        return tree.bytes + sum(last)
+
+    def add(self, tree: Tree) -> int:
+        """Have *tree* go; return how many bytes that frees."""
+        freed = self.by(tree)
+        for inode, file in tree.linked.items():
+            self._names[inode] = self._names.get(inode, 0) + file.names
+        self.bytes += freed
+        return freed
+
+
+def _all_bytes(tree: Tree) -> int:
+    return tree.bytes + sum(file.bytes for file in tree.linked.values())
+
+
+def _newest(have: PruneState, count: int) -> set[str]:
+    """Return the *count* newest layers of each lineage: of those on the same base, and that."""
+    lineages: dict[str, list[str]] = {}
+    for id, found in have.found.items():
+        lineages.setdefault(found.layer.lowers[-1] if found.layer.lowers else id, []).append(id)
+
+    def age(id: str) -> tuple[float, int, str]:
+        return -have.found[id].times.made, -len(have.found[id].layer.lowers), id
+
+    return {id for lineage in lineages.values() for id in sorted(lineage, key=age)[:count]}
+
+
+def _in_use(found: Found, have: PruneState, wanted: Wanted, working: bool) -> str:
+    """Return why a layer stays whatever is selected, "" if it need not."""
+    if have.engine and not found.orphan:
+        return f"{have.engine} needs it: {found.needed}" if found.needed else str(have.error or "it is just being made")
+    if have.engine and not wanted.remove_foreign:
+        why = f"; {have.engine} runs, so it may just be made" if have.engine_users and have.engine_users.runs else ""
+        return f"none of {have.engine}'s records names it, but foreign is not set to remove{why}"
+    if found.damage and not found.orphan:
+        return f"damaged: {found.damage}"
+    if found.unread:
+        return f"it cannot be read: {found.unread}"
+    if found.layer.mounted:
+        return "mounted"
+    if found.layer.holders:
+        return f"held by {', '.join(found.layer.holders)}"
+    if found.users:
+        return f"busy: {found.users}"
+    return "busy: another run is at work on it" if working else ""
+
+
+def _may_be_needed(found: Found, have: PruneState) -> str:
+    """Return which damaged layer may be built on a layer, in words; "" for none."""
+    lost = next((lost for lost in have.lost if lost.may_be_on(found.layer.id, found.layer.lowers)), None)
+    return f"layer {lost.id} is damaged, and may be built on it" if lost else ""
+
+
+def _spared(found: Found, have: PruneState, wanted: Wanted, newest: bool) -> str:
+    """Return which option keeps a layer, "" if none does."""
+    id = found.layer.id
+    if not wanted.selectors:
+        return "no option says which layers may go"
+    kept = next((glob for glob in wanted.keep if fnmatchcase(id, glob)), None)
+    if kept is not None:
+        return f"keep: {kept}"
+    if newest:
+        return f"one of the newest {wanted.keep_last} of its lineage (keep_last)"
+    if wanted.match is not None and not any(fnmatchcase(id, glob) for glob in wanted.match):
+        return "not in match"
+    if (wanted.unused_for, wanted.older_than) != (None, None) and not found.times.is_possible(have.now):
+        return f"its times cannot be right: {_in_words(found)}"
+    if wanted.unused_for is not None and have.now - found.times.used < wanted.unused_for:
+        return "used within unused_for"
+    if wanted.older_than is not None and have.now - found.times.made < wanted.older_than:
+        return "made within older_than"
+    return "no orphan (orphans_only)" if wanted.orphans_only and not found.orphan else ""
+
+
+def _in_words(found: Found) -> str:
+    """Return when a layer was made and used."""
+    made, used = (time.strftime("%Y-%m-%d", time.gmtime(seconds)) for seconds in found.times)
+    return f"made {made}, last used {used}"

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan of overlay2_prune warns of. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from fnmatch import fnmatchcase
+
+from ..._errors import printable
+from ..._store.engine import SOMEBODY, store_foreign
+from .state import PruneState, Wanted
+
+_SHOWN = 5  # layers in warnings
+
+
+def find_warnings(wanted: Wanted, have: PruneState) -> t.Iterator[str]:
+    """Yield the warnings, those about the options first."""
+    for glob in wanted.keep:
+        if not any(fnmatchcase(id, glob) for id in have.found):
+            yield f"keep: no layer is called {printable(glob)}"
+    if have.unclaimed:
+        yield str(store_foreign(have.home, SOMEBODY, "sweep litter"))
+    elif wanted.orphans_only and have.exists and have.engine is None:
+        yield "orphans_only: this is no store of another engine, so no layer goes"
+    if have.error is not None:
+        yield str(have.error)
+    wrong = [
+        id for id, found in sorted(have.found.items()) if not found.unread and not found.times.is_possible(have.now)
+    ]
+    if wrong and (wanted.unused_for, wanted.older_than) != (None, None):
+        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        yield (
+            f"layers {', '.join(wrong[:_SHOWN])}{more} have times before 2015 or in the future: the clock was wrong,"
+            " and unused_for and older_than select none of them"
+        )
+    unread = {id: found.unread for id, found in sorted(have.found.items()) if found.unread}
+    for id, why in list(unread.items())[:_SHOWN]:
+        yield f"layer {id} cannot be read, so it has no size, and stays: {why}"
+    if len(unread) > _SHOWN:
+        yield f"{len(unread) - _SHOWN} more layers cannot be read, have no size, and stay"
+    for found in have.litter:
+        if found.stuck:
+            yield f"{printable(os.path.join(have.home, found.path))} cannot be swept: {found.stuck}"
+        elif found.unread:
+            yield f"{printable(os.path.join(have.home, found.path))} can be swept in part: {found.unread}"

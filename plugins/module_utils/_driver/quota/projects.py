@@ -1,0 +1,297 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Limits of layers, by project quota: bytes and basic blocks; picking, setting and releasing a project id. PRIVATE.
+
+A read-write layer gets a project id when it is made where project quota is on, limited or not, so that it can be
+limited later without a walk. What its directory has is the truth: nothing else says which id is whose.
+Source: moby daemon/graphdriver/quota/projectquota.go, whose ids were taken from a counter and never released.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import random
+import stat
+import typing as t
+
+from ..._errors import NoSpace, NotPermitted, printable
+from ..._linux import fsxattr, quotactl
+from ..._linux.namespace import in_user_namespace
+from ..._linux.noatime import open_quietly
+from ..._linux.subject import about
+from ..._store.layout import is_id
+from ..._store.lock import Deadline, locked
+
+FIRST_ID = 1 << 20  # dockerd counts up from the id of its home, 0 as a rule, and looks at no other's
+LOCKS = "/run/strata-overlay2"  # of root alone, and gone with the next boot
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+_PROJECTS = "/etc/projid"
+_WAIT = 60  # seconds for another run that picks an id: it takes no time
+_APART = 64  # ids, one of which is tried after one that somebody took at the same time
+_BOTH = quotactl.FS_QUOTA_PDQ_ACCT | quotactl.FS_QUOTA_PDQ_ENFD
+_NO_ATTRIBUTES = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL)
+_SPARE = 1 << 20  # bytes free on a filesystem that is not full itself, and as many inodes >> 16
+
+
+class Use(t.NamedTuple):
+    """Limits and use of a project: bytes, and files with directories; a limit of 0 is none."""
+
+    project_id: int
+    size_limit: int
+    inodes_limit: int
+    size_used: int
+    inodes_used: int
+
+    def __str__(self) -> str:
+        parts = []
+        if self.size_limit:
+            parts.append(f"{self.size_used} of {self.size_limit} bytes")
+        if self.inodes_limit:
+            parts.append(f"{self.inodes_used} of {self.inodes_limit} inodes")
+        return " and ".join(parts)
+
+
+def is_on(home: str) -> bool:
+    """Tell whether limits can be set and are enforced on the filesystem of *home*. Cheaper than to find out why not."""
+    if in_user_namespace():
+        return False
+    try:
+        with _opened(home) as fd:
+            return quotactl.asked(fd, quotactl.state) & _BOTH == _BOTH
+    except OSError:
+        return False
+
+
+def block_size(home: str) -> int:
+    """Return in how many bytes the filesystem of *home* counts, a multiple of the basic block. Raises OSError."""
+    return rounded(os.statvfs(home).f_bsize, quotactl.BASIC_BLOCK)
+
+
+def rounded(size: int, block: int) -> int:
+    """Return *size* bytes as the filesystem keeps it: up to whole blocks, so that little is never none."""
+    return -(-size // block) * block
+
+
+def project_of(directory: str) -> int:
+    """Return the project id of *directory*; 0 for none, or where the filesystem has no such thing. Raises OSError."""
+    with _opened(directory) as fd:
+        return _project_of(fd)
+
+
+def use_of(directory: str, home_id: int = 0) -> Use | None:
+    """Return limits and use of the project that *directory* is; None if it is none of its own. Raises OSError.
+
+    home_id: that of its store's home, which layers may have inherited.
+    """
+    with _opened(directory) as fd:
+        project_id = _project_of(fd)
+        if project_id in (0, home_id):
+            return None
+        return _use(quotactl.asked(fd, quotactl.get, project_id))
+
+
+def assign(directory: str, above: int = 0) -> int:
+    """Make the empty *directory* a project of its own, and return its id: one that is free on its filesystem.
+
+    What is made in it from now on belongs to the project. above: an id; look for a free one only behind it.
+    Raises StoreBusy, OSError.
+    """
+    with _opened(directory) as fd, _picking(os.fstat(fd).st_dev):
+        had = fsxattr.get(fd)
+        flags = had.xflags | fsxattr.FS_XFLAG_PROJINHERIT
+        candidate = max(FIRST_ID, above + 1)
+        while True:
+            project_id = _free_id(fd, candidate)
+            fsxattr.put(fd, had._replace(project_id=project_id, xflags=flags))
+            if quotactl.asked(fd, quotactl.get, project_id).inodes_used <= 1:
+                return project_id
+            # Who has taken it, too, does not see our lock: the run in a container has a /run of its own.
+            candidate = project_id + random.randint(1, _APART)
+
+
+def limit(directory: str, size: int, inodes: int) -> None:
+    """Limit the project that *directory* is. size: bytes; inodes: files and directories; 0 for none.
+
+    Raises OSError, also where it is none: limits of the id 0 would be those of whatever has none.
+    """
+    with _opened(directory) as fd:
+        project_id = _project_of(fd)
+        if not project_id:
+            raise OSError(errno.ESRCH, "it has no project id", directory)
+        _limit(fd, project_id, size, inodes)
+
+
+def release(place: str, project_id: int) -> None:
+    """Take the limits off a project on the filesystem of *place*: nothing is left that would count. Raises OSError."""
+    with _opened(place) as fd:
+        _limit(fd, project_id, 0, 0)
+
+
+def leaked(home: str) -> list[Use]:
+    """Return the projects that still have limits, but no file, on the filesystem of *home*: of layers that are gone.
+
+    Only what looks as we leave it: an id that we could have given, without a name in /etc/projid, and limits as limit()
+    sets them. Raises OSError.
+    """
+    named = _named_ids()
+    with _opened(home) as fd:
+        return [
+            _use(found)
+            for found in _projects(fd, FIRST_ID)
+            if (found.blocks_limit or found.inodes_limit)
+            and found.soft_too
+            and not found.inodes_used
+            and found.project_id not in named
+        ]
+
+
+def release_leaked(home: str, project_ids: t.Iterable[int]) -> None:
+    """Take the limits off those of the projects that still have no file. Raises StoreBusy, OSError."""
+    with _opened(home) as fd, _picking(os.fstat(fd).st_dev):
+        for project_id in project_ids:
+            if not quotactl.asked(fd, quotactl.get, project_id).inodes_used:
+                _limit(fd, project_id, 0, 0)
+
+
+def stop_inheritance(*directories: str) -> None:
+    """Let what is made in these directories, or moved there, keep its own project id.
+
+    A home that has one gives it to all it holds, and rename(2) refuses to move others there (EXDEV). Raises OSError.
+    """
+    for directory in directories:
+        with contextlib.suppress(FileNotFoundError), _opened(directory) as fd:
+            found = _attributes(fd)
+            if found and found.xflags & fsxattr.FS_XFLAG_PROJINHERIT:
+                fsxattr.put(fd, found._replace(xflags=found.xflags & ~fsxattr.FS_XFLAG_PROJINHERIT))
+
+
+def no_space(home: str, layer_id: str) -> NoSpace | None:
+    """Return the error for a layer that is full by its own limit; None where its limit is not the reason.
+
+    To be asked while what filled it is still there. Raises OSError.
+    """
+    directory = os.path.join(home, layer_id)
+    if not is_on(home):
+        return None
+    found = use_of(directory, project_of(home))
+    space = os.statvfs(home)
+    if found is None or not (found.size_limit or found.inodes_limit):
+        return None
+    if space.f_bavail * space.f_frsize < _SPARE or (space.f_files and space.f_favail < _SPARE >> 16):
+        return None
+    return NoSpace(
+        f"layer {layer_id} is full: it has {found}",
+        hint="raise its limits with strata.overlay2.overlay2_layer, or free some; while content is replaced, old and"
+        " new count together",
+        id=layer_id,
+        size_limit=found.size_limit,
+        size_used=found.size_used,
+        inodes_limit=found.inodes_limit,
+        inodes_used=found.inodes_used,
+    )
+
+
+def limit_reached(home: str, filename: t.Any) -> NoSpace | None:
+    """Return the error for the layer that *filename* lies in, if its limit is why nothing more goes there."""
+    home = os.path.realpath(home)
+    if not isinstance(filename, str) or not filename.startswith(home + "/"):
+        return None
+    layer_id = filename[len(home) + 1 :].partition("/")[0]
+    with contextlib.suppress(OSError):
+        return no_space(home, layer_id) if is_id(layer_id) else None
+    return None
+
+
+@contextlib.contextmanager
+def _opened(directory: str) -> t.Iterator[int]:
+    fd = open_quietly(directory, os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        with about(directory):
+            yield fd
+    finally:
+        os.close(fd)
+
+
+def _attributes(fd: int) -> fsxattr.FsXattr | None:
+    """Return the attributes of *fd*; None on a filesystem without project ids."""
+    try:
+        return fsxattr.get(fd)
+    except OSError as error:
+        if error.errno not in _NO_ATTRIBUTES:
+            raise
+        return None
+
+
+def _project_of(fd: int) -> int:
+    found = _attributes(fd)
+    return found.project_id if found else 0
+
+
+def _limit(fd: int, project_id: int, size: int, inodes: int) -> None:
+    blocks = rounded(size, quotactl.BASIC_BLOCK) // quotactl.BASIC_BLOCK
+    quotactl.asked(fd, quotactl.set_limits, project_id, blocks, inodes)
+
+
+def _use(found: quotactl.DiskQuota) -> Use:
+    size, used = found.blocks_limit * quotactl.BASIC_BLOCK, found.blocks_used * quotactl.BASIC_BLOCK
+    return Use(found.project_id, size, found.inodes_limit, used, found.inodes_used)
+
+
+def _projects(fd: int, first: int) -> t.Iterator[quotactl.DiskQuota]:
+    """Yield the projects from the id *first* on that have limits or use anything, in order."""
+    while first <= quotactl.MAX_ID:
+        found = quotactl.asked(fd, quotactl.following, first)
+        if found is None:
+            return
+        yield found
+        first = found.project_id + 1
+
+
+def _free_id(fd: int, candidate: int) -> int:
+    """Return the first id from *candidate* on that nothing on the filesystem has, nor a limit, nor a name."""
+    named = _named_ids()
+    while True:
+        while candidate in named:
+            candidate += 1
+        found = quotactl.asked(fd, quotactl.following, candidate)
+        if found is None or found.project_id > candidate or not _counts(found):
+            return candidate
+        candidate += 1
+
+
+def _counts(found: quotactl.DiskQuota) -> bool:
+    """Tell whether a project has limits or files: ext4 goes on to know one for a while that has neither."""
+    return bool(found.blocks_limit or found.inodes_limit or found.blocks_used or found.inodes_used)
+
+
+def _named_ids() -> set[int]:
+    """Return the ids that /etc/projid names, as projid(5) has them: "name:id"."""
+    found = set()
+    with contextlib.suppress(FileNotFoundError), open(_PROJECTS, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            number = line.partition("#")[0].strip().rpartition(":")[2]
+            if number.isdecimal():
+                found.add(int(number))
+    return found
+
+
+@contextlib.contextmanager
+def _picking(device: int) -> t.Iterator[None]:
+    """Hold the lock of all who pick an id on that filesystem: two stores may share it. Raises StoreBusy, OSError."""
+    directory = os.path.join(LOCKS, f"projects-{os.major(device)}:{os.minor(device)}")
+    for path in (LOCKS, directory):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+        found = os.lstat(path)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise NotPermitted(
+                f"{printable(path)} is no directory of root's, so it cannot keep two runs apart",
+                hint="remove it",
+                path=printable(path),
+            )
+    with locked(directory, Deadline(_WAIT)):
+        yield

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Is project quota on, and if not, why not? PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import errno
+import os
+import typing as t
+
+from ..._errors import printable
+from ..._linux import mountinfo, quotactl
+from ..._linux.namespace import in_user_namespace
+from ..._linux.noatime import open_quietly
+
+_MOUNT_OPTIONS = ("prjquota", "pquota")  # as the kernel shows them
+_NO_DEVICE = (errno.ENOENT, errno.ENOTBLK, errno.ENODEV, errno.ENXIO)
+
+_TO_HAVE_IT = {
+    "xfs": "mount it with prjquota, by umount and mount; for a root filesystem, boot with rootflags=prjquota",
+    "ext4": "on the unmounted filesystem: tune2fs -O project,quota -Q prjquota; then mount it with prjquota",
+    "f2fs": "make it with mkfs.f2fs -O extra_attr,quota,project_quota, and mount it with prjquota",
+}
+
+
+class QuotaOff(t.NamedTuple):
+    """Why no limit can be set, and what to do about it."""
+
+    reason: str
+    hint: str
+
+
+def why_no_project_quota(place: str, kind: str, mount: mountinfo.Mount | None) -> QuotaOff | None:
+    """Return why no limit can be set on the filesystem of the directory *place*; None where project quota is on.
+
+    kind:  the kernel's name for the filesystem.
+    mount: what place lies on, if our mounts list it.
+    """
+    if in_user_namespace():
+        return QuotaOff("a user namespace cannot set quotas", "limit layers from outside of it")
+    if kind not in _TO_HAVE_IT:
+        return QuotaOff(f"{printable(kind)} has no project quota", "to limit layers, use XFS or ext4 with prjquota")
+    try:
+        flags = _state(place)
+    except OSError as error:
+        return _refused(error, mount)
+    return why_off(flags, kind, mount.super_options.split(",") if mount else ())
+
+
+def why_off(flags: int, kind: str, options: t.Collection[str]) -> QuotaOff | None:
+    """Return what *flags*, as quotactl gives them, lack for limits. Pure. options: those the filesystem has now."""
+    if not flags & quotactl.FS_QUOTA_PDQ_ACCT:
+        is_option = any(option in options for option in _MOUNT_OPTIONS)
+        why = "with prjquota, but project quota is off" if is_option else "without prjquota"
+        return QuotaOff(f"{kind} is mounted {why}", _TO_HAVE_IT[kind])
+    if not flags & quotactl.FS_QUOTA_PDQ_ENFD:
+        return QuotaOff("project quota is accounted but not enforced", "mount it with prjquota, by umount and mount")
+    return None
+
+
+def _state(place: str) -> int:
+    fd = open_quietly(place, os.O_DIRECTORY)
+    try:
+        return quotactl.asked(fd, quotactl.state)
+    finally:
+        os.close(fd)
+
+
+def _refused(error: OSError, mount: mountinfo.Mount | None) -> QuotaOff:
+    if error.errno == errno.ENOSYS:
+        hint = "use a kernel with CONFIG_QUOTA, and for XFS with CONFIG_XFS_QUOTA"
+        return QuotaOff("the kernel has no quota support", hint)
+    if error.errno in _NO_DEVICE and mount is not None:
+        reason = f"the kernel has to be asked by block device, and there is none at {printable(mount.source)}"
+        return QuotaOff(f"{reason}: {error.strerror}", "use Linux 5.14, or make the device node where the task runs")
+    return QuotaOff(f"the kernel cannot be asked: {error.strerror}", "run the task as root: become: true")

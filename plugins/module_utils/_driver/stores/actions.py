@@ -1,0 +1,274 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making a store and removing it: the steps that stores.py plans. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import time
+import typing as t
+
+from ..._errors import StoreBusy, printable
+from ..._linux.noatime import open_quietly
+from ..._linux.subject import about
+from ..._linux.sync import sync_directory
+from ..._store import staging
+from ..._store.json_file import remove_file
+from ..._store.layout import LINKS, OWN_FILE, QUOTA_DEVICE, STAGING, is_store, names_in
+from ..._store.lock import Deadline, locked
+from ..._store.settings import IdRange, Settings, write_settings
+from ..run import Run
+from ..state import Action, Overtaken
+
+_PAUSE = 0.05  # seconds between two attempts
+
+
+class Access(t.NamedTuple):
+    """Who may enter a directory. mode: permission bits."""
+
+    mode: int
+    uid: int
+    gid: int
+
+
+class MakeStore(Action):
+    """Make a store, after trying on its filesystem whether overlays work there. Refused, nothing is left of it.
+
+    l/ is made last: without it there is no store, whatever else lies there.
+
+    access:   of home ("") and of l.
+    new_home: there is no home yet, so the engine found nothing to lock.
+    """
+
+    def __init__(self, settings: Settings, access: t.Mapping[str, Access], new_home: bool) -> None:
+        self.settings = settings
+        self.access = access
+        self.new_home = new_home
+        self._lock = contextlib.ExitStack()
+        self._made: list[str] = []
+
+    def describe(self) -> str:
+        return f"make the store{_with(self.settings)}"
+
+    def prepare(self, run: Run) -> None:
+        try:
+            self._make_directories(run.home)
+            if self.new_home:
+                self._lock_home(run.home, Deadline(run.lock_timeout))
+            _try_overlays(run.home)
+        except BaseException:
+            self._undo()
+            raise
+
+    def commit(self, run: Run) -> None:
+        links = os.path.join(run.home, LINKS)
+        with self._lock:
+            try:
+                write_settings(run.home, self.settings)
+                _set_access(run.home, self.access[""])
+                self._make_directory(links, self.access[LINKS].mode)
+                _set_access(links, self.access[LINKS])
+            except BaseException:
+                with contextlib.suppress(OSError):  # where l/ has to stay there is a store, which needs its settings
+                    if links in self._made:
+                        os.rmdir(links)
+                    remove_file(os.path.join(run.home, OWN_FILE))
+                self._undo()
+                raise
+            run.will_sync()
+
+    def _lock_home(self, home: str, deadline: Deadline) -> None:
+        """Lock the home just made. Raises Overtaken if another run has made a store of it first, or removed it."""
+        try:
+            self._lock.enter_context(locked(home, deadline))
+        except FileNotFoundError:
+            raise Overtaken() from None
+        if is_store(home):
+            raise Overtaken()
+
+    def _make_directories(self, home: str) -> None:
+        missing = [home]
+        while not os.path.isdir(os.path.dirname(missing[0])):
+            missing.insert(0, os.path.dirname(missing[0]))
+        for path in missing:
+            self._make_directory(path, self.access[""].mode if path == home else 0o755)
+
+    def _make_directory(self, path: str, mode: int) -> None:
+        try:
+            os.mkdir(path, mode)
+        except FileExistsError:
+            if os.path.isdir(path):
+                return
+            raise
+        self._made.append(path)
+        os.chmod(path, mode)  # whatever the umask
+
+    def _undo(self) -> None:
+        for path in reversed(self._made):
+            with contextlib.suppress(OSError):  # another run has begun to use it
+                os.rmdir(path)
+        self._lock.close()
+
+
+class SetAccess(Action):
+    """Set mode and owner of home or l."""
+
+    def __init__(self, path: str, access: Access) -> None:
+        self.path = path
+        self.access = access
+
+    def describe(self) -> str:
+        mode, uid, gid = self.access
+        return f"set mode of {printable(self.path)} to {mode:04o}, owner to {uid}:{gid}"
+
+    def commit(self, run: Run) -> None:
+        _set_access(self.path, self.access)
+        run.will_sync()
+
+
+class KeepSettings(Action):
+    """Keep new defaults, or id maps, in the store."""
+
+    def __init__(self, before: Settings, after: Settings) -> None:
+        self.before = before
+        self.after = after
+
+    def describe(self) -> str:
+        old = _in_words(self.before)
+        new = {name: value for name, value in _in_words(self.after).items() if value != old[name]}
+        return "set " + ", ".join(f"{name} to {value}" for name, value in new.items())
+
+    def commit(self, run: Run) -> None:
+        write_settings(run.home, self.after)
+
+
+class TakeOver(Action):
+    """Make a store ours that somebody else made: from then on it has our file."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def describe(self) -> str:
+        return f"take over the store{_with(self.settings)}"
+
+    def commit(self, run: Run) -> None:
+        write_settings(run.home, self.settings)
+
+
+class RemoveStore(Action):
+    """Remove what makes home a store, l last, and home itself unless it stays."""
+
+    def __init__(self, home_stays: bool) -> None:
+        self.home_stays = home_stays
+
+    def describe(self) -> str:
+        return "remove the store" + (", but for its directory" if self.home_stays else "")
+
+    def commit(self, run: Run) -> None:
+        run.sync()  # that the layers are gone, before what says whose they were
+        run.close()
+        _empty_staging(run.home, Deadline(run.lock_timeout))
+        _remove_quota_device(os.path.join(run.home, QUOTA_DEVICE))
+        links = os.path.join(run.home, LINKS)
+        if os.path.lexists(links):
+            for entry in names_in(links):
+                os.unlink(os.path.join(links, entry.name))
+        remove_file(os.path.join(run.home, OWN_FILE))  # late: as long as there is l/, there is a store with settings
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(links)
+        sync_directory(run.home)
+        if not self.home_stays:
+            os.rmdir(run.home)
+            sync_directory(os.path.dirname(run.home))
+
+
+def _empty_staging(home: str, deadline: Deadline) -> None:
+    """Delete what is staged at *home*, once nobody works in there. Raises StoreBusy, OSError."""
+    staged = os.path.join(home, STAGING)
+    while True:
+        staging.sweep(home, staging.leftovers(home))
+        try:
+            os.rmdir(staged)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+        else:
+            return
+        if deadline.passed:
+            raise StoreBusy(
+                f"{printable(staged)} is still in use, or could not be emptied",
+                hint="wait for the run that works in there, and unmount what is mounted below it",
+                path=printable(staged),
+            )
+        time.sleep(_PAUSE)
+
+
+def _try_overlays(home: str) -> None:
+    """Raise NotSupported if no overlay can have its upper at *home*; otherwise keep the answers."""
+    from ..probe import cache, features, filesystem
+    from ..probe.trial_mounts import trial_on
+
+    room = staging.Staging(home)
+    try:
+        told = trial_on(room.path)
+    finally:
+        room.close()
+        staging.sweep(home, staging.leftovers(home))
+    refusal = features.refusal(features.probe(home, trial=told))
+    if refusal:
+        raise refusal
+    cache.save(cache.DIRECTORY, filesystem.look(home), told)
+
+
+def _set_access(path: str, access: Access) -> None:
+    """Set it on a directory, never through a symlink; nobody gets in between who may not. Raises OSError."""
+    fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
+    with about(path):
+        try:
+            _set_access_of(fd, access)
+        finally:
+            os.close(fd)
+
+
+def _set_access_of(fd: int, access: Access) -> None:
+    found = os.fstat(fd)
+    os.fchmod(fd, access.mode & 0o700)
+    try:
+        os.fchown(fd, access.uid, access.gid)
+        os.fchmod(fd, access.mode)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.fchown(fd, found.st_uid, found.st_gid)
+            os.fchmod(fd, stat.S_IMODE(found.st_mode))
+        raise
+
+
+def _remove_quota_device(path: str) -> None:
+    """Remove moby's device node, and nothing else by its name."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISBLK(os.lstat(path).st_mode):
+            os.unlink(path)
+
+
+def _in_words(settings: Settings) -> dict[str, str]:
+    return {
+        "default size": f"{settings.size} bytes" if settings.size else "none",
+        "default inodes": str(settings.inodes) if settings.inodes else "none",
+        "uid map": _map_in_words(settings.uid_map),
+        "gid map": _map_in_words(settings.gid_map),
+    }
+
+
+def _with(settings: Settings) -> str:
+    said = ", ".join(f"{name} {value}" for name, value in _in_words(settings).items() if value != "none")
+    return f" with {said}" if said else ""
+
+
+def _map_in_words(ranges: t.Sequence[IdRange]) -> str:
+    return " ".join(f"{item.container_id}:{item.host_id}:{item.size}" for item in ranges) or "none"

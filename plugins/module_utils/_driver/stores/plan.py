@@ -1,0 +1,228 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Planning and making a store, ending all its mounts, and removing it. PRIVATE to the collection.
+
+Planners are pure; the action classes are in store_actions.py.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._errors import InvalidInput, LayerInUse, Overlay2Error, StoreForeign, printable
+from ..._store.engine import SOMEBODY, store_foreign
+from ..._store.layout import HOME_MODE, LINKS, LINKS_MODE, MERGED
+from ..._store.settings import IdRange, Settings
+from ..layers import removal
+from ..mounts.actions import ClearMarker, Unmount
+from ..state import Action, LayerState, Plan, StoreState
+from .actions import Access, KeepSettings, MakeStore, RemoveStore, SetAccess, TakeOver
+
+_SHOWN = 5  # names in a message
+
+
+class Wanted(t.NamedTuple):
+    """Defaults and maps as they are asked for; None is omitted: leave as it is. Empty maps mean no remapping.
+
+    adopt: a store that somebody else made becomes ours.
+    """
+
+    size: int | None = None
+    inodes: int | None = None
+    uid_map: tuple[IdRange, ...] | None = None
+    gid_map: tuple[IdRange, ...] | None = None
+    adopt: bool = False
+
+
+class WholeStore(t.NamedTuple):
+    """A store as overlay2_init sees it.
+
+    exists:      there is a store at home.
+    access:      of home ("") and of l, as far as they are there.
+    layers:      all of them; of a damaged one only what can be read. Without lowers' ids: as many empty ones.
+    covers:      what else is mounted on top of the overlay on a layer's merged, by id.
+    volatile:    layers whose mount skips syncs.
+    users:       who has a mounted layer busy, in words, by id; looked for only where a plan may need it.
+    inside:      what is mounted in a layer's directory, not on merged, by id.
+    engine:      whose the store is, if not ours, as owner() says.
+    taken:       the directory at which dockerd would take a store made here for its own; "" if it would not.
+    keeps:       names in home that are no part of a store; lost+found is not among them.
+    home_stays:  home would be left when the store is removed, for these, for lost+found, or being a mount point.
+    refusal:     why no layer can be made or mounted here; quota: why there can be no limits. None if there can.
+    """
+
+    home: str
+    exists: bool
+    access: t.Mapping[str, Access]
+    settings: Settings = Settings()
+    layers: t.Mapping[str, LayerState] = {}
+    covers: t.Mapping[str, str] = {}
+    volatile: frozenset[str] = frozenset()
+    users: t.Mapping[str, str] = {}
+    inside: t.Mapping[str, str] = {}
+    engine: str | None = None
+    taken: str = ""
+    keeps: tuple[str, ...] = ()
+    home_stays: bool = False
+    refusal: Overlay2Error | None = None
+    quota: Overlay2Error | None = None
+
+
+def plan_present(want: Wanted, have: WholeStore) -> Plan:
+    """Plan that there is a store with the settings wanted, where only who may enters. Pure.
+
+    raises: InvalidInput, QuotaNotSupported, StoreForeign; have.refusal where a store would have to be made.
+    """
+    adopting = want.adopt and have.engine == SOMEBODY
+    if want.adopt and have.engine and not adopting:
+        raise store_foreign(have.home, have.engine, "take over the store")
+    settings = _settings(want, have, may_remap=adopting or not have.layers)
+    access = {
+        name: _corrected(have.access.get(name), wanted)
+        for name, wanted in (("", Access(HOME_MODE, 0, settings.root[1])), (LINKS, Access(LINKS_MODE, 0, 0)))
+    }
+    after = have._replace(exists=True, access=access, settings=settings, engine=None if adopting else have.engine)
+    if not have.exists:
+        if have.taken and not have.engine:
+            raise _taken(have)
+        if have.refusal:
+            raise have.refusal
+        return _ours((MakeStore(settings, access, not have.access),), have, after, "make a store")
+    changed = [name for name in access if access[name] != have.access[name]]
+    actions: list[Action] = [SetAccess(f"{have.home}/{name}".rstrip("/"), access[name]) for name in changed]
+    if adopting:
+        actions.insert(0, TakeOver(settings))
+    elif settings != have.settings:
+        actions.append(KeepSettings(have.settings, settings))
+    plan = _ours(actions, have._replace(engine=after.engine), after, "change the store")
+    return plan._replace(warnings=tuple(_warnings(after)))
+
+
+def _warnings(have: WholeStore) -> t.Iterator[str]:
+    if have.refusal:
+        yield f"no layer can be made or mounted here: {have.refusal}"
+    if have.engine == SOMEBODY:
+        error = store_foreign(have.home, SOMEBODY, "change the store")
+        yield f"{error}; {error.hint}"
+
+
+def plan_unmounted(have: WholeStore, force: bool) -> Plan:
+    """Plan that no layer is mounted or held; force: detach what is busy. Pure. Raises LayerInUse, StoreForeign."""
+    in_use = [have.layers[id] for id in sorted(have.layers) if have.layers[id].mounted or have.layers[id].holders]
+    if in_use and have.engine:
+        raise store_foreign(have.home, have.engine, "unmount layers")
+    actions: list[Action] = []
+    for layer in in_use:
+        if layer.mounted:
+            actions.append(_end(layer, have, force))
+            actions += [ClearMarker(layer.id)] if layer.id in have.volatile else []
+        if layer.holders:
+            actions.append(removal.DropHolders(layer))
+    ended = {layer.id: layer._replace(mounted=False, writable=False, holders=()) for layer in in_use}
+    after = have._replace(layers={**have.layers, **ended}, volatile=frozenset(), users={})
+    return Plan(tuple(actions), after, touches=tuple(layer.id for layer in in_use))
+
+
+def plan_absent(have: WholeStore, force: bool) -> Plan:
+    """Plan that there is no store; force: nor are its layers, mounted or not. Pure.
+
+    raises: LayerInUse while there are layers, StoreForeign.
+    """
+    warnings = (f"{printable(have.home)} itself stays: it holds {_listed(have.keeps)}",) if have.keeps else ()
+    if not have.exists and (have.home_stays or not have.access):
+        return Plan((), have, warnings=warnings)
+    if have.engine:
+        raise store_foreign(have.home, have.engine, "remove the store")
+    if have.layers and not force:
+        raise _has_layers(have)
+    actions: list[Action] = []
+    as_state = StoreState(have.home, True, have.layers, {}, {}, inside=have.inside)
+    for layer in sorted(have.layers.values(), key=lambda layer: (-len(layer.lowers), layer.id)):
+        if layer.mounted:
+            actions.append(_end(layer, have, force))
+        actions += removal.plan_removal(layer._replace(mounted=False), as_state, (), force)
+    access = {"": have.access[""]} if have.home_stays else {}
+    after = have._replace(exists=False, access=access, settings=Settings(), layers={}, volatile=frozenset(), users={})
+    actions.append(RemoveStore(have.home_stays))
+    return Plan(tuple(actions), after, warnings=warnings, touches=tuple(sorted(have.layers)))
+
+
+def _ours(actions: t.Sequence[Action], have: WholeStore, after: WholeStore, what: str) -> Plan:
+    """Return the plan, unless it would change another engine's store."""
+    if actions and have.engine:
+        raise store_foreign(have.home, have.engine, what)
+    return Plan(tuple(actions), after)
+
+
+def _taken(have: WholeStore) -> Overlay2Error:
+    return StoreForeign(
+        f"cannot make a store at {printable(have.home)}: dockerd would take {printable(have.taken)} for a graph"
+        " driver's store at its next start, and then no longer see the images that it keeps in containerd's",
+        hint="give a home outside of dockerd's data root",
+        home=printable(have.home),
+        managed_by=None,
+    )
+
+
+def _settings(want: Wanted, have: WholeStore, *, may_remap: bool) -> Settings:
+    asked = {name: getattr(want, name) for name in Settings._fields}
+    settings = have.settings._replace(**{name: value for name, value in asked.items() if value is not None})
+    if bool(settings.uid_map) is not bool(settings.gid_map):
+        missing = "gid_map" if settings.uid_map else "uid_map"
+        raise InvalidInput(
+            f"there would be no {missing}, and a user namespace needs both maps",
+            hint="give uid_map and gid_map together, or userns_remap",
+        )
+    maps = (settings.uid_map, settings.gid_map)
+    if not may_remap and maps != (have.settings.uid_map, have.settings.gid_map):
+        raise InvalidInput(
+            f"the id maps of {printable(have.home)} cannot change while it has layers:"
+            " their files belong to owners of the old maps",
+            hint="remove the layers first, or use another home",
+            layers=len(have.layers),
+        )
+    if (settings.size or settings.inodes) and have.quota:
+        raise have.quota
+    return settings
+
+
+def _corrected(found: Access | None, wanted: Access) -> Access:
+    """Return what *found* has to become: a mode that is tighter than needed is left."""
+    if found is None or found.mode & ~wanted.mode or found[1:] != wanted[1:]:
+        return wanted
+    return wanted if wanted.gid and found.mode != wanted.mode else found
+
+
+def _end(layer: LayerState, have: WholeStore, force: bool) -> Action:
+    """Return how the mounts of a layer end. Raises LayerInUse."""
+    merged = f"{printable(have.home)}/{layer.id}/{MERGED}"
+    if layer.id in have.covers:
+        raise LayerInUse(
+            f"cannot unmount layer {layer.id}: {have.covers[layer.id]} is mounted over it on {merged}",
+            hint="unmount what is mounted over it first",
+            id=layer.id,
+        )
+    if layer.id in have.users and not force:
+        raise LayerInUse(
+            f"cannot unmount layer {layer.id} from {merged}: it is in use: {have.users[layer.id]}",
+            hint="end the processes that use it, or set force: true",
+            id=layer.id,
+            holders=list(layer.holders),
+            users=have.users[layer.id],
+        )
+    return removal.DetachMount(layer.id) if force else Unmount(layer.id, "; or set force: true")
+
+
+def _has_layers(have: WholeStore) -> LayerInUse:
+    return LayerInUse(
+        f"the store at {printable(have.home)} has layers: {_listed(sorted(have.layers))}",
+        hint="remove them with strata.overlay2.overlay2_layer, or set force: true",
+        layers=len(have.layers),
+        mounted=sorted(layer.id for layer in have.layers.values() if layer.mounted),
+    )
+
+
+def _listed(names: t.Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return printable(", ".join(names[:_SHOWN])) + more

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Id maps from /etc/subuid and /etc/subgid, as dockerd makes them. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+import typing as t
+
+from ..._errors import InvalidInput, printable
+from ..._store.settings import IdRange, check_map
+
+DEFAULT_USER = "dockremap"
+SUBUID = "/etc/subuid"
+SUBGID = "/etc/subgid"
+
+Map = tuple[IdRange, ...]
+
+_NUMBER = re.compile(r"\d{1,10}")  # an id has no more digits, and int() takes not any number of them
+
+
+def remapped(text: str, subuid: str = SUBUID, subgid: str = SUBGID) -> tuple[Map, Map]:
+    """Return the uid map and the gid map for what dockerd calls userns-remap; two empty ones for "" and for root.
+
+    text:   "user" or "user:group", names or numbers; the user "default" is dockremap.
+    raises: InvalidInput for a user or a group there is not, or one without ranges; OSError.
+    source: moby's daemon: the user's name, or number, counts in both files; a group's is what older versions took.
+    """
+    if not text:
+        return (), ()
+    user, colon, group = text.partition(":")
+    if user == "default":
+        user = DEFAULT_USER
+    names = _user_names(user)
+    group_names = _group_names(group) if colon else ()
+    if names[1] == "0":
+        return (), ()
+    return (
+        _map(subuid, (names,), user),
+        _map(subgid, (names, group_names), group or user),
+    )
+
+
+def _user_names(user: str) -> tuple[str, str]:
+    try:
+        found = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+    except (KeyError, OverflowError, ValueError):  # ValueError: a NUL in it, or too many digits
+        raise _unknown(f"there is no user '{printable(user)}'") from None
+    return found.pw_name, str(found.pw_uid)
+
+
+def _group_names(group: str) -> tuple[str, str]:
+    try:
+        found = grp.getgrgid(int(group)) if group.isdecimal() else grp.getgrnam(group)
+    except (KeyError, OverflowError, ValueError):  # as above
+        raise _unknown(f"there is no group '{printable(group)}'") from None
+    return found.gr_name, str(found.gr_gid)
+
+
+def _map(path: str, owners: t.Iterable[t.Sequence[str]], subject: str) -> Map:
+    """Return the ranges of the first of *owners* that has some, joined in the file's order."""
+    for names in owners:
+        joined: list[IdRange] = []
+        for start, size in _ranges(path, names):
+            following = sum(item.size for item in joined)
+            joined.append(IdRange(following, start, size))
+        if joined:
+            return check_map(joined, path)
+    raise _unknown(f"{path} has no range for '{printable(subject)}'")
+
+
+def _ranges(path: str, names: t.Sequence[str]) -> t.Iterator[tuple[int, int]]:
+    """Yield first id and size of each line "name:first:size". Raises InvalidInput, OSError."""
+    try:
+        with open(path, "rb") as file:
+            lines = os.fsdecode(file.read()).split("\n")
+    except FileNotFoundError:
+        return
+    for line in lines:
+        name, *numbers = line.strip().split(":")
+        if name not in names:
+            continue
+        if len(numbers) != 2 or not all(map(_NUMBER.fullmatch, numbers)):
+            raise _unknown(f"{path} has a line that is no range: '{printable(line)}'")
+        yield int(numbers[0]), int(numbers[1])
+
+
+def _unknown(why: str) -> InvalidInput:
+    return InvalidInput(
+        f"userns_remap: {why}",
+        hint=f"add the user, and lines such as user:100000:65536 to {SUBUID} and {SUBGID}; or give uid_map and gid_map",
+    )

@@ -1,0 +1,287 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which layers the records of another engine need; in doubt a layer is needed. Only read. PRIVATE to the collection.
+
+Docker's, beside home:
+
+    image/overlay2/layerdb/<algorithm>/<chain>/cache-id             an image's layer
+    image/overlay2/layerdb/mounts/<container>/mount-id, init-id     a container's
+    image/overlay2/layerdb/tmp/<random>/cache-id                    one that was being recorded
+    image/overlay2/layerdb/*/*/parent                               the chain right below, no layer's id
+    image/overlay2/imagedb/*/<algorithm>/<image>, buildkit/*.db     searched for the bytes of ids
+
+containers-storage's, beside home, the volatile ones also where a transient store has them:
+
+    overlay-layers/layers.json, volatile-layers.json
+    overlay-images/images.json
+    overlay-containers/containers.json, volatile-containers.json
+
+Source: moby layer/filestore.go, image/fs.go; containers/storage layers.go, images.go, containers.go.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import stat
+import typing as t
+
+from .._errors import StoreCorrupt, printable
+from .._linux.noatime import open_quietly, read_quietly
+from . import bolt
+from .docker_ids import is_no_id, is_no_parent
+from .engine import CONTAINERS_STORAGE, DOCKER, find_engine
+from .layer import Store, examine
+from .layout import LINKS, LOWER, is_id, names_in
+from .links import all_links
+from .name_search import NameSearch
+
+if t.TYPE_CHECKING:
+    from .lent import Lenders
+
+_LAYERDB = "image/overlay2/layerdb"
+_IMAGEDB = "image/overlay2/imagedb"
+_BUILDKIT = "buildkit"
+_RUN_ROOTS = ("/run/containers/storage", "/run/user/*/containers")
+_CHUNK = 1 << 20  # bytes of a database read at once
+
+
+def references(store: Store, engine: str) -> dict[str, str]:
+    """Return what needs each layer of *store*, in words; one without a key is known to none of *engine*'s records.
+
+    The layers are listed before the records are read: one that the engine is just making cannot be missed.
+    raises: StoreCorrupt if a record, or what lies below a layer that one names, cannot be read: then any layer may
+            be needed.
+    """
+    ids = store.ids
+    named = named_by_records(store, engine)
+    found = {id: f"its record {printable(path)} names it" for id, path in named.items() if id in ids}
+    links = all_links(store.home)
+    for id in list(found):
+        for lower in _lowers(store.home, id, links, store.lenders):
+            found.setdefault(lower, f"layer {id}, which its records name, is built on it")
+    return found
+
+
+def named_by_records(store: Store, engine: str) -> dict[str, str]:
+    """Return by layer, there or not, the record of *engine* that names it, as a path from the data root.
+
+    raises: StoreCorrupt.
+    """
+    named = {DOCKER: _named_by_docker, CONTAINERS_STORAGE: _named_by_containers_storage}[engine]
+    found = find_engine(store.home)
+    return named(found.root if found else os.path.dirname(store.home), store.ids)
+
+
+def orphans(store: Store, needed: t.Container[str]) -> list[str]:
+    """Return the layers of *store* that are not *needed*, sorted."""
+    return [id for id in sorted(store.ids) if id not in needed]
+
+
+def _lowers(home: str, id: str, links: t.Mapping[str, str | None], lenders: Lenders) -> t.Iterator[str]:
+    """Yield the layers below a layer, but for those of other stores. Raises StoreCorrupt where they cannot be told."""
+    try:
+        layer, damage = examine(home, id)
+    except OSError as error:
+        raise _unreadable(os.path.join(home, id), error.strerror) from error
+    for one in damage:
+        if os.path.basename(one.path) == LOWER:
+            raise _unreadable(one.path, f"layer {id} is damaged: {one.message}")
+    for place, link in enumerate(layer.lowers if layer else ()):
+        lower = links.get(link)
+        if lower is None and lenders.lower(id, place, link):
+            continue
+        if lower is None:
+            raise _unreadable(os.path.join(home, LINKS, link), f"layer {id} needs it, and it leads to no layer")
+        yield lower
+
+
+def _named_by_docker(root: str, ids: t.Collection[str]) -> dict[str, str]:
+    """Return by id the record that names it, as a path below *root*. Raises StoreCorrupt."""
+    found: dict[str, str] = {}
+    for kind in _directories(root, _LAYERDB):
+        for entry in _directories(root, kind):
+            for name, id in _ids_in(root, kind, entry, ids):
+                found.setdefault(id, f"{entry}/{name}")
+    search = NameSearch(id for id in ids if id not in found)
+    if not search.longest:
+        return found
+    for path in _files(root, _IMAGEDB):
+        for id in _occurring(root, path, search):
+            found.setdefault(id, path)
+    for path in (path for path in _files(root, _BUILDKIT, 1) if path.endswith(".db")):
+        for id in _occurring(root, path, search, bolt.wrong_with):
+            found.setdefault(id, path)
+    return found
+
+
+def _ids_in(root: str, kind: str, entry: str, ids: t.Collection[str]) -> t.Iterator[tuple[str, str]]:
+    """Yield the files in an entry of layerdb that name a layer, with its id. Raises StoreCorrupt.
+
+    A kill leaves entries without a file only in tmp, and where the layer itself is gone by then.
+    """
+    left = os.path.basename(kind) == "tmp" or entry.endswith("-removing")
+    name = "mount-id" if os.path.basename(kind) == "mounts" else "cache-id"
+    content = _content(root, f"{entry}/{name}")
+    if content is None and not left:
+        raise _torn(root, entry, name, "it is missing")
+    if content is not None:
+        why = is_no_id(content, ids)
+        if why:
+            raise _torn(root, entry, name, why)
+        yield name, content
+    init = _content(root, f"{entry}/init-id") if name == "mount-id" else None
+    if init is not None:
+        if init != f"{content}-init":
+            raise _torn(root, entry, "init-id", "it does not hold what mount-id holds, and -init")
+        yield "init-id", init
+    parent = _content(root, f"{entry}/parent")
+    why = is_no_parent(parent, _chains(root, left)) if parent is not None else ""
+    if why:
+        raise _torn(root, entry, "parent", why)
+
+
+def _chains(root: str, left: bool) -> t.Callable[[str], bool]:
+    """Return what tells whether there is a record of a chain. left: asked for what a kill left: it may be gone."""
+    return lambda path: left or os.path.isdir(os.path.join(root, _LAYERDB, path))
+
+
+def _content(root: str, path: str) -> str | None:
+    """Return what a record holds, None if there is no such file. Raises StoreCorrupt."""
+    try:
+        return os.fsdecode(read_quietly(os.path.join(root, path)).strip())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(os.path.join(root, path), error.strerror) from error
+
+
+def _torn(root: str, entry: str, name: str, why: str) -> StoreCorrupt:
+    """Return the error for a record in an entry of layerdb. Source of the cure: tried with dockerd 20.10."""
+    directory = os.path.join(root, entry)
+    if not names_in(directory):  # dockerd ignores such a directory for ever
+        hint = f"stop docker, and remove the empty directory: rmdir {printable(directory)}"
+        return _unreadable(directory, "it is an empty directory, which a crash left", hint)
+    hint = (
+        "until this is mended no layer here is taken for an orphan: have docker remove the image or container that the"
+        f" record is of; if docker does not list it any more, stop docker and remove {printable(directory)}"
+    )
+    return _unreadable(os.path.join(directory, name), why, hint)
+
+
+def _occurring(
+    root: str, path: str, search: NameSearch, wrong_with: t.Callable[[bytes, int], str] | None = None
+) -> set[str]:
+    """Return the names whose bytes occur in a file, which may be large. Raises StoreCorrupt.
+
+    wrong_with: tells from the begin of a file, and its size, why it cannot be what it should be; "" if it can.
+    """
+    found: set[str] = set()
+    path = os.path.join(root, path)
+    try:
+        fd = open_quietly(path, os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise _unreadable(path, "it is no file")
+            data = chunk = os.read(fd, _CHUNK)
+            wrong = wrong_with(data, status.st_size) if wrong_with else ""
+            if wrong:
+                raise _unreadable(path, wrong)
+            while chunk:
+                found |= search.names_in(data)
+                chunk = os.read(fd, _CHUNK)
+                # A name may lie across the border.
+                data = data[max(0, len(data) - search.longest + 1) :] + chunk
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from error
+    return found
+
+
+def _named_by_containers_storage(root: str, ids: t.Collection[str]) -> dict[str, str]:
+    """Return by id the record that names it; any layer has to be in one of them, so *ids* are not searched for.
+
+    A store without layers may not have a list of them yet.
+    """
+    found: dict[str, str] = {}
+    run_roots = [place for pattern in _RUN_ROOTS for place in glob.glob(pattern)]
+    for place in (root, *run_roots):
+        for what, key in (("layer", "id"), ("image", "layer"), ("container", "layer")):
+            for name in (f"{what}s.json", f"volatile-{what}s.json"):
+                path = os.path.join(place, f"overlay-{what}s", name)
+                for record in _json_list(path, must=bool(ids) and place == root and name == "layers.json"):
+                    for id in _ids_of(record, path, key, optional=what != "layer"):
+                        found.setdefault(id, os.path.relpath(path, root) if place == root else path)
+    return found
+
+
+def _ids_of(record: t.Mapping[str, t.Any], path: str, key: str, *, optional: bool) -> t.Iterator[str]:
+    """Yield the ids of layers in a record of containers-storage. Raises StoreCorrupt.
+
+    optional: there may be none by *key*: an image or a container may have no layer.
+    """
+    mapped = record.get("mapped-layers") or []
+    ids = [record.get(key), *(mapped if isinstance(mapped, list) else [mapped])]
+    for id in ids[1:] if optional and not ids[0] else ids:
+        if not isinstance(id, str) or not is_id(id):
+            raise _unreadable(path, f"it holds '{printable(str(id)[:64])}', which is not the id of a layer")
+        yield id
+
+
+def _json_list(path: str, must: bool) -> list[dict[str, t.Any]]:
+    try:
+        with open(open_quietly(path, os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            records = json.load(file)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if must:
+            raise _unreadable(path, error.strerror) from error
+        return []
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from error
+    except (ValueError, RecursionError):
+        raise _unreadable(path, "it is not as containers-storage writes it") from None
+    if records is None:  # how it writes an empty list
+        return []
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise _unreadable(path, "it is not as containers-storage writes it")
+    return records
+
+
+def _directories(root: str, path: str) -> t.Iterator[str]:
+    """Yield the directories in one, as paths below *root*. Raises StoreCorrupt."""
+    try:
+        entries = names_in(os.path.join(root, path))
+    except OSError as error:
+        raise _unreadable(os.path.join(root, path), error.strerror) from error
+    for entry in entries:
+        if entry.is_symlink:
+            raise _unreadable(os.path.join(root, path, entry.name), "it is a symlink, which no engine makes there")
+        if entry.is_directory:
+            yield f"{path}/{entry.name}"
+
+
+def _files(root: str, path: str, depth: int = 8) -> t.Iterator[str]:
+    """Yield what is no directory in one that may be missing, and below, as paths below *root*. Raises StoreCorrupt."""
+    try:
+        entries = names_in(os.path.join(root, path))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unreadable(os.path.join(root, path), error.strerror) from error
+    for entry in entries:
+        if not entry.is_directory:
+            yield f"{path}/{entry.name}"
+        elif depth > 1:
+            yield from _files(root, f"{path}/{entry.name}", depth - 1)
+
+
+def _unreadable(path: str, why: str | None, hint: str = "") -> StoreCorrupt:
+    return StoreCorrupt(
+        f"it cannot be told which layers are needed: {printable(path)}: {why or 'it cannot be read'}",
+        hint=hint or "as long as this is so no layer here is taken for an orphan; have the engine repair it",
+        path=printable(path),
+    )

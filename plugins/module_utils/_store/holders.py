@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who needs a layer's mount: Docker's reference count, with names. PRIVATE to the collection.
+
+<home>/<id>/.strata-holders    {"boot_id": "...", "format": 1, "holders": ["ansible", "build 7"]}
+
+No mount outlives a boot, so no holder does: a file of another boot names nobody, and is litter. Whoever writes holds
+the layer's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import typing as t
+
+from .._errors import InvalidInput, printable
+from .._linux.boot import boot_id
+from .._linux.noatime import read_quietly
+from .json_file import NO_FILE, replace_unsynced
+from .layout import HOLDERS
+
+FORMAT = 1
+NAME_MAX = 255  # characters
+
+
+def check_holder(name: str) -> str:
+    """Return *name* if a holder may be called that. Raises InvalidInput."""
+    if not 1 <= len(name) <= NAME_MAX or "/" in name or not name.isprintable():
+        raise InvalidInput(
+            f'"{printable(name)}" is no name for a holder',
+            hint=f'use 1 to {NAME_MAX} printable characters without "/"',
+        )
+    return name
+
+
+def read(home: str, id: str) -> tuple[str, ...]:
+    """Return the holders of this boot, sorted. Raises OSError."""
+    return _read(home, id) or ()
+
+
+def is_dead(home: str, id: str) -> bool:
+    """Tell whether there is a file that names nobody: of another boot, or unreadable. Raises OSError."""
+    return _read(home, id) is None
+
+
+def write(home: str, id: str, holders: t.Iterable[str]) -> None:
+    """Make *holders* the holders of this boot; none removes the file. Raises InvalidInput, OSError.
+
+    Replaced in one step, so that a reader never sees half a file; not synced, since it means nothing after a reboot.
+    """
+    names = sorted({check_holder(name) for name in holders})
+    path = os.path.join(home, id, HOLDERS)
+    if not names:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        return
+    text = json.dumps({"boot_id": boot_id(), "format": FORMAT, "holders": names}, sort_keys=True) + "\n"
+    replace_unsynced(path, text)
+
+
+def _read(home: str, id: str) -> tuple[str, ...] | None:
+    """Return the holders; () without a file, None for one that names nobody."""
+    try:
+        data = read_quietly(os.path.join(home, id, HOLDERS))
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        if error.errno in NO_FILE:
+            return None
+        raise
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("boot_id") != boot_id():
+        return None
+    names = found.get("holders")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    try:
+        return tuple(sorted({check_holder(name) for name in names}))
+    except InvalidInput:
+        return None

@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our own small JSON files in a store: written whole or not at all, and read with care. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shlex
+import typing as t
+
+from .._errors import StoreCorrupt, printable
+from .._linux.noatime import read_quietly
+from .._linux.subject import about
+from .._linux.sync import sync_directory, sync_file
+from .damage import unread_record
+
+NO_FILE = (errno.EISDIR, errno.ELOOP)  # what reading says of a directory, or a symlink, in a file's place
+_LAST_FORMAT = 9999  # no number that a version of ours ever writes is larger
+FORMAT = 1  # of the store's file and the layers'; a higher one is refused
+_NEW = ".new"  # while it is written; whoever writes holds the lock, so one name is enough
+
+
+def read_file(path: str, cure: str = "") -> dict[str, t.Any] | None:
+    """Return what the file at *path* holds, None if there is none.
+
+    cure:   what to do about a file that is no such; "" for the usual.
+    raises: StoreCorrupt when it is no JSON object, or of a newer format; OSError.
+    """
+    try:
+        data = read_quietly(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in NO_FILE:
+            raise unreadable(path, cure) from None
+        raise
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        raise unreadable(path, cure) from None
+    number: t.Any = content.get("format") if isinstance(content, dict) else None
+    if not is_count(number) or not 1 <= number <= _LAST_FORMAT:
+        raise unreadable(path, cure)
+    if number > FORMAT:
+        raise StoreCorrupt(
+            f"{printable(path)} has format {number}; this version knows {FORMAT} at most",
+            hint="use the newer version of strata.overlay2 that wrote it",
+            path=printable(path),
+        )
+    return t.cast("dict[str, t.Any]", content)
+
+
+def is_count(value: t.Any) -> bool:
+    """Tell whether a value read from JSON is a whole number that is not negative; true and 1.0 are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def read_or_corrupt(path: str) -> dict[str, t.Any] | None:
+    """Return what the file of a layer holds, as read_file does; what the kernel cannot read is StoreCorrupt, too.
+
+    raises: StoreCorrupt; NotADirectoryError where the layer is gone.
+    """
+    try:
+        return read_file(path)
+    except NotADirectoryError:
+        raise
+    except OSError as error:
+        raise unread_record(path, error) from error
+
+
+def unreadable(path: str, cure: str = "") -> StoreCorrupt:
+    """Return the error for a file of ours that holds what we never write; cure: "" for the usual."""
+    return StoreCorrupt(
+        f"{printable(path)} is not as this collection writes it",
+        hint=cure
+        or "it was damaged or edited: restore it from a backup; or, to go on without what it says, run"
+        f" `rm {shlex.quote(printable(path))}`",
+        path=printable(path),
+    )
+
+
+def stage_file(path: str, content: t.Mapping[str, t.Any]) -> None:
+    """Write *content* to a new file in a directory nobody sees yet: whoever publishes that syncs it. Raises OSError."""
+    write_new(path, _encoded(content), 0o600)
+
+
+def write_new(path: str, data: bytes, mode: int) -> None:
+    """Write a new small file, whatever the umask. Raises OSError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with about(path):
+        try:
+            os.fchmod(fd, mode)
+            while data:  # on a filesystem that fills up just now, a part is written before the error
+                data = data[os.write(fd, data) :]
+        finally:
+            os.close(fd)
+
+
+def replace_file(path: str, content: t.Mapping[str, t.Any]) -> None:
+    """Write *content* to *path*, durably: after a crash it has the old content or the new. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path + _NEW)  # a killed run's
+    with _not_left(path + _NEW):
+        stage_file(path + _NEW, content)
+        sync_file(path + _NEW)
+        os.rename(path + _NEW, path)
+    sync_directory(os.path.dirname(path))
+
+
+def replace_unsynced(path: str, text: str) -> None:
+    """Write ASCII *text* to *path*, never seen by half, but not durably: for what no boot outlives. Raises OSError."""
+    # One name for all: what a killed run left is overwritten, never piled up.
+    fd = os.open(path + _NEW, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with _not_left(path + _NEW):
+        with about(path), open(fd, "w", encoding="ascii") as file:
+            file.write(text)
+        os.rename(path + _NEW, path)
+
+
+def remove_file(path: str) -> None:
+    """Remove our file at *path*, and one that was being written, if there is any. Raises OSError."""
+    for name in (path + _NEW, path):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+@contextlib.contextmanager
+def _not_left(path: str) -> t.Iterator[None]:
+    """Remove *path* if what is done with it fails."""
+    try:
+        yield
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise
+
+
+def _encoded(content: t.Mapping[str, t.Any]) -> bytes:
+    return json.dumps({"format": FORMAT, **content}, sort_keys=True).encode() + b"\n"

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota.support import why_no_project_quota, why_off
+from ansible_collections.strata.overlay2.plugins.module_utils._linux import device_node, mountinfo, quotactl
+
+COUNTED, ENFORCED = quotactl.FS_QUOTA_PDQ_ACCT, quotactl.FS_QUOTA_PDQ_ENFD
+WITH_FEATURE = ("-O", "quota,project", "-E", "quotatype=prjquota")
+
+
+def ask(place: str) -> tuple[str, str] | None:
+    mount = mountinfo.mount_of(place, mountinfo.read())
+    assert mount is not None
+    return why_no_project_quota(place, mount.fstype, mount)
+
+
+@pytest.mark.root
+def test_it_is_on(loop_filesystem):
+    assert ask(str(loop_filesystem("ext4", *WITH_FEATURE, options="prjquota"))) is None
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("kind", "arguments", "options", "reason", "hint"),
+    [
+        pytest.param("ext4", (), "rw", "ext4 is mounted without prjquota", "tune2fs", id="ext4"),
+        pytest.param("xfs", (), "rw", "xfs is mounted without prjquota", "rootflags=prjquota", id="xfs"),
+        pytest.param("xfs", (), "pqnoenforce", "accounted but not enforced", "prjquota", id="xfs, not enforced"),
+        pytest.param("ext4", WITH_FEATURE, "rw", "accounted but not enforced", "prjquota", id="ext4, not enforced"),
+        pytest.param("btrfs", (), "rw", "btrfs has no project quota", "XFS or ext4", id="btrfs"),
+    ],
+)
+def test_it_is_off(loop_filesystem, kind, arguments, options, reason, hint):
+    found = ask(str(loop_filesystem(kind, *arguments, options=options)))
+    assert found is not None
+    assert found[0].endswith(reason)
+    assert hint in found[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "options", "reason"),
+    [
+        pytest.param(COUNTED | ENFORCED, ["rw", "prjquota"], None, id="on"),
+        pytest.param(COUNTED, ["rw", "pqnoenforce"], "project quota is accounted but not enforced", id="only counted"),
+        pytest.param(0, ["rw"], "xfs is mounted without prjquota", id="no option"),
+        pytest.param(3, ["rw", "usrquota"], "xfs is mounted without prjquota", id="quotas of users"),
+        pytest.param(0, ["rw", "prjquota"], "xfs is mounted with prjquota, but project quota is off", id="turned off"),
+        pytest.param(ENFORCED, ["rw"], "xfs is mounted without prjquota", id="enforcing what is not counted"),
+    ],
+)
+def test_what_the_kernel_says_is_judged(flags, options, reason):
+    found = why_off(flags, "xfs", options)
+    assert (found and found.reason) == reason
+
+
+def test_a_filesystem_without():
+    found = ask("/proc")
+    assert found is not None
+    assert found.reason == "proc has no project quota"
+
+
+@pytest.mark.root
+def test_a_device_that_is_not_here_is_named(loop_filesystem, monkeypatch):
+    place = loop_filesystem("xfs")
+    mount = mountinfo.mount_of(str(place), mountinfo.read())
+    assert mount is not None
+    monkeypatch.setattr(quotactl, "SYS_QUOTACTL_FD", 9999)  # a kernel before 5.2, to which /dev shows nothing
+    monkeypatch.setattr(device_node, "SYS_FSOPEN", 9999)
+    monkeypatch.setattr(device_node, "is_node", lambda *_arguments: False)
+    found = why_no_project_quota(str(place), mount.fstype, mount)
+    assert found is not None
+    assert found[0].startswith("the kernel has to be asked by block device, and there is none at /dev/loop")
+
+
+def test_in_a_user_namespace(python_output):
+    code = (
+        "from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota.support import *\n"
+        "print(why_no_project_quota('/', 'xfs', None).reason)"
+    )
+    before = ["unshare", "--user", "--map-root-user"]
+    assert python_output(code, before=before) == "a user namespace cannot set quotas\n"

@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The task of overlay2_layer on a real store."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.plan import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse, StoreCorrupt
+from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.layer import LayersTask
+
+
+def converge(task):
+    plan = task.plan(task.observe(), False)
+    run = Run(task.home)
+    for step in ("prepare", "commit"):
+        for action in plan.actions:
+            getattr(action, step)(run)
+        run.sync()
+    assert run.close() == []
+    assert task.plan(task.observe(), False).actions == ()
+    return [action.describe() for action in plan.actions]
+
+
+@pytest.fixture
+def home(tmp_path):
+    """The chain base <- tools <- job."""
+    (tmp_path / "l").mkdir()
+    (tmp_path / ".strata.json").write_text('{"format": 1}')
+    lowers = ()
+    for layer_id in ("base", "tools", "job"):
+        new = staging.NewLayer(layer_id, staging.new_link(), lowers, layer_id == "job")
+        room = staging.Staging(str(tmp_path))
+        staging.stage_layer(room.path, new)
+        staging.publish_layer(str(tmp_path), room.path, new)
+        room.close()
+        lowers = (new.link, *lowers)
+    return tmp_path
+
+
+def absent(home, *ids, **more):
+    return LayersTask(str(home), [Wanted(id) for id in ids], "absent", **more)
+
+
+def left(home):
+    """The names in the store, and how many there are in l/."""
+    return sorted(set(os.listdir(home)) - {".strata.json"}), len(os.listdir(home / "l"))
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_layer_with_children_stays_whatever_is_forced(home, force):
+    task = absent(home, "tools", force=force)
+    with pytest.raises(LayerInUse, match="layer tools has children: job"):
+        task.plan(task.observe(), False)
+    assert left(home) == (["base", "job", "l", "tools"], 3)
+
+
+def no_link(home):
+    (home / "tools/link").unlink()
+
+
+def empty_link(home):
+    (home / "tools/link").write_text("")
+
+
+def doubled_link(home):
+    (home / "tools/link").write_text((home / "base/link").read_text())
+
+
+def empty_lower(home):
+    (home / "tools/lower").write_text("")
+
+
+def lost_lower(home):
+    (home / "tools/lower").write_text(f"l/{'A' * 26}")
+
+
+def itself(home):
+    (home / "tools/lower").write_text(f"l/{(home / 'tools/link').read_text()}")
+
+
+def no_diff(home):
+    (home / "tools/diff").rmdir()
+
+
+@pytest.mark.parametrize("harm", [no_link, empty_link, doubled_link, empty_lower, lost_lower, itself, no_diff])
+def test_a_damaged_layer_can_be_removed_with_all_built_on_it(home, harm):
+    harm(home)
+    task = absent(home, "tools")
+    with pytest.raises(LayerInUse, match="layer tools has children: job"):
+        task.plan(task.observe(), False)
+    assert converge(absent(home, "tools", recursive=True)) == ["remove layer job", "remove layer tools"]
+    assert left(home) == (["base", "l"], 1)
+
+
+def test_nothing_is_built_on_a_damaged_layer(home):
+    empty_link(home)
+    with pytest.raises(StoreCorrupt, match="layer tools is damaged"):
+        LayersTask(str(home), [Wanted("new", "tools")], "present").observe()
+    assert left(home) == (["base", "job", "l", "tools"], 3)
