@@ -188,7 +188,7 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.actions import Source
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.archive_file import Source
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.output_file import (
     WantedAccess,
     group_id,

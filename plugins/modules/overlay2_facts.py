@@ -324,9 +324,10 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.status import SUBSETS, gather
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.status import SUBSETS
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument
-from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_query
+from ansible_collections.strata.overlay2.plugins.module_utils._module.query import run_query
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.facts import gather
 
 
 def query(params: dict[str, t.Any]) -> dict[str, t.Any]:

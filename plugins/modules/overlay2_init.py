@@ -271,7 +271,7 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.plan import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.state import Wanted
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.subids import remapped
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, printable
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (

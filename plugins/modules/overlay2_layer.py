@@ -219,7 +219,7 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.plan import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import Wanted
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
     home_argument,
     lock_argument,

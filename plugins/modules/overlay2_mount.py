@@ -215,7 +215,7 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.plan import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.state import Wanted
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.mount import MountTask

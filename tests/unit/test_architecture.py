@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import sys
 import typing as t
 from pathlib import Path
@@ -26,19 +27,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_archive": {"_errors", "_linux"},
     "_store": {"_errors", "_linux"},
     "_driver": {"_errors", "_linux", "_store"},
+    "_tasks": {"_errors", "_linux", "_store", "_driver"},
     "_module": {"_errors", "_linux", "_store", "_driver"},
-    "modules": {"_errors", "_driver", "_module"},
-    "action": {"_errors", "_driver", "_module", "plugin_utils"},
+    "modules": {"_errors", "_driver", "_tasks", "_module"},
+    "action": {"plugin_utils"},
     "lookup": {"plugin_utils"},
     "plugin_utils": set(),
     "doc_fragments": set(),
 }
-USERS = ("content", "difference", "diff_info_task", "layer_tar")
-USERS_OF_ARCHIVE = {f"plugins.module_utils._driver.{name}" for name in USERS}
+# The rooms of _driver, from the ground up: each may import those before it. "" is what lies in no room.
+ROOMS = ("quota", "", "in_use", "probe", "mounts", "layers", "content", "stores", "prune", "facts")
+THE_ROOM_OF_TARS = f"{UTILS}_driver.content."
+MODULES_THAT_ONLY_READ = {"plugins.modules.overlay2_facts"}
+MOUNTERS = {
+    f"{UTILS}_driver.mounts.private",
+    f"{UTILS}_driver.mounts.description",
+    f"{UTILS}_driver.probe.trial_mounts",
+}
 MODULES_THAT_MOVE_TARS = {"plugins.modules.overlay2_diff", "plugins.modules.overlay2_diff_info"}
 PARTS_ON_ANSIBLE = {"_module", "modules", "action", "lookup"}
 # The one that ends a module, and what it ends it by.
-ENGINE = {f"plugins.module_utils._module.{name}" for name in ("engine", "ansible_module")}
+ENGINE = {f"plugins.module_utils._module.{name}" for name in ("engine", "query", "ansible_module")}
 ENGINE_ONLY = {"check_mode", "exit_json", "fail_json"}
 FILE_LINES = 300
 FUNCTION_LINES = 60
@@ -58,7 +67,21 @@ class Source(t.NamedTuple):
 
     def imports(self) -> t.Iterator[str]:
         """Every module imported, ours as dotted names from the collection's root, and names imported from it."""
-        for node in ast.walk(ast.parse(self.text)):
+        yield from self._imports(ast.walk(ast.parse(self.text)))
+
+    def runtime_imports(self) -> t.Iterator[str]:
+        """As imports(), but for what only types need."""
+        tree = ast.parse(self.text)
+        for_types = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+            for inner in ast.walk(node)
+        }
+        yield from self._imports(node for node in ast.walk(tree) if id(node) not in for_types)
+
+    def _imports(self, nodes: t.Iterable[ast.AST]) -> t.Iterator[str]:
+        for node in nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     yield ours(alias.name)
@@ -98,10 +121,100 @@ def wrong_floor(files: dict[str, Source]) -> t.Iterator[str]:
         for name in file.imports():
             part = part_of(name)
             allowed = MAY_IMPORT.get(file.part, set()) | {file.part}
-            if file.name in USERS_OF_ARCHIVE:
+            if file.name.startswith(THE_ROOM_OF_TARS):
                 allowed = allowed | {"_archive"}
             if part and part not in allowed:
                 yield f"{file.name} imports {name}"
+
+
+def room_of(name: str) -> str | None:
+    """The room of _driver that a dotted name lies in, "" for none; None for what is not _driver's."""
+    below = name[len(UTILS) :].split(".")
+    if not name.startswith(UTILS) or below[0] != "_driver" or len(below) == 1:
+        return None
+    return below[1] if below[1] in ROOMS else ""
+
+
+def wrong_room(files: dict[str, Source]) -> t.Iterator[str]:
+    for file in files.values():
+        room = room_of(file.name)
+        if room is None:
+            continue
+        for name in file.runtime_imports():
+            other = room_of(name)
+            if name in files and other is not None and ROOMS.index(other) > ROOMS.index(room):
+                yield f"{file.name} imports {name}"
+
+
+def circle(files: dict[str, Source]) -> t.Iterator[str]:
+    """Of files that import each other, typing-only imports apart: they make no difference to what runs."""
+    above: dict[str, set[str]] = {
+        name: {other for other in file.runtime_imports() if other in files} - {name}
+        for name, file in files.items()
+        if not file.is_package
+    }
+    while True:
+        ends = {name for name, others in above.items() if not others & above.keys()}
+        if not ends:
+            break
+        above = {name: others for name, others in above.items() if name not in ends}
+    for name in sorted(above):
+        yield f"{name} is in, or above, a circle"
+
+
+# What a file is that changes a store, and what a file is that only reads one.
+CHANGES = re.compile(
+    r"\._driver\.(.*\.(actions|sweep|removal|trial)|run|plan)$|\._store\.(staging|delete)$|\._linux\.rename$"
+)
+READS = re.compile(r"\._driver\.(.*\.(observe|read|check|status|subsets|state|sizes)|(in_use|probe)\..*|facts\..*)$")
+PLANS = re.compile(r"\._driver\..*\.(plan|warnings)$")
+
+
+def reader_that_changes(files: dict[str, Source]) -> t.Iterator[str]:
+    for file in files.values():
+        if not READS.search(file.name) and file.name not in MODULES_THAT_ONLY_READ:
+            continue
+        for name in sorted(reached_from(file.name, files)):
+            if CHANGES.search(name):
+                yield f"{file.name} ships {name}"
+
+
+def planner_that_opens(files: dict[str, Source]) -> t.Iterator[str]:
+    for file in files.values():
+        if not PLANS.search(file.name):
+            continue
+        for node in ast.walk(ast.parse(file.text)):
+            if isinstance(node, ast.Name) and node.id == "open":
+                yield f"{file.name} opens files"
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "os"
+                and node.attr not in ("path", "fsencode", "fsdecode")
+            ):
+                yield f"{file.name} uses os.{node.attr}"
+
+
+def second_mounter(files: dict[str, Source]) -> t.Iterator[str]:
+    for file in files.values():
+        if file.name in MOUNTERS:
+            continue
+        for node in ast.walk(ast.parse(file.text)):
+            if isinstance(node, ast.Call) and any(
+                isinstance(argument, ast.Constant) and argument.value == "overlay" for argument in node.args
+            ):
+                yield f"{file.name}:{node.lineno} mounts an overlay"
+
+
+def reached_from(name: str, files: dict[str, Source]) -> set[str]:
+    seen: set[str] = set()
+    todo = [name]
+    while todo:
+        found = todo.pop()
+        if found in files and found not in seen:
+            seen.add(found)
+            todo += files[found].imports()
+    return seen - {name}
 
 
 def unknown_part(files: dict[str, Source]) -> t.Iterator[str]:
@@ -164,14 +277,7 @@ def needless_archive(files: dict[str, Source]) -> t.Iterator[str]:
     for file in files.values():
         if file.part != "modules" or file.name in MODULES_THAT_MOVE_TARS:
             continue
-        seen: set[str] = set()
-        todo = [file.name]
-        while todo:
-            name = todo.pop()
-            if name in files and name not in seen:
-                seen.add(name)
-                todo += files[name].imports()
-        for name in sorted(seen):
+        for name in sorted(reached_from(file.name, files)):
             if part_of(name) == "_archive":
                 yield f"{file.name} ships {name}"
 
@@ -183,6 +289,11 @@ STDLIB_NAMES = pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib
     "rule",
     [
         wrong_floor,
+        wrong_room,
+        circle,
+        reader_that_changes,
+        planner_that_opens,
+        second_mounter,
         unknown_part,
         pytest.param(foreign_import, marks=STDLIB_NAMES),
         second_engine,
@@ -253,7 +364,7 @@ LONG_FUNCTION = "def f():\n" + "    x = 1\n" * FUNCTION_LINES
 def test_a_breach_is_found(rule, path, text, tmp_path):
     content = tmp_path / "plugins/module_utils/_driver/content/actions.py"
     tar = tmp_path / "plugins/module_utils/_archive/tar.py"
-    for file, code in ((content, "from .._archive.tar import T\n"), (tar, "import struct\n")):
+    for file, code in ((content, "from ..._archive.tar import T\n"), (tar, "import struct\n")):
         file.parent.mkdir(parents=True)
         file.write_text(code, encoding="utf-8")
     assert list(rule(sources(tmp_path))) == []

@@ -16,6 +16,7 @@ from .._store import staging
 from .._store.engine import managed_by
 from .._store.layer import Store
 from .._store.layout import OWN_FILE
+from .._store.leftovers import layers_in, leftovers
 from .._store.lock import Deadline, layer_not_found
 from .._store.settings import Settings, write_settings
 from .quota import projects
@@ -118,7 +119,7 @@ class Run:
         if self._sweeping:  # what there was is known, and of the layers some may be gone by now
             return
         with contextlib.suppress(OSError):
-            self._leftovers = staging.leftovers(self.home)
+            self._leftovers = leftovers(self.home)
         if self._leftovers:
             self._mend()
             self._release_leftovers()
@@ -168,7 +169,7 @@ class Run:
 
     def _release_leftovers(self) -> None:
         """Take the limits off the layers in what killed runs left: later nobody knows whose they were."""
-        for directory in staging.layers_in(self._leftovers) if self.has_quota else ():
+        for directory in layers_in(self._leftovers) if self.has_quota else ():
             with contextlib.suppress(OSError):  # another run has just swept it, or it cannot be read
                 self._release(projects.project_of(directory))
 

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import Overlay2Error
 from .._store.layout import DIFF, MERGED, WORK
 
 if t.TYPE_CHECKING:
-    from .._store.lost import Lost
-    from .run import Run
+    pass
 
 
 class LayerState(t.NamedTuple):
@@ -63,91 +61,6 @@ class LayerState(t.NamedTuple):
     def parent(self) -> str:
         """The id of the layer right below; "" if there is none."""
         return self.lowers[0] if self.lowers else ""
-
-
-class StoreState(t.NamedTuple):
-    """The part of a store that a plan is about.
-
-    exists:   there is a store at home.
-    layers:   by id: those asked about, and all that lie below (for a removal: above) them; a missing one has no key.
-    children: ids right above, by id; known for those asked about.
-    users:    who has a layer busy, in words, by id; looked for only where a plan may need it.
-    inside:   what is mounted in a layer's directory, not on merged, by id; looked for where layers may go.
-    lost:     damaged layers that may be built on any of them, and the command that mends each, "" for none that is
-              sure to; looked for where layers may go.
-    refusal:  why no layer can be made or mounted here; None if it can.
-    quota:    why there can be no limits here; None if there can.
-    defaults: limits of a new read-write layer, bytes and inodes; block: in how many bytes the filesystem counts.
-    engine:   whose store it is, if not ours, as owner() says; needed: by id, why a layer must not be removed from it.
-    strangers: those asked about whose name something else has that is no layer.
-    root:     uid and gid of the remapped root.
-    """
-
-    home: str
-    exists: bool
-    layers: t.Mapping[str, LayerState]
-    children: t.Mapping[str, tuple[str, ...]]
-    users: t.Mapping[str, str]
-    refusal: Overlay2Error | None = None
-    quota: Overlay2Error | None = None
-    defaults: tuple[int, int] = (0, 0)
-    block: int = 512
-    root: tuple[int, int] = (0, 0)
-    engine: str | None = None
-    needed: t.Mapping[str, Overlay2Error] = {}
-    inside: t.Mapping[str, str] = {}
-    strangers: frozenset[str] = frozenset()
-    lost: tuple[tuple[Lost, str], ...] = ()
-
-
-class Overtaken(Exception):
-    """Another run was faster, or is still at work: look again once it is done, and plan anew. Nothing was done yet.
-
-    layer: whose lock it holds; "" if there is nothing to wait for.
-    """
-
-    def __init__(self, layer: str = "") -> None:
-        super().__init__(layer)
-        self.layer = layer
-
-
-class Action:
-    """One step of a plan. All steps are prepared before the first is committed, so that what can fail fails early.
-
-    writes: it changes something on the store's filesystem.
-    """
-
-    writes = True
-
-    def describe(self) -> str:
-        """Return what it does, in words that hold only what can be predicted."""
-        return type(self).__name__
-
-    def prepare(self, run: Run) -> None:
-        """Do what takes long or may fail, out of sight: interrupted, it leaves litter at most. May raise Overtaken."""
-
-    def commit(self, run: Run) -> None:
-        """Make it so."""
-
-
-class Plan(t.NamedTuple):
-    """Steps from the state that was observed to *after*.
-
-    after:    the state once they are done; what observing then tells.
-    touches:  ids of layers that another run must not be working on meanwhile.
-    long:     preparing takes long: the store's lock is given back before (the layer's own is held).
-    """
-
-    actions: tuple[Action, ...]
-    after: t.Any
-    warnings: tuple[str, ...] = ()
-    touches: tuple[str, ...] = ()
-    long: bool = False
-
-    @property
-    def writes(self) -> bool:
-        """Whether a step changes something on the store's filesystem."""
-        return any(action.writes for action in self.actions)
 
 
 def reported(home: str, layer: LayerState) -> dict[str, t.Any]:

@@ -15,7 +15,7 @@ import re
 import typing as t
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
-_OPTION = re.compile(r'((?:fs|def|root)?context)="([^"]*)"|[^,]+')  # SELinux puts a label with commas in quotes
+OPTION = re.compile(r'((?:fs|def|root)?context)="([^"]*)"|[^,]+')  # SELinux puts a label with commas in quotes
 
 
 class Mount(t.NamedTuple):
@@ -39,21 +39,6 @@ class Mount(t.NamedTuple):
     super_options: str
 
 
-class OverlayOptions(t.NamedTuple):
-    """What an overlay was mounted with, as far as the kernel tells: index=off, for one, it does not.
-
-    lowers, upper, work: paths as they were given, un-escaped; relative to a directory nobody knows any more, or
-                         to another mount namespace, they may be. Nearest lower first, data-only ones last.
-    others:              every other option; "" for one without a value.
-    """
-
-    lowers: tuple[str, ...]
-    upper: str | None
-    work: str | None
-    volatile: bool
-    others: dict[str, str]
-
-
 def read(pid: int | str = "self") -> list[Mount]:
     """Return the mounts that process *pid* sees. Raises OSError."""
     with open(f"/proc/{pid}/mountinfo", "rb") as file:
@@ -73,12 +58,12 @@ def _parse_line(line: str) -> Mount:
         int(mount_id),
         int(parent_id),
         dev,
-        _unescape(root),
-        _unescape(mount_point),
+        unescape(root),
+        unescape(mount_point),
         options,
         tuple(propagation),
         fstype,
-        _unescape(source),
+        unescape(source),
         super_options,
     )
 
@@ -237,48 +222,5 @@ def is_below(path: str, directory: str) -> bool:
     return path == directory or directory == "/" or path.startswith(directory + "/")
 
 
-def overlay_options(mount: Mount) -> OverlayOptions:
-    """Return the options of the overlay *mount*.
-
-    Two escapes lie on each other: the kernel's octal one around the value, and in lowerdir, upperdir and workdir the
-    backslashes of the mount data, which it keeps as they were given. Values of lowerdir+ and datadir+ never had any.
-    """
-    lowers: list[str] = []
-    data_only: list[str] = []
-    others: dict[str, str] = {}
-    for option in _OPTION.finditer(mount.super_options):
-        if option.group(1):
-            others[option.group(1)] = _unescape(option.group(2))
-            continue
-        key, _unused, value = option.group().partition("=")
-        value = _unescape(value)
-        if key == "lowerdir":
-            lowers += _split_lowers(value)
-        elif key == "lowerdir+":
-            lowers.append(value)
-        elif key == "datadir+":
-            data_only.append(value)
-        else:
-            others[key] = value
-    upper, work = others.pop("upperdir", None), others.pop("workdir", None)
-    return OverlayOptions(
-        (*lowers, *data_only),
-        None if upper is None else _without_backslashes(upper),
-        None if work is None else _without_backslashes(work),
-        "volatile" in others or others.get("fsync") == "volatile",  # the second form: Linux 6.18
-        others,
-    )
-
-
-def _split_lowers(value: str) -> list[str]:
-    """Split at the colons that no backslash protects; "::" stands before data-only lowers."""
-    parts = re.findall(r"(?:[^\\:]|\\.?)+", value, re.DOTALL)
-    return [_without_backslashes(part) for part in parts]
-
-
-def _without_backslashes(value: str) -> str:
-    return re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
-
-
-def _unescape(field: str) -> str:
+def unescape(field: str) -> str:
     return _OCTAL.sub(lambda code: chr(int(code.group(1), 8)), field) if "\\" in field else field

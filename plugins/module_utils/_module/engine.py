@@ -9,20 +9,18 @@ The only place that knows check mode, and the only one that ends a module.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._driver.quota import projects
+from .._driver.plan import Overtaken, Plan
 from .._driver.run import Run
-from .._driver.state import Overtaken, Plan
-from .._errors import LayerInUse, LayerNotFound, NoSpace, NotPermitted, Overlay2Error, printable
+from .._errors import LayerInUse, LayerNotFound, NotPermitted, Overlay2Error
 from .._store.lock import Deadline, is_free, is_still, layer_locked, locked
 from .._store.writable import check_writable
 from .ansible_module import HarmlessModule
-from .os_cures import cure_of
+from .query import fail, fail_os, without_collector
 
 
 class Task(t.Protocol):
@@ -57,17 +55,7 @@ class Task(t.Protocol):
         """Return the module's own results; *after* is as observed, or as the plan says where it is predicted."""
 
 
-@contextlib.contextmanager
-def _without_collector() -> t.Iterator[None]:
-    """One task, and mostly the process ends: what little is circular may stay. Mitogen's goes on, and has it again."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-@_without_collector()
+@without_collector()
 def run_module(make_task: t.Callable[[dict[str, t.Any]], Task], **arguments: t.Any) -> None:
     """Run a module: *make_task* turns its parameters into a Task, and may raise; *arguments* as AnsibleModule takes."""
     module = HarmlessModule(supports_check_mode=True, **arguments)
@@ -77,25 +65,11 @@ def run_module(make_task: t.Callable[[dict[str, t.Any]], Task], **arguments: t.A
             raise NotPermitted("a store belongs to root", hint="run the task with become: true")
         result = _converge(module, make_task, Deadline(module.params["lock_timeout"]), done)
     except Overlay2Error as error:
-        _fail(module, error, done)
+        fail(module, error, done)
     except OSError as error:
-        _fail_os(module, error, done)
+        fail_os(module, error, done)
     else:
         module.exit_json(**result)
-
-
-@_without_collector()
-def run_query(query: t.Callable[[dict[str, t.Any]], dict[str, t.Any]], **arguments: t.Any) -> None:
-    """Run a module that only reads: *query* turns its parameters into the result."""
-    module = HarmlessModule(supports_check_mode=True, **arguments)
-    try:
-        result = query(module.params)
-    except Overlay2Error as error:
-        _fail(module, error, [])
-    except OSError as error:
-        _fail_os(module, error, [])
-    else:
-        module.exit_json(changed=False, **result)
 
 
 def _converge(
@@ -271,30 +245,3 @@ def _report(module: AnsibleModule, task: Task, have: t.Any, plan: Plan, after: t
     with contextlib.suppress(Overlay2Error, OSError):
         return task.report(have, plan.after, True)
     return {}
-
-
-def _fail(module: AnsibleModule, error: Overlay2Error, done: list[str]) -> None:
-    module.fail_json(
-        msg=str(error), error=error.code, hint=error.hint, changed=bool(done), actions=done, **error.details
-    )
-
-
-def _fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
-    home = str(module.params["home"])
-    path = printable(error.filename if isinstance(error.filename, (str, bytes)) else home)
-    why = printable(error.strerror or str(error))
-    if error.errno in projects.FULL:
-        limited = projects.limit_reached(home, error.filename)
-        if limited:
-            return _fail(module, limited, done)
-        hint = "free some, or make the filesystem larger, and run the task again"
-        return _fail(module, NoSpace(f"no space left at {path}: {why}", hint=hint, path=path), done)
-    module.fail_json(
-        msg=f"{why}: {path}",
-        error="os_error",
-        errno=error.errno,
-        path=path,
-        hint=cure_of(error.errno),
-        changed=bool(done),
-        actions=done,
-    )

@@ -20,7 +20,6 @@ from .lower import PARENT, Lower, missing_lower, read_lower
 
 if t.TYPE_CHECKING:
     from .lent import Lenders
-    from .lost import Lost
     from .mending import Mending
 
 _DIGEST = re.compile(r"[!-~]{1,255}")
@@ -168,13 +167,6 @@ class Store:
         for layer_id in sorted(layer_id for layer_id in self.ids if self.lower(layer_id).parent):
             found.setdefault(self.lower(layer_id).parent, []).append(layer_id)
         return {parent: tuple(ids) for parent, ids in found.items()}
-
-    @functools.cached_property
-    def lost(self) -> tuple[Lost, ...]:
-        """The damaged layers that nothing tells what they are built on, sorted by id. Raises OSError."""
-        from .lost import find_lost  # not needed by most runs, and each import is compiled on every host
-
-        return tuple(find_lost(self))
 
     def names_of(self, layer_id: str) -> list[str]:
         """Return the names in l/ that lead to a layer, sorted: its link, unless it is damaged. Raises OSError."""

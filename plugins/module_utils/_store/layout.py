@@ -42,6 +42,7 @@ DIFF = "diff"
 LINK = "link"
 LOWER = "lower"
 WORK = "work"
+VOLATILE_MARKER = f"{WORK}/work/incompat/volatile"  # below a layer: the kernel makes it for a volatile mount
 MERGED = "merged"
 COMMITTED = "committed"
 

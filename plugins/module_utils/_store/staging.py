@@ -35,14 +35,13 @@ from .layout import (
     WORK,
     WORK_MODE,
     layer_ids,
-    names_in,
 )
+from .leftovers import _RETIRED, layers_in, leftovers
 from .links import link_target
-from .lock import Deadline, is_free, try_lock
+from .lock import Deadline, try_lock
 from .lower import PARENT
 
 _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 8  # a character for each byte, each as often
-_RETIRED = STAGING + "-"  # what hidden names in home begin with
 
 
 class NewLayer(t.NamedTuple):
@@ -172,46 +171,11 @@ def retire_layer(home: str, staging: str, layer_id: str, link: str) -> None:
     _take_away(home, layer_id, link, os.path.join(staging, layer_id))
 
 
-def leftovers(parent: str) -> list[str]:
-    """Return the staging directories, and removed layers, in *parent* that no run sees to any more. Raises OSError."""
-    found = []
-    for entry in names_in(parent):
-        if entry.name == STAGING:
-            with contextlib.suppress(FileNotFoundError):  # another run has just removed it
-                found += [
-                    os.path.join(parent, STAGING, staged.name) for staged in names_in(os.path.join(parent, STAGING))
-                ]
-        elif entry.name.startswith(_RETIRED):
-            found.append(os.path.join(parent, entry.name))
-    return sorted(path for path in found if _is_left(path))
-
-
-def _is_left(path: str) -> bool:
-    """Tell whether no run sees to a staging directory any more; of one that cannot be read nobody can."""
-    try:
-        return is_free(path)
-    except OSError:
-        return True
-
-
 def unlink_leftovers(home: str, paths: t.Iterable[str]) -> None:
     """Remove the names in l/ of the layers in the leftovers *paths*, or that these are. Needs the store's lock."""
     for layer in layers_in(paths):
         with contextlib.suppress(OSError):
             _unlink_dangling(home, os.fsdecode(read_quietly(os.path.join(layer, LINK))))
-
-
-def layers_in(paths: t.Iterable[str]) -> t.Iterator[str]:
-    """Yield the directories of the layers in the leftovers *paths* of a home, or that these are.
-
-    Those that another run has just swept, or that cannot be read, are left out.
-    """
-    for path in paths:
-        if os.path.basename(path).startswith(_RETIRED):
-            yield path
-            continue
-        with contextlib.suppress(OSError):
-            yield from [os.path.join(path, entry.name) for entry in names_in(path) if entry.is_directory]
 
 
 def sweep_layers(home: str, until: Deadline | None = None) -> None:

@@ -9,12 +9,16 @@ import os
 import typing as t
 
 from .._driver.content import actions, output_file
+from .._driver.content.actions import GiveAccess
+from .._driver.content.archive_file import Source, Written, check_compression, check_source, file_digest, is_tar
 from .._driver.content.layer_tar import LayerTar
 from .._driver.content.place import Place
 from .._driver.content.state import DiffState, DiffTask, reported
 from .._driver.layers.observe import mounted_in
 from .._driver.layers.removal import check_empty_of_mounts, check_unused
-from .._driver.state import LayerState, Plan, StoreState
+from .._driver.layers.state import StoreState
+from .._driver.plan import Plan
+from .._driver.state import LayerState
 from .._errors import InvalidInput, LayerInUse, printable
 from .._store.engine import store_foreign
 from .._store.layout import DIFF, check_path
@@ -37,12 +41,12 @@ class ExportTask(DiffTask):
         super().__init__(home, layer_id, parent)
         if not wanted.dest:
             raise InvalidInput("state exported needs dest", hint="say where the tar is to be written")
-        actions.check_compression(wanted.compression, wanted.level)
+        check_compression(wanted.compression, wanted.level)
         self._place = Place(os.path.abspath(check_path(wanted.dest, "dest")))
         self._wanted = wanted
         self._there: output_file.Access | None = None
         self._access = output_file.NEW
-        self._current: actions.Written | None = None
+        self._current: Written | None = None
         self._action: actions.WriteArchive | None = None
         self._tar: LayerTar | None = None
 
@@ -57,12 +61,12 @@ class ExportTask(DiffTask):
             if there and not wanted.access.allows(there.access, self._place):
                 there = None  # somebody else's: it is replaced, as if it were not there
             ours = tar.digest() if there or predicting else None
-            self._current = actions.is_tar(file, ours, wanted.compression) if file and there and ours else None
+            self._current = is_tar(file, ours, wanted.compression) if file and there and ours else None
         self._there = there and there.access
         self._access = access = wanted.access.of(self._there or output_file.NEW)
         if there and self._current:
             same = access == there.access
-            return Plan(() if same else (output_file.GiveAccess(self._place, there, access),), have)
+            return Plan(() if same else (GiveAccess(self._place, there, access),), have)
         layer = self.layer(have)
         self._action = actions.WriteArchive(layer, self._place, wanted.compression, wanted.level, access, tar)
         diff_id = str(ours) if ours else None
@@ -92,9 +96,9 @@ class ApplyTask(DiffTask):
 
     reading = False
 
-    def __init__(self, home: str, layer_id: str, source: actions.Source) -> None:
+    def __init__(self, home: str, layer_id: str, source: Source) -> None:
         super().__init__(home, layer_id, None)
-        actions.check_source(source)
+        check_source(source)
         self._source = source
         self._action: actions.ApplyArchive | None = None
 
@@ -133,7 +137,7 @@ class ApplyTask(DiffTask):
         """Tell whether the tar is that of which these are recorded."""
         source = self._source
         if source.diff_id is None and source.digest is None:
-            return digest is not None and actions.file_digest(source.path) == digest
+            return digest is not None and file_digest(source.path) == digest
         wanted = ((source.diff_id, diff_id), (source.digest, digest))
         return all(want is None or want == found for want, found in wanted)
 

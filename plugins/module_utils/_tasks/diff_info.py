@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._driver.content.state import DiffState, DiffTask, reported
-from .._driver.state import Plan
+from .._driver.plan import Plan
 from .._errors import InvalidInput
 
 if t.TYPE_CHECKING:

@@ -12,12 +12,14 @@ import typing as t
 
 from .._driver.facts import status as facts
 from .._driver.layers.observe import mounted_in
+from .._driver.plan import Plan
 from .._driver.probe import features as probe
-from .._driver.state import LayerState, Plan
-from .._driver.stores.actions import Access
-from .._driver.stores.plan import Wanted, WholeStore, plan_absent, plan_present, plan_unmounted
+from .._driver.state import LayerState
+from .._driver.stores.plan import plan_absent, plan_present, plan_unmounted
+from .._driver.stores.state import Access, Wanted, WholeStore
 from .._errors import InvalidInput, printable
 from .._linux import mountinfo
+from .._linux.overlayfs import overlay_options
 from .._store import holders
 from .._store.engine import graph_driver_directory, managed_by
 from .._store.layer import examine
@@ -190,7 +192,7 @@ def _mounted(have: WholeStore, mounts: t.Sequence[mountinfo.Mount]) -> tuple[set
             covers[id] = printable(f"{mount.fstype} {mount.source}")
             continue
         overlays.add(id)
-        if mountinfo.overlay_options(mount).volatile:
+        if overlay_options(mount).volatile:
             volatile.add(id)
     return overlays, {id: what for id, what in covers.items() if id in overlays}, frozenset(volatile)
 

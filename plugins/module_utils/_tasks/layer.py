@@ -8,8 +8,10 @@ from __future__ import annotations
 import typing as t
 
 from .._driver.layers.observe import look, require
-from .._driver.layers.plan import Wanted, check_wanted, plan_absent, plan_present
-from .._driver.state import Plan, StoreState, predictable, reported
+from .._driver.layers.plan import check_wanted, plan_absent, plan_present
+from .._driver.layers.state import StoreState, Wanted
+from .._driver.plan import Plan
+from .._driver.state import predictable, reported
 from .._store.engine import refusing, store_foreign
 from .._store.layout import check_home, check_id
 

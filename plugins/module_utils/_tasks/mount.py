@@ -9,17 +9,30 @@ import os
 import typing as t
 
 from .._driver.layers.read import Observer
-from .._driver.mounts.actions import MARKER, Unmount
+from .._driver.mounts.actions import Unmount
 from .._driver.mounts.description import drift as differences
-from .._driver.mounts.plan import Mounted, MountState, Wanted, description, drift, plan_mounted, plan_unmounted
+from .._driver.mounts.plan import description, drift, plan_mounted, plan_unmounted
+from .._driver.mounts.state import Mounted, MountState, Wanted
+from .._driver.plan import Plan
 from .._driver.probe import features as probe
-from .._driver.state import LayerState, Plan, reported
+from .._driver.state import LayerState, reported
 from .._errors import NotSupported, Overlay2Error, printable
 from .._linux import mountinfo
+from .._linux.overlayfs import overlay_options
 from .._store.damage import Damage
 from .._store.engine import store_foreign
 from .._store.holders import check_holder
-from .._store.layout import DIFF, MERGED, WORK, check_home, check_id, is_directory, is_store, require_store
+from .._store.layout import (
+    DIFF,
+    MERGED,
+    VOLATILE_MARKER,
+    WORK,
+    check_home,
+    check_id,
+    is_directory,
+    is_store,
+    require_store,
+)
 from .._store.lock import layer_not_found
 from .._store.owner import owner
 from .._store.settings import read_settings
@@ -54,7 +67,7 @@ class MountTask:
             layer=layer,
             mount=_mounted(self.home, layer.id, links, layer.committed, mount) if mount else None,
             links=links,
-            marker=os.path.lexists(os.path.join(self.home, layer.id, MARKER)),
+            marker=os.path.lexists(os.path.join(self.home, layer.id, VOLATILE_MARKER)),
             root=read_settings(self.home).root,
         )
         if self._mounting:
@@ -133,7 +146,7 @@ class MountTask:
 
 
 def _mounted(home: str, layer_id: str, links: t.Sequence[str], committed: bool, found: mountinfo.Mount) -> Mounted:
-    told = mountinfo.overlay_options(found)
+    told = overlay_options(found)
     differs = differences(home, layer_id, links, found, read_only=committed)
     return Mounted(
         read_only="ro" in found.options.split(",") or "ro" in told.others,

@@ -9,11 +9,13 @@ import os
 import typing as t
 
 from .._driver.layers.observe import require
-from .._driver.prune.observe import Sizes, look_to_prune, pending_bytes
+from .._driver.plan import Plan
+from .._driver.prune.observe import look_to_prune, pending_bytes
 from .._driver.prune.plan import Pruning, plan_prune
 from .._driver.prune.rounds import Rounds, settles
+from .._driver.prune.sizes import Sizes
 from .._driver.prune.state import Found, PruneState, Wanted
-from .._driver.state import Plan, predictable
+from .._driver.state import predictable
 from .._errors import InvalidInput, printable
 from .._store.layout import check_home
 from .._store.lock import is_free

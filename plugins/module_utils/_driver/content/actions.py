@@ -9,134 +9,30 @@ import contextlib
 import errno
 import functools
 import os
-import stat
 import typing as t
 
 from ..._archive.apply import apply_layer
 from ..._archive.clone import clone_tree
 from ..._archive.compression import (
-    MAGIC_SIZE,
-    ArchiveReader,
     ArchiveWriter,
-    check_level,
     check_writable,
-    compression_of,
 )
-from ..._archive.decompress import CHUNK, NONE, Read
-from ..._archive.digests import Digest, check_digest
-from ..._errors import ArchiveRejected, DigestMismatch, InvalidInput, NotSupported, Overlay2Error, printable
-from ..._linux.noatime import open_quietly
+from ..._errors import DigestMismatch, Overlay2Error, printable
 from ..._linux.rename import exchange
 from ..._linux.subject import about
 from ..._linux.sync import sync_directory
 from ..._store.layer import Record, record_content
-from ..._store.layout import DIFF, check_path
+from ..._store.layout import DIFF
 from ..._store.settings import Settings
+from ..plan import Action
 from ..quota import projects
 from ..run import Run
-from ..state import Action, LayerState
+from ..state import LayerState
 from . import output_file
+from .archive_file import Source, open_archive
 from .layer_tar import LayerTar
+from .output_file import Access, Found, difference, found, give
 from .place import Place
-
-_OVERHEAD = 1 << 20  # bytes that a compressed file may have more than its tar, with a 16th of that: enough for any tool
-_MOST_HOLES = 16 << 30  # bytes, which are read in seconds
-
-
-class Source(t.NamedTuple):
-    """A layer tar to be applied.
-
-    path:            on this host; "" while it is on the controller only.
-    diff_id, digest: as they must be; None if any will do. max_size: bytes, None for no limit.
-    """
-
-    path: str
-    diff_id: str | None
-    digest: str | None
-    merge: bool
-    max_size: int | None
-
-
-def check_compression(compression: str, level: int | None) -> None:
-    """Raise InvalidInput if *compression* has no such *level*."""
-    check_level(compression, level, "compression_level")
-
-
-def check_source(source: Source) -> None:
-    """Raise InvalidInput for an expected digest that is none, or a path that can be none."""
-    check_path(source.path, "src")
-    for option, value in (("diff_id", source.diff_id), ("digest", source.digest)):
-        if value is not None:
-            check_digest(value, option)
-
-
-class Written(t.NamedTuple):
-    """A tar in a file: the file's digest, the tar's diff id, and how many bytes the tar has."""
-
-    digest: str
-    diff_id: str
-    size: int
-
-
-def is_tar(file: t.BinaryIO, tar: Digest, compression: str) -> Written | None:
-    """Return what *file* holds if that is just this *tar* in this *compression*; None otherwise. Raises OSError.
-
-    Whoever may write to the directory may have put anything there: of what cannot be the tar no more is read, and no
-    more decompressed, than the tar would be.
-    """
-    there = os.fstat(file.fileno()).st_size
-    most = tar.size if compression == NONE else tar.size + tar.size // 16 + _OVERHEAD
-    if there > most or (compression == NONE and there != most):
-        return None
-    if compression_of(os.pread(file.fileno(), MAGIC_SIZE, 0)) != compression:
-        return None
-    left = there
-
-    def read(size: int) -> bytes:
-        nonlocal left
-        piece = file.read(min(size, left))
-        left -= len(piece)
-        return piece
-
-    size = 0
-    try:
-        with ArchiveReader(read) as reader:
-            for piece in iter(lambda: reader.read(CHUNK), b""):
-                size += len(piece)
-                if size > tar.size:
-                    return None
-            return Written(reader.digest, reader.diff_id, size) if reader.diff_id == str(tar) else None
-    except (ArchiveRejected, NotSupported):
-        return None
-
-
-def file_digest(path: str) -> str:
-    """Return the digest of the file at *path* as it lies there, "" of one that is nearly nothing but holes.
-
-    Nobody made such a one by writing it, and to read it may take years. Raises InvalidInput if there is none, OSError.
-    """
-    digest = Digest()
-    with _opened(path) as (fd, read):
-        if _has_endless_holes(fd):
-            return ""
-        for piece in iter(lambda: read(CHUNK), b""):
-            digest.update(piece)
-    return str(digest)
-
-
-def _has_endless_holes(fd: int) -> bool:
-    size, holes, at = os.fstat(fd).st_size, 0, 0
-    while at < size and holes <= _MOST_HOLES:
-        try:
-            data = os.lseek(fd, at, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            data = size
-        holes += data - at
-        at = os.lseek(fd, data, os.SEEK_HOLE) if data < size else size
-    os.lseek(fd, 0, os.SEEK_SET)
-    return holes > _MOST_HOLES
 
 
 class WriteArchive(Action):
@@ -219,7 +115,7 @@ class ApplyArchive(Action):
             os.chmod(new, found.st_mode & 0o7777)
             os.chown(new, found.st_uid, found.st_gid)
         lowers = [f"{run.home}/{lower}/{DIFF}" for lower in self.layer.lowers]
-        with about(new), _reading(self.source.path) as reader:
+        with about(new), open_archive(self.source.path) as reader:
             apply_layer(
                 reader.read,
                 new,
@@ -274,25 +170,21 @@ def _undo(steps: t.Sequence[t.Callable[[], None]]) -> None:
             step()
 
 
-@contextlib.contextmanager
-def _opened(path: str) -> t.Iterator[tuple[int, Read]]:
-    """Give the descriptor of a regular file, and how to read it: an error names the path."""
-    try:
-        fd = open_quietly(path, os.O_NONBLOCK)  # nobody may ever write to what is a fifo
-    except FileNotFoundError:
-        raise InvalidInput(f"there is no file {printable(path)}", hint="check src and remote_src") from None
-    with open(fd, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise InvalidInput(f"{printable(path)} is no regular file", hint="give a layer's tar")
+class GiveAccess(Action):
+    """Give a file, which holds what it is to hold, to other people."""
 
-        def read(size: int) -> bytes:
-            with about(path):
-                return t.cast(bytes, file.read(size))
+    def __init__(self, place: Place, have: Found, access: Access) -> None:
+        self.access = access
+        self._place = place
+        self._have = have
 
-        yield fd, read
+    def describe(self) -> str:
+        changes = difference(self._have.access, self.access)[1]
+        return f"set {', '.join(f'{key} {value}' for key, value in changes.items())} of {printable(self._place.path)}"
 
-
-@contextlib.contextmanager
-def _reading(path: str) -> t.Iterator[ArchiveReader]:
-    with _opened(path) as opened, ArchiveReader(opened[1]) as reader:
-        yield reader
+    def commit(self, run: Run) -> None:
+        with self._place.opened() as file:
+            if file is None or found(file).inode != self._have.inode:  # what is there now is nothing we have read
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), self._place.path)
+            give(file.fileno(), self.access)
+            os.fsync(file.fileno())

@@ -19,8 +19,6 @@ import typing as t
 
 from ..._errors import InvalidInput, printable
 from ..._store.settings import ID_MAX
-from ..run import Run
-from ..state import Action
 from .place import Place
 
 
@@ -187,23 +185,3 @@ def give(fd: int, access: Access) -> None:
     os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) & access.mode)
     os.fchown(fd, *(-1 if number is None else number for number in access[:2]))
     os.fchmod(fd, access.mode)  # after chown(2), which takes setuid away
-
-
-class GiveAccess(Action):
-    """Give a file, which holds what it is to hold, to other people."""
-
-    def __init__(self, place: Place, have: Found, access: Access) -> None:
-        self.access = access
-        self._place = place
-        self._have = have
-
-    def describe(self) -> str:
-        changes = difference(self._have.access, self.access)[1]
-        return f"set {', '.join(f'{key} {value}' for key, value in changes.items())} of {printable(self._place.path)}"
-
-    def commit(self, run: Run) -> None:
-        with self._place.opened() as file:
-            if file is None or found(file).inode != self._have.inode:  # what is there now is nothing we have read
-                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), self._place.path)
-            give(file.fileno(), self.access)
-            os.fsync(file.fileno())

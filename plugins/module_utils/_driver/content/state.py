@@ -12,8 +12,9 @@ from ..._store.layout import check_home, check_id, require_store
 from ..._store.lock import layer_not_found
 from ..._store.settings import Settings, read_settings
 from ..layers.observe import look
+from ..layers.state import StoreState
 from ..probe import features as probe
-from ..state import LayerState, StoreState
+from ..state import LayerState
 from .diff import Difference
 
 

@@ -23,6 +23,7 @@ from ..._store.layout import (
     DIFF,
     MERGED,
     OWN_FILE,
+    VOLATILE_MARKER,
     WORK,
     has_content,
     is_directory,
@@ -34,7 +35,6 @@ from ..._store.owner import strangers
 from ..._store.settings import Settings, read_settings
 from ..layers.litter import find_litter
 from ..layers.read import Observer
-from ..mounts.actions import MARKER
 from .access import find_access
 from .chains import Chains
 from .finding import Finding, Teller
@@ -171,7 +171,7 @@ class _Examination(Teller):
             if layer.link in parents and not layer.marked:
                 message = f"layer {layer.id} has children and no mark that it is sealed"
                 yield self.cured("unsealed_parent", layer.id, path, message, f"touch {self.at(path)}")
-            path = f"{layer.id}/{MARKER}"
+            path = f"{layer.id}/{VOLATILE_MARKER}"
             # One that is held was mounted since the boot: the next mount makes up for it.
             in_use = self._observer.mount(layer.id) is not None or self._is_held(layer.id)
             if not in_use and os.path.lexists(f"{self.home}/{path}"):

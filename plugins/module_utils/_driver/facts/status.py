@@ -11,33 +11,14 @@ import typing as t
 from ..._errors import StoreCorrupt, StoreForeign, printable
 from ..._linux import mountinfo
 from ..._store.engine import SOMEBODY, managed_by, store_foreign
-from ..._store.layout import MERGED, check_home, check_id, is_store, layer_ids
+from ..._store.layout import is_store, layer_ids
 from ..._store.owner import owner
 from ..._store.settings import read_settings
+from ..mounts.state import mounted_layer
 from ..probe import features as probe
 from ..probe import problems
 
 SUBSETS = ("status", "layers", "mounts", "usage", "quotas", "health", "summary", "all")
-
-
-def gather(home: str, subsets: t.Collection[str], ids: t.Sequence[str] | None = None) -> dict[str, t.Any]:
-    """Return the facts about the store at *home*: its features, and what *subsets* name beside.
-
-    ids:    only these layers; None means all. Missing ones are left out.
-    raises: InvalidInput for an id that can be none, or a home that is no store; OSError.
-    """
-    home = check_home(home)
-    for id in ids or ():
-        check_id(id)
-    found = features(home)
-    wanted = set(SUBSETS[1:-1] if "all" in subsets else subsets) - {"status"}
-    if wanted:
-        from .subsets import Details  # the status alone gets by without
-
-        details = Details(home, found, ids)
-        found.update(details.gather(wanted))
-        found["problems"] += [problem._asdict() for problem in details.problems]
-    return found
 
 
 def features(home: str, *, exists: bool | None = None) -> dict[str, t.Any]:
@@ -69,14 +50,6 @@ def features(home: str, *, exists: bool | None = None) -> dict[str, t.Any]:
         "problems": [problem._asdict() for problem in (*wrong, *told.problems)],
         "status": probe.status_rows(told),
     }
-
-
-def mounted_layer(home: str, mount: mountinfo.Mount) -> str:
-    """Return the id of the layer on whose merged *mount* is an overlay; "" if it is something else."""
-    if mount.fstype != "overlay" or not mount.mount_point.startswith(home + "/"):
-        return ""
-    id, _unused, rest = mount.mount_point[len(home) + 1 :].partition("/")
-    return id if rest == MERGED else ""
 
 
 def _layers(home: str) -> tuple[bool | None, int | None, list[problems.Problem]]:

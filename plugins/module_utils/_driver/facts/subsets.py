@@ -12,10 +12,10 @@ from ..._errors import StoreCorrupt, printable
 from ..._store import holders
 from ..._store.layout import DIFF, VANISHED
 from ..layers.read import Observer
+from ..mounts.state import mounted_layer
 from ..probe.filesystem import merged_options
 from ..probe.problems import Problem, damaged_layers, unread_layer
 from ..state import LayerState, reported
-from .status import mounted_layer
 
 if t.TYPE_CHECKING:
     from ..layers.disk_usage import Tree

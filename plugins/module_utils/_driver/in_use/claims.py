@@ -26,6 +26,7 @@ import re
 import typing as t
 
 from ..._linux import mountinfo, openat2, statx
+from ..._linux.overlayfs import OverlayOptions, overlay_options
 from ..._store.layout import DIFF, LINKS, MERGED
 from . import proc
 
@@ -55,7 +56,7 @@ class Claims:
         self._place = place
         self._dev = dev
         self._own = own
-        self._options: dict[str, mountinfo.OverlayOptions] = {}
+        self._options: dict[str, OverlayOptions] = {}
         self._inodes: dict[int, str] | None = None
 
     def layers_of(self, table: proc.Table, mount: mountinfo.Mount) -> tuple[bool, list[str]]:
@@ -64,7 +65,7 @@ class Claims:
         Of a chain of our links only the nearest lower: it is the child of the others, and stands for them.
         """
         if mount.dev not in self._options:
-            self._options[mount.dev] = mountinfo.overlay_options(mount)
+            self._options[mount.dev] = overlay_options(mount)
         options = self._options[mount.dev]
         names = [*([] if options.upper is None else [options.upper]), *options.lowers]
         if not names:

@@ -9,12 +9,10 @@ import contextlib
 import os
 import typing as t
 
-from ..._store import holders, staging
-from ..._store.last_use import note_use_below
+from ..._store import holders
 from ..._store.layout import HOLDERS, LINKS, STAGING, VANISHED
+from ..._store.leftovers import leftovers
 from ..quota import projects
-from ..run import Run
-from ..state import Action
 from .disk_usage import why_unread
 
 
@@ -43,31 +41,6 @@ _WORDS = {
 }
 
 
-class Sweep(Action):
-    """Sweep litter. seconds: how long to delete, None for to the end."""
-
-    def __init__(self, litter: t.Sequence[Litter], seconds: int | None) -> None:
-        self.litter = litter
-        self.seconds = seconds
-
-    def describe(self) -> str:
-        counts = {code: sum(found.code == code for found in self.litter) for code in _WORDS}
-        parts = [_WORDS[code].format(count, "s" * (count > 1)) for code, count in counts.items() if count]
-        return "sweep " + ", ".join(parts)
-
-    def commit(self, run: Run) -> None:
-        run.delete_for(self.seconds)
-        run.sweep()
-        staging.sweep_links(run.home, [found.subject for found in self.litter if found.code == "dangling_link"])
-        for found in self.litter:
-            if found.code == "dead_holder":
-                note_use_below(run.home, [found.subject])  # what tells that it was held until the boot goes
-                holders.write(run.home, found.subject, ())
-        leaked = [int(found.subject) for found in self.litter if found.code == "leaked_project"]
-        if leaked:
-            projects.release_leaked(run.home, leaked)
-
-
 def find_litter(
     home: str, ids: t.Collection[str], links: t.Mapping[str, str | None], needed: t.Container[str]
 ) -> t.Iterator[Litter]:
@@ -81,7 +54,7 @@ def find_litter(
             yield Litter("dangling_link", link, f"{LINKS}/{link}")
     for id in ("", *sorted(ids)):
         try:
-            for path in staging.leftovers(os.path.join(home, id)):
+            for path in leftovers(os.path.join(home, id)):
                 yield Litter("staging_leftover", id or os.path.basename(path), os.path.relpath(path, home), id)
         except VANISHED:  # another run has just removed the layer
             pass

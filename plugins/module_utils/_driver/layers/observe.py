@@ -17,8 +17,9 @@ from ..._store.owner import owner
 from ..._store.settings import read_settings
 from ..probe import features as probe
 from ..quota.projects import block_size
-from ..state import LayerState, StoreState
+from ..state import LayerState
 from .read import Observer
+from .state import StoreState
 
 if t.TYPE_CHECKING:
     from ..._store.layer import Store
@@ -100,7 +101,9 @@ def require(home: str, exists: bool, predicting: bool) -> tuple[str, ...]:
 
 def _lost(store: Store) -> tuple[tuple[Lost, str], ...]:
     """Return the damaged layers that may be built on any other, each with the command that mends it, "" for none."""
-    return tuple((one, store.mending.command(one.id, one.damage)) for one in store.lost)
+    from ..._store.lost import find_lost  # not needed by most runs, and each import is compiled on every host
+
+    return tuple((one, store.mending.command(one.id, one.damage)) for one in find_lost(store))
 
 
 def _refusals(home: str) -> tuple[Overlay2Error | None, Overlay2Error | None]:

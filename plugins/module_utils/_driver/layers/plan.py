@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ..._errors import (
@@ -18,90 +17,13 @@ from ..._errors import (
     QuotaNotSupported,
     printable,
 )
-from ..._store import staging
-from ..._store.last_use import note_use_below
 from ..._store.layout import MAX_DEPTH, check_id
-from ..quota.projects import limit, rounded
-from ..run import Run
-from ..state import Action, LayerState, Plan, StoreState
+from ..plan import Action, Plan
+from ..quota.projects import rounded
+from ..state import LayerState
 from . import removal
-
-
-class Wanted(t.NamedTuple):
-    """A layer as it is asked for; None is omitted: leave as it is, or the default on a new layer.
-
-    parent: "" for none. size: bytes; inodes: files and directories; 0 for no limit.
-    """
-
-    id: str
-    parent: str | None = None
-    read_write: bool = False
-    size: int | None = None
-    inodes: int | None = None
-
-
-class MakeLayer(Action):
-    """Make a layer. Its parent is sealed by that, if it is made in the same run; else by a SealLayer of its own."""
-
-    def __init__(self, layer: LayerState) -> None:
-        self.layer = layer
-
-    def describe(self) -> str:
-        on = f" on {self.layer.parent}" if self.layer.parent else ""
-        limits = limits_in_words(self.layer)
-        limited = f", limited to {limits}" if limits else ""
-        return f"make {'read-write ' if self.layer.read_write else ''}layer {self.layer.id}{on}{limited}"
-
-    def prepare(self, run: Run) -> None:
-        run.claim()
-        lowers = run.links_of(self.layer.parent)
-        read_write = bool(self.layer.read_write)
-        new = staging.NewLayer(self.layer.id, staging.new_link(), lowers, read_write, *run.root, self.layer.parent)
-        begin = run.make_project if new.read_write else str
-        staging.stage_layer(run.staging(), new, begin)
-        if self.layer.size_limit or self.layer.inodes_limit:
-            limit(os.path.join(run.staging(), new.id), self.layer.size_limit, self.layer.inodes_limit)
-        run.made[new.id] = new
-        if self.layer.parent in run.made:
-            staging.seal_layer(run.staging(), self.layer.parent)
-
-    def commit(self, run: Run) -> None:
-        staging.publish_layer(run.home, run.staging(), run.made[self.layer.id])
-        note_use_below(run.home, [lower for lower in self.layer.lowers if lower not in run.made])
-
-
-class LimitLayer(Action):
-    """Set a layer's limits to those of *layer*."""
-
-    def __init__(self, layer: LayerState) -> None:
-        self.layer = layer
-
-    def describe(self) -> str:
-        return f"limit layer {self.layer.id} to {limits_in_words(self.layer) or 'nothing: no size, no inodes'}"
-
-    def commit(self, run: Run) -> None:
-        limit(os.path.join(run.home, self.layer.id), self.layer.size_limit, self.layer.inodes_limit)
-        run.will_sync()
-
-
-def limits_in_words(layer: LayerState) -> str:
-    """Return the limits of a layer; "" if it has none."""
-    parts = [f"{layer.size_limit} bytes"] if layer.size_limit else []
-    return " and ".join(parts + ([f"{layer.inodes_limit} inodes"] if layer.inodes_limit else []))
-
-
-class SealLayer(Action):
-    """Mark a layer as committed."""
-
-    def __init__(self, layer_id: str) -> None:
-        self.layer_id = layer_id
-
-    def describe(self) -> str:
-        return f"seal layer {self.layer_id}"
-
-    def commit(self, run: Run) -> None:
-        staging.seal_layer(run.home, self.layer_id)
-        run.will_sync()
+from .actions import LimitLayer, MakeLayer, SealLayer
+from .state import StoreState, Wanted
 
 
 def check_wanted(wanted: t.Sequence[Wanted]) -> None:

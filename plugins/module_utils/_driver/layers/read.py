@@ -10,6 +10,7 @@ import hashlib
 
 from ..._errors import StoreCorrupt
 from ..._linux import mountinfo
+from ..._linux.overlayfs import overlay_options
 from ..._store import holders
 from ..._store.layer import Layer, Store, examine
 from ..._store.layout import LINKS, MERGED
@@ -76,7 +77,7 @@ class Observer:
             committed=found.marked or bool(self.children(layer_id)),
             read_write=found.record.read_write,
             mounted=mount is not None,
-            writable=mount is not None and mountinfo.overlay_options(mount).upper is not None,
+            writable=mount is not None and overlay_options(mount).upper is not None,
             holders=holders.read(self.home, layer_id),
             size_limit=use.size_limit if use else 0,
             inodes_limit=use.inodes_limit if use else 0,

@@ -5,76 +5,15 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import typing as t
 
 from ..._errors import LayerInUse, StoreCorrupt, printable
-from ..._linux import mount
-from ..._store import holders
-from ..._store.last_use import note_use
 from ..._store.layout import MERGED
-from ..run import Run
-from ..state import Action, LayerState, StoreState
-
-
-class DropHolders(Action):
-    """Forget who needs a layer mounted."""
-
-    def __init__(self, layer: LayerState) -> None:
-        self.layer = layer
-
-    def describe(self) -> str:
-        return f"drop the holders of layer {self.layer.id}: {', '.join(self.layer.holders)}"
-
-    def commit(self, run: Run) -> None:
-        holders.write(run.home, self.layer.id, ())
-        note_use(run.home, self.layer.id, self.layer.lowers)
-
-
-class DetachMount(Action):
-    """Take a layer's mount out of sight at once; it ends when its last user is gone."""
-
-    writes = False
-
-    def __init__(self, layer_id: str) -> None:
-        self.layer_id = layer_id
-
-    def describe(self) -> str:
-        return f"detach the mount of layer {self.layer_id}"
-
-    def commit(self, run: Run) -> None:
-        end_mount(run.home, self.layer_id, mount.MNT_DETACH)
-
-
-def end_mount(home: str, layer_id: str, flags: int = 0) -> None:
-    """Unmount what is on a layer's merged, all of it if one lies on another, and remove that directory.
-
-    flags: of umount2(2). Raises OSError with filename=merged; what is on merged then is still there.
-    """
-    merged = os.path.join(home, layer_id, MERGED)
-    while True:
-        mount.umount(merged, flags | mount.UMOUNT_NOFOLLOW)
-        try:
-            return os.rmdir(merged)  # ends its copies in other mount namespaces
-        except OSError as error:
-            if error.errno != errno.EBUSY:  # not a mount point any more; the directory may have to stay: read-only, say
-                return
-
-
-class RemoveLayer(Action):
-    """Remove a layer. seconds: how long to delete what this run removes, None for to the end."""
-
-    def __init__(self, layer: LayerState, seconds: int | None = None) -> None:
-        self.layer = layer
-        self.seconds = seconds
-
-    def describe(self) -> str:
-        return f"remove layer {self.layer.id}"
-
-    def commit(self, run: Run) -> None:
-        run.delete_for(self.seconds)
-        run.retire(self.layer.id, self.layer.link or "")
+from ..mounts.actions import DetachMount, DropHolders
+from ..plan import Action
+from ..state import LayerState
+from .actions import RemoveLayer
+from .state import StoreState
 
 
 def plan_removal(layer: LayerState, have: StoreState, going: t.Collection[str], force: bool) -> list[Action]:

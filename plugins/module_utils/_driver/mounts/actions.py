@@ -11,6 +11,7 @@ import os
 import typing as t
 
 from ..._errors import LayerInUse, printable
+from ..._linux import mount
 from ..._linux.mount import MS_RDONLY
 from ..._linux.mountinfo import is_below
 from ..._linux.overlayfs import require_writable
@@ -18,14 +19,11 @@ from ..._store import holders
 from ..._store.delete import delete_tree
 from ..._store.last_use import note_use
 from ..._store.layer import record_content
-from ..._store.layout import MERGED, MERGED_MODE, WORK
-from ..layers.removal import end_mount
+from ..._store.layout import MERGED, MERGED_MODE, VOLATILE_MARKER, WORK
+from ..plan import Action
 from ..run import Run
-from ..state import Action, LayerState
+from ..state import LayerState
 from .description import MountDescription, perform
-
-# Where overlayfs notes that a mount skips syncs: it refuses the workdir from then on.
-MARKER = f"{WORK}/work/incompat/volatile"
 
 
 class MountLayer(Action):
@@ -68,7 +66,7 @@ class MountLayer(Action):
     def _forget_marker(self, run: Run) -> None:
         """Remove the volatile marker of a mount that came to nothing; an older one had to go before it."""
         with contextlib.suppress(OSError):
-            delete_tree(os.path.join(run.home, self.layer_id, MARKER))
+            delete_tree(os.path.join(run.home, self.layer_id, VOLATILE_MARKER))
 
 
 class ForgetContent(Action):
@@ -139,7 +137,7 @@ class ClearMarker(Action):
     def commit(self, run: Run) -> None:
         run.will_sync()
         run.sync()
-        delete_tree(os.path.join(run.home, self.layer_id, MARKER))
+        delete_tree(os.path.join(run.home, self.layer_id, VOLATILE_MARKER))
         run.will_sync()
 
 
@@ -168,3 +166,47 @@ def _users(home: str, layer_id: str) -> str:
     users = busy.scan(home, [layer_id]).get(layer_id, [])
     found = [user for user in users if user.how != "mount" and is_below(user.path, merged)]
     return busy.describe_users(found) if found else ""
+
+
+class DropHolders(Action):
+    """Forget who needs a layer mounted."""
+
+    def __init__(self, layer: LayerState) -> None:
+        self.layer = layer
+
+    def describe(self) -> str:
+        return f"drop the holders of layer {self.layer.id}: {', '.join(self.layer.holders)}"
+
+    def commit(self, run: Run) -> None:
+        holders.write(run.home, self.layer.id, ())
+        note_use(run.home, self.layer.id, self.layer.lowers)
+
+
+class DetachMount(Action):
+    """Take a layer's mount out of sight at once; it ends when its last user is gone."""
+
+    writes = False
+
+    def __init__(self, layer_id: str) -> None:
+        self.layer_id = layer_id
+
+    def describe(self) -> str:
+        return f"detach the mount of layer {self.layer_id}"
+
+    def commit(self, run: Run) -> None:
+        end_mount(run.home, self.layer_id, mount.MNT_DETACH)
+
+
+def end_mount(home: str, layer_id: str, flags: int = 0) -> None:
+    """Unmount what is on a layer's merged, all of it if one lies on another, and remove that directory.
+
+    flags: of umount2(2). Raises OSError with filename=merged; what is on merged then is still there.
+    """
+    merged = os.path.join(home, layer_id, MERGED)
+    while True:
+        mount.umount(merged, flags | mount.UMOUNT_NOFOLLOW)
+        try:
+            return os.rmdir(merged)  # ends its copies in other mount namespaces
+        except OSError as error:
+            if error.errno != errno.EBUSY:  # not a mount point any more; the directory may have to stay: read-only, say
+                return

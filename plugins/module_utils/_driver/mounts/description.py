@@ -14,6 +14,7 @@ import typing as t
 
 from ..._errors import InvalidInput, NotSupported, printable
 from ..._linux import mount, mountinfo
+from ..._linux.overlayfs import overlay_options
 
 _LABEL = re.compile(r"[ !#-\[\]-~]+")  # printable ASCII without " and \, for which mount data knows no escape
 
@@ -119,7 +120,7 @@ def drift(
              compared: the kernel does not show index=off, for one.
     resolve: gives one path for all the paths of a directory. The default asks the filesystem.
     """
-    found = mountinfo.overlay_options(mounted)
+    found = overlay_options(mounted)
     diff = f"{home}/{id}/diff"
     wanted_lowers = [*([diff] if read_only else []), *(f"{home}/l/{link}" for link in lowers)]
     is_read_only = "ro" in mounted.options.split(",") or "ro" in found.others

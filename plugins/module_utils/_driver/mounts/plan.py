@@ -12,66 +12,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._errors import LayerInUse, Overlay2Error, StoreCorrupt, printable
-from ..layers.removal import DetachMount, DropHolders
-from ..state import Action, LayerState, Plan
-from .actions import MARKER, ClearMarker, ForgetContent, MountLayer, SetHolder, Unmount
+from ..._errors import LayerInUse, StoreCorrupt, printable
+from ..._store.layout import VOLATILE_MARKER
+from ..plan import Action, Plan
+from ..state import LayerState
+from .actions import ClearMarker, DetachMount, DropHolders, ForgetContent, MountLayer, SetHolder, Unmount
 from .description import MountDescription, describe_mount
-
-
-class Wanted(t.NamedTuple):
-    """A mount as it is asked for.
-
-    holder:   who needs it, or no longer does.
-    label:    SELinux context; "" for none; None: leave it as it is, on a new mount none.
-    volatile: skip syncs; means nothing where nothing is written.
-    """
-
-    id: str
-    holder: str
-    label: str | None = None
-    volatile: bool = False
-
-
-class Mounted(t.NamedTuple):
-    """An overlay on a layer's merged.
-
-    label:  "" for none.
-    astray: which of "lowers" and "upper" are not the layer's.
-    data:   as the kernel shows it; None for one that is only planned.
-    """
-
-    read_only: bool
-    volatile: bool = False
-    label: str = ""
-    astray: tuple[str, ...] = ()
-    data: str | None = None
-
-
-class MountState(t.NamedTuple):
-    """A layer and its mount, as they are or as a plan says they will be.
-
-    exists:  there is a store at home; layer, mount: None where there is none.
-    links:   names in l/ of its lowers, nearest first.
-    marker:  overlayfs has noted in its workdir that a mount skips, or skipped, syncs.
-    below:   mount points on the mount. copies: overlays of the layer, in words, that stay when ours goes. Both are
-             looked for only where a plan may need them.
-    options: what every mount of ours gets; refusal: why nothing can be mounted here, None if it can. Known only where
-             the layer is to be mounted.
-    root:    uid and gid of the remapped root.
-    """
-
-    home: str
-    exists: bool = False
-    layer: LayerState | None = None
-    mount: Mounted | None = None
-    links: tuple[str, ...] = ()
-    marker: bool = False
-    below: tuple[str, ...] = ()
-    copies: tuple[str, ...] = ()
-    options: tuple[str, ...] | None = None
-    refusal: Overlay2Error | None = None
-    root: tuple[int, int] = (0, 0)
+from .state import Mounted, MountState, Wanted
 
 
 def drift(want: Wanted, have: MountState) -> tuple[str, ...]:
@@ -206,7 +153,7 @@ def _clear_for(have: MountState, force: bool) -> list[Action]:
             " missing or cut off",
             hint="remove the layer and make it again, or set force: true to mount it as it is",
             id=layer.id,
-            path=printable(f"{have.home}/{layer.id}/{MARKER}"),
+            path=printable(f"{have.home}/{layer.id}/{VOLATILE_MARKER}"),
             damage="stale_volatile",
         )
     return [ClearMarker(layer.id)]

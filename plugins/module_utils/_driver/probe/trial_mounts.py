@@ -17,7 +17,6 @@ import typing as t
 from ..._errors import printable
 from ..._linux import mount, namespace
 from ..._linux.overlayfs import require_writable
-from ..._linux.subject import about
 from .cache import Answers, mount_options, read_parameters
 
 # Where the tmpfs of a trial goes: we cannot work without it, and nothing on the way to a store or to Python's modules
@@ -38,40 +37,15 @@ def trial_without_trace(place: str) -> Answers:
         mount.mount("strata-overlay2", _OUT_OF_THE_WAY, "tmpfs", 0, "mode=0700")
         here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         os.chdir(_OUT_OF_THE_WAY)
-        return _answers(in_userns, lambda options: _refusal_of_lower(here, options))
+        return try_overlays(in_userns, lambda options: _refusal_of_lower(here, options))
 
     try:
         return namespace.in_private_mounts(in_private)
     except OSError as error:
-        return _not_probed(error, in_userns)
+        return not_tried(error, in_userns)
 
 
-def trial_on(directory: str) -> Answers:
-    """Return what overlays can do whose lowers and upper are on the filesystem of *directory*.
-
-    directory: of the caller, who sweeps it after a kill: nothing is left then but a directory without mounts.
-    raises:    OSError; not for what is refused to us, which leaves the answers None.
-    """
-    from ..._store.delete import delete_tree
-
-    in_userns = namespace.in_user_namespace()
-    path = os.path.join(directory, "trial-" + os.urandom(8).hex())
-
-    def in_private() -> Answers:
-        os.chdir(path)
-        return _answers(in_userns, lambda options: None)
-
-    os.mkdir(path, 0o700)
-    try:
-        with about(path):
-            return namespace.in_private_mounts(in_private)
-    except PermissionError as error:
-        return _not_probed(error, in_userns, path)
-    finally:
-        delete_tree(path)
-
-
-def _not_probed(error: OSError, in_userns: bool, trial: str = "") -> Answers:
+def not_tried(error: OSError, in_userns: bool, trial: str = "") -> Answers:
     """Return the answers where no trial was possible. trial: its directory, whose name tells nobody anything."""
     where = f" ({printable(error.filename)})" if error.filename and error.filename != trial else ""
     return Answers(
@@ -81,7 +55,7 @@ def _not_probed(error: OSError, in_userns: bool, trial: str = "") -> Answers:
     )
 
 
-def _answers(in_userns: bool, refusal_of_lower: t.Callable[[t.Sequence[str]], str | None]) -> Answers:
+def try_overlays(in_userns: bool, refusal_of_lower: t.Callable[[t.Sequence[str]], str | None]) -> Answers:
     """Try everything in the working directory, which is empty and ours."""
     userxattr = in_userns and _refusal(["userxattr"]) is None
     refusal = None if userxattr else _refusal([])

@@ -8,67 +8,27 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import typing as t
 
-from ..._errors import Overlay2Error, StoreCorrupt
+from ..._errors import StoreCorrupt
 from ..._linux.boot import booted
-from ..._store import holders, staging
+from ..._store import holders
 from ..._store.engine import SOMEBODY
 from ..._store.last_use import Times, read_times
-from ..._store.layout import DIFF, STAGING, VANISHED, is_store, layer_ids
+from ..._store.layout import STAGING, VANISHED, is_store, layer_ids
+from ..._store.leftovers import leftovers
 from ..._store.links import all_links
+from ..._store.lost import find_lost
 from ..._store.owner import owner
 from ..._store.settings import read_settings
 from ..in_use import engine as foreign_layers
-from ..layers.disk_usage import BLOCK, Moved, Tree, inode_bytes, tree_of, why_unread
+from ..layers.disk_usage import BLOCK, Moved, Tree, why_unread
 from ..layers.litter import Litter, find_litter
 from ..layers.observe import users_of
 from ..layers.read import Observer
 from ..layers.stuck import why_stuck
 from ..state import LayerState
+from .sizes import _UNKNOWN, Sizes
 from .state import Found, PruneState
-
-_ATTEMPTS = 5  # to read a tree that is being changed
-_UNKNOWN = Tree(0, 0, {})
-
-
-class Sizes:
-    """What trees in a store take: measured without any lock, since that takes long, and anew where it may have changed.
-
-    Known by what is replaced with a layer's content, and the times of its uses: what has none of these changed is as it
-    was, or is in use.
-    """
-
-    def __init__(self, home: str) -> None:
-        self._home = home
-        self._per_inode = inode_bytes(home) if os.path.isdir(home) else 0
-        self._known: dict[str, tuple[t.Any, Tree]] = {}
-
-    def measure(self) -> None:
-        """Measure all there is; what fails now is looked at again when it is needed."""
-        with contextlib.suppress(Overlay2Error, OSError):
-            if is_store(self._home):
-                for id in layer_ids(self._home):
-                    with contextlib.suppress(OSError):
-                        self.of_layer(id)
-                for path in staging.leftovers(self._home):
-                    with contextlib.suppress(OSError):
-                        self.of(path)
-
-    def of_layer(self, id: str) -> Tree:
-        """Return what a layer's directory takes. Raises OSError."""
-        path = f"{self._home}/{id}"
-        stamp: list[t.Any] = [os.lstat(path).st_ino, read_times(self._home, id)]
-        with contextlib.suppress(FileNotFoundError):
-            stamp.append(os.lstat(f"{path}/{DIFF}").st_ino)
-        return self.of(path, stamp)
-
-    def of(self, path: str, stamp: t.Any = None) -> Tree:
-        """Return what a directory takes, as it was found before if the stamp is the same. Raises OSError."""
-        known = self._known.get(path)
-        if known is None or known[0] != stamp:
-            known = self._known[path] = (stamp, _tree_of(path, self._per_inode))
-        return known[1]
 
 
 def look_to_prune(home: str, sizes: Sizes) -> PruneState:
@@ -117,7 +77,7 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
         engine_users=foreign_layers.engine_users(home, engine) if engine else None,
         error=known.error,
         unclaimed=whose == SOMEBODY,
-        lost=tuple(lost for lost in observer.store.lost if lost.id not in known.orphans),
+        lost=tuple(lost for lost in find_lost(observer.store) if lost.id not in known.orphans),
     )
 
 
@@ -131,7 +91,7 @@ def pending_bytes(home: str) -> int:
     total = 0
     for id in places:
         with contextlib.suppress(OSError):  # what cannot be read has been told
-            for path in staging.leftovers(os.path.join(home, id)) if _has_staging(home, id) else ():
+            for path in leftovers(os.path.join(home, id)) if _has_staging(home, id) else ():
                 total += sizes.of(path).bytes
     return total
 
@@ -183,17 +143,6 @@ def _weighed(home: str, found: Litter, sizes: Sizes) -> Litter:
         return found
     except OSError as error:
         return found._replace(unread=why_unread(error, path))
-
-
-def _tree_of(path: str, per_inode: int) -> Tree:
-    """Return what a directory takes, where somebody may be at work. Raises OSError."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            return tree_of(path, per_inode)
-        except Moved:
-            if attempt == _ATTEMPTS:
-                raise
-    raise AssertionError
 
 
 def _layers(observer: Observer, foreign: bool) -> tuple[dict[str, LayerState], dict[str, str], dict[str, str]]:

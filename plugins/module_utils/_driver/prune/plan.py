@@ -13,11 +13,12 @@ from fnmatch import fnmatchcase
 
 from ..._errors import TooManyLayers, printable
 from ..._store.engine import SOMEBODY, store_foreign
+from ..layers.actions import RemoveLayer
 from ..layers.disk_usage import Tree
-from ..layers.litter import Litter, Sweep
-from ..layers.removal import RemoveLayer
-from ..state import Action, Plan
+from ..layers.litter import Litter
+from ..plan import Action, Plan
 from .state import Decision, Found, PruneState, Wanted
+from .sweep import Sweep
 from .warnings import find_warnings
 
 

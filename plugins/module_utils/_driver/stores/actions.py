@@ -19,20 +19,14 @@ from ..._linux.sync import sync_directory
 from ..._store import staging
 from ..._store.json_file import remove_file
 from ..._store.layout import LINKS, OWN_FILE, QUOTA_DEVICE, STAGING, is_store, names_in
+from ..._store.leftovers import leftovers
 from ..._store.lock import Deadline, locked
 from ..._store.settings import IdRange, Settings, write_settings
+from ..plan import Action, Overtaken
 from ..run import Run
-from ..state import Action, Overtaken
+from .state import Access
 
 _PAUSE = 0.05  # seconds between two attempts
-
-
-class Access(t.NamedTuple):
-    """Who may enter a directory. mode: permission bits."""
-
-    mode: int
-    uid: int
-    gid: int
 
 
 class MakeStore(Action):
@@ -190,7 +184,7 @@ def _empty_staging(home: str, deadline: Deadline) -> None:
     """Delete what is staged at *home*, once nobody works in there. Raises StoreBusy, OSError."""
     staged = os.path.join(home, STAGING)
     while True:
-        staging.sweep(home, staging.leftovers(home))
+        staging.sweep(home, leftovers(home))
         try:
             os.rmdir(staged)
         except FileNotFoundError:
@@ -212,14 +206,14 @@ def _empty_staging(home: str, deadline: Deadline) -> None:
 def _try_overlays(home: str) -> None:
     """Raise NotSupported if no overlay can have its upper at *home*; otherwise keep the answers."""
     from ..probe import cache, features, filesystem
-    from ..probe.trial_mounts import trial_on
+    from .trial import trial_on
 
     room = staging.Staging(home)
     try:
         told = trial_on(room.path)
     finally:
         room.close()
-        staging.sweep(home, staging.leftovers(home))
+        staging.sweep(home, leftovers(home))
     refusal = features.refusal(features.probe(home, trial=told))
     if refusal:
         raise refusal

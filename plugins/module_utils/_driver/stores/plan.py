@@ -13,60 +13,16 @@ import typing as t
 from ..._errors import InvalidInput, LayerInUse, Overlay2Error, StoreForeign, printable
 from ..._store.engine import SOMEBODY, store_foreign
 from ..._store.layout import HOME_MODE, LINKS, LINKS_MODE, MERGED
-from ..._store.settings import IdRange, Settings
+from ..._store.settings import Settings
 from ..layers import removal
-from ..mounts.actions import ClearMarker, Unmount
-from ..state import Action, LayerState, Plan, StoreState
-from .actions import Access, KeepSettings, MakeStore, RemoveStore, SetAccess, TakeOver
+from ..layers.state import StoreState
+from ..mounts.actions import ClearMarker, DetachMount, DropHolders, Unmount
+from ..plan import Action, Plan
+from ..state import LayerState
+from .actions import KeepSettings, MakeStore, RemoveStore, SetAccess, TakeOver
+from .state import Access, Wanted, WholeStore
 
 _SHOWN = 5  # names in a message
-
-
-class Wanted(t.NamedTuple):
-    """Defaults and maps as they are asked for; None is omitted: leave as it is. Empty maps mean no remapping.
-
-    adopt: a store that somebody else made becomes ours.
-    """
-
-    size: int | None = None
-    inodes: int | None = None
-    uid_map: tuple[IdRange, ...] | None = None
-    gid_map: tuple[IdRange, ...] | None = None
-    adopt: bool = False
-
-
-class WholeStore(t.NamedTuple):
-    """A store as overlay2_init sees it.
-
-    exists:      there is a store at home.
-    access:      of home ("") and of l, as far as they are there.
-    layers:      all of them; of a damaged one only what can be read. Without lowers' ids: as many empty ones.
-    covers:      what else is mounted on top of the overlay on a layer's merged, by id.
-    volatile:    layers whose mount skips syncs.
-    users:       who has a mounted layer busy, in words, by id; looked for only where a plan may need it.
-    inside:      what is mounted in a layer's directory, not on merged, by id.
-    engine:      whose the store is, if not ours, as owner() says.
-    taken:       the directory at which dockerd would take a store made here for its own; "" if it would not.
-    keeps:       names in home that are no part of a store; lost+found is not among them.
-    home_stays:  home would be left when the store is removed, for these, for lost+found, or being a mount point.
-    refusal:     why no layer can be made or mounted here; quota: why there can be no limits. None if there can.
-    """
-
-    home: str
-    exists: bool
-    access: t.Mapping[str, Access]
-    settings: Settings = Settings()
-    layers: t.Mapping[str, LayerState] = {}
-    covers: t.Mapping[str, str] = {}
-    volatile: frozenset[str] = frozenset()
-    users: t.Mapping[str, str] = {}
-    inside: t.Mapping[str, str] = {}
-    engine: str | None = None
-    taken: str = ""
-    keeps: tuple[str, ...] = ()
-    home_stays: bool = False
-    refusal: Overlay2Error | None = None
-    quota: Overlay2Error | None = None
 
 
 def plan_present(want: Wanted, have: WholeStore) -> Plan:
@@ -118,7 +74,7 @@ def plan_unmounted(have: WholeStore, force: bool) -> Plan:
             actions.append(_end(layer, have, force))
             actions += [ClearMarker(layer.id)] if layer.id in have.volatile else []
         if layer.holders:
-            actions.append(removal.DropHolders(layer))
+            actions.append(DropHolders(layer))
     ended = {layer.id: layer._replace(mounted=False, writable=False, holders=()) for layer in in_use}
     after = have._replace(layers={**have.layers, **ended}, volatile=frozenset(), users={})
     return Plan(tuple(actions), after, touches=tuple(layer.id for layer in in_use))
@@ -211,7 +167,7 @@ def _end(layer: LayerState, have: WholeStore, force: bool) -> Action:
             holders=list(layer.holders),
             users=have.users[layer.id],
         )
-    return removal.DetachMount(layer.id) if force else Unmount(layer.id, "; or set force: true")
+    return DetachMount(layer.id) if force else Unmount(layer.id, "; or set force: true")
 
 
 def _has_layers(have: WholeStore) -> LayerInUse:

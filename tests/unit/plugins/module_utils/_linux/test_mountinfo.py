@@ -8,6 +8,7 @@ import os
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import child, mount, mountinfo, namespace
+from ansible_collections.strata.overlay2.plugins.module_utils._linux.overlayfs import OverlayOptions, overlay_options
 
 ROOT = b"27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard\n"
 # Captured on Linux 6.18; the directory is named a\:b,c d\
@@ -64,7 +65,7 @@ def test_an_odd_directory_comes_back_from_both_escapes():
     (mount,) = mountinfo.parse(ODD)
     odd = "/a\\:b,c d\\"
     assert mount.mount_point == odd + "/m"
-    assert mountinfo.overlay_options(mount) == mountinfo.OverlayOptions(
+    assert overlay_options(mount) == OverlayOptions(
         (odd + "/l1", odd + "/l2"), odd + "/up", odd + "/wk", False, {"rw": "", "uuid": "on"}
     )
 
@@ -81,7 +82,7 @@ def test_an_odd_directory_comes_back_from_both_escapes():
     ],
 )
 def test_lowers_are_told_nearest_first(options, lowers):
-    assert mountinfo.overlay_options(line(options)).lowers == lowers
+    assert overlay_options(line(options)).lowers == lowers
 
 
 @pytest.mark.parametrize(
@@ -96,12 +97,12 @@ def test_lowers_are_told_nearest_first(options, lowers):
     ],
 )
 def test_other_options_are_kept(options, others):
-    assert mountinfo.overlay_options(line(options)).others == others
+    assert overlay_options(line(options)).others == others
 
 
 @pytest.mark.parametrize("options", ["rw,volatile", "rw,fsync=volatile"])
 def test_volatile_is_told_in_both_forms(options):
-    assert mountinfo.overlay_options(line(options)).volatile
+    assert overlay_options(line(options)).volatile
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_the_kernel_shows_what_we_read(tmp_path, name):
         return mountinfo.read()
 
     merged = namespace.in_private_mounts(there)[-1]
-    options = mountinfo.overlay_options(merged)
+    options = overlay_options(merged)
     assert merged.mount_point == base + "/merged"
     assert options[:3] == ((base + "/lower2", base + "/lower1"), base + "/upper", base + "/work")
 

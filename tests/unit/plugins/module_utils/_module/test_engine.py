@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import Action, Plan
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.plan import Action, Plan
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._module import engine
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument

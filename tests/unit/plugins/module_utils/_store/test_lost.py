@@ -12,8 +12,9 @@ import shutil
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.observe import look
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.plan import plan_absent
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.observe import Sizes, look_to_prune
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.observe import look_to_prune
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.plan import plan_prune
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.sizes import Sizes
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Wanted
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse, Overlay2Error, StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging

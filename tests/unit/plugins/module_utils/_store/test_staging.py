@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
+from ansible_collections.strata.overlay2.plugins.module_utils._store.leftovers import leftovers
 from ansible_collections.strata.overlay2.plugins.module_utils._store.lock import Deadline, locked
 
 pytestmark = pytest.mark.root
@@ -92,7 +93,7 @@ def test_what_killed_runs_left_is_swept_and_what_others_do_is_not(home):
     os.close(killed._fd)
     at_work = staging.Staging(str(home))
 
-    left = staging.leftovers(str(home))
+    left = leftovers(str(home))
     assert left == [killed.path]
     staging.unlink_leftovers(str(home), left)
     assert new.link not in os.listdir(home / "l")
@@ -106,7 +107,7 @@ def test_without_space_a_layer_is_retired_under_a_hidden_name(home):
     new = make(home)
     retired = staging.Retired(str(home), "app", new.link)
     assert os.listdir(home / "l") == [] and sorted(os.listdir(home)) == [os.path.basename(retired.path), "l"]
-    assert staging.leftovers(str(home)) == []
+    assert leftovers(str(home)) == []
     staging.sweep(str(home), [retired.path])
     assert os.path.isdir(retired.path)  # it is seen to
     retired.close()
@@ -117,7 +118,7 @@ def test_a_killed_run_may_leave_a_retired_layer(home):
     new = make(home)
     os.rename(home / "app", home / ".staging-0123")
     (home / ".staging-0123" / "diff" / "link").write_text(make(home, "other").link)
-    left = staging.leftovers(str(home))
+    left = leftovers(str(home))
     assert left == [str(home / ".staging-0123")]
     staging.unlink_leftovers(str(home), left)
     assert new.link not in os.listdir(home / "l") and len(os.listdir(home / "l")) == 1

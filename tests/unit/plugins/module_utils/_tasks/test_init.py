@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.plan import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.state import Wanted
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, LayerInUse
 from ansible_collections.strata.overlay2.plugins.module_utils._store.settings import IdRange, Settings, read_settings
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.init import InitTask

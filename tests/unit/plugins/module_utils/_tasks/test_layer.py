@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.plan import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import Wanted
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse, StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging

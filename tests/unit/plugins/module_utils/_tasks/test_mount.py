@@ -10,8 +10,8 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.plan import Wanted as WantedLayer
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.plan import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import Wanted as WantedLayer
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.state import Wanted
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     NotSupported,

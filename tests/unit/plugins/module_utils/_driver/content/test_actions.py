@@ -11,7 +11,8 @@ import os
 import tarfile
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.actions import ApplyArchive, Source
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.actions import ApplyArchive
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.archive_file import Source
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import noatime

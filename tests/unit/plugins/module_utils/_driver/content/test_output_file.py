@@ -12,6 +12,7 @@ import stat
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content import output_file
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.actions import GiveAccess
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.place import Place
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
@@ -218,7 +219,7 @@ class TestGiving:
     def test_the_action_does_what_it_says(self, file, tmp_path, wanted):
         with Place(str(file)).opened() as opened:
             there = output_file.found(opened)
-        action = output_file.GiveAccess(Place(str(file)), there, wanted)
+        action = GiveAccess(Place(str(file)), there, wanted)
         assert action.describe().startswith("set ") and str(file) in action.describe()
         assert file.stat().st_uid == 5
         action.commit(Run(str(tmp_path)))
@@ -243,7 +244,7 @@ class TestGiving:
     def test_what_was_put_in_its_place_is_left_alone(self, file, tmp_path):
         with Place(str(file)).opened() as opened:
             there = output_file.found(opened)
-        action = output_file.GiveAccess(Place(str(file)), there, output_file.Access(1000, 1000, 0o666))
+        action = GiveAccess(Place(str(file)), there, output_file.Access(1000, 1000, 0o666))
         other = tmp_path / "other"
         other.write_text("secret")
         os.replace(other, file)

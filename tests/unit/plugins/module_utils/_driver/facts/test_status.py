@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.status import gather
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._store import holders
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.facts import gather
 
 
 def test_before_the_store_exists_the_facts_are_about_its_place(tmp_path):

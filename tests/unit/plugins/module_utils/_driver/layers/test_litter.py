@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.litter import Litter, Sweep, find_litter
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.litter import Litter, find_litter
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.sweep import Sweep
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 from ansible_collections.strata.overlay2.plugins.module_utils._store.links import all_links
 from ansible_collections.strata.overlay2.plugins.module_utils._store.lock import Deadline, locked

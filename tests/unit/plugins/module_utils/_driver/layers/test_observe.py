@@ -8,11 +8,8 @@ import subprocess
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.observe import look
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.plan import (
-    Wanted,
-    plan_absent,
-    plan_present,
-)
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.plan import plan_absent, plan_present
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import Wanted
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     LayerInUse,
     StoreCorrupt,

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.plan import (
-    Wanted,
     check_wanted,
     plan_absent,
     plan_present,
 )
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState, StoreState
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import StoreState, Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     DepthExceeded,
     InvalidInput,

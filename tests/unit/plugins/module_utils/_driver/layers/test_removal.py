@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.removal import check_unused, plan_removal
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState, StoreState
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import StoreState
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse
 
 JOB = LayerState("job", "C" * 26, ("base",))

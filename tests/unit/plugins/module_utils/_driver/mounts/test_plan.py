@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.plan import (
-    Mounted,
-    MountState,
-    Wanted,
     drift,
     plan_mounted,
     plan_unmounted,
 )
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.state import Mounted, MountState, Wanted
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     InvalidInput,

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import features as under_test
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import trial_mounts
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.cache import Answers, Parameters
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.features import (
     Features,
@@ -19,6 +18,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.feat
     status_rows,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.problems import Problem
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.trial import trial_on
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     NotPermitted,
     NotSupported,
@@ -205,7 +205,7 @@ def test_without_a_place_for_the_cache_it_works(tmp_path):
 @pytest.mark.root
 def test_a_trial_on_the_filesystem_goes_first(tmp_path, probe, cache):
     (tmp_path / "staging").mkdir()
-    told = trial_mounts.trial_on(str(tmp_path / "staging"))
+    told = trial_on(str(tmp_path / "staging"))
     assert probe(tmp_path, trial=told)._replace(filesystem={}) == probe(tmp_path)._replace(filesystem={})
     features = probe(tmp_path, trial=told._replace(overlay=False, why_no_overlay="no whiteouts"))
     assert (features.overlay, features.supported) == (False, False)

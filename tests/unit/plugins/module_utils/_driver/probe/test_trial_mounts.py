@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import cache, trial_mounts
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.cache import Answers
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.trial import trial_on
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import child, mount, namespace
 from ansible_collections.strata.overlay2.plugins.module_utils._store.delete import delete_tree
 from ansible_collections.strata.overlay2.tests.nobody import become_nobody
@@ -78,7 +79,7 @@ def test_all_works_and_leaves_no_trace(loop_filesystem, traces, kind):
 def test_a_directory_of_any_name(tmp_path, name):
     (tmp_path / name).mkdir()
     assert trial_mounts.trial_without_trace(str(tmp_path / name)) == works()
-    assert trial_mounts.trial_on(str(tmp_path / name)) == works()
+    assert trial_on(str(tmp_path / name)) == works()
 
 
 @pytest.mark.parametrize("place", ["/", "/run", "/tmp", "/dev"])
@@ -96,7 +97,7 @@ def test_on_the_filesystem_itself(loop_filesystem, traces, kind):
     root = loop_filesystem(kind)
     (root / "staging").mkdir()
     _unused, mounts = traces()
-    assert trial_mounts.trial_on(str(root / "staging")) == works()
+    assert trial_on(str(root / "staging")) == works()
     assert list((root / "staging").iterdir()) == []
     assert traces() == ({}, mounts)
 
@@ -106,7 +107,7 @@ def test_the_kernels_defaults_do_not_matter(tmp_path, kernel_default):
     for name in ("redirect_dir", "metacopy"):
         kernel_default(name)
     with_ours = ("index=off", "redirect_dir=off", "metacopy=off")
-    for told in (trial_mounts.trial_without_trace(str(tmp_path)), trial_mounts.trial_on(str(tmp_path))):
+    for told in (trial_mounts.trial_without_trace(str(tmp_path)), trial_on(str(tmp_path))):
         assert told == works()
         assert cache.mount_options(told.parameters, told.userxattr) == with_ours
 
@@ -145,7 +146,7 @@ def test_an_overlay_can_be_a_lower(overlays):
 
 
 def test_an_overlay_can_hold_no_upper(overlays):
-    told = trial_mounts.trial_on(overlays[0])
+    told = trial_on(overlays[0])
     assert (told.overlay, told.native_overlay_diff, told.using_metacopy) == (False, None, None)
     assert told.why_no_overlay == "mount: Invalid argument"
     assert os.listdir(overlays[0]) == []
@@ -171,7 +172,7 @@ def test_without_the_right_nothing_is_known(tmp_path):
     def as_nobody() -> list[Answers]:
         os.chdir(tmp_path)  # what lies above may be closed to others than root
         become_nobody()
-        return [trial_mounts.trial_without_trace("/"), trial_mounts.trial_on("own")]
+        return [trial_mounts.trial_without_trace("/"), trial_on("own")]
 
     for told in child.in_child(as_nobody):
         assert (told.overlay, told.native_overlay_diff, told.using_metacopy) == (None, None, None)

@@ -11,14 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.litter import Sweep
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.observe import (
-    Sizes,
-    look_to_prune,
-    pending_bytes,
-)
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.observe import look_to_prune, pending_bytes
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.plan import plan_prune
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.sizes import Sizes
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.sweep import Sweep
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 
 pytestmark = pytest.mark.root

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.actions import Access
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.plan import (
-    Wanted,
-    WholeStore,
     plan_absent,
     plan_present,
     plan_unmounted,
 )
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.state import Access, Wanted, WholeStore
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     InvalidInput,
     LayerInUse,

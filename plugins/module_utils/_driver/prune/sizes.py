@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much the trees in a store take. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from ..._errors import Overlay2Error
+from ..._store.last_use import read_times
+from ..._store.layout import DIFF, is_store, layer_ids
+from ..._store.leftovers import leftovers
+from ..layers.disk_usage import Moved, Tree, inode_bytes, tree_of
+
+_ATTEMPTS = 5  # to read a tree that is being changed
+
+
+_UNKNOWN = Tree(0, 0, {})
+
+
+class Sizes:
+    """What trees in a store take: measured without any lock, since that takes long, and anew where it may have changed.
+
+    Known by what is replaced with a layer's content, and the times of its uses: what has none of these changed is as it
+    was, or is in use.
+    """
+
+    def __init__(self, home: str) -> None:
+        self._home = home
+        self._per_inode = inode_bytes(home) if os.path.isdir(home) else 0
+        self._known: dict[str, tuple[t.Any, Tree]] = {}
+
+    def measure(self) -> None:
+        """Measure all there is; what fails now is looked at again when it is needed."""
+        with contextlib.suppress(Overlay2Error, OSError):
+            if is_store(self._home):
+                for id in layer_ids(self._home):
+                    with contextlib.suppress(OSError):
+                        self.of_layer(id)
+                for path in leftovers(self._home):
+                    with contextlib.suppress(OSError):
+                        self.of(path)
+
+    def of_layer(self, id: str) -> Tree:
+        """Return what a layer's directory takes. Raises OSError."""
+        path = f"{self._home}/{id}"
+        stamp: list[t.Any] = [os.lstat(path).st_ino, read_times(self._home, id)]
+        with contextlib.suppress(FileNotFoundError):
+            stamp.append(os.lstat(f"{path}/{DIFF}").st_ino)
+        return self.of(path, stamp)
+
+    def of(self, path: str, stamp: t.Any = None) -> Tree:
+        """Return what a directory takes, as it was found before if the stamp is the same. Raises OSError."""
+        known = self._known.get(path)
+        if known is None or known[0] != stamp:
+            known = self._known[path] = (stamp, _tree_of(path, self._per_inode))
+        return known[1]
+
+
+def _tree_of(path: str, per_inode: int) -> Tree:
+    """Return what a directory takes, where somebody may be at work. Raises OSError."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return tree_of(path, per_inode)
+        except Moved:
+            if attempt == _ATTEMPTS:
+                raise
+    raise AssertionError

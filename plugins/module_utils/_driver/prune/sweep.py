@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Removing litter. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._store import holders, staging
+from ..._store.last_use import note_use_below
+from ..layers.litter import _WORDS, Litter
+from ..plan import Action
+from ..quota import projects
+from ..run import Run
+
+
+class Sweep(Action):
+    """Sweep litter. seconds: how long to delete, None for to the end."""
+
+    def __init__(self, litter: t.Sequence[Litter], seconds: int | None) -> None:
+        self.litter = litter
+        self.seconds = seconds
+
+    def describe(self) -> str:
+        counts = {code: sum(found.code == code for found in self.litter) for code in _WORDS}
+        parts = [_WORDS[code].format(count, "s" * (count > 1)) for code, count in counts.items() if count]
+        return "sweep " + ", ".join(parts)
+
+    def commit(self, run: Run) -> None:
+        run.delete_for(self.seconds)
+        run.sweep()
+        staging.sweep_links(run.home, [found.subject for found in self.litter if found.code == "dangling_link"])
+        for found in self.litter:
+            if found.code == "dead_holder":
+                note_use_below(run.home, [found.subject])  # what tells that it was held until the boot goes
+                holders.write(run.home, found.subject, ())
+        leaked = [int(found.subject) for found in self.litter if found.code == "leaked_project"]
+        if leaked:
+            projects.release_leaked(run.home, leaked)

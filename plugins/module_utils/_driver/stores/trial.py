@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trial mounts of overlays in a store that is being made. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+
+from ..._linux import namespace
+from ..._linux.subject import about
+from ..probe.cache import Answers
+from ..probe.trial_mounts import not_tried, try_overlays
+
+
+def trial_on(directory: str) -> Answers:
+    """Return what overlays can do whose lowers and upper are on the filesystem of *directory*.
+
+    directory: of the caller, who sweeps it after a kill: nothing is left then but a directory without mounts.
+    raises:    OSError; not for what is refused to us, which leaves the answers None.
+    """
+    from ..._store.delete import delete_tree
+
+    in_userns = namespace.in_user_namespace()
+    path = os.path.join(directory, "trial-" + os.urandom(8).hex())
+
+    def in_private() -> Answers:
+        os.chdir(path)
+        return try_overlays(in_userns, lambda options: None)
+
+    os.mkdir(path, 0o700)
+    try:
+        with about(path):
+            return namespace.in_private_mounts(in_private)
+    except PermissionError as error:
+        return not_tried(error, in_userns, path)
+    finally:
+        delete_tree(path)

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running a module that only reads, and telling how a module failed. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._driver.quota import projects
+from .._errors import NoSpace, Overlay2Error, printable
+from .ansible_module import HarmlessModule
+from .os_cures import cure_of
+
+
+@contextlib.contextmanager
+def without_collector() -> t.Iterator[None]:
+    """One task, and mostly the process ends: what little is circular may stay. Mitogen's goes on, and has it again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@without_collector()
+def run_query(query: t.Callable[[dict[str, t.Any]], dict[str, t.Any]], **arguments: t.Any) -> None:
+    """Run a module that only reads: *query* turns its parameters into the result."""
+    module = HarmlessModule(supports_check_mode=True, **arguments)
+    try:
+        result = query(module.params)
+    except Overlay2Error as error:
+        fail(module, error, [])
+    except OSError as error:
+        fail_os(module, error, [])
+    else:
+        module.exit_json(changed=False, **result)
+
+
+def fail(module: AnsibleModule, error: Overlay2Error, done: list[str]) -> None:
+    module.fail_json(
+        msg=str(error), error=error.code, hint=error.hint, changed=bool(done), actions=done, **error.details
+    )
+
+
+def fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
+    home = str(module.params["home"])
+    path = printable(error.filename if isinstance(error.filename, (str, bytes)) else home)
+    why = printable(error.strerror or str(error))
+    if error.errno in projects.FULL:
+        limited = projects.limit_reached(home, error.filename)
+        if limited:
+            return fail(module, limited, done)
+        hint = "free some, or make the filesystem larger, and run the task again"
+        return fail(module, NoSpace(f"no space left at {path}: {why}", hint=hint, path=path), done)
+    module.fail_json(
+        msg=f"{why}: {path}",
+        error="os_error",
+        errno=error.errno,
+        path=path,
+        hint=cure_of(error.errno),
+        changed=bool(done),
+        actions=done,
+    )
