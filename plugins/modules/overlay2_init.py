@@ -272,7 +272,11 @@ hint:
 import typing as t
 
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.state import Wanted
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.subids import remapped
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.subids import (
+    ID_RANGE_FIELDS,
+    id_map,
+    remapped,
+)
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, printable
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
     home_argument,
@@ -281,13 +285,12 @@ from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments 
     parse_size,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
-from ansible_collections.strata.overlay2.plugins.module_utils._store.settings import IdRange, check_map
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.init import InitTask
 
 _RANGES = {
     "type": "list",
     "elements": "dict",
-    "options": {name: {"type": "int", "required": True} for name in IdRange._fields},
+    "options": {name: {"type": "int", "required": True} for name in ID_RANGE_FIELDS},
 }
 _GO_BOOLS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False")
 
@@ -300,8 +303,8 @@ def task(params: dict[str, t.Any]) -> InitTask:
     wanted = Wanted(
         parse_size(size, "size"),
         parse_count(params["inodes"], "inodes"),
-        _map(params, "uid_map"),
-        _map(params, "gid_map"),
+        id_map(params["uid_map"], "uid_map"),
+        id_map(params["gid_map"], "gid_map"),
         params["adopt"],
     )
     if params["userns_remap"] is not None:
@@ -333,12 +336,6 @@ def size_of(storage_opts: t.Sequence[str]) -> str:
                 f"storage option '{printable(option)}' has no value", hint="write it as overlay2.size=20G"
             )
     return size
-
-
-def _map(params: dict[str, t.Any], option: str) -> tuple[IdRange, ...] | None:
-    if params[option] is None:
-        return None
-    return check_map([IdRange(**item) for item in params[option]], option)
 
 
 def main() -> None:

@@ -22,8 +22,8 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.layout impo
     MERGED,
     OWN_FILE,
     STAGING,
-    layer_ids,
 )
+from ansible_collections.strata.overlay2.plugins.module_utils._store.recognition import layer_ids
 
 _LINK = re.compile(r"(?<![A-Z2-7])[A-Z2-7]{26}(?![A-Z2-7])")
 _OF_MOUNTING = "trusted.overlay.uuid"  # random, and given to each upper that is mounted, where there is space for it

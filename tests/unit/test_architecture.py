@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_tasks": {"_errors", "_linux", "_store", "_driver"},
     "_module": {"_errors", "_linux", "_store", "_driver"},
     "modules": {"_errors", "_driver", "_tasks", "_module"},
-    "action": {"plugin_utils"},
+    "action": {"_errors", "plugin_utils"},
     "lookup": {"plugin_utils"},
     "plugin_utils": set(),
     "doc_fragments": set(),
@@ -200,9 +200,9 @@ def second_mounter(files: dict[str, Source]) -> t.Iterator[str]:
         if file.name in MOUNTERS:
             continue
         for node in ast.walk(ast.parse(file.text)):
-            if isinstance(node, ast.Call) and any(
-                isinstance(argument, ast.Constant) and argument.value == "overlay" for argument in node.args
-            ):
+            if not isinstance(node, ast.Call) or "mount" not in ast.dump(node.func):
+                continue
+            if any(isinstance(argument, ast.Constant) and argument.value == "overlay" for argument in node.args):
                 yield f"{file.name}:{node.lineno} mounts an overlay"
 
 

@@ -34,9 +34,10 @@ from . import bolt
 from .docker_ids import is_no_id, is_no_parent
 from .engine import CONTAINERS_STORAGE, DOCKER, find_engine
 from .layer import Store, examine
-from .layout import LINKS, LOWER, is_id, names_in
+from .layout import LINKS, LOWER, is_id
 from .links import all_links
 from .name_search import NameSearch
+from .recognition import names_in
 
 if t.TYPE_CHECKING:
     from .lent import Lenders

@@ -27,7 +27,7 @@ from .._linux.noatime import open_quietly
 from .engine import CONTAINERS_STORAGE, DOCKER, find_engine
 from .engine_records import named_by_records
 from .layer import Store
-from .layout import names_in
+from .recognition import names_in
 
 _MOUNTS = "mounts"
 _IMAGES = "image/overlay2/imagedb/content/sha256"

@@ -14,9 +14,10 @@ import typing as t
 from .._errors import StoreCorrupt
 from .damage import Damage, unresolved
 from .json_file import read_file, read_or_corrupt, replace_file, unreadable
-from .layout import COMMITTED, DIFF, LOWER, OWN_FILE, has_content, is_directory, is_layer, layer_ids
+from .layout import COMMITTED, DIFF, LOWER, OWN_FILE
 from .links import all_links, link_target, misnamed, read_link
 from .lower import PARENT, Lower, missing_lower, read_lower
+from .recognition import has_content, is_directory, is_layer, layer_ids
 
 if t.TYPE_CHECKING:
     from .lent import Lenders

@@ -9,11 +9,9 @@ import contextlib
 import os
 import typing as t
 
-from .layout import (
-    STAGING,
-    names_in,
-)
+from .layout import STAGING
 from .lock import is_free
+from .recognition import names_in
 
 _RETIRED = STAGING + "-"  # what hidden names in home begin with
 

@@ -20,8 +20,9 @@ import typing as t
 
 from .._linux.noatime import open_quietly
 from .engine import CONTAINERS_STORAGE, find_engine
-from .layout import DIFF, LINKS, is_directory, is_id
+from .layout import DIFF, LINKS, is_id
 from .links import link_target
+from .recognition import is_directory
 
 _LISTS = ("layers.json", "volatile-layers.json")
 _CONFIGS = ("/etc/containers/storage.conf", "/usr/share/containers/storage.conf")

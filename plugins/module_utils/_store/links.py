@@ -12,7 +12,8 @@ from .._errors import printable
 from .._linux.noatime import read_quietly
 from .damage import Damage, unread
 from .json_file import NO_FILE
-from .layout import DIFF, LINK, LINK_NAME, LINKS, is_id, names_in
+from .layout import DIFF, LINK, LINK_NAME, LINKS, is_id
+from .recognition import names_in
 
 
 def link_target(home: str, link: str) -> str | None:

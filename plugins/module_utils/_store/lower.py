@@ -24,7 +24,8 @@ from .._linux.noatime import read_quietly
 from .damage import Damage, unread
 from .engine import CONTAINERS_STORAGE, managed_by
 from .json_file import NO_FILE, read_file
-from .layout import LINK_NAME_WITHIN, LINKS, LOWER, MAX_DEPTH, OWN_FILE, WORK, is_directory, is_id
+from .layout import LINK_NAME_WITHIN, LINKS, LOWER, MAX_DEPTH, OWN_FILE, WORK, is_id
+from .recognition import is_directory
 
 PARENT = "parent"  # in our own record
 _WHOLE = re.compile(rb"l/[A-Z2-7]{26}(?::l/[A-Z2-7]{26})*")

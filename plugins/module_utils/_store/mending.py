@@ -12,10 +12,11 @@ import shlex
 from .._errors import StoreCorrupt, printable
 from .cures import cure
 from .damage import UNREAD_CURE, Damage
-from .layout import DIFF, LINK, LINKS, LOWER, WORK, has_content, layer_ids
+from .layout import DIFF, LINK, LINKS, LOWER, WORK
 from .links import all_links, read_link
 from .lower import Lower, read_lower, recorded_parent
 from .owner import owner
+from .recognition import has_content, layer_ids
 
 # Gives each layer its name in l/ again that its link file tells.
 _NAMES = (

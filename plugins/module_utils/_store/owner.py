@@ -9,7 +9,8 @@ import os
 import typing as t
 
 from .engine import CONTAINERS_STORAGE, SOMEBODY, managed_by
-from .layout import OWN_FILE, STAGING, STORES_OWN, TRIALS, is_id, is_layer, layer_ids, names_in
+from .layout import OWN_FILE, STAGING, TRIALS, is_id
+from .recognition import STORES_OWN, is_layer, layer_ids, names_in
 
 _BESIDE_LAYERS = ("staging", "tempdirs")  # what containers-storage keeps in home
 

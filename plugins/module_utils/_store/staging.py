@@ -34,12 +34,12 @@ from .layout import (
     VANISHED,
     WORK,
     WORK_MODE,
-    layer_ids,
 )
 from .leftovers import _RETIRED, layers_in, leftovers
 from .links import link_target
 from .lock import Deadline, try_lock
 from .lower import PARENT
+from .recognition import layer_ids
 
 _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 8  # a character for each byte, each as often
 

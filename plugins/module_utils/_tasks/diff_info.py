@@ -11,9 +11,6 @@ from .._driver.content.state import DiffState, DiffTask, reported
 from .._driver.plan import Plan
 from .._errors import InvalidInput
 
-if t.TYPE_CHECKING:
-    from .._archive.collected import First
-
 
 class InspectTask(DiffTask):
     """What a layer has other than another one, and nothing else."""
@@ -37,6 +34,5 @@ class InspectTask(DiffTask):
     def report(self, have: DiffState, after: DiffState, predicting: bool) -> dict[str, t.Any]:
         """See Task."""
         found = self.difference_of(have, listed=self._max_changes)
-        changes = t.cast("First", found.content.changes)
-        listed = changes.listed()
-        return {**reported(found, have.diff_id, have.digest), "changes": listed, "truncated": changes.truncated}
+        listed, truncated = found.listed()
+        return {**reported(found, have.diff_id, have.digest), "changes": listed, "truncated": truncated}

@@ -23,19 +23,9 @@ from .._linux.overlayfs import overlay_options
 from .._store import holders
 from .._store.engine import graph_driver_directory, managed_by
 from .._store.layer import examine
-from .._store.layout import (
-    LINKS,
-    LOST_AND_FOUND,
-    MERGED,
-    OWN_FILE,
-    QUOTA_DEVICE,
-    STAGING,
-    check_home,
-    is_store,
-    layer_ids,
-    names_in,
-)
+from .._store.layout import LINKS, LOST_AND_FOUND, MERGED, OWN_FILE, QUOTA_DEVICE, STAGING, check_home
 from .._store.owner import owner
+from .._store.recognition import is_store, layer_ids, names_in
 from .._store.settings import Settings, read_settings
 
 _NO_ADOPT = "leave adopt out, or take the store over first, with state: present"

@@ -22,19 +22,10 @@ from .._linux.overlayfs import overlay_options
 from .._store.damage import Damage
 from .._store.engine import store_foreign
 from .._store.holders import check_holder
-from .._store.layout import (
-    DIFF,
-    MERGED,
-    VOLATILE_MARKER,
-    WORK,
-    check_home,
-    check_id,
-    is_directory,
-    is_store,
-    require_store,
-)
+from .._store.layout import DIFF, MERGED, VOLATILE_MARKER, WORK, check_home, check_id
 from .._store.lock import layer_not_found
 from .._store.owner import owner
+from .._store.recognition import is_directory, is_store, require_store
 from .._store.settings import read_settings
 
 

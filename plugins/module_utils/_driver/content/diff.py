@@ -95,6 +95,11 @@ class Difference:
     def _collector(self) -> Counted:
         return Counted() if self._listed is None else First(self._listed)
 
+    def listed(self) -> tuple[list[dict[str, str]], bool]:
+        """Return as many of the changes as were to be listed, and whether there are more. Raises as content does."""
+        changes = t.cast("First", self.content.changes)
+        return changes.listed(), changes.truncated
+
     @property
     def upper(self) -> str:
         """The layer's own directory."""

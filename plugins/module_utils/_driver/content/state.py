@@ -8,8 +8,9 @@ from __future__ import annotations
 import typing as t
 
 from ..._store.engine import CONTAINERS_STORAGE
-from ..._store.layout import check_home, check_id, require_store
+from ..._store.layout import check_home, check_id
 from ..._store.lock import layer_not_found
+from ..._store.recognition import require_store
 from ..._store.settings import Settings, read_settings
 from ..layers.observe import look
 from ..layers.state import StoreState

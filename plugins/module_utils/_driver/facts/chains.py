@@ -10,8 +10,9 @@ import typing as t
 from ..._store.cures import cure
 from ..._store.damage import Damage, unresolved
 from ..._store.layer import Layer, Store
-from ..._store.layout import LINK, LINKS, LOWER, has_content
+from ..._store.layout import LINK, LINKS, LOWER
 from ..._store.links import misnamed
+from ..._store.recognition import has_content
 from .finding import Finding, Teller
 
 _MANY = 3  # names in l/; when more are lost, one command for all of them

@@ -18,20 +18,9 @@ from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign
 from ..._store.engine_records import orphans, references
 from ..._store.gone import gone_layers
 from ..._store.layer import Layer
-from ..._store.layout import (
-    COMMITTED,
-    DIFF,
-    MERGED,
-    OWN_FILE,
-    VOLATILE_MARKER,
-    WORK,
-    has_content,
-    is_directory,
-    is_store,
-    layer_ids,
-    names_in,
-)
+from ..._store.layout import COMMITTED, DIFF, MERGED, OWN_FILE, VOLATILE_MARKER, WORK
 from ..._store.owner import strangers
+from ..._store.recognition import has_content, is_directory, is_store, layer_ids, names_in
 from ..._store.settings import Settings, read_settings
 from ..layers.litter import find_litter
 from ..layers.read import Observer

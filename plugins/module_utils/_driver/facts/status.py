@@ -11,8 +11,8 @@ import typing as t
 from ..._errors import StoreCorrupt, StoreForeign, printable
 from ..._linux import mountinfo
 from ..._store.engine import SOMEBODY, managed_by, store_foreign
-from ..._store.layout import is_store, layer_ids
 from ..._store.owner import owner
+from ..._store.recognition import is_store, layer_ids
 from ..._store.settings import read_settings
 from ..mounts.state import mounted_layer
 from ..probe import features as probe

@@ -12,8 +12,8 @@ import typing as t
 from ..._errors import Overlay2Error, printable
 from ..._linux.quotactl import BASIC_BLOCK
 from ..._store.engine import managed_by
-from ..._store.layout import is_store, require_store
 from ..._store.owner import owner
+from ..._store.recognition import is_store, require_store
 from ..._store.settings import read_settings
 from ..probe import features as probe
 from ..quota.projects import block_size

@@ -14,11 +14,12 @@ from ..._linux.boot import booted
 from ..._store import holders
 from ..._store.engine import SOMEBODY
 from ..._store.last_use import Times, read_times
-from ..._store.layout import STAGING, VANISHED, is_store, layer_ids
+from ..._store.layout import STAGING, VANISHED
 from ..._store.leftovers import leftovers
 from ..._store.links import all_links
 from ..._store.lost import find_lost
 from ..._store.owner import owner
+from ..._store.recognition import is_store, layer_ids
 from ..._store.settings import read_settings
 from ..in_use import engine as foreign_layers
 from ..layers.disk_usage import BLOCK, Moved, Tree, why_unread

@@ -11,8 +11,9 @@ import typing as t
 
 from ..._errors import Overlay2Error
 from ..._store.last_use import read_times
-from ..._store.layout import DIFF, is_store, layer_ids
+from ..._store.layout import DIFF
 from ..._store.leftovers import leftovers
+from ..._store.recognition import is_store, layer_ids
 from ..layers.disk_usage import Moved, Tree, inode_bytes, tree_of
 
 _ATTEMPTS = 5  # to read a tree that is being changed

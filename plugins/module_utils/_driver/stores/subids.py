@@ -20,7 +20,14 @@ SUBGID = "/etc/subgid"
 
 Map = tuple[IdRange, ...]
 
+ID_RANGE_FIELDS = IdRange._fields
+
 _NUMBER = re.compile(r"\d{1,10}")  # an id has no more digits, and int() takes not any number of them
+
+
+def id_map(ranges: t.Sequence[t.Mapping[str, int]] | None, option: str) -> Map | None:
+    """Return the id map that an *option* gives; its items have the keys of IdRange. Raises InvalidInput."""
+    return None if ranges is None else check_map([IdRange(**item) for item in ranges], option)
 
 
 def remapped(text: str, subuid: str = SUBUID, subgid: str = SUBGID) -> tuple[Map, Map]:

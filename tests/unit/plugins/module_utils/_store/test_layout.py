@@ -11,6 +11,12 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     StoreNotFound,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._store import layout
+from ansible_collections.strata.overlay2.plugins.module_utils._store.recognition import (
+    is_layer,
+    is_store,
+    layer_ids,
+    require_store,
+)
 
 LINK = "ABCDEFGHIJKLMNOPQRSTUVWX23"
 
@@ -67,25 +73,25 @@ def test_no_symlink_hides_whose_store_it_is(tmp_path):
 
 
 def test_missing_and_empty_directories_can_become_stores(tmp_path):
-    assert not layout.is_store(str(tmp_path / "missing"))
+    assert not is_store(str(tmp_path / "missing"))
     (tmp_path / "lost+found").mkdir()
-    assert not layout.is_store(str(tmp_path))
+    assert not is_store(str(tmp_path))
     with pytest.raises(StoreNotFound, match="there is no store"):
-        layout.require_store(str(tmp_path))
+        require_store(str(tmp_path))
 
 
 def test_what_a_killed_run_left_can_become_a_store(tmp_path):
     (tmp_path / ".staging" / "0123").mkdir(parents=True)
     (tmp_path / ".strata.json.new").touch()
-    assert not layout.is_store(str(tmp_path))
+    assert not is_store(str(tmp_path))
 
 
 def test_a_directory_with_links_is_a_store(tmp_path):
     (tmp_path / "l").mkdir()
     (tmp_path / "l" / LINK).symlink_to("../gone/diff")
     (tmp_path / "base").mkdir()
-    assert layout.is_store(str(tmp_path))
-    layout.require_store(str(tmp_path))
+    assert is_store(str(tmp_path))
+    require_store(str(tmp_path))
 
 
 def put_file(home):
@@ -123,27 +129,27 @@ def put_symlinked_links(home):
 def test_anything_else_is_refused(tmp_path, put):
     put(tmp_path / "home")
     with pytest.raises(InvalidInput, match="is no overlay2 store"):
-        layout.is_store(str(tmp_path / "home"))
+        is_store(str(tmp_path / "home"))
 
 
 def test_only_layer_directories_are_layers(tmp_path):
     for name in ("base", "l", ".staging", "lost+found", "opaque-bug-check123", "backingFsBlockDev"):
         (tmp_path / name / "diff").mkdir(parents=True)
     (tmp_path / "file").write_text("")
-    assert list(layout.layer_ids(str(tmp_path))) == ["base"]
+    assert list(layer_ids(str(tmp_path))) == ["base"]
 
 
 @pytest.mark.parametrize("part", ["diff/", "link", "lower", ".strata.json"])
 def test_a_directory_with_a_part_of_a_layer_is_one(tmp_path, part):
     (tmp_path / "odd/work").mkdir(parents=True)
-    assert list(layout.layer_ids(str(tmp_path))) == []
-    assert not layout.is_layer(f"{tmp_path}/odd")
+    assert list(layer_ids(str(tmp_path))) == []
+    assert not is_layer(f"{tmp_path}/odd")
     if part.endswith("/"):
         (tmp_path / "odd" / part).mkdir()
     else:
         (tmp_path / "odd" / part).touch()
-    assert list(layout.layer_ids(str(tmp_path))) == ["odd"]
-    assert layout.is_layer(f"{tmp_path}/odd")
+    assert list(layer_ids(str(tmp_path))) == ["odd"]
+    assert is_layer(f"{tmp_path}/odd")
 
 
 def put_store(directory):
@@ -169,8 +175,8 @@ def put_link_to_a_layer(directory):
 def test_a_stranger_is_no_layer(tmp_path, put):
     (tmp_path / "real/diff").mkdir(parents=True)
     put(tmp_path / "odd")
-    assert list(layout.layer_ids(str(tmp_path))) == ["real"]
-    assert not layout.is_layer(f"{tmp_path}/odd")
+    assert list(layer_ids(str(tmp_path))) == ["real"]
+    assert not is_layer(f"{tmp_path}/odd")
 
 
 def put_layer(home):
@@ -205,13 +211,13 @@ def test_a_store_that_lost_its_links_is_damaged(tmp_path, put, links, damage, wo
         (home / "l").mkdir()
         (home / "l/notes").touch()
     with pytest.raises(StoreCorrupt, match=words) as caught:
-        layout.is_store(str(home))
+        is_store(str(home))
     assert caught.value.details["damage"] == damage
     assert ("make the directory l" in caught.value.hint) is (damage == "link_missing")
     if links:
         (home / "l").rename(tmp_path / "away")  # as the hint says
     (home / "l").mkdir()
-    assert layout.is_store(str(home))
+    assert is_store(str(home))
 
 
 @pytest.mark.parametrize("home", ["overlayfs", "overlayfs/snapshots"])
@@ -219,4 +225,4 @@ def test_a_directory_of_containerds_is_told(tmp_path, home):
     (tmp_path / "overlayfs/snapshots/1/fs").mkdir(parents=True)
     (tmp_path / "overlayfs/metadata.db").write_bytes(b"\0" * 4096)
     with pytest.raises(StoreForeign, match="belongs to containerd, whose snapshotter"):
-        layout.is_store(str(tmp_path / home))
+        is_store(str(tmp_path / home))

@@ -156,7 +156,7 @@ def test_others_than_root_are_told_what_can_be(layers, python_output):
             path.chmod(path.stat().st_mode | 0o005)
     code = (
         "import json, sys; from ansible_collections.strata.overlay2.tests.nobody import become_nobody; become_nobody();"
-        "from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.status import gather;"
+        "from ansible_collections.strata.overlay2.plugins.module_utils._tasks.facts import gather;"
         "print(json.dumps(gather(sys.argv[1], ['all'])))"
     )
     told = json.loads(python_output(code, layers.home))

@@ -188,7 +188,7 @@ def test_a_file_of_a_thread_with_a_table_of_its_own_is_found(store, run_python):
 def test_a_module_behind_a_chroot_sees_those_outside(store, run_python, python_output):
     code = """
 import os, pickle, sys
-from ansible_collections.strata.overlay2.plugins.module_utils._driver import busy
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import users as busy
 os.chroot(sys.argv[1])
 print({id: [user[2:] for user in users] for id, users in busy.scan("/store").items()})
 """

@@ -151,7 +151,8 @@ def test_on_a_kernel_without_user_namespaces_nothing_is_kept(tmp_path, python_ou
     """Its /proc has no ns/user; this one has nothing but the boot's id."""
     code = (
         "import os, subprocess, sys\n"
-        "from ansible_collections.strata.overlay2.plugins.module_utils._driver import answers, filesystem\n"
+        "from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import filesystem\n"
+        "from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import cache as answers\n"
         "found = filesystem.look(sys.argv[1])\n"
         "boot_id = answers.boot_id()\n"
         "subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', '/proc'], check=True)\n"

@@ -28,7 +28,8 @@ from ansible_collections.strata.overlay2.plugins.module_utils._linux import chil
 from ansible_collections.strata.overlay2.tests.nobody import become_nobody
 
 IMPORTS = (
-    "import os, sys\nfrom ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.features import probe\n"
+    "import os, sys\n"
+    "from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.features import probe\n"
     "def codes(features): return ' '.join(problem.code for problem in features.problems)\n"
 )
 
@@ -183,7 +184,7 @@ def test_a_second_run_makes_no_process_and_ships_no_trial(tmp_path, cache, pytho
     code = IMPORTS + (
         "forks = []\nsys.addaudithook(lambda event, _: event == 'os.fork' and forks.append(event))\n"
         f"probe({str(tmp_path)!r}, cache={str(cache)!r})\n"
-        "print(len(forks), any(name.endswith('_driver.trial') for name in sys.modules))"
+        "print(len(forks), any(name.endswith('probe.trial_mounts') for name in sys.modules))"
     )
     assert python_output(code) == "1 True\n"
     assert python_output(code) == "0 False\n"

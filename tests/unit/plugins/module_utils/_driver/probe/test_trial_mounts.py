@@ -21,7 +21,9 @@ pytestmark = pytest.mark.root
 
 IMPORTS = (
     "import os, signal, sys\n"
-    "from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.trial_mounts import trial_without_trace, trial_on\n"
+    "from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.trial_mounts"
+    " import trial_without_trace\n"
+    "from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.trial import trial_on\n"
 )
 # A rename is made in the middle of a trial, by the child, while its overlay is mounted.
 IN_THE_MIDDLE = "sys.addaudithook(lambda event, _: event == 'os.rename' and os.kill(%s, signal.SIGKILL))\n"

@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is a store, and what in it is a layer. Only reads. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+
+from .._errors import InvalidInput, Overlay2Error, StoreCorrupt, StoreNotFound, printable
+from .._linux.noatime import open_quietly, read_quietly
+from .._linux.subject import about
+from .engine import CONTAINERD, managed_by, store_foreign
+from .layout import (
+    COMMITTED,
+    DIFF,
+    HOLDERS,
+    LINK,
+    LINK_NAME,
+    LINKS,
+    LINKS_MODE,
+    LOST_AND_FOUND,
+    LOWER,
+    MERGED,
+    OWN_FILE,
+    QUOTA_DEVICE,
+    STAGING,
+    VANISHED,
+    WORK,
+    is_id,
+)
+
+_BEFORE_LINKS = (LOST_AND_FOUND, STAGING, OWN_FILE, OWN_FILE + ".new")  # of a store, l/ is made last
+STORES_OWN = (*_BEFORE_LINKS, LINKS, QUOTA_DEVICE)
+_LAYERS_OWN = (
+    DIFF,
+    LINK,
+    LOWER,
+    WORK,
+    MERGED,
+    COMMITTED,
+    OWN_FILE,
+    OWN_FILE + ".new",
+    HOLDERS,
+    HOLDERS + ".new",
+    STAGING,
+)
+
+
+class Name(t.NamedTuple):
+    """What a directory lists; a symlink is no directory."""
+
+    name: str
+    is_directory: bool
+    is_symlink: bool
+
+
+def names_in(directory: str) -> list[Name]:
+    """Return what lies in *directory*, whose access time stays. Raises OSError."""
+    fd = open_quietly(directory, os.O_DIRECTORY)
+    with about(directory):
+        try:
+            with os.scandir(fd) as entries:
+                return [Name(entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink()) for entry in entries]
+        finally:
+            os.close(fd)
+
+
+def is_store(home: str) -> bool:
+    """Tell whether *home* is a store: False where it could become one, being missing, empty, or left by a killed run.
+
+    raises: InvalidInput if it is anything else: a file, a directory with other content; StoreCorrupt for a store whose
+            l/ is lost, or is not as it was made; StoreForeign for a directory of containerd's; OSError.
+    """
+    try:
+        entries = names_in(home)
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError:
+        raise _no_store(home, "it is no directory") from None
+    at_links = next((entry for entry in entries if entry.name == LINKS), None)
+    if at_links is None:
+        found = sorted(entry.name for entry in entries if entry.name not in _BEFORE_LINKS)
+        if found:
+            raise _without_links(home, entries, f"it holds '{printable(found[0])}' and no {LINKS}/ directory")
+        return False
+    if not at_links.is_directory:
+        raise _without_links(home, entries, f"its {LINKS} is no directory")
+    try:
+        links = names_in(os.path.join(home, LINKS))
+    except FileNotFoundError:  # another run is removing the store, l/ last
+        return False
+    for entry in links:
+        if not entry.is_symlink or not LINK_NAME.fullmatch(entry.name):
+            why = f"{LINKS}/{printable(entry.name)} is no link of a layer"
+            if not _was_made(home, entries):
+                raise _no_store(home, why)
+            raise _corrupt(home, f"{LINKS}/{entry.name}", "stranger", why, f"move it out of {LINKS}/")
+    return True
+
+
+def require_store(home: str) -> None:
+    """Raise StoreNotFound if there is no store at *home*, and what is_store raises if it holds something else."""
+    if not is_store(home):
+        raise StoreNotFound(
+            f"there is no store at {printable(home)}",
+            hint="make one with strata.overlay2.overlay2_init, or check home",
+            home=printable(home),
+        )
+
+
+def layer_ids(home: str) -> t.Iterator[str]:
+    """Yield the id of each layer directory, in no order. Raises OSError."""
+    for entry in names_in(home):
+        if entry.is_directory and is_id(entry.name) and _has_part(f"{home}/{entry.name}"):
+            yield entry.name
+
+
+def is_layer(directory: str) -> bool:
+    """Tell whether there is a layer, damaged or not, at the path *directory* in a store. Raises OSError.
+
+    A directory without any part of one is a stranger, and never changed: no run of ours leaves such a one.
+    """
+    return is_directory(directory) and _has_part(directory)
+
+
+def _has_part(directory: str) -> bool:
+    """Tell whether a directory has a part of a layer, and is not a whole store itself. Raises OSError."""
+    try:
+        if stat.S_ISREG(os.lstat(f"{directory}/{LINK}").st_mode):  # one look for most: a store has no such file
+            return True
+    except VANISHED:
+        pass
+    except OSError:
+        return True  # something has that name, even though the kernel cannot tell what
+    if os.path.lexists(f"{directory}/{LINKS}"):
+        return False
+    if any(os.path.lexists(f"{directory}/{part}") for part in (DIFF, LINK, LOWER)):
+        return True
+    # A store that lost its l/ has a file of that name, too.
+    return os.path.lexists(f"{directory}/{OWN_FILE}") and all(
+        entry.name in _LAYERS_OWN for entry in names_in(directory)
+    )
+
+
+def has_content(home: str, layer_id: str) -> bool:
+    """Tell whether a layer has its diff; one that is there and cannot be read is not lost."""
+    directory = f"{home}/{layer_id}"
+    try:
+        return is_directory(directory) and is_directory(f"{directory}/{DIFF}")
+    except OSError:
+        return True
+
+
+def is_directory(path: str) -> bool:
+    """Tell whether there is a directory at *path*; a symlink, which may lead elsewhere, is none. Raises OSError."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _was_made(home: str, entries: t.Iterable[Name]) -> bool:
+    """Tell whether *home*, where something is wrong with l/, is a store all the same. Raises OSError."""
+    if any(entry.name == OWN_FILE for entry in entries):
+        return True
+    return any(_has_link(f"{home}/{entry.name}") for entry in entries if entry.is_directory and is_id(entry.name))
+
+
+def _has_link(directory: str) -> bool:
+    try:
+        return LINK_NAME.fullmatch(os.fsdecode(read_quietly(f"{directory}/{LINK}"))) is not None
+    except OSError:
+        return False
+
+
+def _without_links(home: str, entries: t.Sequence[Name], why: str) -> Overlay2Error:
+    """Return the error for a directory that has no l/ in which names of layers could be. Raises OSError."""
+    if managed_by(home) == CONTAINERD:
+        return store_foreign(
+            home, CONTAINERD, "use it as a store", "whose snapshotter keeps its layers there in another layout"
+        )
+    if not _was_made(home, entries):
+        return _no_store(home, why)
+    in_the_way = any(entry.name == LINKS for entry in entries)
+    hint = (
+        f"{f'move {LINKS} away, and ' * in_the_way}make the directory {LINKS} in it, mode {LINKS_MODE:04o}; then"
+        " gather the subset health with strata.overlay2.overlay2_facts: it tells which names were in it"
+    )
+    return _corrupt(home, LINKS, "link_missing", why, hint)
+
+
+def _corrupt(home: str, name: str, damage: str, why: str, hint: str) -> StoreCorrupt:
+    """Return the error for a store with something wrong at the path *name* in it; damage: as findings call it."""
+    return StoreCorrupt(
+        f"the store at {printable(home)} is damaged: {why}",
+        hint=hint,
+        home=printable(home),
+        path=printable(f"{home}/{name}"),
+        damage=damage,
+    )
+
+
+def _no_store(home: str, why: str) -> InvalidInput:
+    return InvalidInput(
+        f"{printable(home)} is no overlay2 store: {why}",
+        hint="give the directory of a store, or make one by strata.overlay2.overlay2_init in an empty or new directory",
+        home=printable(home),
+    )
