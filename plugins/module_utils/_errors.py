@@ -107,6 +107,10 @@ class LayerInUse(Overlay2Error):
 
     code = "layer_in_use"
 
+    def __init__(self, message: str, *, hint: str, **details: t.Any) -> None:
+        super().__init__(message, hint=hint, **details)
+        self.layer_id: str | None = details.get("id")
+
 
 class DepthExceeded(Overlay2Error):
     """The layer would have more than 128 lowers."""

@@ -104,11 +104,16 @@ def is_store(home: str) -> bool:
 def require_store(home: str) -> None:
     """Raise StoreNotFound if there is no store at *home*, and what is_store raises if it holds something else."""
     if not is_store(home):
-        raise StoreNotFound(
-            f"there is no store at {printable(home)}",
-            hint="make one with strata.overlay2.overlay2_init, or check home",
-            home=printable(home),
-        )
+        raise store_not_found_error(home)
+
+
+def store_not_found_error(home: str) -> StoreNotFound:
+    """Return the error for a home where a store has to be, and is none."""
+    return StoreNotFound(
+        f"there is no store at {printable(home)}",
+        hint="make one with strata.overlay2.overlay2_init, or check home",
+        home=printable(home),
+    )
 
 
 def layer_ids(home: str) -> t.Iterator[str]:

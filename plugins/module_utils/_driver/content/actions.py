@@ -76,6 +76,9 @@ class WriteArchive(Action):
         if self._new:
             self._new.publish()
 
+    def told(self) -> dict[str, t.Any]:
+        return {"diff_id": self.diff_id, "digest": self.digest}
+
 
 class ApplyArchive(Action):
     """Make a layer's content what a tar says, all or nothing."""
@@ -148,6 +151,9 @@ class ApplyArchive(Action):
         except BaseException:
             _undo(undo)
             raise
+
+    def told(self) -> dict[str, t.Any]:
+        return {"diff_id": self.diff_id, "digest": self.digest}
 
     def _check(self, name: str, wanted: str | None, found: str) -> None:
         if wanted is not None and wanted != found:

@@ -23,7 +23,7 @@ from ..._store.owner import strangers
 from ..._store.recognition import has_content, is_directory, is_store, layer_ids, names_in
 from ..._store.settings import Settings, read_settings
 from ..layers.litter import find_litter
-from ..layers.read import Observer
+from ..store import Store
 from .access import find_access
 from .chains import Chains
 from .finding import Finding, Teller
@@ -69,8 +69,8 @@ def _examine(home: str) -> list[Finding]:
 
 class _Examination(Teller):
     def __init__(self, home: str) -> None:
-        self._observer = Observer(home)
-        super().__init__(self._observer.store)
+        self._observer = Store(home)
+        super().__init__(self._observer.files)
         self._settings: Settings | None = None
         self.layers: dict[str, Layer] = {}
         self.unread: set[str] = set()  # whose record cannot be read

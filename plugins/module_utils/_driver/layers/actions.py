@@ -56,7 +56,7 @@ class LimitLayer(Action):
 
     def commit(self, run: Run) -> None:
         limit(os.path.join(run.home, self.layer.id), self.layer.size_limit, self.layer.inodes_limit)
-        run.will_sync()
+        run.needs_sync()
 
 
 def limits_in_words(layer: LayerState) -> str:
@@ -76,7 +76,7 @@ class SealLayer(Action):
 
     def commit(self, run: Run) -> None:
         staging.seal_layer(run.home, self.layer_id)
-        run.will_sync()
+        run.needs_sync()
 
 
 class RemoveLayer(Action):
@@ -90,5 +90,5 @@ class RemoveLayer(Action):
         return f"remove layer {self.layer.id}"
 
     def commit(self, run: Run) -> None:
-        run.delete_for(self.seconds)
-        run.retire(self.layer.id, self.layer.link or "")
+        run.limit_deletion(self.seconds)
+        run.hide_layer(self.layer.id, self.layer.link or "")

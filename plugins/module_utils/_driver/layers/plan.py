@@ -23,10 +23,10 @@ from ..quota.projects import rounded
 from ..state import LayerState
 from . import removal
 from .actions import LimitLayer, MakeLayer, SealLayer
-from .state import StoreState, Wanted
+from .state import LayersState, WantedLayer
 
 
-def check_wanted(wanted: t.Sequence[Wanted]) -> None:
+def check_wanted(wanted: t.Sequence[WantedLayer]) -> None:
     """Raise InvalidInput for what cannot be meant, before anything is looked at."""
     places: dict[str, int] = {}
     for place, want in enumerate(wanted):
@@ -51,7 +51,7 @@ def check_wanted(wanted: t.Sequence[Wanted]) -> None:
             )
 
 
-def plan_present(wanted: t.Sequence[Wanted], have: StoreState, *, sealed: bool = False) -> Plan:
+def plan_present(wanted: t.Sequence[WantedLayer], have: LayersState, *, sealed: bool = False) -> Plan[LayersState]:
     """Plan that each layer of *wanted* is there, as asked for; sealed: committed, too. Pure.
 
     raises: LayerNotFound, ParentMismatch, LayerInUse, DepthExceeded, InvalidInput, QuotaNotSupported, and have.refusal.
@@ -61,13 +61,13 @@ def plan_present(wanted: t.Sequence[Wanted], have: StoreState, *, sealed: bool =
         planner.add(want)
     after = have._replace(layers=planner.layers, children=planner.children)
     touched = {have.layers[id].id for id in (*planner.sealed, *planner.limited) if id in have.layers}
-    return Plan(tuple(planner.actions), after, touches=tuple(sorted(touched)))
+    return Plan(tuple(planner.actions), after, must_be_free=tuple(sorted(touched)))
 
 
 class _Planner:
     """Goes through a list, each layer seeing what those before it will have made."""
 
-    def __init__(self, have: StoreState, sealed: bool) -> None:
+    def __init__(self, have: LayersState, sealed: bool) -> None:
         self.layers = dict(have.layers)
         self.children = dict(have.children)
         self.actions: list[Action] = []
@@ -76,7 +76,7 @@ class _Planner:
         self._have = have
         self._seal = sealed
 
-    def add(self, want: Wanted) -> None:
+    def add(self, want: WantedLayer) -> None:
         found = self.layers.get(want.id)
         if found is None:
             self._make(want)
@@ -87,7 +87,7 @@ class _Planner:
         if self._seal:
             self._seal_layer(want.id)
 
-    def _make(self, want: Wanted) -> None:
+    def _make(self, want: WantedLayer) -> None:
         if self._have.refusal:
             raise self._have.refusal
         if want.id in self._have.strangers:
@@ -114,7 +114,7 @@ class _Planner:
             self.children[want.parent] = tuple(sorted({*self.children.get(want.parent, ()), want.id}))
             self._seal_layer(want.parent)
 
-    def _check(self, want: Wanted, found: LayerState) -> None:
+    def _check(self, want: WantedLayer, found: LayerState) -> None:
         if want.parent is not None and want.parent != found.parent:
             raise ParentMismatch(
                 f"layer {want.id} is {_on(found.parent)}, not {_on(want.parent)}",
@@ -130,7 +130,7 @@ class _Planner:
             )
         self._limit(want, found)
 
-    def _limits(self, want: Wanted, size: int, inodes: int) -> tuple[int, int]:
+    def _limits(self, want: WantedLayer, size: int, inodes: int) -> tuple[int, int]:
         """Return the limits wanted, as the filesystem keeps them; *size* and *inodes* where they are left out."""
         size = size if want.size is None else want.size
         return rounded(size, self._have.block), inodes if want.inodes is None else want.inodes
@@ -139,7 +139,7 @@ class _Planner:
         if (size or inodes) and self._have.quota:
             raise self._have.quota
 
-    def _limit(self, want: Wanted, found: LayerState) -> None:
+    def _limit(self, want: WantedLayer, found: LayerState) -> None:
         """Plan the limits of a layer that is there. Raises QuotaNotSupported."""
         size, inodes = self._limits(want, found.size_limit, found.inodes_limit)
         self._check_limits(want.size or 0, want.inodes or 0)
@@ -172,7 +172,9 @@ class _Planner:
             self.actions.append(SealLayer(layer_id))
 
 
-def plan_absent(ids: t.Sequence[str], have: StoreState, *, recursive: bool = False, force: bool = False) -> Plan:
+def plan_absent(
+    ids: t.Sequence[str], have: LayersState, *, recursive: bool = False, force: bool = False
+) -> Plan[LayersState]:
     """Plan that none of *ids* is there; recursive: nor what is built on them. Pure.
 
     force: as for plan_removal. Raises LayerInUse, StoreCorrupt, StoreForeign.
@@ -195,11 +197,11 @@ def plan_absent(ids: t.Sequence[str], have: StoreState, *, recursive: bool = Fal
         for layer_id, above in have.children.items()
         if layer_id not in going
     }
-    after = have._replace(layers=layers, children=children, users={})
-    return Plan(tuple(actions), after, touches=tuple(sorted(going)))
+    after = have._replace(layers=layers, children=children, users=None)
+    return Plan(tuple(actions), after, must_be_free=tuple(sorted(going)))
 
 
-def _no_parent(want: Wanted) -> Overlay2Error:
+def _no_parent(want: WantedLayer) -> Overlay2Error:
     return LayerNotFound(
         f"there is no layer {want.parent}, the parent of {want.id}",
         hint="make the parent first, or earlier in the same list",

@@ -97,22 +97,17 @@ class Unmount(Action):
     def describe(self) -> str:
         return f"unmount layer {self.layer_id}"
 
-    def check(self, home: str) -> None:
-        """Raise LayerInUse if it is seen now that it would fail; costs a scan of /proc. Raises OSError."""
-        users = _users(home, self.layer_id)
-        if users:
-            raise self._busy(home, users)
-
     def commit(self, run: Run) -> None:
         try:
             end_mount(run.home, self.layer_id)
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise
-            raise self._busy(run.home, _users(run.home, self.layer_id)) from None
+            raise self.busy_error(run.home, users_of_mount(run.home, self.layer_id)) from None
         note_use(run.home, self.layer_id)
 
-    def _busy(self, home: str, users: str) -> LayerInUse:
+    def busy_error(self, home: str, users: str) -> LayerInUse:
+        """Return the error for a mount that *users* keep busy, "" for users that were not found."""
         why = users or "no process that uses it could be found; it may be in another PID namespace"
         return LayerInUse(
             f"cannot unmount layer {self.layer_id}: {printable(home)}/{self.layer_id}/{MERGED} is busy: {why}",
@@ -132,13 +127,13 @@ class ClearMarker(Action):
         return f"sync layer {self.layer_id} and remove its volatile marker"
 
     def prepare(self, run: Run) -> None:
-        run.will_sync()  # most of it, while the mount is still there
+        run.needs_sync()  # most of it, while the mount is still there
 
     def commit(self, run: Run) -> None:
-        run.will_sync()
+        run.needs_sync()
         run.sync()
         delete_tree(os.path.join(run.home, self.layer_id, VOLATILE_MARKER))
-        run.will_sync()
+        run.needs_sync()
 
 
 class SetHolder(Action):
@@ -158,7 +153,7 @@ class SetHolder(Action):
         note_use(run.home, self.layer.id, self.layer.lowers)
 
 
-def _users(home: str, layer_id: str) -> str:
+def users_of_mount(home: str, layer_id: str) -> str:
     """Return who uses what is mounted on a layer's merged, in words; "" if nobody is seen to."""
     from ..in_use import users as busy  # needed only when something is in the way
 

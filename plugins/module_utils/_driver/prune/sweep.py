@@ -28,7 +28,7 @@ class Sweep(Action):
         return "sweep " + ", ".join(parts)
 
     def commit(self, run: Run) -> None:
-        run.delete_for(self.seconds)
+        run.limit_deletion(self.seconds)
         run.sweep()
         staging.sweep_links(run.home, [found.subject for found in self.litter if found.code == "dangling_link"])
         for found in self.litter:

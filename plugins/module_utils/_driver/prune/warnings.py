@@ -11,12 +11,12 @@ from fnmatch import fnmatchcase
 
 from ..._errors import printable
 from ..._store.engine import SOMEBODY, store_foreign
-from .state import PruneState, Wanted
+from .state import PruneOptions, PruneState
 
 _SHOWN = 5  # layers in warnings
 
 
-def find_warnings(wanted: Wanted, have: PruneState) -> t.Iterator[str]:
+def find_warnings(wanted: PruneOptions, have: PruneState) -> t.Iterator[str]:
     """Yield the warnings, those about the options first."""
     for glob in wanted.keep:
         if not any(fnmatchcase(id, glob) for id in have.found):

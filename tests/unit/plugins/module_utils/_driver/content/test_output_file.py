@@ -15,6 +15,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.content im
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.actions import GiveAccess
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.place import Place
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import child
 
@@ -222,7 +223,7 @@ class TestGiving:
         action = GiveAccess(Place(str(file)), there, wanted)
         assert action.describe().startswith("set ") and str(file) in action.describe()
         assert file.stat().st_uid == 5
-        action.commit(Run(str(tmp_path)))
+        action.commit(Run(Store(str(tmp_path))))
         assert access_of(file) == wanted
         assert file.read_text() == "content"
 
@@ -250,10 +251,10 @@ class TestGiving:
         os.replace(other, file)
         before = access_of(file)
         with pytest.raises(OSError, match="Stale"):
-            action.commit(Run(str(tmp_path)))
+            action.commit(Run(Store(str(tmp_path))))
         os.unlink(file)
         os.symlink(tmp_path / "victim", file)
         (tmp_path / "victim").write_text("secret")
         with pytest.raises(OSError, match="Stale"):
-            action.commit(Run(str(tmp_path)))
+            action.commit(Run(Store(str(tmp_path))))
         assert access_of(tmp_path / "victim") == before

@@ -13,7 +13,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts impo
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.check import examine_store
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.hidden_mounts import hidden_mounts
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import users
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.read import Observer
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 
 pytestmark = pytest.mark.root
 
@@ -43,8 +43,8 @@ def store(hand_made_store, request):
 
 
 def test_a_hidden_mount_is_none_of_this_store(store):
-    assert Observer(store.home).mount("app") is None
-    assert status.features(store.home)["mount_count"] == 0
+    assert Store(store.home).mount("app") is None
+    assert status.features(Store(store.home))["mount_count"] == 0
     assert users.mounts_elsewhere(store.home).get("app", []) == []
     assert users.scan(store.home) == {}
     assert users.mounted_in(store.home, ["app", "base"]) == {}
@@ -67,8 +67,8 @@ def test_a_layer_is_mounted_over_a_hidden_mount_all_the_same(store):
         ["mount", "-t", "overlay", "-o", "lowerdir=/usr:/etc", "none", f"{store.home}/app/merged"], check=True
     )
     try:
-        assert Observer(store.home).mount("app") is not None
-        assert status.features(store.home)["mount_count"] == 1
+        assert Store(store.home).mount("app") is not None
+        assert status.features(Store(store.home))["mount_count"] == 1
         assert users.independent_mounts(store.home, "app") == []
         (found,) = hidden_mounts(store.home)
         assert f"what was mounted on {store.home} later hides it" in found.message
