@@ -51,7 +51,7 @@ class Claim(t.NamedTuple):
 class Claims:
     """What overlays claim of the store at *home*, which lies at *place* within the filesystem *dev*."""
 
-    def __init__(self, home: str, place: str, dev: str, own: proc.Table) -> None:
+    def __init__(self, home: str, place: str, dev: str, own: proc.MountTable) -> None:
         self._home = home
         self._place = place
         self._dev = dev
@@ -59,7 +59,7 @@ class Claims:
         self._options: dict[str, OverlayOptions] = {}
         self._inodes: dict[int, str] | None = None
 
-    def layers_of(self, table: proc.Table, mount: mountinfo.Mount) -> tuple[bool, list[str]]:
+    def layers_of(self, table: proc.MountTable, mount: mountinfo.Mount) -> tuple[bool, list[str]]:
         """Return whether the upper of the overlay *mount* in *table* is a layer, and that one, or else its lowers.
 
         Of a chain of our links only the nearest lower: it is the child of the others, and stands for them.
@@ -87,7 +87,7 @@ class Claims:
             return None
         return inside[len(self._place) + 1 :].partition("/")[0] or None
 
-    def _in_place(self, table: proc.Table, mount: mountinfo.Mount, first: str) -> str | None:
+    def _in_place(self, table: proc.MountTable, mount: mountinfo.Mount, first: str) -> str | None:
         """Return the layer if the overlay lies where that one's belongs, "" if that is another store's place."""
         match = _OF_LAYER.fullmatch(mount.mount_point)
         if match is None or mount.root != "/":
@@ -101,7 +101,7 @@ class Claims:
         return id if is_ours and first in (f"{id}/{DIFF}", f"../{id}/{DIFF}") else None
 
     def _first(
-        self, table: proc.Table, mount: mountinfo.Mount, names: t.Sequence[str]
+        self, table: proc.MountTable, mount: mountinfo.Mount, names: t.Sequence[str]
     ) -> tuple[str | None, str | None]:
         """Return the layer that the first name means, and where names start that are as much ours as that one is.
 
@@ -123,12 +123,12 @@ class Claims:
             return claim.id, None
         return None, _base(name) if others_links and is_relative else None
 
-    def _may_be(self, table: proc.Table, name: str, id: str) -> bool:
+    def _may_be(self, table: proc.MountTable, name: str, id: str) -> bool:
         """Tell whether a name that does not show it may mean a layer that an inode number tells of."""
         leads = self._leads_to(table, name, id) if name.startswith("/") else None
         return leads or (leads is None and (table.trusted or name.rpartition("/")[2] == DIFF))
 
-    def _lower(self, table: proc.Table, name: str, first: str | None, base: str | None) -> str | None:
+    def _lower(self, table: proc.MountTable, name: str, first: str | None, base: str | None) -> str | None:
         """Return the layer that another name than the first means. first, base: what that one told."""
         by_form = self._by_form(name)
         if base is not None and by_form and (base == _base(name) or (first is None and not name.startswith("/"))):
@@ -138,7 +138,7 @@ class Claims:
             return by_form if table.trusted else None
         return claim.id if claim and (claim.proved or table.trusted) else None
 
-    def _meant(self, table: proc.Table, name: str, by_form: str | None) -> Claim | None:
+    def _meant(self, table: proc.MountTable, name: str, by_form: str | None) -> Claim | None:
         """Return where an absolute name leads by the mounts of *table*, or if that is no place of ours by our own.
 
         One of our form, by_form, may lead through a symlink.
@@ -162,7 +162,7 @@ class Claims:
         leads = self._leads_to(table, name, by_form)
         return Claim(by_form, True, leads is True) if leads or (leads is None and self._behind(name)) else None
 
-    def _leads_to(self, table: proc.Table, name: str, id: str) -> bool | None:
+    def _leads_to(self, table: proc.MountTable, name: str, id: str) -> bool | None:
         """Tell whether an absolute name leads to the diff of a layer as a process of *table* has it; None: not told."""
         try:
             fd = self._opened(table, name)
@@ -194,7 +194,7 @@ class Claims:
             return None
         return target and target.group(1)
 
-    def _by_inode(self, table: proc.Table, mount: mountinfo.Mount) -> str | None:
+    def _by_inode(self, table: proc.MountTable, mount: mountinfo.Mount) -> str | None:
         """Return the layer whose diff is the upper or, without one, nearest lower; "" for none, None if not told."""
         if mount.root != "/":
             return None
@@ -216,7 +216,7 @@ class Claims:
         finally:
             os.close(fd)
 
-    def _opened(self, table: proc.Table, path: str) -> int:
+    def _opened(self, table: proc.MountTable, path: str) -> int:
         """Open a directory as a process of *table* sees it. No filesystem is asked: it might never answer.
 
         Raises OSError: EAGAIN where it would have to be; EINVAL before Linux 5.12, which cannot promise that.

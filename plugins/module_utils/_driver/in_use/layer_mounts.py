@@ -46,14 +46,14 @@ class LayerMount(t.NamedTuple):
 class Hit(t.NamedTuple):
     """A mount that a path may lead to. name: the path's, in our own namespace if we see what it lies on."""
 
-    table: proc.Table
+    table: proc.MountTable
     mount: mountinfo.Mount
     id: str
     name: str
 
 
 class View:
-    """The layers *ids* of the store at *home*, or all, through the mount namespaces of the tasks met so far.
+    """The layers *ids* of the store at *home*, or all, through the mount namespaces of the threads met so far.
 
     Raises OSError where home or our own mounts cannot be read.
     """
@@ -72,7 +72,7 @@ class View:
             if mount.fstype == "overlay" and _is_merged(self.home, mount.mount_point)
         }
         self._tables = {self._own.table.namespace: self._own.tables}
-        self._spots: dict[int, dict[str, list[tuple[proc.Table, mountinfo.Mount]]]] = {}
+        self._spots: dict[int, dict[str, list[tuple[proc.MountTable, mountinfo.Mount]]]] = {}
         self._starts: dict[int, tuple[str, ...]] = {}
         own = self._own.table.by_id
         self._ours = {
@@ -82,22 +82,22 @@ class View:
         }
         self._learn(self._own.table.namespace)
 
-    def learn(self, task: proc.Task) -> bool:
-        """Read the mounts of the namespace that *task* is in, once; tell whether they are known now."""
-        if task.namespace not in self._tables:
-            table = proc.table_of(task, self._dev)
+    def learn(self, thread: proc.Thread) -> bool:
+        """Read the mounts of the namespace that *thread* is in, once; tell whether they are known now."""
+        if thread.namespace not in self._tables:
+            table = proc.table_of(thread, self._dev)
             if table is None:
                 return False
-            self._tables[task.namespace] = [table]
-            self._learn(task.namespace)
-        table = self._tables[task.namespace][0]
+            self._tables[thread.namespace] = [table]
+            self._learn(thread.namespace)
+        table = self._tables[thread.namespace][0]
         if table.pid == os.getpid():
-            table.pid = task.pid
+            table.pid = thread.pid
         return True
 
     def _learn(self, space: int) -> None:
         """Note where the layers are seen in a namespace."""
-        spots: dict[str, list[tuple[proc.Table, mountinfo.Mount]]] = {}
+        spots: dict[str, list[tuple[proc.MountTable, mountinfo.Mount]]] = {}
         if space != self._own.table.namespace:  # a file that was opened in ours is named from our root
             spots = {spot: list(there) for spot, there in self._spots[self._own.table.namespace].items()}
         for table in self._tables[space]:
@@ -107,7 +107,7 @@ class View:
         self._spots[space] = spots
         self._starts[space] = tuple(spots)
 
-    def _spots_of(self, table: proc.Table, mount: mountinfo.Mount) -> t.Iterator[str]:
+    def _spots_of(self, table: proc.MountTable, mount: mountinfo.Mount) -> t.Iterator[str]:
         """Yield where *mount* shows layers."""
         if mount.dev != self._dev:
             if self._layers_of_mount(table, mount):
@@ -119,10 +119,10 @@ class View:
             yield mount.mount_point
 
     def hits(self, space: int, path: str, link: str) -> list[Hit]:
-        """Return the layers that *path* may lie in, going by its name; proved() tells which it does. Raises OSError.
+        """Return the layers that *path* may lie in, by its name alone; proved() checks the mount. Raises OSError.
 
-        space: the mount namespace of the task that has it; link: what tells it in /proc. What has a path too long to be
-        told, so that this is the link itself, is known by its mount alone.
+        space: the mount namespace of the thread that holds *path*. link: the link in /proc that leads to it. A path too
+        long to be read is the link itself; then only the mount is known.
         """
         if path == link:
             return list(self._too_long(space, link))
@@ -152,7 +152,7 @@ class View:
         there = [where for spot in above for where in spots.get(spot, ())]
         return [hit for table, mount in there for hit in self._hits_on(table, mount, path)]
 
-    def _hits_on(self, table: proc.Table, mount: mountinfo.Mount, path: str) -> t.Iterator[Hit]:
+    def _hits_on(self, table: proc.MountTable, mount: mountinfo.Mount, path: str) -> t.Iterator[Hit]:
         """Yield what *path* is if it lies on *mount*."""
         inside = proc.inside(mount, path)
         if mount.dev == self._dev:
@@ -224,7 +224,7 @@ class View:
                         found.setdefault(id, []).append((0 if table is self._own.table else table.pid, point))
         return found
 
-    def _all(self) -> t.Iterator[proc.Table]:
+    def _all(self) -> t.Iterator[proc.MountTable]:
         for tables in self._tables.values():
             yield tables[0]
 
@@ -243,7 +243,7 @@ class View:
         id = self._claims.layer_in(inside)
         return id if id and self._wants(id) else None
 
-    def _layers_of_mount(self, table: proc.Table, mount: mountinfo.Mount) -> tuple[str, ...]:
+    def _layers_of_mount(self, table: proc.MountTable, mount: mountinfo.Mount) -> tuple[str, ...]:
         """Return the wanted layers that *mount* shows, or shows a part of, and nothing else."""
         if mount.dev == self._dev:
             layer = self._layer_in(mount.root)

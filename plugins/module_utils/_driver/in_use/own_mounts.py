@@ -37,13 +37,13 @@ class OwnMounts:
         backing = backing or mountinfo.Mount(id, 0, "", "/", "/", "", (), "", "", "")
         self.dev = backing.dev
         self.place = proc.inside(backing, path or home).rstrip("/")
-        self.table = proc.Table(os.getpid(), space, data, self.dev)
+        self.table = proc.MountTable(os.getpid(), space, data, self.dev)
         if not self.table.has(id):
             root = self.place[: -len(home)] if self.place.endswith(home) else "/"
             self.table.add(backing._replace(root=root or "/", mount_point="/"))
         self.tables = [self.table]
         if whole:
-            self.tables.append(proc.Table(os.getpid(), space, whole, self.dev))
+            self.tables.append(proc.MountTable(os.getpid(), space, whole, self.dev))
 
 
 def _whole(data: bytes, fd: int) -> tuple[bytes, str]:

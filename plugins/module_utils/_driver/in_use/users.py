@@ -76,9 +76,9 @@ def scan(
     def note(id: str, user: User) -> None:
         users.setdefault(id, {}).setdefault(user.key, user)
 
-    for task in proc.tasks():
-        if view.learn(task) and task.pid != os.getpid():
-            for id, user in _uses_of(view, task, whole):
+    for thread in proc.threads():
+        if view.learn(thread) and thread.pid != os.getpid():
+            for id, user in _uses_of(view, thread, whole):
                 note(id, user)
     for id, mounts in view.elsewhere().items():
         for mount in mounts:
@@ -98,8 +98,8 @@ def mounts_elsewhere(home: str, ids: t.Collection[str] | None = None) -> dict[st
     Looks at the mounts alone, so costs less than scan(). Raises OSError.
     """
     view = View(home, ids)
-    for task in proc.tasks():
-        view.learn(task)
+    for thread in proc.threads():
+        view.learn(thread)
     return view.elsewhere()
 
 
@@ -139,56 +139,56 @@ def _is_beside_content(path: str, layer: str) -> bool:
     return path == layer or (is_below(path, layer) and path[len(layer) + 1 :].partition("/")[0] not in _CONTENT)
 
 
-def _uses_of(view: View, task: proc.Task, whole: bool) -> t.Iterator[tuple[str, User]]:
-    """Yield the layers that a task uses, each once. whole: as in scan()."""
+def _uses_of(view: View, thread: proc.Thread, whole: bool) -> t.Iterator[tuple[str, User]]:
+    """Yield the layers that a thread uses, each once. whole: as in scan()."""
     found: set[str] = set()
-    for how, link, path in _held(task):
-        for hit in _hits(view, task, path, link):
+    for how, link, path in _held(thread):
+        for hit in _hits(view, thread, path, link):
             if hit.id in found:
                 continue
             if how == "open file" and not whole and _is_beside_content(hit.name, f"{view.home}/{hit.id}"):
                 continue
-            if _is_proved(view, task, hit, link):
+            if _is_proved(view, thread, hit, link):
                 found.add(hit.id)
-                yield hit.id, User(task.pid, proc.command_of(task.pid), how, hit.name)
+                yield hit.id, User(thread.pid, proc.command_of(thread.pid), how, hit.name)
 
 
-def _hits(view: View, task: proc.Task, path: str, link: str) -> t.Sequence[Hit]:
+def _hits(view: View, thread: proc.Thread, path: str, link: str) -> t.Sequence[Hit]:
     with contextlib.suppress(*proc.UNSEEN):  # it is gone
-        return view.hits(task.namespace, path, link)
+        return view.hits(thread.namespace, path, link)
     return ()
 
 
-def _is_proved(view: View, task: proc.Task, hit: Hit, link: str) -> bool:
+def _is_proved(view: View, thread: proc.Thread, hit: Hit, link: str) -> bool:
     with contextlib.suppress(*proc.UNSEEN):  # as above
-        return bool(view.proved(task.namespace, [hit], link))
+        return bool(view.proved(thread.namespace, [hit], link))
     return False
 
 
-def _held(task: proc.Task) -> t.Iterator[tuple[str, str, str]]:
-    """Yield how and by which link in /proc a task holds something, and the path; " (deleted)" at its end if it is.
+def _held(thread: proc.Thread) -> t.Iterator[tuple[str, str, str]]:
+    """Yield how and by which link in /proc a thread holds something, and the path; " (deleted)" at its end if it is.
 
     That is the link itself where it is too long to be told.
     """
-    yield "root", f"{task.directory}/root", task.root
-    for how, link in _links(task):
+    yield "root", f"{thread.directory}/root", thread.root
+    for how, link in _links(thread):
         path = ""
         with contextlib.suppress(*proc.UNSEEN):
             path = proc.path_of(link)
         if path.startswith("/"):  # otherwise a socket, a pipe and the like
             yield how, link, path
-    if task.first:
-        yield "mapped file", f"{task.directory}/exe", task.program
-        for path, place in _mapped(task.directory).items():
-            yield "mapped file", f"/proc/{task.pid}/map_files/{place}", path
+    if thread.first:
+        yield "mapped file", f"{thread.directory}/exe", thread.program
+        for path, place in _mapped(thread.directory).items():
+            yield "mapped file", f"/proc/{thread.pid}/map_files/{place}", path
 
 
-def _links(task: proc.Task) -> t.Iterator[tuple[str, str]]:
-    yield "cwd", f"{task.directory}/cwd"
-    if task.files:
+def _links(thread: proc.Thread) -> t.Iterator[tuple[str, str]]:
+    yield "cwd", f"{thread.directory}/cwd"
+    if thread.files:
         with contextlib.suppress(*proc.UNSEEN):
-            for fd in os.listdir(f"{task.directory}/fd"):
-                yield "open file", f"{task.directory}/fd/{fd}"
+            for fd in os.listdir(f"{thread.directory}/fd"):
+                yield "open file", f"{thread.directory}/fd/{fd}"
 
 
 def _mapped(directory: str) -> dict[str, str]:
