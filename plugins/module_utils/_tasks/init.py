@@ -189,10 +189,15 @@ def _mounted(have: WholeStore, mounts: t.Sequence[mountinfo.Mount]) -> tuple[set
 
 def _users(home: str, ids: t.Collection[str], mounts: t.Sequence[mountinfo.Mount]) -> dict[str, str]:
     """Return what keeps a mount of *ids* from ending, in words: processes, mounts below, and copies elsewhere."""
-    from .._driver.in_use import users as busy  # most runs get by without
+    from .._driver.in_use.users import (
+        describe_users,
+        mounts_elsewhere,
+        user_of,
+        users_of_layers,
+    )  # most runs get by without
 
-    users = busy.scan(home, ids)
-    elsewhere = busy.mounts_elsewhere(home, ids)
+    users = users_of_layers(home, ids)
+    elsewhere = mounts_elsewhere(home, ids)
     found: dict[str, str] = {}
     for id in ids:
         merged = f"{home}/{id}/{MERGED}"
@@ -201,9 +206,9 @@ def _users(home: str, ids: t.Collection[str], mounts: t.Sequence[mountinfo.Mount
         inside = [user for user in users.get(id, ()) if mountinfo.is_below(user.path, merged)]
         for copy in elsewhere.get(id, ()):
             if copy.shows == "merged" and not copy.goes_with_ours:
-                inside.append(busy.user_of(copy))
+                inside.append(user_of(copy))
         if inside:
-            why.append(busy.describe_users(inside))
+            why.append(describe_users(inside))
         if why:
             found[id] = ", ".join(why)
     return found

@@ -14,7 +14,7 @@ from ..._linux import mountinfo
 from ..._store.engine import SOMEBODY, find_engine, store_foreign
 from ..._store.engine_records import orphans, references
 from ..._store.layer import Store
-from . import users as busy
+from .users import SHOWN, User, describe_users, users_of_layers
 
 # What an engine's processes are called, or begin with; and how it is stopped.
 PROGRAMS = {
@@ -86,9 +86,9 @@ def engine_users(home: str, engine: str) -> EngineUse | None:
     known = find_engine(home)
     root = known.root if known else os.path.dirname(home)
     own = (root, home, known.home if known else home)
-    found: dict[tuple[int, str], busy.User] = {}
+    found: dict[tuple[int, str], User] = {}
     for place in (root, home):  # in the second, overlays are told by its layers
-        for users in busy.scan(place, whole=True, ignored=own).values():
+        for users in users_of_layers(place, whole=True, ignored=own).values():
             found.update({user.key: user for user in users if user.how != "mount inside"})
     programs = PROGRAMS.get(engine, (engine,))
     mounts = [mount for mount in mountinfo.below(root).seen if mount.mount_point not in own]
@@ -100,17 +100,17 @@ def engine_users(home: str, engine: str) -> EngineUse | None:
     return _told(engine, order, mounts, bool(order) and order[0].command.startswith(programs))
 
 
-def _told(engine: str, users: t.Sequence[busy.User], mounts: t.Sequence[mountinfo.Mount], runs: bool) -> EngineUse:
+def _told(engine: str, users: t.Sequence[User], mounts: t.Sequence[mountinfo.Mount], runs: bool) -> EngineUse:
     """Put it into words: what runs first, then the mounts, the last one first, as they can be unmounted."""
-    told = [f"its data root is {busy.describe_users(users)}"] if users else []
+    told = [f"its data root is {describe_users(users)}"] if users else []
     points = [mount.mount_point for mount in reversed(mounts)]
     if mounts:
-        shown = [f"{mount.fstype} on {printable(mount.mount_point)}" for mount in mounts[: -busy.SHOWN - 1 : -1]]
-        more = f" and {len(mounts) - busy.SHOWN} more" if len(mounts) > busy.SHOWN else ""
+        shown = [f"{mount.fstype} on {printable(mount.mount_point)}" for mount in mounts[: -SHOWN - 1 : -1]]
+        more = f" and {len(mounts) - SHOWN} more" if len(mounts) > SHOWN else ""
         told.append(f"what it left is mounted in its data root: {', '.join(shown)}{more}")
-    remedies = [*map(_remedy, users[: busy.SHOWN])]
+    remedies = [*map(_remedy, users[:SHOWN])]
     if points:
-        remedies.append("umount " + " ".join(map(shlex.quote, points[: busy.SHOWN])))
+        remedies.append("umount " + " ".join(map(shlex.quote, points[:SHOWN])))
     commands = printable("; ".join(dict.fromkeys(remedies)))
     if runs:
         stop = STOP.get(engine, f"systemctl stop {engine}")
@@ -118,7 +118,7 @@ def _told(engine: str, users: t.Sequence[busy.User], mounts: t.Sequence[mountinf
     return EngineUse(f"and {'; '.join(told)}", f"{engine} is not seen to run; end what uses its data root: {commands}")
 
 
-def _remedy(user: busy.User) -> str:
+def _remedy(user: User) -> str:
     """Return the command that ends a use."""
     if user.how == "mount" and not user.pid:
         return f"umount {shlex.quote(user.path)}"

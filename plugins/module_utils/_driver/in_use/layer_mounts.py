@@ -52,7 +52,7 @@ class Hit(t.NamedTuple):
     name: str
 
 
-class View:
+class LayerMounts:
     """The layers *ids* of the store at *home*, or all, through the mount namespaces of the threads met so far.
 
     Raises OSError where home or our own mounts cannot be read.

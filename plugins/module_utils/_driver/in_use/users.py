@@ -14,7 +14,7 @@ from ..._linux.mountinfo import is_below
 from ..._store.layout import DIFF, MERGED, WORK
 from . import proc
 from .kernel_uses import kernel_uses
-from .layer_mounts import Hit, LayerMount, View
+from .layer_mounts import Hit, LayerMount, LayerMounts
 
 SHOWN = 5  # users in a message
 
@@ -58,7 +58,7 @@ _BY_ITSELF = {
 }
 
 
-def scan(
+def users_of_layers(
     home: str, ids: t.Collection[str] | None = None, *, whole: bool = False, ignored: t.Collection[str] = ()
 ) -> dict[str, list[User]]:
     """Return who uses the layers *ids* of the store at *home*, or any layer. Unused layers are left out.
@@ -70,24 +70,24 @@ def scan(
     the layer; with *whole* that counts as well. ignored: mount points; what is mounted there is no user. What nobody
     can see stands in docs/cleanup-plan.md. Raises OSError.
     """
-    view = View(home, ids)
+    layer_mounts = LayerMounts(home, ids)
     users: dict[str, dict[tuple[int, str], User]] = {}
 
     def note(id: str, user: User) -> None:
         users.setdefault(id, {}).setdefault(user.key, user)
 
     for thread in proc.threads():
-        if view.learn(thread) and thread.pid != os.getpid():
-            for id, user in _uses_of(view, thread, whole):
+        if layer_mounts.learn(thread) and thread.pid != os.getpid():
+            for id, user in _uses_of(layer_mounts, thread, whole):
                 note(id, user)
-    for id, mounts in view.elsewhere().items():
+    for id, mounts in layer_mounts.elsewhere().items():
         for mount in mounts:
             if not mount.goes_with_ours and mount.mount_point not in ignored:
                 note(id, user_of(mount))
-    for id, inside in view.mounted_in().items():
+    for id, inside in layer_mounts.mounted_in().items():
         for pid, point in inside:
             note(id, User(pid, proc.command_of(pid) if pid else "", "mount inside", point))
-    for id, device, how, name in kernel_uses(view):
+    for id, device, how, name in kernel_uses(layer_mounts):
         note(id, User(0, device, how, name))
     return {id: sorted(found.values()) for id, found in users.items()}
 
@@ -95,17 +95,17 @@ def scan(
 def mounts_elsewhere(home: str, ids: t.Collection[str] | None = None) -> dict[str, list[LayerMount]]:
     """Return the mounts that show the layers *ids*, or any, besides those on <home>/<id>/merged in our own namespace.
 
-    Looks at the mounts alone, so costs less than scan(). Raises OSError.
+    Looks at the mounts alone, so costs less than users_of_layers(). Raises OSError.
     """
-    view = View(home, ids)
+    layer_mounts = LayerMounts(home, ids)
     for thread in proc.threads():
-        view.learn(thread)
-    return view.elsewhere()
+        layer_mounts.learn(thread)
+    return layer_mounts.elsewhere()
 
 
 def mounted_in(home: str, ids: t.Collection[str]) -> dict[str, str]:
     """Return in words what we see mounted in the directories of layers, not on merged, by id. Raises OSError."""
-    found = View(home, ids).mounted_in()
+    found = LayerMounts(home, ids).mounted_in()
     return {id: ", ".join(printable(point) for _pid, point in inside[:SHOWN]) for id, inside in found.items()}
 
 
@@ -139,29 +139,29 @@ def _is_beside_content(path: str, layer: str) -> bool:
     return path == layer or (is_below(path, layer) and path[len(layer) + 1 :].partition("/")[0] not in _CONTENT)
 
 
-def _uses_of(view: View, thread: proc.Thread, whole: bool) -> t.Iterator[tuple[str, User]]:
-    """Yield the layers that a thread uses, each once. whole: as in scan()."""
+def _uses_of(layer_mounts: LayerMounts, thread: proc.Thread, whole: bool) -> t.Iterator[tuple[str, User]]:
+    """Yield the layers that a thread uses, each once. whole: as in users_of_layers()."""
     found: set[str] = set()
     for how, link, path in _held(thread):
-        for hit in _hits(view, thread, path, link):
+        for hit in _hits(layer_mounts, thread, path, link):
             if hit.id in found:
                 continue
-            if how == "open file" and not whole and _is_beside_content(hit.name, f"{view.home}/{hit.id}"):
+            if how == "open file" and not whole and _is_beside_content(hit.name, f"{layer_mounts.home}/{hit.id}"):
                 continue
-            if _is_proved(view, thread, hit, link):
+            if _is_proved(layer_mounts, thread, hit, link):
                 found.add(hit.id)
                 yield hit.id, User(thread.pid, proc.command_of(thread.pid), how, hit.name)
 
 
-def _hits(view: View, thread: proc.Thread, path: str, link: str) -> t.Sequence[Hit]:
+def _hits(layer_mounts: LayerMounts, thread: proc.Thread, path: str, link: str) -> t.Sequence[Hit]:
     with contextlib.suppress(*proc.UNSEEN):  # it is gone
-        return view.hits(thread.namespace, path, link)
+        return layer_mounts.hits(thread.namespace, path, link)
     return ()
 
 
-def _is_proved(view: View, thread: proc.Thread, hit: Hit, link: str) -> bool:
+def _is_proved(layer_mounts: LayerMounts, thread: proc.Thread, hit: Hit, link: str) -> bool:
     with contextlib.suppress(*proc.UNSEEN):  # as above
-        return bool(view.proved(thread.namespace, [hit], link))
+        return bool(layer_mounts.proved(thread.namespace, [hit], link))
     return False
 
 

@@ -113,22 +113,22 @@ def _refusals(home: str) -> tuple[Overlay2Error | None, Overlay2Error | None]:
 
 def users_of(home: str, layers: t.Collection[str]) -> dict[str, str]:
     """Return in words who has layers busy, by id; costs a scan of /proc. Raises OSError."""
-    from ..in_use import users as busy  # not needed by most runs, and each import is compiled on every host
+    from ..in_use.users import describe_users, users_of_layers  # not needed by most runs
 
-    users = busy.scan(home, layers)
+    users = users_of_layers(home, layers)
     if users:  # one that only looks, such as facts, is through in a moment
         time.sleep(_PAUSE)
-        again = {id: {user.pid for user in found} for id, found in busy.scan(home, users).items()}
+        again = {id: {user.pid for user in found} for id, found in users_of_layers(home, users).items()}
         both = {id: [user for user in found if user.pid in again.get(id, ())] for id, found in users.items()}
         users = {id: found for id, found in both.items() if found}
-    return {id: busy.describe_users(found) for id, found in users.items()}
+    return {id: describe_users(found) for id, found in users.items()}
 
 
 def mounted_in(home: str, layers: t.Collection[str]) -> dict[str, str]:
     """Return in words what is mounted in layers' directories, not on merged, by id. Raises OSError."""
-    from ..in_use import users as busy  # as above
+    from ..in_use import users  # as above
 
-    return busy.mounted_in(home, layers)
+    return users.mounted_in(home, layers)
 
 
 def _is_written_elsewhere(home: str, layer: LayerState) -> bool:
@@ -138,9 +138,9 @@ def _is_written_elsewhere(home: str, layer: LayerState) -> bool:
     """
     if not layer.holders or layer.mounted or layer.marked or not layer.lowers:
         return False
-    from ..in_use import users as busy  # as above
+    from ..in_use import users  # as above
 
-    return bool(busy.independent_mounts(home, layer.id))
+    return bool(users.independent_mounts(home, layer.id))
 
 
 def _needed(home: str, engine: str, layers: t.Mapping[str, LayerState]) -> dict[str, Overlay2Error]:
