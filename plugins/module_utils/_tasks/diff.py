@@ -44,7 +44,7 @@ class ExportTask(DiffTask):
         check_compression(wanted.compression, wanted.level)
         self._place = Place(os.path.abspath(check_path(wanted.dest, "dest")))
         self._wanted = wanted
-        self._there: output_file.Access | None = None
+        self._there: output_file.FileAccess | None = None
         self._access = output_file.NEW
         self._current: Written | None = None
         self._action: actions.WriteArchive | None = None
@@ -57,7 +57,7 @@ class ExportTask(DiffTask):
         )
         wanted = self._wanted
         with self._place.opened() as file:
-            there = output_file.found(file) if file else None
+            there = output_file.stat_file(file) if file else None
             if there and not wanted.access.allows(there.access, self._place):
                 there = None  # somebody else's: it is replaced, as if it were not there
             ours = tar.digest() if there or predicting else None
