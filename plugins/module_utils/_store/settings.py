@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from .._errors import InvalidInput, StoreCorrupt, printable
-from .json_file import is_count, read_file, replace_file, unreadable
+from .json_file import is_count, read_file, replace_file, unreadable_error
 from .layout import OWN_FILE
 
 ID_MAX = 2**32 - 2  # the last uid there is
@@ -102,7 +102,7 @@ def read_settings(home: str) -> Settings:
         ) from None
     size, inodes = content.get("size", 0), content.get("inodes", 0)
     if not all(is_count(limit) and limit <= _LIMIT_MAX for limit in (size, inodes)):
-        raise unreadable(path, _CURE)
+        raise unreadable_error(path, _CURE)
     return Settings(size, inodes, *maps)
 
 

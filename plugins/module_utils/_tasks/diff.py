@@ -20,7 +20,7 @@ from .._driver.layers.state import StoreState
 from .._driver.plan import Plan
 from .._driver.state import LayerState
 from .._errors import InvalidInput, LayerInUse, printable
-from .._store.engine import store_foreign
+from .._store.engine import store_foreign_error
 from .._store.layout import DIFF, check_path
 
 
@@ -109,7 +109,7 @@ class ApplyTask(DiffTask):
         if self._is_applied(*recorded):
             return Plan((), have._replace(diff_id=recorded[0], digest=recorded[1]))
         if have.store.engine:
-            raise store_foreign(self.home, have.store.engine, f"change the content of layer {self.id}")
+            raise store_foreign_error(self.home, have.store.engine, f"change the content of layer {self.id}")
         self._check_free(layer, have.store)
         self._action = actions.ApplyArchive(layer, source, have.settings, bool(have.features.userxattr))
         diff_id = None if source.merge else source.diff_id

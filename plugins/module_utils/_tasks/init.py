@@ -64,7 +64,9 @@ class InitTask:
         if self._state == "present":
             have = have._replace(taken="" if exists else self._taken())
             features = probe.probe(self.home)
-            return have._replace(refusal=probe.refusal(features), quota=probe.quota_refusal(features))
+            return have._replace(
+                refusal=probe.not_supported_error(features), quota=probe.quota_not_supported_error(features)
+            )
         have = self._with_use(have)
         if self._state == "absent":
             ours = (*_PARTS, LOST_AND_FOUND, *have.layers)

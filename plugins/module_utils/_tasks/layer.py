@@ -12,7 +12,7 @@ from .._driver.layers.plan import check_wanted, plan_absent, plan_present
 from .._driver.layers.state import StoreState, Wanted
 from .._driver.plan import Plan
 from .._driver.state import predictable, reported
-from .._store.engine import refusing, store_foreign
+from .._store.engine import refusing, store_foreign_error
 from .._store.layout import check_home, check_id
 
 
@@ -62,7 +62,7 @@ class LayersTask:
         with refusing(self.home, have.engine, "make or change layers"):
             plan = plan_present(self._wanted, have, sealed=self._state == "committed")
         if plan.actions and have.engine:
-            raise store_foreign(self.home, have.engine, plan.actions[0].describe())
+            raise store_foreign_error(self.home, have.engine, plan.actions[0].describe())
         return plan._replace(warnings=warnings)
 
     def root(self, have: StoreState) -> tuple[int, int]:

@@ -20,10 +20,10 @@ from .._errors import NotSupported, Overlay2Error, printable
 from .._linux import mountinfo
 from .._linux.overlayfs import overlay_options
 from .._store.damage import Damage
-from .._store.engine import store_foreign
+from .._store.engine import store_foreign_error
 from .._store.holders import check_holder
 from .._store.layout import DIFF, MERGED, VOLATILE_MARKER, WORK, check_home, check_id
-from .._store.lock import layer_not_found
+from .._store.lock import layer_not_found_error
 from .._store.owner import owner
 from .._store.recognition import is_directory, is_store, require_store
 from .._store.settings import read_settings
@@ -71,7 +71,7 @@ class MountTask:
         """Add what a mount needs. Raises StoreCorrupt for a layer that cannot be mounted, OSError."""
         layer_id = layer.id
         features = probe.probe(self.home)
-        refusal = probe.refusal(features) or _label_refusal(self._want.label)
+        refusal = probe.not_supported_error(features) or _label_refusal(self._want.label)
         have = have._replace(options=probe.mount_options(features), refusal=refusal)
         if have.mount is not None and not drift(self._want, have):
             return have
@@ -89,7 +89,7 @@ class MountTask:
         if self._mounting:
             require_store(self.home)
             if have.layer is None:
-                raise layer_not_found(self.home, self._want.id)
+                raise layer_not_found_error(self.home, self._want.id)
         planner = plan_mounted if self._mounting else plan_unmounted
         try:
             plan = planner(self._want, have, force=self._force)
@@ -107,7 +107,7 @@ class MountTask:
     def _check_ours(self) -> None:
         engine = owner(self.home)
         if engine:
-            raise store_foreign(self.home, engine, f"{'' if self._mounting else 'un'}mount layer {self._want.id}")
+            raise store_foreign_error(self.home, engine, f"{'' if self._mounting else 'un'}mount layer {self._want.id}")
 
     def root(self, have: MountState) -> tuple[int, int]:
         """See Task."""

@@ -96,7 +96,7 @@ class ApplyArchive(Action):
         except OSError as error:
             full = None
             with contextlib.suppress(OSError):
-                full = projects.no_space(run.home, self.layer.id) if error.errno in projects.FULL else None
+                full = projects.no_space_error(run.home, self.layer.id) if error.errno in projects.FULL else None
             if full:
                 raise full from error
             raise

@@ -9,7 +9,7 @@ import typing as t
 
 from ..._store.engine import CONTAINERS_STORAGE
 from ..._store.layout import check_home, check_id
-from ..._store.lock import layer_not_found
+from ..._store.lock import layer_not_found_error
 from ..._store.recognition import require_store
 from ..._store.settings import Settings, read_settings
 from ..layers.observe import look
@@ -48,7 +48,7 @@ class DiffTask:
         store = look(self.home, self.layers, above=True)
         for layer_id in self.layers:
             if layer_id not in store.layers:
-                raise layer_not_found(self.home, layer_id)
+                raise layer_not_found_error(self.home, layer_id)
         layer = store.layers[self.id]
         return DiffState(
             store, read_settings(self.home), probe.probe(self.home), diff_id=layer.diff_id, digest=layer.digest
@@ -75,7 +75,7 @@ class DiffTask:
             other = LayerState(parent, None, layer.lowers[1:])
         elif parent:
             other = have.store.layers[parent]
-        if (layer.lowers or other) and not own and (refusal := probe.refusal(features)):
+        if (layer.lowers or other) and not own and (refusal := probe.not_supported_error(features)):
             raise refusal
         return Difference(
             self.home,

@@ -10,7 +10,7 @@ import typing as t
 
 from ..._errors import StoreCorrupt, StoreForeign, printable
 from ..._linux import mountinfo
-from ..._store.engine import SOMEBODY, managed_by, store_foreign
+from ..._store.engine import SOMEBODY, managed_by, store_foreign_error
 from ..._store.owner import owner
 from ..._store.recognition import is_store, layer_ids
 from ..._store.settings import read_settings
@@ -86,4 +86,4 @@ def _of_own_file(home: str) -> t.Iterator[problems.Problem]:
         if os.geteuid() == 0:
             raise
     if owner(home) == SOMEBODY:
-        yield problems.unclaimed_store(store_foreign(home, SOMEBODY, "change it"))
+        yield problems.unclaimed_store(store_foreign_error(home, SOMEBODY, "change it"))

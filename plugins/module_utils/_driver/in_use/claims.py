@@ -165,7 +165,7 @@ class Claims:
     def _leads_to(self, table: proc.MountTable, name: str, id: str) -> bool | None:
         """Tell whether an absolute name leads to the diff of a layer as a process of *table* has it; None: not told."""
         try:
-            fd = self._opened(table, name)
+            fd = self._open(table, name)
         except OSError:
             return None
         try:
@@ -199,7 +199,7 @@ class Claims:
         if mount.root != "/":
             return None
         try:
-            fd = self._opened(table, mount.mount_point)
+            fd = self._open(table, mount.mount_point)
         except OSError:
             return None
         try:
@@ -216,7 +216,7 @@ class Claims:
         finally:
             os.close(fd)
 
-    def _opened(self, table: proc.MountTable, path: str) -> int:
+    def _open(self, table: proc.MountTable, path: str) -> int:
         """Open a directory as a process of *table* sees it. No filesystem is asked: it might never answer.
 
         Raises OSError: EAGAIN where it would have to be; EINVAL before Linux 5.12, which cannot promise that.

@@ -11,7 +11,7 @@ import typing as t
 
 from ..._errors import Overlay2Error, StoreCorrupt, printable
 from ..._linux import mountinfo
-from ..._store.engine import SOMEBODY, find_engine, store_foreign
+from ..._store.engine import SOMEBODY, find_engine, store_foreign_error
 from ..._store.engine_records import orphans, references
 from ..._store.layer import Store
 from .users import SHOWN, User, describe_users, users_of_layers
@@ -58,22 +58,22 @@ def read_records(store: Store, engine: str) -> Known:
     return Known(needed, frozenset(orphans(store, needed)))
 
 
-def removal_refusals(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, Overlay2Error]:
+def removal_errors(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, Overlay2Error]:
     """Return by id why a layer of *engine*'s store must not be removed; those that may have no key. Raises OSError."""
     ids = tuple(ids)
     if engine == SOMEBODY:
-        return {id: _refusal(home, engine, id, "") for id in ids}
+        return {id: _refusal_error(home, engine, id, "") for id in ids}
     known = read_records(Store(home), engine)
     if known.error:
-        return {id: _refusal(home, engine, id, f"and {known.error}", known.error.hint) for id in ids}
+        return {id: _refusal_error(home, engine, id, f"and {known.error}", known.error.hint) for id in ids}
     # Only then: it costs a scan of /proc.
     users = engine_users(home, engine) if any(id in known.orphans for id in ids) else None
     found = {}
     for id in ids:
         if id not in known.orphans:
-            found[id] = _refusal(home, engine, id, f"and {known.needed.get(id, 'it is no layer')}")
+            found[id] = _refusal_error(home, engine, id, f"and {known.needed.get(id, 'it is no layer')}")
         elif users:
-            found[id] = _refusal(home, engine, id, users.why, users.hint)
+            found[id] = _refusal_error(home, engine, id, users.why, users.hint)
     return found
 
 
@@ -97,10 +97,10 @@ def engine_users(home: str, engine: str) -> EngineUse | None:
     order = sorted(found.values(), key=lambda user: (not user.command.startswith(programs), user))
     if not order and not mounts:
         return None
-    return _told(engine, order, mounts, bool(order) and order[0].command.startswith(programs))
+    return _use_in_words(engine, order, mounts, bool(order) and order[0].command.startswith(programs))
 
 
-def _told(engine: str, users: t.Sequence[User], mounts: t.Sequence[mountinfo.Mount], runs: bool) -> EngineUse:
+def _use_in_words(engine: str, users: t.Sequence[User], mounts: t.Sequence[mountinfo.Mount], runs: bool) -> EngineUse:
     """Put it into words: what runs first, then the mounts, the last one first, as they can be unmounted."""
     told = [f"its data root is {describe_users(users)}"] if users else []
     points = [mount.mount_point for mount in reversed(mounts)]
@@ -129,5 +129,5 @@ def _remedy(user: User) -> str:
     return f"swapoff {shlex.quote(user.path)}" if user.how == "swap file" else f"kill {user.pid}"
 
 
-def _refusal(home: str, engine: str, layer_id: str, why: str, hint: str = "") -> Overlay2Error:
-    return store_foreign(home, engine, f"remove layer {layer_id}", why, hint)
+def _refusal_error(home: str, engine: str, layer_id: str, why: str, hint: str = "") -> Overlay2Error:
+    return store_foreign_error(home, engine, f"remove layer {layer_id}", why, hint)

@@ -108,7 +108,7 @@ def _lost(store: Store) -> tuple[tuple[Lost, str], ...]:
 
 def _refusals(home: str) -> tuple[Overlay2Error | None, Overlay2Error | None]:
     features = probe.probe(home)
-    return probe.refusal(features), probe.quota_refusal(features)
+    return probe.not_supported_error(features), probe.quota_not_supported_error(features)
 
 
 def users_of(home: str, layers: t.Collection[str]) -> dict[str, str]:
@@ -144,6 +144,6 @@ def _is_written_elsewhere(home: str, layer: LayerState) -> bool:
 
 
 def _needed(home: str, engine: str, layers: t.Mapping[str, LayerState]) -> dict[str, Overlay2Error]:
-    from ..in_use.engine import removal_refusals  # as above
+    from ..in_use.engine import removal_errors  # as above
 
-    return removal_refusals(home, engine, layers)
+    return removal_errors(home, engine, layers)

@@ -105,7 +105,7 @@ def status_rows(features: Features) -> dict[str, str]:
     }
 
 
-def refusal(features: Features) -> Overlay2Error | None:
+def not_supported_error(features: Features) -> Overlay2Error | None:
     """Return the error for whoever would create a layer; None if it can be done. What is not known is refused."""
     if features.supported:
         return None
@@ -115,7 +115,7 @@ def refusal(features: Features) -> Overlay2Error | None:
     return kind(reasons[0].message, hint=reasons[0].hint)
 
 
-def quota_refusal(features: Features) -> Overlay2Error | None:
+def quota_not_supported_error(features: Features) -> Overlay2Error | None:
     """Return the error for whoever would limit a layer; None if it can be done."""
     for problem in features.problems:
         if problem.code == "no_project_quota":

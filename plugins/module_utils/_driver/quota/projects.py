@@ -169,7 +169,7 @@ def stop_inheritance(*directories: str) -> None:
                 fsxattr.put(fd, found._replace(xflags=found.xflags & ~fsxattr.FS_XFLAG_PROJINHERIT))
 
 
-def no_space(home: str, layer_id: str) -> NoSpace | None:
+def no_space_error(home: str, layer_id: str) -> NoSpace | None:
     """Return the error for a layer that is full by its own limit; None where its limit is not the reason.
 
     To be asked while what filled it is still there. Raises OSError.
@@ -195,14 +195,14 @@ def no_space(home: str, layer_id: str) -> NoSpace | None:
     )
 
 
-def limit_reached(home: str, filename: t.Any) -> NoSpace | None:
+def limit_reached_error(home: str, filename: t.Any) -> NoSpace | None:
     """Return the error for the layer that *filename* lies in, if its limit is why nothing more goes there."""
     home = os.path.realpath(home)
     if not isinstance(filename, str) or not filename.startswith(home + "/"):
         return None
     layer_id = filename[len(home) + 1 :].partition("/")[0]
     with contextlib.suppress(OSError):
-        return no_space(home, layer_id) if is_id(layer_id) else None
+        return no_space_error(home, layer_id) if is_id(layer_id) else None
     return None
 
 

@@ -215,7 +215,7 @@ def _try_overlays(home: str) -> None:
     finally:
         room.close()
         staging.sweep(home, leftovers(home))
-    refusal = features.refusal(features.probe(home, trial=told))
+    refusal = features.not_supported_error(features.probe(home, trial=told))
     if refusal:
         raise refusal
     cache.save(cache.DIRECTORY, filesystem.look(home), told)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._errors import InvalidInput, LayerInUse, Overlay2Error, StoreForeign, printable
-from ..._store.engine import SOMEBODY, store_foreign
+from ..._store.engine import SOMEBODY, store_foreign_error
 from ..._store.layout import HOME_MODE, LINKS, LINKS_MODE, MERGED
 from ..._store.settings import Settings
 from ..layers import removal
@@ -32,7 +32,7 @@ def plan_present(want: Wanted, have: WholeStore) -> Plan:
     """
     adopting = want.adopt and have.engine == SOMEBODY
     if want.adopt and have.engine and not adopting:
-        raise store_foreign(have.home, have.engine, "take over the store")
+        raise store_foreign_error(have.home, have.engine, "take over the store")
     settings = _settings(want, have, may_remap=adopting or not have.layers)
     access = {
         name: _corrected(have.access.get(name), wanted)
@@ -59,7 +59,7 @@ def _warnings(have: WholeStore) -> t.Iterator[str]:
     if have.refusal:
         yield f"no layer can be made or mounted here: {have.refusal}"
     if have.engine == SOMEBODY:
-        error = store_foreign(have.home, SOMEBODY, "change the store")
+        error = store_foreign_error(have.home, SOMEBODY, "change the store")
         yield f"{error}; {error.hint}"
 
 
@@ -67,7 +67,7 @@ def plan_unmounted(have: WholeStore, force: bool) -> Plan:
     """Plan that no layer is mounted or held; force: detach what is busy. Pure. Raises LayerInUse, StoreForeign."""
     in_use = [have.layers[id] for id in sorted(have.layers) if have.layers[id].mounted or have.layers[id].holders]
     if in_use and have.engine:
-        raise store_foreign(have.home, have.engine, "unmount layers")
+        raise store_foreign_error(have.home, have.engine, "unmount layers")
     actions: list[Action] = []
     for layer in in_use:
         if layer.mounted:
@@ -89,7 +89,7 @@ def plan_absent(have: WholeStore, force: bool) -> Plan:
     if not have.exists and (have.home_stays or not have.access):
         return Plan((), have, warnings=warnings)
     if have.engine:
-        raise store_foreign(have.home, have.engine, "remove the store")
+        raise store_foreign_error(have.home, have.engine, "remove the store")
     if have.layers and not force:
         raise _has_layers(have)
     actions: list[Action] = []
@@ -107,7 +107,7 @@ def plan_absent(have: WholeStore, force: bool) -> Plan:
 def _ours(actions: t.Sequence[Action], have: WholeStore, after: WholeStore, what: str) -> Plan:
     """Return the plan, unless it would change another engine's store."""
     if actions and have.engine:
-        raise store_foreign(have.home, have.engine, what)
+        raise store_foreign_error(have.home, have.engine, what)
     return Plan(tuple(actions), after)
 
 

@@ -65,13 +65,13 @@ def test_a_filesystem_for_a_store(loop_filesystem, probe, traces, kind, backing_
     assert traces(root) == before
 
     assert features.supported is True
-    assert under_test.refusal(features) is None
+    assert under_test.not_supported_error(features) is None
     assert codes(features) == ["no_project_quota"]
     assert (features.overlay, features.supports_d_type, features.native_overlay_diff) == (True, True, True)
     assert (features.using_metacopy, features.userxattr, features.in_user_namespace) == (False, False, False)
     assert features.project_quota is False
     assert features.project_quota_reason in features.problems[0].message
-    error = under_test.quota_refusal(features)
+    error = under_test.quota_not_supported_error(features)
     assert isinstance(error, QuotaNotSupported)
     assert (str(error), error.hint) == features.problems[0][1:]
     assert features.kernel == os.uname().release
@@ -106,7 +106,7 @@ def test_without_d_type_nothing_can_be_created(loop_filesystem, probe):
     assert features.supported is False
     assert codes(features) == ["no_d_type", "no_project_quota"]
     assert status_rows(features)["Supports d_type"] == "false"
-    error = under_test.refusal(features)
+    error = under_test.not_supported_error(features)
     assert isinstance(error, NotSupported)
     assert (str(error), error.hint) == features.problems[0][1:]
 
@@ -234,7 +234,7 @@ def test_without_root_what_can_be_told_is_told(loop_filesystem, cache):
     assert codes(features)[:2] == ["not_root", "no_d_type"]
     assert not cache.exists()
     assert status_rows(features)["Native Overlay Diff"] == "unknown"
-    assert isinstance(under_test.refusal(features), NotPermitted)
+    assert isinstance(under_test.not_supported_error(features), NotPermitted)
 
 
 @pytest.mark.root
@@ -287,12 +287,12 @@ def test_what_is_not_known_is_refused_and_full_is_not(tmp_path, probe):
     unknown = features._replace(
         overlay=None, problems=(Problem("nearly_full", "a", "b"), Problem("not_probed", "c", "d"))
     )
-    error = under_test.refusal(unknown)
+    error = under_test.not_supported_error(unknown)
     assert isinstance(error, NotSupported)
     assert (str(error), error.hint) == ("c", "d")
     full = features._replace(problems=(Problem("nearly_full", "a", "b"),))
-    assert under_test.refusal(full) is None
-    assert under_test.quota_refusal(full) is None
+    assert under_test.not_supported_error(full) is None
+    assert under_test.quota_not_supported_error(full) is None
 
 
 def test_words_for_what_is_not_known():

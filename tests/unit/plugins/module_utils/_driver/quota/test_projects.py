@@ -107,7 +107,7 @@ def test_without_project_quota(loop_filesystem, kind):
     assert not projects.is_on(home)
     assert projects.project_of(home) == 0
     assert projects.use_of(home) is None
-    assert projects.no_space(home, "lost+found") is None
+    assert projects.no_space_error(home, "lost+found") is None
     projects.stop_inheritance(home, home + "/none")
 
 
@@ -192,9 +192,9 @@ def test_a_home_stops_to_give_its_project_to_all(home):
 def test_a_layer_that_is_full_by_its_limit(home):
     layer = directory(home, "layer")
     projects.assign(layer)
-    assert projects.no_space(home, "layer") is None
+    assert projects.no_space_error(home, "layer") is None
     projects.limit(layer, 1 << 20, 0)
-    error = projects.no_space(home, "layer")
+    error = projects.no_space_error(home, "layer")
     assert "layer is full" in str(error)
     assert error.details["size_limit"] == 1 << 20
     assert error.details["id"] == "layer"
