@@ -81,21 +81,23 @@ def orphans(store: Store, needed: t.Container[str]) -> list[str]:
     return [id for id in sorted(store.ids) if id not in needed]
 
 
-def _lowers(home: str, id: str, links: t.Mapping[str, str | None], lenders: Lenders) -> t.Iterator[str]:
+def _lowers(home: str, layer_id: str, links: t.Mapping[str, str | None], lenders: Lenders) -> t.Iterator[str]:
     """Yield the layers below a layer, but for those of other stores. Raises StoreCorrupt where they cannot be told."""
     try:
-        layer, damage = examine(home, id)
+        layer, damage = examine(home, layer_id)
     except OSError as error:
-        raise _unreadable_error(os.path.join(home, id), error.strerror) from error
+        raise _unreadable_error(os.path.join(home, layer_id), error.strerror) from error
     for one in damage:
         if os.path.basename(one.path) == LOWER:
-            raise _unreadable_error(one.path, f"layer {id} is damaged: {one.message}")
+            raise _unreadable_error(one.path, f"layer {layer_id} is damaged: {one.message}")
     for place, link in enumerate(layer.lowers if layer else ()):
         lower = links.get(link)
-        if lower is None and lenders.lower(id, place, link):
+        if lower is None and lenders.lower(layer_id, place, link):
             continue
         if lower is None:
-            raise _unreadable_error(os.path.join(home, LINKS, link), f"layer {id} needs it, and it leads to no layer")
+            raise _unreadable_error(
+                os.path.join(home, LINKS, link), f"layer {layer_id} needs it, and it leads to no layer"
+            )
         yield lower
 
 

@@ -77,7 +77,7 @@ class Claims:
         if options.upper is not None and first:
             return True, [first]
         lowers = [self._lower(table, name, first, base) for name in names[1:]]
-        found = [id for id in (first, *lowers) if id]
+        found = [layer_id for layer_id in (first, *lowers) if layer_id]
         by_links = any(self._behind(name) for name in options.lowers)
         return False, found[: 1 if by_links else None]
 
@@ -92,13 +92,17 @@ class Claims:
         match = _OF_LAYER.fullmatch(mount.mount_point)
         if match is None or mount.root != "/":
             return None
-        directory, id = match.groups()
+        directory, layer_id = match.groups()
         parent = table.below(mount.id)
         under = table.by_id.get(parent)
         is_ours = under is not None and under.dev == self._dev and proc.inside(under, directory) == (self._place or "/")
-        if first == f"{directory}/{id}/{DIFF}" and table.has(parent) and not table.lies_in(parent, f"{directory}/{id}"):
-            return id if is_ours else ""
-        return id if is_ours and first in (f"{id}/{DIFF}", f"../{id}/{DIFF}") else None
+        if (
+            first == f"{directory}/{layer_id}/{DIFF}"
+            and table.has(parent)
+            and not table.lies_in(parent, f"{directory}/{layer_id}")
+        ):
+            return layer_id if is_ours else ""
+        return layer_id if is_ours and first in (f"{layer_id}/{DIFF}", f"../{layer_id}/{DIFF}") else None
 
     def _first(
         self, table: proc.MountTable, mount: mountinfo.Mount, names: t.Sequence[str]
@@ -123,9 +127,9 @@ class Claims:
             return claim.id, None
         return None, _base(name) if others_links and is_relative else None
 
-    def _may_be(self, table: proc.MountTable, name: str, id: str) -> bool:
+    def _may_be(self, table: proc.MountTable, name: str, layer_id: str) -> bool:
         """Tell whether a name that does not show it may mean a layer that an inode number tells of."""
-        leads = self._leads_to(table, name, id) if name.startswith("/") else None
+        leads = self._leads_to(table, name, layer_id) if name.startswith("/") else None
         return leads or (leads is None and (table.trusted or name.rpartition("/")[2] == DIFF))
 
     def _lower(self, table: proc.MountTable, name: str, first: str | None, base: str | None) -> str | None:
@@ -151,25 +155,25 @@ class Claims:
             if mount is None or mount.dev != self._dev:
                 continue
             inside = proc.inside(mount, path)
-            id = self.layer_in(inside)
-            if id == LINKS:
+            layer_id = self.layer_in(inside)
+            if layer_id == LINKS:
                 target = self._behind(path)
                 return Claim(target, True, known is table) if target else None
-            if id is not None:
-                return Claim(id, inside == f"{self._place}/{id}/{DIFF}", known is table)
+            if layer_id is not None:
+                return Claim(layer_id, inside == f"{self._place}/{layer_id}/{DIFF}", known is table)
         if by_form is None:
             return None
         leads = self._leads_to(table, name, by_form)
         return Claim(by_form, True, leads is True) if leads or (leads is None and self._behind(name)) else None
 
-    def _leads_to(self, table: proc.MountTable, name: str, id: str) -> bool | None:
+    def _leads_to(self, table: proc.MountTable, name: str, layer_id: str) -> bool | None:
         """Tell whether an absolute name leads to the diff of a layer as a process of *table* has it; None: not told."""
         try:
             fd = self._open(table, name)
         except OSError:
             return None
         try:
-            found, ours = os.lstat(f"{self._home}/{id}/{DIFF}"), statx.inode_of(fd)
+            found, ours = os.lstat(f"{self._home}/{layer_id}/{DIFF}"), statx.inode_of(fd)
             return (found.st_dev, found.st_ino) == ours
         except OSError:
             return None
@@ -206,11 +210,11 @@ class Claims:
             device, inode = statx.inode_of(fd)
             if f"{os.major(device)}:{os.minor(device)}" != mount.dev or not _MADE_UP <= inode < _FLAGGED:
                 return None
-            id = self._diffs().get(inode, "")
-            if not id:
+            layer_id = self._diffs().get(inode, "")
+            if not layer_id:
                 return ""
-            same = _same_filesystem(fd, f"{self._home}/{id}/{DIFF}")
-            return None if same is None else id if same else ""
+            same = _same_filesystem(fd, f"{self._home}/{layer_id}/{DIFF}")
+            return None if same is None else layer_id if same else ""
         except OSError:
             return None
         finally:
@@ -240,9 +244,9 @@ class Claims:
         """Return the layers by the inode number of their diff."""
         if self._inodes is None:
             self._inodes = {}
-            for id in os.listdir(self._home):
+            for layer_id in os.listdir(self._home):
                 with contextlib.suppress(OSError):
-                    self._inodes[os.lstat(f"{self._home}/{id}/{DIFF}").st_ino] = id
+                    self._inodes[os.lstat(f"{self._home}/{layer_id}/{DIFF}").st_ino] = layer_id
         return self._inodes
 
 

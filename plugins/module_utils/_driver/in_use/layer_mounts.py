@@ -161,9 +161,13 @@ class LayerMounts:
                 yield Hit(table, mount, layer, self.home + inside[len(self._place) :])
             return
         layers = self._layers_of_mount(table, mount)
-        ours = [self._ours[id] for id in layers if id in self._ours and self._ours[id].dev == mount.dev]
-        for id in layers:
-            yield Hit(table, mount, id, proc.join(ours[0].mount_point, inside) if ours else path)
+        ours = [
+            self._ours[layer_id]
+            for layer_id in layers
+            if layer_id in self._ours and self._ours[layer_id].dev == mount.dev
+        ]
+        for layer_id in layers:
+            yield Hit(table, mount, layer_id, proc.join(ours[0].mount_point, inside) if ours else path)
 
     def _too_long(self, space: int, link: str) -> t.Iterator[Hit]:
         """Yield what *link* leads to where the path is longer than PATH_MAX: any user can have such a directory.
@@ -194,20 +198,20 @@ class LayerMounts:
         for table in self._all():
             command = ""
             for mount in table.by_id.values():
-                for id in self._layers_of_mount(table, mount):
-                    if self._merged.get(mount.id) != id and mount.id not in found.get(id, ()):
+                for layer_id in self._layers_of_mount(table, mount):
+                    if self._merged.get(mount.id) != layer_id and mount.id not in found.get(layer_id, ()):
                         command = command or proc.command_of(table.pid)
-                        found.setdefault(id, {})[mount.id] = LayerMount(
-                            self._shows(mount, id),
+                        found.setdefault(layer_id, {})[mount.id] = LayerMount(
+                            self._shows(mount, layer_id),
                             table is self._own.table,
                             table.namespace,
                             table.pid,
                             command,
                             mount.mount_point,
                             mount.propagation,
-                            id in self._ours and propagation.takes_along(self._ours[id], mount, table),
+                            layer_id in self._ours and propagation.takes_along(self._ours[layer_id], mount, table),
                         )
-        return {id: list(mounts.values()) for id, mounts in found.items()}
+        return {layer_id: list(mounts.values()) for layer_id, mounts in found.items()}
 
     def mounted_in(self) -> dict[str, list[tuple[int, str]]]:
         """Return, by layer, what is mounted in its own directory, not on merged, in all the namespaces met so far.
@@ -219,29 +223,29 @@ class LayerMounts:
             for mount in table.by_id.values():
                 for point in table.inner.get(mount.id, ()) if mount.dev == self._dev else ():
                     place = proc.inside(mount, point)
-                    id = self._layer_in(place)
-                    if id is not None and place != f"{self._place}/{id}/{MERGED}":
-                        found.setdefault(id, []).append((0 if table is self._own.table else table.pid, point))
+                    layer_id = self._layer_in(place)
+                    if layer_id is not None and place != f"{self._place}/{layer_id}/{MERGED}":
+                        found.setdefault(layer_id, []).append((0 if table is self._own.table else table.pid, point))
         return found
 
     def _all(self) -> t.Iterator[proc.MountTable]:
         for tables in self._tables.values():
             yield tables[0]
 
-    def _shows(self, mount: mountinfo.Mount, id: str) -> str:
+    def _shows(self, mount: mountinfo.Mount, layer_id: str) -> str:
         if mount.dev == self._dev:
             return "diff"
-        as_ours = id in self._ours and self._ours[id].dev == mount.dev
+        as_ours = layer_id in self._ours and self._ours[layer_id].dev == mount.dev
         return "merged" if as_ours or mount.dev in self._writable else "lower"
 
-    def _wants(self, id: str) -> bool:
+    def _wants(self, layer_id: str) -> bool:
         """Tell whether this is a layer asked for; where all are, it must not be a name of the store's own."""
-        return id in self._ids if self._ids is not None else id != LINKS and not id.startswith(".")
+        return layer_id in self._ids if self._ids is not None else layer_id != LINKS and not layer_id.startswith(".")
 
     def _layer_in(self, inside: str) -> str | None:
         """Return the wanted layer that a path within the store's filesystem lies in."""
-        id = self._claims.layer_in(inside)
-        return id if id and self._wants(id) else None
+        layer_id = self._claims.layer_in(inside)
+        return layer_id if layer_id and self._wants(layer_id) else None
 
     def _layers_of_mount(self, table: proc.MountTable, mount: mountinfo.Mount) -> tuple[str, ...]:
         """Return the wanted layers that *mount* shows, or shows a part of, and nothing else."""
@@ -257,14 +261,14 @@ class LayerMounts:
                 self._writable.add(mount.dev)
             elif not named:  # lost links, or no layers at all: it is in the place of a layer's mount all the same
                 named = [self._merged[mount.id]] if mount.id in self._merged else []
-            found = tuple(dict.fromkeys(id for id in named if self._wants(id)))
+            found = tuple(dict.fromkeys(layer_id for layer_id in named if self._wants(layer_id)))
             self._overlays[mount.dev if found else known] = found
         return found
 
 
 def _is_merged(home: str, mount_point: str) -> bool:
-    id, _unused, rest = mount_point[len(home) + 1 :].partition("/")
-    return bool(id) and rest == MERGED
+    layer_id, _unused, rest = mount_point[len(home) + 1 :].partition("/")
+    return bool(layer_id) and rest == MERGED
 
 
 def _at_and_above(path: str) -> t.Iterator[str]:

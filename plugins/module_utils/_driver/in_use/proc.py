@@ -128,13 +128,13 @@ class MountTable:
 
     def _add(self, line: str, root: str, dev: str) -> None:
         """Take a line in. Few are parsed: a host of many containers has very many."""
-        id, parent_id, its_dev, _unused, mount_point, _unused = line.split(" ", 5)
+        mount_id, parent_id, its_dev, _unused, mount_point, _unused = line.split(" ", 5)
         wanted = its_dev == dev or " - overlay " in line
         if wanted or "\\" in mount_point:
             (mount,) = mountinfo.parse(os.fsencode(line))
             mount_point = mount.mount_point
         mount_point = join(root, mount_point)
-        self._put(int(id), int(parent_id), mount_point)
+        self._put(int(mount_id), int(parent_id), mount_point)
         if wanted:
             self._want(mount._replace(mount_point=mount_point))
 
@@ -143,30 +143,30 @@ class MountTable:
         self._put(mount.id, mount.parent_id, mount.mount_point)
         self._want(mount)
 
-    def _put(self, id: int, parent_id: int, mount_point: str) -> None:
-        self._points.setdefault(mount_point, []).append(id)
-        self._places[id] = mount_point, parent_id
+    def _put(self, mount_id: int, parent_id: int, mount_point: str) -> None:
+        self._points.setdefault(mount_point, []).append(mount_id)
+        self._places[mount_id] = mount_point, parent_id
         self.inner.setdefault(parent_id, []).append(mount_point)
 
     def _want(self, mount: mountinfo.Mount) -> None:
         self.by_id[mount.id] = mount
         self._devs.add(mount.dev)
 
-    def has(self, id: int) -> bool:
+    def has(self, mount_id: int) -> bool:
         """Tell whether a mount is in this namespace."""
-        return id in self._places
+        return mount_id in self._places
 
     def has_dev(self, dev: str) -> bool:
         """Tell whether a wanted mount of the filesystem *dev* is."""
         return dev in self._devs
 
-    def lies_in(self, id: int, directory: str) -> bool:
+    def lies_in(self, mount_id: int, directory: str) -> bool:
         """Tell whether a mount, which is in this namespace, has its mount point in *directory*."""
-        return mountinfo.is_below(self._places[id][0], directory)
+        return mountinfo.is_below(self._places[mount_id][0], directory)
 
-    def below(self, id: int) -> int:
+    def below(self, mount_id: int) -> int:
         """Return the id of the mount that a mount lies on, or all that are on its mount point; not always listed."""
-        point, parent = self._places[id]
+        point, parent = self._places[mount_id]
         while parent in self._places and self._places[parent][0] == point:
             parent = self._places[parent][1]
         return parent

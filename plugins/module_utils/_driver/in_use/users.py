@@ -73,23 +73,23 @@ def users_of_layers(
     layer_mounts = LayerMounts(home, ids)
     users: dict[str, dict[tuple[int, str], User]] = {}
 
-    def note(id: str, user: User) -> None:
-        users.setdefault(id, {}).setdefault(user.key, user)
+    def note(layer_id: str, user: User) -> None:
+        users.setdefault(layer_id, {}).setdefault(user.key, user)
 
     for thread in proc.threads():
         if layer_mounts.learn(thread) and thread.pid != os.getpid():
-            for id, user in _uses_of(layer_mounts, thread, whole):
-                note(id, user)
-    for id, mounts in layer_mounts.elsewhere().items():
+            for layer_id, user in _uses_of(layer_mounts, thread, whole):
+                note(layer_id, user)
+    for layer_id, mounts in layer_mounts.elsewhere().items():
         for mount in mounts:
             if not mount.goes_with_ours and mount.mount_point not in ignored:
-                note(id, user_of(mount))
-    for id, inside in layer_mounts.mounted_in().items():
+                note(layer_id, user_of(mount))
+    for layer_id, inside in layer_mounts.mounted_in().items():
         for pid, point in inside:
-            note(id, User(pid, proc.command_of(pid) if pid else "", "mount inside", point))
-    for id, device, how, name in kernel_uses(layer_mounts):
-        note(id, User(0, device, how, name))
-    return {id: sorted(found.values()) for id, found in users.items()}
+            note(layer_id, User(pid, proc.command_of(pid) if pid else "", "mount inside", point))
+    for layer_id, device, how, name in kernel_uses(layer_mounts):
+        note(layer_id, User(0, device, how, name))
+    return {layer_id: sorted(found.values()) for layer_id, found in users.items()}
 
 
 def mounts_elsewhere(home: str, ids: t.Collection[str] | None = None) -> dict[str, list[LayerMount]]:
@@ -106,12 +106,14 @@ def mounts_elsewhere(home: str, ids: t.Collection[str] | None = None) -> dict[st
 def mounted_in(home: str, ids: t.Collection[str]) -> dict[str, str]:
     """Return in words what we see mounted in the directories of layers, not on merged, by id. Raises OSError."""
     found = LayerMounts(home, ids).mounted_in()
-    return {id: ", ".join(printable(point) for _pid, point in inside[:SHOWN]) for id, inside in found.items()}
+    return {
+        layer_id: ", ".join(printable(point) for _pid, point in inside[:SHOWN]) for layer_id, inside in found.items()
+    }
 
 
-def independent_mounts(home: str, id: str) -> list[LayerMount]:
+def independent_mounts(home: str, layer_id: str) -> list[LayerMount]:
     """Return the overlays of layer *id* that will still be there when ours is unmounted. Raises OSError."""
-    mounts = mounts_elsewhere(home, [id]).get(id, [])
+    mounts = mounts_elsewhere(home, [layer_id]).get(layer_id, [])
     return [mount for mount in mounts if mount.shows == "merged" and not mount.goes_with_ours]
 
 
