@@ -16,16 +16,15 @@ import contextlib
 import json
 import os
 import re
-import stat
 import typing as t
 
 from ..._linux import module
 from ..._linux.boot import boot_id
 from ..._linux.noatime import read_quietly
 from ..._store.json_file import replace_unsynced
+from ..._store.run_directory import is_private, make_private
 from .filesystem import Filesystem
 
-DIRECTORY = "/run/strata-overlay2"
 FORMAT = 1
 
 
@@ -80,7 +79,7 @@ def read_parameters() -> Parameters:
 def load(directory: str, filesystem: Filesystem) -> TrialResults | None:
     """Return the results kept for *filesystem* in *directory*; None if there are none, or none to be trusted."""
     try:
-        if not _is_private(os.lstat(directory)):
+        if not is_private(directory):
             return None
         kept = json.loads(read_quietly(_path(directory, filesystem)))
         if kept["true_for"] != _true_for(filesystem):
@@ -103,16 +102,8 @@ def save(directory: str, filesystem: Filesystem, results: TrialResults) -> None:
     del told["parameters"]
     with contextlib.suppress(OSError):
         text = json.dumps({"true_for": _true_for(filesystem), "answers": told}, sort_keys=True) + "\n"
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(directory, 0o700)
-        if not _is_private(os.lstat(directory)):
-            return
-        replace_unsynced(_path(directory, filesystem), text)  # two runs at once write the same
-
-
-def _is_private(found: os.stat_result) -> bool:
-    """Tell whether nobody else can have put anything there."""
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+        if make_private(directory):
+            replace_unsynced(_path(directory, filesystem), text)  # two runs at once write the same
 
 
 def _is_sound(results: TrialResults) -> bool:

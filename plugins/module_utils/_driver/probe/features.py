@@ -16,6 +16,7 @@ from ..._errors import NotPermitted, NotSupported, Overlay2Error, QuotaNotSuppor
 from ..._linux import module
 from ..._linux.namespace import in_user_namespace
 from ..._store.layout import MAX_DEPTH
+from ..._store.run_directory import RUN_DIRECTORY
 from . import cache, filesystem
 from .cache import Parameters, TrialResults
 from .problems import IN_THE_WAY, Problem, find_problems
@@ -58,7 +59,7 @@ class Features(t.NamedTuple):
         return self.overlay is True and self.supports_d_type is True and not in_the_way
 
 
-def probe(home: str, *, trial: TrialResults | None = None, cache_directory: str = cache.DIRECTORY) -> Features:
+def probe(home: str, *, trial: TrialResults | None = None, cache_directory: str = RUN_DIRECTORY) -> Features:
     """Return what a store at *home* can rely on; before it exists: at the place where it would be.
 
     trial:  what trial_on() answered, which goes further than what can be tried without a trace.

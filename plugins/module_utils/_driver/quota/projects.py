@@ -14,7 +14,6 @@ import contextlib
 import errno
 import os
 import random
-import stat
 import typing as t
 
 from ..._errors import NoSpace, NotPermitted, printable
@@ -24,9 +23,9 @@ from ..._linux.noatime import open_quietly
 from ..._linux.subject import about
 from ..._store.layout import is_id
 from ..._store.lock import Deadline, locked
+from ..._store.run_directory import RUN_DIRECTORY, make_private
 
 FIRST_ID = 1 << 20  # dockerd counts up from the id of its home, 0 as a rule, and looks at no other's
-LOCKS = "/run/strata-overlay2"  # of root alone, and gone with the next boot
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _PROJECTS = "/etc/projid"
@@ -281,16 +280,16 @@ def _named_ids() -> set[int]:
 
 @contextlib.contextmanager
 def _picking(device: int) -> t.Iterator[None]:
-    """Hold the lock of all who pick an id on that filesystem: two stores may share it. Raises StoreBusy, OSError."""
-    directory = os.path.join(LOCKS, f"projects-{os.major(device)}:{os.minor(device)}")
-    for path in (LOCKS, directory):
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)
-        found = os.lstat(path)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+    """Hold the lock of the runs that pick an id on the filesystem *device*, which several stores may share.
+
+    raises: NotPermitted where another user may hold the lock, StoreBusy, OSError.
+    """
+    directory = os.path.join(RUN_DIRECTORY, f"projects-{os.major(device)}:{os.minor(device)}")
+    for path in (RUN_DIRECTORY, directory):
+        if not make_private(path):
             raise NotPermitted(
-                f"{printable(path)} is no directory of root's, so it cannot keep two runs apart",
-                hint="remove it",
+                f"{printable(path)} is not a directory that only root can enter, so it cannot be used as a lock",
+                hint="remove it, and run the task again",
                 path=printable(path),
             )
     with locked(directory, Deadline(_WAIT)):

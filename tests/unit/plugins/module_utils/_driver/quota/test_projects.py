@@ -19,7 +19,7 @@ needs_root = pytest.mark.root
 
 @pytest.fixture(params=[("xfs", ()), ("ext4", EXT4)], ids=["xfs", "ext4"])
 def home(request, loop_filesystem, tmp_path, monkeypatch):
-    monkeypatch.setattr(projects, "LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setattr(projects, "RUN_DIRECTORY", str(tmp_path / "locks"))
     kind, arguments = request.param
     made = loop_filesystem(kind, *arguments, options="prjquota") / "home"
     made.mkdir()
@@ -203,14 +203,17 @@ def test_a_layer_that_is_full_by_its_limit(home):
 @needs_root
 def test_a_place_of_somebody_else_keeps_nobody_apart(tmp_path, monkeypatch):
     (tmp_path / "locks").write_text("a file")
-    monkeypatch.setattr(projects, "LOCKS", str(tmp_path / "locks"))
-    with pytest.raises(NotPermitted, match="no directory of root's"), projects._picking(os.makedev(7, 1)):
+    monkeypatch.setattr(projects, "RUN_DIRECTORY", str(tmp_path / "locks"))
+    with (
+        pytest.raises(NotPermitted, match="not a directory that only root can enter"),
+        projects._picking(os.makedev(7, 1)),
+    ):
         raise AssertionError
 
 
 @needs_root
 def test_who_picks_has_the_lock_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(projects, "LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setattr(projects, "RUN_DIRECTORY", str(tmp_path / "locks"))
     monkeypatch.setattr(projects, "_WAIT", 0)
     with projects._picking(os.makedev(7, 1)):
         with projects._picking(os.makedev(7, 2)):
