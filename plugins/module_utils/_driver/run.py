@@ -19,7 +19,7 @@ from .._store.layout import OWN_FILE
 from .._store.leftovers import layers_in, leftovers
 from .._store.lock import Deadline, layer_not_found_error
 from .._store.settings import Settings, write_settings
-from .quota import projects
+from .quota import projects, support
 
 
 class Run:
@@ -80,7 +80,7 @@ class Run:
     @functools.cached_property
     def has_quota(self) -> bool:
         """Whether layers can be limited."""
-        return projects.is_on(self.home)
+        return support.project_quota_is_on(self.home)
 
     def make_project(self, directory: str) -> None:
         """Let an empty directory be a project, where there are such. Raises StoreBusy, OSError."""

@@ -15,7 +15,7 @@ from ..._store import holders
 from ..._store.layer import Layer, Store, examine
 from ..._store.layout import LINKS, MERGED
 from ..._store.links import link_target, read_link
-from ..quota import projects
+from ..quota import projects, support
 from ..state import LayerState
 
 
@@ -56,7 +56,7 @@ class Observer:
 
     @functools.cached_property
     def _quota_is_on(self) -> bool:
-        return projects.is_on(self.home)
+        return support.project_quota_is_on(self.home)
 
     @functools.cached_property
     def _home_project(self) -> int:

@@ -18,12 +18,12 @@ import typing as t
 
 from ..._errors import NoSpace, NotPermitted, printable
 from ..._linux import fsxattr, quotactl
-from ..._linux.namespace import in_user_namespace
 from ..._linux.noatime import open_quietly
 from ..._linux.subject import about
 from ..._store.layout import is_id
 from ..._store.lock import Deadline, locked
 from ..._store.run_directory import RUN_DIRECTORY, make_private
+from .support import project_quota_is_on
 
 FIRST_ID = 1 << 20  # dockerd counts up from the id of its home, 0 as a rule, and looks at no other's
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -31,7 +31,6 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 _PROJECTS = "/etc/projid"
 _WAIT = 60  # seconds for another run that picks an id: it takes no time
 _APART = 64  # ids, one of which is tried after one that somebody took at the same time
-_BOTH = quotactl.FS_QUOTA_PDQ_ACCT | quotactl.FS_QUOTA_PDQ_ENFD
 _NO_ATTRIBUTES = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL)
 _SPARE = 1 << 20  # bytes free on a filesystem that is not full itself, and as many inodes >> 16
 
@@ -52,17 +51,6 @@ class Use(t.NamedTuple):
         if self.inodes_limit:
             parts.append(f"{self.inodes_used} of {self.inodes_limit} inodes")
         return " and ".join(parts)
-
-
-def is_on(home: str) -> bool:
-    """Tell whether limits can be set and are enforced on the filesystem of *home*. Cheaper than to find out why not."""
-    if in_user_namespace():
-        return False
-    try:
-        with _opened(home) as fd:
-            return quotactl.asked(fd, quotactl.state) & _BOTH == _BOTH
-    except OSError:
-        return False
 
 
 def block_size(home: str) -> int:
@@ -174,7 +162,7 @@ def no_space_error(home: str, layer_id: str) -> NoSpace | None:
     To be asked while what filled it is still there. Raises OSError.
     """
     directory = os.path.join(home, layer_id)
-    if not is_on(home):
+    if not project_quota_is_on(home):
         return None
     found = use_of(directory, project_of(home))
     space = os.statvfs(home)

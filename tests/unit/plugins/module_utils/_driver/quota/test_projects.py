@@ -10,6 +10,7 @@ import time
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota import projects
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota.support import project_quota_is_on
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import NotPermitted, StoreBusy
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import fsxattr
 
@@ -104,7 +105,7 @@ def test_use_in_words(use, expected):
 @pytest.mark.parametrize("kind", ["ext4", "btrfs"])
 def test_without_project_quota(loop_filesystem, kind):
     home = str(loop_filesystem(kind))
-    assert not projects.is_on(home)
+    assert not project_quota_is_on(home)
     assert projects.project_of(home) == 0
     assert projects.use_of(home) is None
     assert projects.no_space_error(home, "lost+found") is None
@@ -113,7 +114,7 @@ def test_without_project_quota(loop_filesystem, kind):
 
 @needs_root
 def test_a_directory_becomes_a_project_with_limits(home):
-    assert projects.is_on(home)
+    assert project_quota_is_on(home)
     layer = directory(home, "layer")
     assert projects.use_of(layer) is None
     made = projects.assign(layer)
