@@ -9,12 +9,12 @@ import os
 import shlex
 import typing as t
 
-from ..._errors import Overlay2Error, StoreCorrupt, printable
+from ..._errors import SHOWN, Overlay2Error, StoreCorrupt, printable, shorten
 from ..._linux import mountinfo
 from ..._store.engine import SOMEBODY, find_engine, store_foreign_error
 from ..._store.engine_records import orphans, references
 from ..._store.layer import Store
-from .users import SHOWN, User, describe_users, users_of_layers
+from .users import User, describe_users, users_of_layers
 
 # What an engine's processes are called, or begin with; and how it is stopped.
 PROGRAMS = {
@@ -105,9 +105,8 @@ def _use_in_words(engine: str, users: t.Sequence[User], mounts: t.Sequence[mount
     told = [f"its data root is {describe_users(users)}"] if users else []
     points = [mount.mount_point for mount in reversed(mounts)]
     if mounts:
-        shown = [f"{mount.fstype} on {printable(mount.mount_point)}" for mount in mounts[: -SHOWN - 1 : -1]]
-        more = f" and {len(mounts) - SHOWN} more" if len(mounts) > SHOWN else ""
-        told.append(f"what it left is mounted in its data root: {', '.join(shown)}{more}")
+        shown = [f"{mount.fstype} on {printable(mount.mount_point)}" for mount in reversed(mounts)]
+        told.append(f"what it left is mounted in its data root: {shorten(shown)}")
     remedies = [*map(_remedy, users[:SHOWN])]
     if points:
         remedies.append("umount " + " ".join(map(shlex.quote, points[:SHOWN])))

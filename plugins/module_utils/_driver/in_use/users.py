@@ -9,14 +9,12 @@ import contextlib
 import os
 import typing as t
 
-from ..._errors import printable
+from ..._errors import printable, shorten
 from ..._linux.mountinfo import is_below
 from ..._store.layout import DIFF, MERGED, WORK
 from . import proc
 from .kernel_uses import kernel_uses
 from .layer_mounts import Hit, LayerMount, LayerMounts
-
-SHOWN = 5  # users in a message
 
 
 class User(t.NamedTuple):
@@ -106,9 +104,7 @@ def mounts_elsewhere(home: str, ids: t.Collection[str] | None = None) -> dict[st
 def mounted_in(home: str, ids: t.Collection[str]) -> dict[str, str]:
     """Return in words what we see mounted in the directories of layers, not on merged, by id. Raises OSError."""
     found = LayerMounts(home, ids).mounted_in()
-    return {
-        layer_id: ", ".join(printable(point) for _pid, point in inside[:SHOWN]) for layer_id, inside in found.items()
-    }
+    return {layer_id: shorten([printable(point) for _pid, point in inside]) for layer_id, inside in found.items()}
 
 
 def independent_mounts(home: str, layer_id: str) -> list[LayerMount]:
@@ -124,9 +120,7 @@ def user_of(mount: LayerMount) -> User:
 
 def describe_users(users: t.Sequence[User]) -> str:
     """Return "held by pid 123 (sleep) with its cwd in /store/a/diff", for a message."""
-    each = [_described(user) for user in users[:SHOWN]]
-    more = [f"{len(users) - SHOWN} more"] if len(users) > SHOWN else []
-    return "held by " + ", ".join(each + more)
+    return "held by " + shorten([_described(user) for user in users])
 
 
 def _described(user: User) -> str:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._errors import Overlay2Error, printable
+from ..._errors import Overlay2Error, printable, shorten
 from ..._store.damage import UNREAD_CURE
 from .cache import TrialResults
 from .filesystem import Filesystem
 
-_SHOWN = 5  # ids in a message
 NEARLY_FULL_SHARE = 5  # percent
 NEARLY_FULL_SPACE = 10 << 30  # bytes
 NEARLY_FULL_INODES = 100_000
@@ -133,8 +132,7 @@ def other_layout(error: Overlay2Error) -> Problem:
 def damaged_layers(ids: t.Sequence[str]) -> t.Iterator[Problem]:
     """Yield that the layers *ids* are damaged, if there are any."""
     if ids:
-        more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-        message = f"damaged layers are left out: {', '.join(ids[:_SHOWN])}{more}"
+        message = f"damaged layers are left out: {shorten(ids)}"
         yield Problem("damaged_layers", message, "gather the subset health: it tells what is wrong, and the cure")
 
 

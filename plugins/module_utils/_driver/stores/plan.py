@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._errors import InvalidInput, LayerInUse, Overlay2Error, StoreForeign, printable
+from ..._errors import InvalidInput, LayerInUse, Overlay2Error, StoreForeign, printable, shorten
 from ..._store.engine import SOMEBODY, store_foreign_error
 from ..._store.layout import HOME_MODE, LINKS, LINKS_MODE, MERGED
 from ..._store.settings import Settings
@@ -21,8 +21,6 @@ from ..plan import Action, Plan
 from ..state import LayerState
 from .actions import KeepSettings, MakeStore, RemoveStore, SetAccess, TakeOver
 from .state import Access, Wanted, WholeStore
-
-_SHOWN = 5  # names in a message
 
 
 def plan_present(want: Wanted, have: WholeStore) -> Plan:
@@ -85,7 +83,11 @@ def plan_absent(have: WholeStore, force: bool) -> Plan:
 
     raises: LayerInUse while there are layers, StoreForeign.
     """
-    warnings = (f"{printable(have.home)} itself stays: it holds {_listed(have.keeps)}",) if have.keeps else ()
+    warnings = (
+        (f"{printable(have.home)} itself stays: it holds {shorten([printable(name) for name in have.keeps])}",)
+        if have.keeps
+        else ()
+    )
     if not have.exists and (have.home_stays or not have.access):
         return Plan((), have, warnings=warnings)
     if have.engine:
@@ -172,13 +174,8 @@ def _end(layer: LayerState, have: WholeStore, force: bool) -> Action:
 
 def _has_layers(have: WholeStore) -> LayerInUse:
     return LayerInUse(
-        f"the store at {printable(have.home)} has layers: {_listed(sorted(have.layers))}",
+        f"the store at {printable(have.home)} has layers: {shorten(sorted(have.layers))}",
         hint="remove them with strata.overlay2.overlay2_layer, or set force: true",
         layers=len(have.layers),
         mounted=sorted(layer.id for layer in have.layers.values() if layer.mounted),
     )
-
-
-def _listed(names: t.Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return printable(", ".join(names[:_SHOWN])) + more

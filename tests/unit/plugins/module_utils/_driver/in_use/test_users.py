@@ -390,4 +390,4 @@ def test_users_are_described(described, text):
 def test_many_users_are_counted():
     text = users.describe_users([user(pid) for pid in range(1, 10)])
     assert text.count("pid") == 5
-    assert text.endswith(", 4 more")
+    assert text.endswith(" and 4 more")
