@@ -82,22 +82,16 @@ def use_of(directory: str, home_id: int = 0) -> Use | None:
 
 
 def assign(directory: str, above: int = 0) -> int:
-    """Make the empty *directory* a project of its own, and return its id: one that is free on its filesystem.
+    """Make the empty *directory* a project of its own, and return the id, which was free on the filesystem.
 
-    What is made in it from now on belongs to the project. above: an id; look for a free one only behind it.
-    Raises StoreBusy, OSError.
+    New files in the directory belong to the project from now on. above: search for a free id above this one.
+    raises: NotPermitted, StoreBusy, OSError.
     """
     with _opened(directory) as fd, _picking(os.fstat(fd).st_dev):
-        had = fsxattr.get(fd)
-        flags = had.xflags | fsxattr.FS_XFLAG_PROJINHERIT
-        candidate = max(FIRST_ID, above + 1)
-        while True:
-            project_id = _free_id(fd, candidate)
-            fsxattr.put(fd, had._replace(project_id=project_id, xflags=flags))
-            if quotactl.asked(fd, quotactl.get, project_id).inodes_used <= 1:
-                return project_id
-            # Who has taken it, too, does not see our lock: the run in a container has a /run of its own.
-            candidate = project_id + random.randint(1, _APART)
+        project_id = _free_id(fd, max(FIRST_ID, above + 1))
+        while not _take(fd, project_id):
+            project_id = _free_id(fd, project_id + random.randint(1, _APART))
+        return project_id
 
 
 def limit(directory: str, size: int, inodes: int) -> None:
@@ -248,6 +242,16 @@ def _free_id(fd: int, candidate: int) -> int:
         if found is None or found.project_id > candidate or not _counts(found):
             return candidate
         candidate += 1
+
+
+def _take(fd: int, project_id: int) -> bool:
+    """Give the empty directory *fd* a project id, and tell whether no other file has the id. Raises OSError.
+
+    Another run may have taken the same id, because it cannot see our lock: its container has its own /run.
+    """
+    had = fsxattr.get(fd)
+    fsxattr.put(fd, had._replace(project_id=project_id, xflags=had.xflags | fsxattr.FS_XFLAG_PROJINHERIT))
+    return quotactl.asked(fd, quotactl.get, project_id).inodes_used <= 1
 
 
 def _counts(found: quotactl.DiskQuota) -> bool:

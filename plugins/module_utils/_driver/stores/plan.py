@@ -83,11 +83,8 @@ def plan_absent(have: WholeStore, force: bool) -> Plan:
 
     raises: LayerInUse while there are layers, StoreForeign.
     """
-    warnings = (
-        (f"{printable(have.home)} itself stays: it holds {shorten([printable(name) for name in have.keeps])}",)
-        if have.keeps
-        else ()
-    )
+    kept = shorten([printable(name) for name in have.keeps])
+    warnings = (f"{printable(have.home)} itself stays: it holds {kept}",) if kept else ()
     if not have.exists and (have.home_stays or not have.access):
         return Plan((), have, warnings=warnings)
     if have.engine:

@@ -156,15 +156,17 @@ def test_ids_are_free_on_the_filesystem_and_have_no_name(home, tmp_path, monkeyp
 
 
 @needs_root
-def test_an_id_that_another_took_at_the_same_time_is_left_to_it(home, monkeypatch):
-    other = directory(home, "other")
+def test_an_id_that_another_took_at_the_same_time_is_left_to_it(home):
+    """Runs that race for ids are in tests/crash/test_limits.py."""
+    other, layer = directory(home, "other"), directory(home, "layer")
     taken = projects.assign(other)
-    look = projects._free_id
-    seen = [taken, taken]  # free when we looked, twice
-    monkeypatch.setattr(projects, "_free_id", lambda fd, candidate: seen.pop() if seen else look(fd, candidate))
-    layer = directory(home, "layer")
+    fd = os.open(layer, os.O_RDONLY)
+    try:
+        assert not projects._take(fd, taken)  # free when we looked
+    finally:
+        os.close(fd)
     made = projects.assign(layer)
-    assert taken < made <= taken + projects._APART
+    assert made != taken
     assert (projects.use_of(layer).project_id, projects.use_of(layer).inodes_used) == (made, 1)
     assert projects.use_of(other).inodes_used == 1
 
