@@ -31,7 +31,7 @@ import typing as t
 from .._errors import StoreCorrupt, printable
 from .._linux.noatime import open_quietly, read_quietly
 from . import bolt
-from .docker_ids import is_no_id, is_no_parent
+from .docker_ids import why_not_id, why_not_parent
 from .engine import CONTAINERS_STORAGE, DOCKER, find_engine
 from .layer import Store, examine
 from .layout import LINKS, LOWER, is_id
@@ -131,7 +131,7 @@ def _ids_in(root: str, kind: str, entry: str, ids: t.Collection[str]) -> t.Itera
     if content is None and not left:
         raise _torn_error(root, entry, name, "it is missing")
     if content is not None:
-        why = is_no_id(content, ids)
+        why = why_not_id(content, ids)
         if why:
             raise _torn_error(root, entry, name, why)
         yield name, content
@@ -141,7 +141,7 @@ def _ids_in(root: str, kind: str, entry: str, ids: t.Collection[str]) -> t.Itera
             raise _torn_error(root, entry, "init-id", "it does not hold what mount-id holds, and -init")
         yield "init-id", init
     parent = _content(root, f"{entry}/parent")
-    why = is_no_parent(parent, _chains(root, left)) if parent is not None else ""
+    why = why_not_parent(parent, _chains(root, left)) if parent is not None else ""
     if why:
         raise _torn_error(root, entry, "parent", why)
 

@@ -85,7 +85,7 @@ def unreadable_error(path: str, cure: str = "") -> StoreCorrupt:
 
 def stage_file(path: str, content: t.Mapping[str, t.Any]) -> None:
     """Write *content* to a new file in a directory nobody sees yet: whoever publishes that syncs it. Raises OSError."""
-    write_new(path, _encoded(content), 0o600)
+    write_new(path, _encode(content), 0o600)
 
 
 def write_new(path: str, data: bytes, mode: int) -> None:
@@ -139,5 +139,5 @@ def _not_left(path: str) -> t.Iterator[None]:
         raise
 
 
-def _encoded(content: t.Mapping[str, t.Any]) -> bytes:
+def _encode(content: t.Mapping[str, t.Any]) -> bytes:
     return json.dumps({"format": FORMAT, **content}, sort_keys=True).encode() + b"\n"
