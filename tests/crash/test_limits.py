@@ -182,7 +182,7 @@ def together(homes: t.Sequence[Path], number: int, locks: Path | None, **params:
 
 def make_layer(locks: Path | None) -> None:
     if locks is not None:
-        projects.LOCKS = str(locks)
+        projects.RUN_DIRECTORY = str(locks)
     overlay2_layer.main()
 
 

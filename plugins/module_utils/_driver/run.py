@@ -15,7 +15,7 @@ from .._linux.sync import sync_filesystem
 from .._store import staging
 from .._store.layout import OWN_FILE
 from .._store.leftovers import layers_in, leftovers
-from .._store.lock import Deadline, layer_not_found
+from .._store.lock import Deadline, layer_not_found_error
 from .._store.settings import Settings, write_settings
 from .quota import projects
 from .store import Store
@@ -58,7 +58,7 @@ class Run:
             return ()
         layer = self.made.get(layer_id) or self.store.files.layer(layer_id)
         if layer is None:
-            raise layer_not_found(self.home, layer_id)
+            raise layer_not_found_error(self.home, layer_id)
         return (layer.link, *layer.lowers)
 
     def claim(self) -> None:

@@ -26,7 +26,7 @@ from .._store.links import link_target, read_link
 from .._store.owner import is_unclaimed
 from .._store.recognition import is_store
 from .._store.settings import Settings, read_settings
-from .quota import projects
+from .quota import projects, support
 from .state import LayerState
 
 if t.TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Store:
     @functools.cached_property
     def has_quota(self) -> bool:
         """Whether layers can be limited: project quota is on."""
-        return projects.is_on(self.home)
+        return support.project_quota_is_on(self.home)
 
     @functools.cached_property
     def home_project(self) -> int:

@@ -52,7 +52,7 @@ def fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
     path = printable(error.filename if isinstance(error.filename, (str, bytes)) else home)
     why = printable(error.strerror or str(error))
     if error.errno in projects.FULL:
-        limited = projects.limit_reached(home, error.filename)
+        limited = projects.limit_reached_error(home, error.filename)
         if limited:
             return fail(module, limited, done)
         hint = "free some, or make the filesystem larger, and run the task again"

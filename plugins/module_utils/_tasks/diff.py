@@ -12,7 +12,7 @@ from .._driver.content.actions import ApplyArchive, GiveAccess, WriteArchive
 from .._driver.content.archive_file import Source, check_compression, check_source, file_digest, is_tar
 from .._driver.content.layer_tar import LayerTar
 from .._driver.content.observe import difference_of
-from .._driver.content.output_file import NEW, WantedAccess, difference, found
+from .._driver.content.output_file import NEW, WantedAccess, difference, stat_file
 from .._driver.content.place import Place
 from .._driver.content.state import DiffState, OutputState, reported
 from .._driver.layers.observe import mounted_in
@@ -21,7 +21,7 @@ from .._driver.plan import Plan
 from .._driver.store import Store
 from .._driver.task import Outcome, Sides
 from .._errors import InvalidInput, LayerInUse, printable
-from .._store.engine import store_foreign
+from .._store.engine import store_foreign_error
 from .._store.layout import DIFF, check_path
 from .content import ContentTask
 
@@ -53,7 +53,7 @@ class ExportTask(ContentTask):
         tar = LayerTar(changes, have.settings.container_ids, self._wanted.xattrs)
         wanted = self._wanted
         with self._place.opened() as file:
-            there = found(file) if file else None
+            there = stat_file(file) if file else None
             if there and not wanted.access.allows(there.access, self._place):
                 there = None  # the file is somebody else's: it is replaced as if it were not there
             digest = tar.digest() if there or predicting else None
@@ -127,7 +127,7 @@ class ApplyTask(ContentTask):
             diff_id, digest = self._recorded(have)
             return Plan((), have._replace(diff_id=diff_id, digest=digest))
         if have.layers.engine:
-            raise store_foreign(self.home, have.layers.engine, f"change the content of layer {self.id}")
+            raise store_foreign_error(self.home, have.layers.engine, f"change the content of layer {self.id}")
         _check_free(have)
         action = ApplyArchive(layer, source, have.settings, bool(have.features.userxattr))
         diff_id = None if source.merge else source.diff_id

@@ -14,7 +14,7 @@ from .._driver.plan import Plan
 from .._driver.state import predictable, reported
 from .._driver.store import Store
 from .._driver.task import Outcome, Sides, Task, warnings_without_store
-from .._store.engine import refusing, store_foreign
+from .._store.engine import refusing, store_foreign_error
 from .._store.layout import check_home, check_id
 
 
@@ -59,7 +59,7 @@ class LayersTask(Task[LayersState]):
         with refusing(self.home, have.engine, "make or change layers"):
             plan = plan_present(self._wanted, have, sealed=self._state == "committed")
         if plan.actions and have.engine:
-            raise store_foreign(self.home, have.engine, plan.actions[0].describe())
+            raise store_foreign_error(self.home, have.engine, plan.actions[0].describe())
         return plan.with_warnings(*warnings)
 
     def observe_after(self, store: Store, plan: Plan[LayersState]) -> LayersState:

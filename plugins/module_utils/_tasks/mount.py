@@ -16,10 +16,10 @@ from .._driver.state import reported
 from .._driver.store import Store
 from .._driver.task import Outcome, Sides, Task
 from .._errors import Overlay2Error, printable
-from .._store.engine import store_foreign
+from .._store.engine import store_foreign_error
 from .._store.holders import check_holder
 from .._store.layout import DIFF, MERGED, check_home, check_id
-from .._store.lock import layer_not_found
+from .._store.lock import layer_not_found_error
 from .._store.recognition import store_not_found_error
 
 
@@ -57,7 +57,7 @@ class MountTask(Task[MountState]):
         if self._mounting and not have.exists:
             raise store_not_found_error(self.home)
         if self._mounting and have.layer is None:
-            raise layer_not_found(self.home, self._want.id)
+            raise layer_not_found_error(self.home, self._want.id)
         planner = plan_mounted if self._mounting else plan_unmounted
         try:
             plan = planner(self._want, have, force=self._force)
@@ -74,7 +74,7 @@ class MountTask(Task[MountState]):
     def _check_ours(self, have: MountState) -> None:
         if have.engine:
             verb = "mount" if self._mounting else "unmount"
-            raise store_foreign(self.home, have.engine, f"{verb} layer {self._want.id}")
+            raise store_foreign_error(self.home, have.engine, f"{verb} layer {self._want.id}")
 
     def observe_after(self, store: Store, plan: Plan[MountState]) -> MountState:
         """Read the layer and its mount again; the options are those of the plan."""

@@ -31,7 +31,7 @@ from ..state import LayerState
 from . import output_file
 from .archive_file import Source, open_archive
 from .layer_tar import LayerTar
-from .output_file import Access, Found, difference, found, give
+from .output_file import ExistingFile, FileAccess, difference, set_access, stat_file
 from .place import Place
 
 
@@ -44,7 +44,7 @@ class WriteArchive(Action):
         place: Place,
         compression: str,
         level: int | None,
-        access: output_file.Access,
+        access: output_file.FileAccess,
         tar: LayerTar,
     ) -> None:
         check_writable(compression)
@@ -99,7 +99,7 @@ class ApplyArchive(Action):
         except OSError as error:
             full = None
             with contextlib.suppress(OSError):
-                full = projects.no_space(run.home, self.layer.id) if error.errno in projects.FULL else None
+                full = projects.no_space_error(run.home, self.layer.id) if error.errno in projects.FULL else None
             if full:
                 raise full from error
             raise
@@ -179,7 +179,7 @@ def _undo(steps: t.Sequence[t.Callable[[], None]]) -> None:
 class GiveAccess(Action):
     """Give a file, which holds what it is to hold, to other people."""
 
-    def __init__(self, place: Place, have: Found, access: Access) -> None:
+    def __init__(self, place: Place, have: ExistingFile, access: FileAccess) -> None:
         self.access = access
         self._place = place
         self._have = have
@@ -190,7 +190,7 @@ class GiveAccess(Action):
 
     def commit(self, run: Run) -> None:
         with self._place.opened() as file:
-            if file is None or found(file).inode != self._have.inode:  # what is there now is nothing we have read
+            if file is None or stat_file(file).inode != self._have.inode:  # what is there now is nothing we have read
                 raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), self._place.path)
-            give(file.fileno(), self.access)
+            set_access(file.fileno(), self.access)
             os.fsync(file.fileno())

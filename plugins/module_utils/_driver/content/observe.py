@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._store.engine import CONTAINERS_STORAGE
-from ..._store.lock import layer_not_found
+from ..._store.lock import layer_not_found_error
 from ..._store.recognition import store_not_found_error
 from ..layers.observe import observe_layers
 from ..probe import features
@@ -28,7 +28,7 @@ def observe_content(store: Store, layer_id: str, asked: t.Sequence[str]) -> Diff
     layers = observe_layers(store, asked, above=True)
     for one in asked:
         if one not in layers.layers:
-            raise layer_not_found(store.home, one)
+            raise layer_not_found_error(store.home, one)
     layer = layers.layers[layer_id]
     return DiffState(layers, layer, store.settings, store.features, diff_id=layer.diff_id, digest=layer.digest)
 
@@ -48,7 +48,7 @@ def difference_of(store: Store, have: DiffState, parent: str | None, **how: t.An
         other = LayerState(parent, None, layer.lowers[1:])
     elif parent:
         other = have.layers.layers[parent]
-    if (layer.lowers or other) and not own and (refusal := features.refusal(have.features)):
+    if (layer.lowers or other) and not own and (refusal := features.not_supported_error(have.features)):
         raise refusal
     return Difference(
         store.home,

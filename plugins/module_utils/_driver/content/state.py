@@ -12,7 +12,7 @@ from ..layers.state import LayersState
 from ..state import LayerState
 from .archive_file import Written
 from .layer_tar import LayerTar
-from .output_file import NEW, Access, Found
+from .output_file import NEW, ExistingFile, FileAccess
 
 if t.TYPE_CHECKING:
     from ..probe.features import Features
@@ -28,9 +28,9 @@ class OutputState(t.NamedTuple):
     written: the plan writes the file.
     """
 
-    there: Found | None
+    there: ExistingFile | None
     current: Written | None
-    access: Access = NEW
+    access: FileAccess = NEW
     written: bool = False
 
 

@@ -14,7 +14,7 @@ from ..._errors import StoreCorrupt, printable
 from ..._store import holders
 from ..._store.cures import cure
 from ..._store.damage import Damage
-from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign
+from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign_error
 from ..._store.engine_records import orphans, references
 from ..._store.gone import gone_layers
 from ..._store.layer import Layer
@@ -102,7 +102,7 @@ class _Examination(Teller):
             why = f"it means nothing to {self.engine}: run `rm {self.at(OWN_FILE)}`" if theirs else error.hint
             yield self.cured("store_file_unreadable", OWN_FILE, OWN_FILE, str(error), why=why)
         if self.engine == SOMEBODY:
-            lost = store_foreign(self.home, SOMEBODY, "change the store")
+            lost = store_foreign_error(self.home, SOMEBODY, "change the store")
             yield self.found("store_file_unreadable", OWN_FILE, OWN_FILE, str(lost), lost.hint)
 
     def _of_files(self) -> t.Iterator[Finding]:

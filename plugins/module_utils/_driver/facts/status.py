@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from ..._errors import StoreCorrupt, StoreForeign, printable
-from ..._store.engine import SOMEBODY, store_foreign
+from ..._store.engine import SOMEBODY, store_foreign_error
 from ..._store.owner import is_unclaimed
 from ..mounts.state import mounted_layer
 from ..probe import problems
@@ -84,4 +84,4 @@ def _of_own_file(store: Store) -> t.Iterator[problems.Problem]:
         if os.geteuid() == 0:
             raise
     if not store.managed_by and is_unclaimed(store.home):
-        yield problems.unclaimed_store(store_foreign(store.home, SOMEBODY, "change it"))
+        yield problems.unclaimed_store(store_foreign_error(store.home, SOMEBODY, "change it"))

@@ -28,8 +28,8 @@ def observe_for_change(store: Store, ids: t.Iterable[str]) -> LayersState:
     layers = {id: _with_writers_elsewhere(store, layer) for id, layer in have.layers.items()}
     return have._replace(
         layers=layers,
-        refusal=features.refusal(store.features),
-        quota=features.quota_refusal(store.features),
+        refusal=features.not_supported_error(store.features),
+        quota=features.quota_not_supported_error(store.features),
         block=store.block if store.exists else have.block,
     )
 
@@ -114,22 +114,22 @@ def _lost(store: Store) -> tuple[LostLayer, ...]:
 
 def users_of(home: str, layers: t.Collection[str]) -> dict[str, str]:
     """Return the processes that use layers, in words, by id; costs a scan of /proc. Raises OSError."""
-    from ..in_use import users as busy  # not needed by most runs, and each import is compiled on every host
+    from ..in_use.users import describe_users, users_of_layers  # most runs do not need it, and each import is compiled
 
-    users = busy.scan(home, layers)
+    users = users_of_layers(home, layers)
     if users:  # a process that only reads, such as facts, is gone in a moment
         time.sleep(_PAUSE)
-        again = {id: {user.pid for user in found} for id, found in busy.scan(home, users).items()}
+        again = {id: {user.pid for user in found} for id, found in users_of_layers(home, users).items()}
         both = {id: [user for user in found if user.pid in again.get(id, ())] for id, found in users.items()}
         users = {id: found for id, found in both.items() if found}
-    return {id: busy.describe_users(found) for id, found in users.items()}
+    return {id: describe_users(found) for id, found in users.items()}
 
 
 def mounted_in(home: str, layers: t.Collection[str]) -> dict[str, str]:
     """Return what is mounted in the directories of layers, but not on merged, in words, by id. Raises OSError."""
-    from ..in_use import users as busy  # as above
+    from ..in_use import users  # as above
 
-    return busy.mounted_in(home, layers)
+    return users.mounted_in(home, layers)
 
 
 def _with_writers_elsewhere(store: Store, layer: LayerState) -> LayerState:
@@ -139,12 +139,12 @@ def _with_writers_elsewhere(store: Store, layer: LayerState) -> LayerState:
     """
     if not layer.holders or layer.mounted or layer.marked or not layer.lowers:
         return layer
-    from ..in_use import users as busy  # as above
+    from ..in_use import users  # as above
 
-    return layer._replace(writable=True) if busy.independent_mounts(store.home, layer.id) else layer
+    return layer._replace(writable=True) if users.independent_mounts(store.home, layer.id) else layer
 
 
 def _needed(store: Store, layers: t.Mapping[str, LayerState]) -> dict[str, Overlay2Error]:
-    from ..in_use.engine import removal_refusals  # as above
+    from ..in_use.engine import removal_errors  # as above
 
-    return removal_refusals(store.home, store.owner or "", layers)
+    return removal_errors(store.home, store.owner or "", layers)

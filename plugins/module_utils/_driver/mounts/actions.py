@@ -155,12 +155,12 @@ class SetHolder(Action):
 
 def users_of_mount(home: str, layer_id: str) -> str:
     """Return who uses what is mounted on a layer's merged, in words; "" if nobody is seen to."""
-    from ..in_use import users as busy  # needed only when something is in the way
+    from ..in_use.users import describe_users, users_of_layers  # needed only when something is in the way
 
     merged = os.path.join(home, layer_id, MERGED)
-    users = busy.scan(home, [layer_id]).get(layer_id, [])
+    users = users_of_layers(home, [layer_id]).get(layer_id, [])
     found = [user for user in users if user.how != "mount" and is_below(user.path, merged)]
-    return busy.describe_users(found) if found else ""
+    return describe_users(found) if found else ""
 
 
 class DropHolders(Action):

@@ -45,7 +45,7 @@ def with_means(store: Store, have: MountState, want: WantedMount) -> MountState:
         return have
     from ..probe import features  # a run that unmounts does not need it
 
-    refusal = features.refusal(store.features) or _label_refusal(want.label)
+    refusal = features.not_supported_error(store.features) or _label_refusal(want.label)
     have = have._replace(options=features.mount_options(store.features), refusal=refusal)
     if have.mount is not None and not mount_differs(want, have):
         return have

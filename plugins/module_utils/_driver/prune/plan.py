@@ -12,7 +12,7 @@ import typing as t
 from fnmatch import fnmatchcase
 
 from ..._errors import TooManyLayers, printable
-from ..._store.engine import SOMEBODY, store_foreign
+from ..._store.engine import SOMEBODY, store_foreign_error
 from ..layers.actions import RemoveLayer
 from ..layers.disk_usage import Tree
 from ..plan import Action, Plan
@@ -33,9 +33,9 @@ def plan_prune(wanted: PruneOptions, have: PruneState) -> Plan[PruneState]:
     if sweeping:
         actions.append(Sweep(sweeping, wanted.max_seconds))
     if actions and have.unclaimed:
-        raise store_foreign(have.home, SOMEBODY, actions[0].describe())
+        raise store_foreign_error(have.home, SOMEBODY, actions[0].describe())
     if actions and have.engine and have.engine_users:
-        raise store_foreign(
+        raise store_foreign_error(
             have.home, have.engine, actions[0].describe(), have.engine_users.why, have.engine_users.hint
         )
     left = {id: found for id, found in have.found.items() if id not in set(going)}

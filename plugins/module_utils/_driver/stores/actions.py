@@ -206,6 +206,7 @@ def _empty_staging(home: str, deadline: Deadline) -> None:
 
 def _try_overlays(home: str) -> None:
     """Raise NotSupported if no overlay can have its upper at *home*; otherwise keep the answers."""
+    from ..._store.run_directory import RUN_DIRECTORY
     from ..probe import cache, features, filesystem
     from .trial import trial_on
 
@@ -215,10 +216,10 @@ def _try_overlays(home: str) -> None:
     finally:
         room.close()
         staging.sweep(home, leftovers(home))
-    refusal = features.refusal(features.probe(home, trial=told))
+    refusal = features.not_supported_error(features.probe(home, trial=told))
     if refusal:
         raise refusal
-    cache.save(cache.DIRECTORY, filesystem.look(home), told)
+    cache.save(RUN_DIRECTORY, filesystem.look(home), told)
 
 
 def _set_access(path: str, access: DirectoryAccess) -> None:

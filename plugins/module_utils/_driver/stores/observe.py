@@ -37,8 +37,8 @@ def observe_present(store: Store, given: str) -> StoreState:
     have = _observe(store, store.exists)
     return have._replace(
         taken="" if store.exists else _taken_path(store.home, given),
-        refusal=features.refusal(store.features),
-        quota=features.quota_refusal(store.features),
+        refusal=features.not_supported_error(store.features),
+        quota=features.quota_not_supported_error(store.features),
     )
 
 
@@ -159,10 +159,10 @@ def _mounted(have: StoreState, mounts: t.Sequence[mountinfo.Mount]) -> tuple[set
 
 def _users(home: str, ids: t.Collection[str], mounts: t.Sequence[mountinfo.Mount]) -> dict[str, str]:
     """Return what keeps a mount of *ids* from ending, in words: processes, mounts below, and copies elsewhere."""
-    from ..in_use import users as busy  # most runs do not need it
+    from ..in_use.users import describe_users, mounts_elsewhere, user_of, users_of_layers  # most runs do not need it
 
-    users = busy.scan(home, ids)
-    elsewhere = busy.mounts_elsewhere(home, ids)
+    users = users_of_layers(home, ids)
+    elsewhere = mounts_elsewhere(home, ids)
     found: dict[str, str] = {}
     for id in ids:
         merged = f"{home}/{id}/{MERGED}"
@@ -171,9 +171,9 @@ def _users(home: str, ids: t.Collection[str], mounts: t.Sequence[mountinfo.Mount
         inside = [user for user in users.get(id, ()) if mountinfo.is_below(user.path, merged)]
         for copy in elsewhere.get(id, ()):
             if copy.shows == "merged" and not copy.goes_with_ours:
-                inside.append(busy.user_of(copy))
+                inside.append(user_of(copy))
         if inside:
-            why.append(busy.describe_users(inside))
+            why.append(describe_users(inside))
         if why:
             found[id] = ", ".join(why)
     return found

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._errors import InvalidInput, LayerInUse, Overlay2Error, StoreForeign, printable
-from ..._store.engine import SOMEBODY, store_foreign
+from ..._errors import InvalidInput, LayerInUse, Overlay2Error, StoreForeign, printable, shorten
+from ..._store.engine import SOMEBODY, store_foreign_error
 from ..._store.layout import HOME_MODE, LINKS, LINKS_MODE, MERGED
 from ..._store.settings import Settings
 from ..layers import removal
@@ -22,8 +22,6 @@ from ..state import LayerState
 from .actions import KeepSettings, MakeStore, RemoveStore, SetAccess, TakeOver
 from .state import DirectoryAccess, StoreState, WantedStore
 
-_SHOWN = 5  # names in a message
-
 
 def plan_present(want: WantedStore, have: StoreState) -> Plan[StoreState]:
     """Plan that there is a store with the settings wanted, where only who may enters. Pure.
@@ -32,7 +30,7 @@ def plan_present(want: WantedStore, have: StoreState) -> Plan[StoreState]:
     """
     adopting = want.adopt and have.engine == SOMEBODY
     if want.adopt and have.engine and not adopting:
-        raise store_foreign(have.home, have.engine, "take over the store")
+        raise store_foreign_error(have.home, have.engine, "take over the store")
     settings = _settings(want, have, may_remap=adopting or not have.layers)
     access = {
         name: _corrected(have.access.get(name), wanted)
@@ -62,7 +60,7 @@ def _warnings(have: StoreState) -> t.Iterator[str]:
     if have.refusal:
         yield f"no layer can be made or mounted here: {have.refusal}"
     if have.engine == SOMEBODY:
-        error = store_foreign(have.home, SOMEBODY, "change the store")
+        error = store_foreign_error(have.home, SOMEBODY, "change the store")
         yield f"{error}; {error.hint}"
 
 
@@ -70,7 +68,7 @@ def plan_unmounted(have: StoreState, force: bool) -> Plan[StoreState]:
     """Plan that no layer is mounted or held; force: detach what is busy. Pure. Raises LayerInUse, StoreForeign."""
     in_use = [have.layers[id] for id in sorted(have.layers) if have.layers[id].mounted or have.layers[id].holders]
     if in_use and have.engine:
-        raise store_foreign(have.home, have.engine, "unmount layers")
+        raise store_foreign_error(have.home, have.engine, "unmount layers")
     actions: list[Action] = []
     for layer in in_use:
         if layer.mounted:
@@ -88,11 +86,12 @@ def plan_absent(have: StoreState, force: bool) -> Plan[StoreState]:
 
     raises: LayerInUse while there are layers, StoreForeign.
     """
-    warnings = (f"{printable(have.home)} itself stays: it holds {_listed(have.keeps)}",) if have.keeps else ()
+    kept = shorten([printable(name) for name in have.keeps])
+    warnings = (f"{printable(have.home)} itself stays: it holds {kept}",) if kept else ()
     if not have.exists and (have.home_stays or not have.access):
         return Plan((), have, warnings=warnings)
     if have.engine:
-        raise store_foreign(have.home, have.engine, "remove the store")
+        raise store_foreign_error(have.home, have.engine, "remove the store")
     if have.layers and not force:
         raise _has_layers(have)
     actions: list[Action] = []
@@ -110,7 +109,7 @@ def plan_absent(have: StoreState, force: bool) -> Plan[StoreState]:
 def _ours(actions: t.Sequence[Action], have: StoreState, after: StoreState, what: str) -> Plan[StoreState]:
     """Return the plan, unless it would change another engine's store."""
     if actions and have.engine:
-        raise store_foreign(have.home, have.engine, what)
+        raise store_foreign_error(have.home, have.engine, what)
     return Plan(tuple(actions), after)
 
 
@@ -175,13 +174,8 @@ def _end(layer: LayerState, have: StoreState, force: bool) -> Action:
 
 def _has_layers(have: StoreState) -> LayerInUse:
     return LayerInUse(
-        f"the store at {printable(have.home)} has layers: {_listed(sorted(have.layers))}",
+        f"the store at {printable(have.home)} has layers: {shorten(sorted(have.layers))}",
         hint="remove them with strata.overlay2.overlay2_layer, or set force: true",
         layers=len(have.layers),
         mounted=sorted(layer.id for layer in have.layers.values() if layer.mounted),
     )
-
-
-def _listed(names: t.Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return printable(", ".join(names[:_SHOWN])) + more

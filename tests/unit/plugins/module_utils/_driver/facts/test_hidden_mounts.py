@@ -46,7 +46,7 @@ def test_a_hidden_mount_is_none_of_this_store(store):
     assert Store(store.home).mount("app") is None
     assert status.features(Store(store.home))["mount_count"] == 0
     assert users.mounts_elsewhere(store.home).get("app", []) == []
-    assert users.scan(store.home) == {}
+    assert users.users_of_layers(store.home) == {}
     assert users.mounted_in(store.home, ["app", "base"]) == {}
 
 
@@ -95,9 +95,9 @@ def test_who_is_in_the_store_below_is_in_none_here(store, run_python):
     pids = [run_python("os.chdir(sys.argv[1])", f"{store.home}/app/{name}") for name in ("diff", "merged")]
     pids.append(run_python("file = open(sys.argv[1])", f"{store.home}/base/diff/base"))
     subprocess.run(["mount", "--bind", f"{os.path.dirname(store.home)}/../filesystem1/other", store.home], check=True)
-    assert users.scan(store.home) == {}
+    assert users.users_of_layers(store.home) == {}
     here = run_python("os.chdir(sys.argv[1])", f"{store.home}/app/diff")
-    assert {user.pid for user in users.scan(store.home)["app"]} == {here}
+    assert {user.pid for user in users.users_of_layers(store.home)["app"]} == {here}
     assert here not in pids
 
 
