@@ -15,7 +15,6 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from .._driver.plan import Overtaken, Plan
-from .._driver.run import Run
 from .._driver.store import Store
 from .._driver.task import Outcome, Task
 from .._errors import LayerInUse, LayerNotFound, NotPermitted, Overlay2Error
@@ -181,6 +180,8 @@ def _apply(
     done: list[str],
 ) -> Outcome[S]:
     """Do what the plan says and return what it came to. *done* gets what has been done, whatever happens."""
+    from .._driver.run import Run  # a plan without a step does not need it, and each import is compiled on every host
+
     run = Run(store, deadline.seconds)
     told: dict[str, t.Any] = {}
     try:

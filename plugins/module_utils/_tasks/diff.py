@@ -8,12 +8,10 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._driver.content.actions import ApplyArchive, GiveAccess, WriteArchive
-from .._driver.content.archive_file import Source, check_compression, check_source, file_digest, is_tar
-from .._driver.content.layer_tar import LayerTar
 from .._driver.content.observe import difference_of
 from .._driver.content.output_file import NEW, WantedAccess, difference, stat_file
 from .._driver.content.place import Place
+from .._driver.content.source import Source, check_source
 from .._driver.content.state import DiffState, OutputState, reported
 from .._driver.layers.observe import mounted_in
 from .._driver.layers.removal import check_empty_of_mounts, check_unused
@@ -43,6 +41,8 @@ class ExportTask(ContentTask):
         super().__init__(home, layer_id, parent)
         if not wanted.dest:
             raise InvalidInput("state exported needs dest", hint="say where the tar is to be written")
+        from .._driver.content.archive_file import check_compression  # only an export needs it
+
         check_compression(wanted.compression, wanted.level)
         self._place = Place(os.path.abspath(check_path(wanted.dest, "dest")))
         self._wanted = wanted
@@ -50,6 +50,9 @@ class ExportTask(ContentTask):
     def inspect(self, store: Store, have: DiffState, predicting: bool) -> DiffState:
         """Read the file, and make the tar where the file may hold it already; in check mode make it in any case."""
         changes = difference_of(store, have, self.parent, written=True)
+        from .._driver.content.archive_file import is_tar  # as above
+        from .._driver.content.layer_tar import LayerTar
+
         tar = LayerTar(changes, have.settings.container_ids, self._wanted.xattrs)
         wanted = self._wanted
         with self._place.opened() as file:
@@ -72,8 +75,15 @@ class ExportTask(ContentTask):
             after = have._replace(
                 output=output._replace(access=access), diff_id=output.current.diff_id, digest=output.current.digest
             )
-            same = access == output.there.access
-            return Plan(() if same else (GiveAccess(self._place, output.there, access),), after)
+            if access == output.there.access:
+                return Plan((), after)
+            from .._driver.content.output_actions import (
+                GiveAccess,  # a plan without a step does not need it, and each import is compiled on every host
+            )
+
+            return Plan((GiveAccess(self._place, output.there, access),), after)
+        from .._driver.content.output_actions import WriteArchive  # as above
+
         action = WriteArchive(have.layer, self._place, wanted.compression, wanted.level, access, tar)
         after = have._replace(output=output._replace(access=access, written=True))
         return Plan((action,), after, prepares_unlocked=True)
@@ -129,6 +139,8 @@ class ApplyTask(ContentTask):
         if have.layers.engine:
             raise store_foreign_error(self.home, have.layers.engine, f"change the content of layer {self.id}")
         _check_free(have)
+        from .._driver.content.actions import ApplyArchive  # as above
+
         action = ApplyArchive(layer, source, have.settings, bool(have.features.userxattr))
         diff_id = None if source.merge else source.diff_id
         after = layer.with_unknown_content()._replace(diff_id=diff_id)
@@ -161,6 +173,8 @@ class ApplyTask(ContentTask):
         source = self._source
         diff_id, digest = self._recorded(have)
         if source.diff_id is None and source.digest is None:
+            from .._driver.content.archive_file import file_digest  # a task that knows a digest does not need it
+
             return digest is not None and file_digest(source.path) == digest
         wanted = ((source.diff_id, diff_id), (source.digest, digest))
         return all(want is None or want == recorded for want, recorded in wanted)

@@ -10,13 +10,13 @@ import typing as t
 from ..._store.settings import Settings
 from ..layers.state import LayersState
 from ..state import LayerState
-from .archive_file import Written
-from .layer_tar import LayerTar
 from .output_file import NEW, ExistingFile, FileAccess
 
 if t.TYPE_CHECKING:
     from ..probe.features import Features
+    from .archive_file import Written
     from .diff import Difference
+    from .layer_tar import LayerTar
 
 
 class OutputState(t.NamedTuple):

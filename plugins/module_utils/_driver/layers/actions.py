@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
 from ..._store import staging
 from ..._store.last_use import note_use_below
 from ..plan import Action
 from ..quota.projects import limit
-from ..run import Run
 from ..state import LayerState
+
+if t.TYPE_CHECKING:
+    from ..run import Run
 
 
 class MakeLayer(Action):

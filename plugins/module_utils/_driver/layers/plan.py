@@ -21,8 +21,6 @@ from ..._store.layout import MAX_DEPTH, check_id
 from ..plan import Action, Plan
 from ..quota.projects import rounded
 from ..state import LayerState
-from . import removal
-from .actions import LimitLayer, MakeLayer, SealLayer
 from .state import LayersState, WantedLayer
 
 
@@ -109,6 +107,10 @@ class _Planner:
             )
         layer = LayerState(want.id, None, lowers, read_write=want.read_write, size_limit=size, inodes_limit=inodes)
         self.layers[want.id] = layer
+        from .actions import (
+            MakeLayer,  # a plan without a step does not need it, and each import is compiled on every host
+        )
+
         self.actions.append(MakeLayer(layer))
         if want.parent:
             self.children[want.parent] = tuple(sorted({*self.children.get(want.parent, ()), want.id}))
@@ -153,6 +155,8 @@ class _Planner:
             )
         self.layers[want.id] = found._replace(size_limit=size, inodes_limit=inodes)
         self.limited.add(want.id)
+        from .actions import LimitLayer  # as above
+
         self.actions.append(LimitLayer(self.layers[want.id]))
 
     def _seal_layer(self, layer_id: str) -> None:
@@ -160,15 +164,19 @@ class _Planner:
         if layer.marked:
             return
         if layer.writable and not layer.committed:
+            from .removal import unmounting  # as above
+
             raise LayerInUse(
                 f"layer {layer_id} is mounted read-write, so it cannot be sealed or built on",
-                hint=removal.unmounting(layer),
+                hint=unmounting(layer),
                 id=layer_id,
                 holders=list(layer.holders),
             )
         self.layers[layer_id] = layer._replace(committed=True, marked=True)
         self.sealed.add(layer_id)
         if layer.link is not None or self._seal:  # what is made in this run and built on needs no word of its own
+            from .actions import SealLayer  # as above
+
             self.actions.append(SealLayer(layer_id))
 
 
@@ -179,6 +187,8 @@ def plan_absent(
 
     force: as for plan_removal. Raises LayerInUse, StoreCorrupt, StoreForeign.
     """
+    from .removal import plan_removal  # only a removal needs it
+
     going = {layer_id for layer_id in ids if layer_id in have.layers}
     todo = sorted(going) if recursive else []
     while todo:
@@ -190,7 +200,7 @@ def plan_absent(
     for layer_id in order:
         if layer_id in have.needed:
             raise have.needed[layer_id]
-        actions += removal.plan_removal(have.layers[layer_id], have, going, force)
+        actions += plan_removal(have.layers[layer_id], have, going, force)
     layers = {layer_id: layer for layer_id, layer in have.layers.items() if layer_id not in going}
     children = {
         layer_id: tuple(child for child in above if child not in going)

@@ -9,7 +9,6 @@ import typing as t
 
 from ..._errors import LayerInUse, StoreCorrupt, printable
 from ..._store.layout import MERGED
-from ..mounts.actions import DetachMount, DropHolders
 from ..plan import Action
 from ..state import LayerState
 from .actions import RemoveLayer
@@ -36,6 +35,9 @@ def plan_removal(layer: LayerState, have: LayersState, going: t.Collection[str],
         check_unused(layer, have, "remove", "; or set force: true")
         check_not_needed(layer, have, going)
     actions: list[Action] = []
+    if layer.holders or layer.mounted:
+        from ..mounts.actions import DetachMount, DropHolders  # most layers that go are neither held nor mounted
+
     if layer.holders:
         actions.append(DropHolders(layer))
     if layer.mounted:

@@ -21,9 +21,11 @@ from ..._store.last_use import note_use
 from ..._store.layer import record_content
 from ..._store.layout import MERGED, MERGED_MODE, VOLATILE_MARKER, WORK
 from ..plan import Action
-from ..run import Run
 from ..state import LayerState
 from .description import MountDescription, perform
+
+if t.TYPE_CHECKING:
+    from ..run import Run
 
 
 class MountLayer(Action):

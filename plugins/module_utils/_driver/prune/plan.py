@@ -13,11 +13,10 @@ from fnmatch import fnmatchcase
 
 from ..._errors import TooManyLayers, printable
 from ..._store.engine import SOMEBODY, store_foreign_error
-from ..layers.actions import RemoveLayer
 from ..layers.disk_usage import Tree
+from ..layers.litter import Litter
 from ..plan import Action, Plan
 from .state import Decision, FoundLayer, PruneOptions, PruneState, Pruning
-from .sweep import Sweep
 from .warnings import find_warnings
 
 
@@ -29,9 +28,7 @@ def plan_prune(wanted: PruneOptions, have: PruneState) -> Plan[PruneState]:
     unread = {id for id, found in have.found.items() if found.unread}
     litter = tuple(found for found in have.litter if found.layer not in {*have.working, *going, *unread})
     sweeping = tuple(found for found in litter if not found.stuck) if chooser.may_sweep else ()
-    actions: list[Action] = [RemoveLayer(have.found[id].layer, wanted.max_seconds) for id in going]
-    if sweeping:
-        actions.append(Sweep(sweeping, wanted.max_seconds))
+    actions = _actions(wanted, have, going, sweeping)
     if actions and have.unclaimed:
         raise store_foreign_error(have.home, SOMEBODY, actions[0].describe())
     if actions and have.engine and have.engine_users:
@@ -50,6 +47,20 @@ def plan_prune(wanted: PruneOptions, have: PruneState) -> Plan[PruneState]:
         pruning=Pruning(decisions, litter, freed, chooser.spared),
     )
     return Plan(actions, after, warnings=tuple(find_warnings(wanted, have)), must_be_free=sorted(touches))
+
+
+def _actions(
+    wanted: PruneOptions, have: PruneState, going: t.Sequence[str], sweeping: tuple[Litter, ...]
+) -> list[Action]:
+    if not going and not sweeping:
+        return []
+    from ..layers.actions import (
+        RemoveLayer,  # a plan without a step does not need it, and each import is compiled on every host
+    )
+    from .sweep import Sweep
+
+    actions: list[Action] = [RemoveLayer(have.found[id].layer, wanted.max_seconds) for id in going]
+    return [*actions, Sweep(sweeping, wanted.max_seconds)] if sweeping else actions
 
 
 def _check_number(wanted: PruneOptions, have: PruneState, count: int) -> None:

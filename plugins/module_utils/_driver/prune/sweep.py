@@ -12,7 +12,9 @@ from ..._store.last_use import note_use_below
 from ..layers.litter import _WORDS, Litter
 from ..plan import Action
 from ..quota import projects
-from ..run import Run
+
+if t.TYPE_CHECKING:
+    from ..run import Run
 
 
 class Sweep(Action):

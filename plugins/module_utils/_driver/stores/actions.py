@@ -24,8 +24,10 @@ from ..._store.lock import Deadline, locked
 from ..._store.recognition import is_store, names_in
 from ..._store.settings import IdRange, Settings, write_settings
 from ..plan import Action, Overtaken
-from ..run import Run
 from .state import DirectoryAccess
+
+if t.TYPE_CHECKING:
+    from ..run import Run
 
 _PAUSE = 0.05  # seconds between two attempts
 

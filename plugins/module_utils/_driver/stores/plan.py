@@ -14,12 +14,9 @@ from ..._errors import InvalidInput, LayerInUse, Overlay2Error, StoreForeign, pr
 from ..._store.engine import SOMEBODY, store_foreign_error
 from ..._store.layout import HOME_MODE, LINKS, LINKS_MODE, MERGED
 from ..._store.settings import Settings
-from ..layers import removal
 from ..layers.state import LayersState
-from ..mounts.actions import ClearMarker, DetachMount, DropHolders, Unmount
 from ..plan import Action, Plan
 from ..state import LayerState
-from .actions import KeepSettings, MakeStore, RemoveStore, SetAccess, TakeOver
 from .state import DirectoryAccess, StoreState, WantedStore
 
 
@@ -45,13 +42,21 @@ def plan_present(want: WantedStore, have: StoreState) -> Plan[StoreState]:
             raise _taken(have)
         if have.refusal:
             raise have.refusal
+        from .actions import (
+            MakeStore,  # a plan without a step does not need it, and each import is compiled on every host
+        )
+
         return _ours((MakeStore(settings, access, not have.access),), have, after, "make a store")
     changed = [name for name in access if access[name] != have.access[name]]
-    actions: list[Action] = [SetAccess(f"{have.home}/{name}".rstrip("/"), access[name]) for name in changed]
-    if adopting:
-        actions.insert(0, TakeOver(settings))
-    elif settings != have.settings:
-        actions.append(KeepSettings(have.settings, settings))
+    actions: list[Action] = []
+    if changed or adopting or settings != have.settings:
+        from .actions import KeepSettings, SetAccess, TakeOver  # as above
+
+        actions += [SetAccess(f"{have.home}/{name}".rstrip("/"), access[name]) for name in changed]
+        if adopting:
+            actions.insert(0, TakeOver(settings))
+        elif settings != have.settings:
+            actions.append(KeepSettings(have.settings, settings))
     plan = _ours(actions, have._replace(engine=after.engine), after, "change the store")
     return plan.with_warnings(*_warnings(after))
 
@@ -71,6 +76,8 @@ def plan_unmounted(have: StoreState, force: bool) -> Plan[StoreState]:
         raise store_foreign_error(have.home, have.engine, "unmount layers")
     actions: list[Action] = []
     for layer in in_use:
+        from ..mounts.actions import ClearMarker, DropHolders  # as above
+
         if layer.mounted:
             actions.append(_end(layer, have, force))
             actions += [ClearMarker(layer.id)] if layer.id in have.volatile else []
@@ -86,6 +93,9 @@ def plan_absent(have: StoreState, force: bool) -> Plan[StoreState]:
 
     raises: LayerInUse while there are layers, StoreForeign.
     """
+    from ..layers.removal import plan_removal  # as above
+    from .actions import RemoveStore
+
     kept = shorten([printable(name) for name in have.keeps])
     warnings = (f"{printable(have.home)} itself stays: it holds {kept}",) if kept else ()
     if not have.exists and (have.home_stays or not have.access):
@@ -99,7 +109,7 @@ def plan_absent(have: StoreState, force: bool) -> Plan[StoreState]:
     for layer in sorted(have.layers.values(), key=lambda layer: (-len(layer.lowers), layer.id)):
         if layer.mounted:
             actions.append(_end(layer, have, force))
-        actions += removal.plan_removal(layer._replace(mounted=False), as_state, (), force)
+        actions += plan_removal(layer._replace(mounted=False), as_state, (), force)
     access = {"": have.access[""]} if have.home_stays else {}
     after = have._replace(exists=False, access=access, settings=Settings(), layers={}, volatile=frozenset(), users={})
     actions.append(RemoveStore(have.home_stays))
@@ -169,6 +179,8 @@ def _end(layer: LayerState, have: StoreState, force: bool) -> Action:
             holders=list(layer.holders),
             users=have.users[layer.id],
         )
+    from ..mounts.actions import DetachMount, Unmount  # as above
+
     return DetachMount(layer.id) if force else Unmount(layer.id, "; or set force: true")
 
 

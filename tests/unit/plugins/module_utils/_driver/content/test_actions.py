@@ -12,7 +12,7 @@ import tarfile
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.actions import ApplyArchive
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.archive_file import Source
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.source import Source
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store

@@ -12,7 +12,7 @@ import stat
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content import output_file
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.actions import GiveAccess
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.output_actions import GiveAccess
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.place import Place
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
