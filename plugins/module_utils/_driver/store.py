@@ -16,21 +16,18 @@ import typing as t
 
 from .._errors import StoreCorrupt
 from .._linux import mountinfo
-from .._linux.overlayfs import overlay_options
-from .._store import holders
 from .._store.engine import SOMEBODY, managed_by
-from .._store.layer import Layer, examine
-from .._store.layer import Store as LayerFiles
 from .._store.layout import LINKS, MERGED
-from .._store.links import link_target, read_link
 from .._store.owner import is_unclaimed
 from .._store.recognition import is_store
 from .._store.settings import Settings, read_settings
-from .quota import projects, support
 from .state import LayerState
 
 if t.TYPE_CHECKING:
+    from .._store.layer import Layer
+    from .._store.layer import Store as LayerFiles
     from .probe.features import Features
+    from .quota.projects import Use
 
 
 def chain_id(below: str, diff_id: str) -> str:
@@ -48,13 +45,20 @@ class Store:
 
     home: the path of the store, without symlinks. There may be no store at home.
 
-    Each attribute raises OSError; the attributes name what else they raise.
+    Each attribute raises OSError, and names what else it raises. An attribute imports what it needs when it is asked
+    for: each import is compiled on every host, and most runs ask for a few attributes.
     """
 
     def __init__(self, home: str) -> None:
         self.home = home
-        self.files = LayerFiles(home)
         self._chains: dict[str, str | None] = {}
+
+    @functools.cached_property
+    def files(self) -> LayerFiles:
+        """The files of the layers."""
+        from .._store.layer import Store as LayerFiles
+
+        return LayerFiles(self.home)
 
     @functools.cached_property
     def exists(self) -> bool:
@@ -79,7 +83,7 @@ class Store:
     @functools.cached_property
     def features(self) -> Features:
         """What the kernel and the filesystem at home support."""
-        from .probe.features import probe  # a run that makes and mounts nothing does not need it
+        from .probe.features import probe
 
         return probe(self.home)
 
@@ -100,29 +104,39 @@ class Store:
     @functools.cached_property
     def has_quota(self) -> bool:
         """Whether layers can be limited: project quota is on."""
-        return support.project_quota_is_on(self.home)
+        from .quota.support import project_quota_is_on
+
+        return project_quota_is_on(self.home)
 
     @functools.cached_property
     def home_project(self) -> int:
         """The project id of home, 0 for none."""
-        return projects.project_of(self.home)
+        from .quota.projects import project_of
+
+        return project_of(self.home)
 
     @functools.cached_property
     def block(self) -> int:
         """In how many bytes the filesystem counts the limits of layers."""
-        return projects.block_size(self.home)
+        from .quota.projects import block_size
+
+        return block_size(self.home)
 
     def path(self, *parts: str) -> str:
         """Return the path of something below home."""
-        return self.files.path(*parts)
+        return "/".join((self.home, *parts))
 
     def mount(self, layer_id: str) -> mountinfo.Mount | None:
         """Return the overlay on the merged directory of a layer, None if there is none."""
         return self.mounts.get(self.path(layer_id, MERGED))
 
-    def quota(self, layer_id: str) -> projects.Use | None:
+    def quota(self, layer_id: str) -> Use | None:
         """Return the limits and the use of a layer; None where project quota is off, or the layer is not a project."""
-        return projects.use_of(self.path(layer_id), self.home_project) if self.has_quota else None
+        if not self.has_quota:
+            return None
+        from .quota.projects import use_of
+
+        return use_of(self.path(layer_id), self.home_project)
 
     def layer(self, layer_id: str) -> LayerState | None:
         """Return the state of a layer, None if there is no such layer. Raises StoreCorrupt, OSError."""
@@ -139,8 +153,8 @@ class Store:
             committed=found.marked or bool(self.children(layer_id)),
             read_write=found.record.read_write,
             mounted=mount is not None,
-            writable=mount is not None and overlay_options(mount).upper is not None,
-            holders=holders.read(self.home, layer_id),
+            writable=mount is not None and _has_upper(mount),
+            holders=self._holders(layer_id),
             size_limit=use.size_limit if use else 0,
             inodes_limit=use.inodes_limit if use else 0,
             project_id=use.project_id if use else None,
@@ -162,7 +176,7 @@ class Store:
         try:
             return self.layer(layer_id)
         except StoreCorrupt:
-            found, _damage = examine(self.home, layer_id)
+            found, _damage = self.files.examine(layer_id)
         if found is None:
             return None
         names = self.files.names_of(layer_id)
@@ -173,7 +187,7 @@ class Store:
             committed=found.marked or bool(self.children(layer_id)),
             read_write=found.record.read_write,
             mounted=self.mount(layer_id) is not None,
-            holders=holders.read(self.home, layer_id),
+            holders=self._holders(layer_id),
             diff_id=found.record.diff_id,
             digest=found.record.digest,
             merged_diff_id=found.record.merged_diff_id,
@@ -185,6 +199,8 @@ class Store:
         """Return the ids of the layers that a damaged layer is built on, as far as they can be read."""
         parent = self.files.lower(layer.id).parent
         if not parent:
+            from .._store.links import link_target
+
             return tuple(link_target(self.home, link) or f"{LINKS}/{link}" for link in layer.lowers)
         try:
             found = self.files.layer(parent)
@@ -204,6 +220,8 @@ class Store:
             found = self.files.layer(layer_id)
             names = {found.link} if found else set()
         except StoreCorrupt:
+            from .._store.links import read_link
+
             by_any_name = True
             names = {read_link(self.home, layer_id, [])}
             names = {name for name in names if self.files.links.get(name) is None}  # else it is that layer's
@@ -212,6 +230,11 @@ class Store:
         above = {child for name in names for child in self.files.children.get(name, ())}
         above.update(self.files.recorded_children.get(layer_id, ()))
         return tuple(sorted(above - {layer_id}))
+
+    def _holders(self, layer_id: str) -> tuple[str, ...]:
+        from .._store.holders import read
+
+        return read(self.home, layer_id)
 
     def _chain_id(self, layer_id: str, lowers: tuple[str, ...]) -> str | None:
         """Return the chain id; None where a layer of the chain is damaged, or has content that came from no tar.
@@ -232,3 +255,9 @@ class Store:
         except StoreCorrupt:
             return None
         return layer.record.diff_id if layer else None
+
+
+def _has_upper(mount: mountinfo.Mount) -> bool:
+    from .._linux.overlayfs import overlay_options
+
+    return overlay_options(mount).upper is not None

@@ -11,6 +11,7 @@ import typing as t
 from ..._errors import StoreCorrupt, StoreForeign, printable
 from ..._store.engine import SOMEBODY, store_foreign_error
 from ..._store.owner import is_unclaimed
+from ..._store.recognition import layer_ids
 from ..mounts.state import mounted_layer
 from ..probe import problems
 from ..probe.features import status_rows
@@ -66,7 +67,7 @@ def _layers(store: Store) -> tuple[bool | None, int | None, list[problems.Proble
             found.append(problems.damaged_store(error))
         if not exists:
             return False, 0, []
-        return True, len(store.files.ids), [*found, *_of_own_file(store)]
+        return True, sum(1 for _id in layer_ids(store.home)), [*found, *_of_own_file(store)]
     except FileNotFoundError:  # another run removed the store between the two looks
         return False, 0, []
     except PermissionError:
