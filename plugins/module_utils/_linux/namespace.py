@@ -21,6 +21,10 @@ CLONE_NEWNS = 0x00020000
 
 INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # its inode: PROC_USER_INIT_INO, include/linux/proc_ns.h
 
+# Where a mount in a private mount namespace goes. Every host has this directory, no path to a store or to Python's
+# modules leads through it, and the code in the namespace does not need /proc.
+OUT_OF_THE_WAY = "/proc"
+
 _NS_GET_USERNS = 0xB701  # include/uapi/linux/nsfs.h
 
 libc.unshare.argtypes = (ctypes.c_int,)

@@ -18,7 +18,7 @@ from .._driver.probe import features as probe
 from .._driver.state import LayerState, reported
 from .._errors import NotSupported, Overlay2Error, printable
 from .._linux import mountinfo
-from .._linux.overlayfs import overlay_options
+from .._linux.overlayfs import is_read_only, overlay_options
 from .._store.damage import Damage
 from .._store.engine import store_foreign
 from .._store.holders import check_holder
@@ -140,7 +140,7 @@ def _mounted(home: str, layer_id: str, links: t.Sequence[str], committed: bool, 
     told = overlay_options(found)
     differs = differences(home, layer_id, links, found, read_only=committed)
     return Mounted(
-        read_only="ro" in found.options.split(",") or "ro" in told.others,
+        read_only=is_read_only(found),
         volatile=told.volatile,
         label=told.others.get("context", ""),
         astray=tuple(word for word in differs if word in ("lowers", "upper")),

@@ -13,11 +13,12 @@ from __future__ import annotations
 import typing as t
 
 from ..._errors import LayerInUse, StoreCorrupt, printable
+from ..._linux.overlay_mount import Overlay
 from ..._store.layout import VOLATILE_MARKER
 from ..plan import Action, Plan
 from ..state import LayerState
 from .actions import ClearMarker, DetachMount, DropHolders, ForgetContent, MountLayer, SetHolder, Unmount
-from .description import MountDescription, describe_mount
+from .description import describe_mount
 from .state import Mounted, MountState, Wanted
 
 
@@ -34,7 +35,7 @@ def drift(want: Wanted, have: MountState) -> tuple[str, ...]:
     return tuple(sorted([*have.mount.astray, *(word for word in differs if differs[word])]))
 
 
-def description(mounted: Mounted, have: MountState) -> MountDescription:
+def description(mounted: Mounted, have: MountState) -> Overlay:
     """Return how the layer is mounted as *mounted* says. Pure. Raises InvalidInput, NotSupported."""
     return describe_mount(
         have.home,
