@@ -10,9 +10,12 @@ import errno
 import os
 import typing as t
 
-from . import fsmount, mount
+from . import mount
 from .child import in_child
 from .subject import about
+
+if t.TYPE_CHECKING:
+    from .fsmount import Message
 
 
 class Overlay(t.NamedTuple):
@@ -82,54 +85,56 @@ def _reason(overlay: Overlay, refused: int | None) -> str | None:
     parameters are set there. No superblock is made: overlayfs logs nothing in the context for that step (Linux 6.18).
     Before Linux 6.5 overlayfs does not check parameters of a context, so nothing fails here.
     """
+    from . import fsmount  # only a refusal needs it
+
     try:
         context = fsmount.fsopen("overlay")
     except OSError:
         return None
     try:
-        for key, value in _parameters(overlay):
+        for key, value in _parameters(overlay, fsmount.LONGEST_STRING):
             try:
                 if value is None:
                     fsmount.set_flag(context, key)
                 else:
                     fsmount.set_string(context, key, value)
             except OSError as error:
-                return _logged(context) if error.errno == refused else None
+                return _of_overlayfs(fsmount.messages(context)) if error.errno == refused else None
     finally:
         os.close(context)
     return None
 
 
-def _logged(context: int) -> str | None:
-    """Return what overlayfs has logged in *context*. The generic code says "VFS: ..." of limits that mount(2) lacks."""
+def _of_overlayfs(messages: t.Iterable[Message]) -> str | None:
+    """Return the errors of overlayfs among *messages*, not the generic "VFS: ...", which are about other limits."""
     with contextlib.suppress(OSError):
-        told = [text for kind, text in fsmount.messages(context) if kind == "e" and text.startswith("overlay: ")]
-        return "; ".join(told) or None
+        texts = [text for kind, text in messages if kind == "e" and text.startswith("overlay: ")]
+        return "; ".join(texts) or None
     return None
 
 
-def _parameters(overlay: Overlay) -> t.Iterator[tuple[str, str | None]]:
+def _parameters(overlay: Overlay, longest: int) -> t.Iterator[tuple[str, str | None]]:
     """Yield the parameters of *overlay* for a context: keys and values; None as the value of a flag.
 
-    A value has at most 255 bytes, so the lowers are cut into several values of lowerdir. Each replaces the one before;
-    the kernel checks all of them.
+    A value has at most *longest* bytes. The lowers are cut into several values of lowerdir: each replaces the one
+    before, and the kernel checks all of them. A single path that is too long is left out.
     """
     for option in overlay.options:
         key, equals, value = option.partition("=")
         yield key, value if equals else None
-    for lowers in _in_pieces(overlay.lowers):
-        yield "lowerdir", lowers
-    for key, path in (("upperdir", overlay.upper), ("workdir", overlay.work), ("context", overlay.label or None)):
-        if path is not None:
-            yield key, path
+    values = [*(("lowerdir", piece) for piece in _in_pieces(overlay.lowers, longest))]
+    values += [("upperdir", overlay.upper or ""), ("workdir", overlay.work or ""), ("context", overlay.label)]
+    for key, value in values:
+        if value and len(os.fsencode(value)) <= longest:
+            yield key, value
 
 
-def _in_pieces(lowers: t.Sequence[str]) -> t.Iterator[str]:
-    """Yield all of *lowers*, joined by colons, in pieces that fsconfig(2) takes; a path that is too long is alone."""
+def _in_pieces(lowers: t.Sequence[str], longest: int) -> t.Iterator[str]:
+    """Yield all of *lowers*, joined by colons, in pieces of at most *longest* bytes; a longer path is a piece."""
     piece = ""
     for lower in lowers:
         longer = f"{piece}:{lower}" if piece else lower
-        if piece and len(os.fsencode(longer)) > fsmount.LONGEST_STRING:
+        if piece and len(os.fsencode(longer)) > longest:
             yield piece
             longer = lower
         piece = longer

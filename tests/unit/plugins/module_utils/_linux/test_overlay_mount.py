@@ -160,6 +160,17 @@ def test_what_is_missing_needs_no_reason(place, name):
     assert attempt(overlay, place / "merged") == (ENOENT, f"{place}/merged")
 
 
+def test_a_path_that_is_too_long_for_the_log_hides_no_other_reason(place, monkeypatch):
+    long = "n" * 150 + "/" + "n" * 150
+    (place / long).mkdir(parents=True)
+    (place / "work").rmdir()
+    (place / "work").touch()
+    monkeypatch.chdir(place)
+    expected = reason("workdir", "work")
+    text, _unused = attempt(Overlay(("lower1", long), "upper", "work", directory=str(place)), place / "merged")
+    assert text in (EINVAL + expected, os.strerror(errno.ENOTDIR) + expected)
+
+
 def test_without_the_calls_the_error_stays(place, monkeypatch):
     monkeypatch.setattr(fsmount, "SYS_FSOPEN", 9999)
     overlay = Overlay((f"{place}/lower1", f"{place}/lower2"), options=("nosuch=1",))
@@ -168,7 +179,7 @@ def test_without_the_calls_the_error_stays(place, monkeypatch):
 
 def test_lowers_are_cut_into_what_one_value_holds():
     lowers = ["a" * 26] * 100 + ["é" * 127, "b" * 300, "c"]
-    pieces = list(overlay_mount._in_pieces(lowers))
+    pieces = list(overlay_mount._in_pieces(lowers, 255))
     assert ":".join(pieces) == ":".join(lowers)
     assert [piece for piece in pieces if len(piece.encode()) > 255] == ["b" * 300]
     assert len(pieces) == 12 + 3
