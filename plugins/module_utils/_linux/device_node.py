@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A path to the block device of a filesystem, also where /dev has none, as in containers. PRIVATE to the collection.
+"""A path to the block device of a filesystem, also if /dev lacks the node, as in containers. PRIVATE to the collection.
 
 Docker makes a node in its home. A node there fails on a filesystem mounted with nodev, and stays after a kill. This
 file mounts the kernel's devtmpfs in no directory: the mount ends with its last descriptor, also after a kill.

@@ -108,10 +108,10 @@ class Unmount(Action):
         note_use(run.home, self.layer_id)
 
     def _busy(self, home: str, users: str) -> LayerInUse:
-        why = users or "no process that uses it could be found; it may be in another PID namespace"
+        why = users or "no process that uses the mount was found; the process may be in another PID namespace"
         return LayerInUse(
             f"cannot unmount layer {self.layer_id}: {printable(home)}/{self.layer_id}/{MERGED} is busy: {why}",
-            hint=f"end the processes that use it, then run the task again{self.or_else}",
+            hint=f"end the processes that use the mount, then run the task again{self.or_else}",
             id=self.layer_id,
             users=why,
         )

@@ -39,7 +39,7 @@ def describe_mount(
     """
     if label and not _LABEL.fullmatch(label):
         raise InvalidInput(
-            f'the mount label "{printable(label)}" cannot be given to the kernel',
+            f'mount data cannot hold the mount label "{printable(label)}"',
             hint=r'use printable ASCII characters without " and \, as in system_u:object_r:container_file_t:s0:c1,c2',
         )
     all_options = (*options, "volatile") if volatile and not read_only else tuple(options)
@@ -56,7 +56,7 @@ def describe_mount(
     raise NotSupported(
         f"mount data too long for layer {printable(id)}: {length} bytes for {len(lowers)} lowers"
         + (f" and a mount label of {len(label)} characters" if label else ""),
-        hint="use a shorter mount label, a shorter id or fewer layers: a page of memory must hold it all",
+        hint="use a shorter mount label, a shorter id or fewer layers: the mount data must fit into a page of memory",
     )
 
 

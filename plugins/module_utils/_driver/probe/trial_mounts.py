@@ -63,7 +63,7 @@ def try_overlays(in_userns: bool, refusal_of_lower: t.Callable[[t.Sequence[str]]
         return Answers(parameters, userxattr, overlay=False, why_no_overlay=refusal)
     answers = Answers(parameters, userxattr, overlay=True, using_metacopy=_uses_metacopy(options, userxattr))
     if in_userns and not userxattr:
-        reason = "in a user namespace it needs the mount option userxattr, which Linux 5.11 brought"
+        reason = "in a user namespace, native diff needs the mount option userxattr of Linux 5.11"
         return answers._replace(native_overlay_diff=False, why_no_native_diff=reason)
     try:
         why_not = _why_no_native_diff(options, userxattr)
@@ -124,9 +124,9 @@ def _why_no_native_diff(options: t.Sequence[str], userxattr: bool) -> str | None
                 if error.errno != errno.EXDEV:  # the right answer: a directory of a lower cannot be renamed
                     raise
         if _xattr("upper/d", opaque) == b"y":
-            return "the kernel copies the opaque flag up, which Linux 4.8 mended"
+            return "the kernel copies the opaque flag up; Linux 4.8 and newer do not"
         if os.path.lexists("upper/d2") and _xattr("upper/d2", redirect) is not None:
-            return "the kernel renames directories by redirects, and cannot be told not to"
+            return "the kernel renames directories by redirects, and has no option against that"
     return None
 
 

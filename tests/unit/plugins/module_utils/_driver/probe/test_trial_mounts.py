@@ -195,7 +195,7 @@ def test_a_killed_child_is_no_answer(tmp_path, python_output, traces):
     before = traces(tmp_path, aged=True)
     code = IMPORTS + IN_THE_MIDDLE % "os.getpid()" + f"print(trial_without_trace({str(tmp_path)!r}).why_no_overlay)"
     told = python_output(code)
-    assert told.startswith("no trial mount could be made: a child of ours died without an answer")
+    assert told.startswith("no trial mount could be made: a child process died without an answer")
     assert traces(tmp_path) == before
 
 
