@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The overlay of a layer, and in what a mounted overlay differs from it. Pure. PRIVATE to the collection."""
+"""The overlay of a layer, and how a mounted overlay differs from it. Nothing here mounts. PRIVATE to the collection."""
 
 from __future__ import annotations
 
