@@ -10,7 +10,7 @@ import typing as t
 
 from ..._errors import NotSupported, Overlay2Error, printable
 from ..._linux import mountinfo
-from ..._linux.overlayfs import overlay_options
+from ..._linux.overlayfs import is_read_only, overlay_options
 from ..._store.damage import Damage
 from ..._store.layout import DIFF, MERGED, VOLATILE_MARKER, WORK
 from ..._store.recognition import is_directory
@@ -82,7 +82,7 @@ def _mounted(home: str, layer_id: str, links: t.Sequence[str], committed: bool, 
     told = overlay_options(found)
     differs = overlay_differs(home, layer_id, links, found, read_only=committed)
     return Mounted(
-        read_only="ro" in found.options.split(",") or "ro" in told.others,
+        read_only=is_read_only(found),
         volatile=told.volatile,
         label=told.others.get("context", ""),
         astray=tuple(word for word in differs if word in ("lowers", "upper")),
