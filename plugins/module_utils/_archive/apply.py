@@ -20,8 +20,8 @@ from .apply_nodes import Nodes
 from .apply_root import Directory, Root
 from .image_archive import check_no_image
 from .older import Older
-from .tar import REGULAR, SPARSE, Entry, cut, rejected
-from .tar_reader import Read, TarReader
+from .tar import REGULAR, SPARSE, Entry, Read, cut, entry_error
+from .tar_reader import TarReader
 from .walk import IS_DIRECTORY, children
 from .whiteouts import (
     HIDES,
@@ -77,7 +77,7 @@ def apply_layer(
                *root* then holds what was unpacked so far.
     """
     size = 0
-    with Root(root, map_ids(0, 0) if map_ids else (0, 0), opaque_xattr(userxattr)) as base, _no_umask():
+    with Root(root, map_ids(0, 0) if map_ids else (0, 0), opaque_xattr(userxattr)) as base, _clear_umask():
         reader = TarReader(read, max_size, expected)
         older = Older() if os.listdir(base.top.fd) else None
         applier = _Applier(base, Nodes(reader, base, map_ids, older), older, reader)
@@ -86,14 +86,14 @@ def apply_layer(
             try:
                 applier.apply(entry)
             except OSError as error:
-                raise _explained(error, entry) from error
+                raise _explained_error(error, entry) from error
         reader.check_rest()
         applier.finish(lowers)
     return Applied(reader.entries, size)
 
 
 @contextlib.contextmanager
-def _no_umask() -> t.Iterator[None]:
+def _clear_umask() -> t.Iterator[None]:
     """See to it that the mode given to open(2), mkdir(2) and mknod(2) is the mode made."""
     before = os.umask(0)
     try:
@@ -141,7 +141,7 @@ class _Applier:
             try:
                 self._hide_lowers(lowers, self._root_marker)
             except OSError as error:
-                raise _explained(error, self._root_marker) from error
+                raise _explained_error(error, self._root_marker) from error
         self._root.set_times()
 
     def _place(self, parent: bytes, entry: Entry) -> Directory | None:
@@ -158,7 +158,7 @@ class _Applier:
                 if part.startswith(METADATA_PREFIX):
                     return None
                 if part.startswith(WHITEOUT_PREFIX):
-                    raise rejected(entry.name, "it lies in a whiteout, which can hold nothing")
+                    raise entry_error(entry.name, "it lies in a whiteout, which can hold nothing")
         directory = self._root.directory(path)
         self._check_implied(entry)
         return self._root.remember(parent, directory)
@@ -168,7 +168,7 @@ class _Applier:
         implied = self._root.implied
         if implied > max(_FEW_IMPLIED, _IMPLIED_PER_ENTRY * self._reader.entries):
             cause = f"its name and those before it make {implied} directories that the archive does not list"
-            raise rejected(entry.name, cause, _IMPLIED_HINT)
+            raise entry_error(entry.name, cause, _IMPLIED_HINT)
 
     def _marker(self, entry: Entry, place: Directory, name: bytes) -> None:
         marker = parse_marker(name, entry.name)
@@ -225,10 +225,10 @@ def _visible_names(lowers: t.Sequence[str]) -> list[bytes]:
     return sorted(name for name in visible if visible[name])
 
 
-def _explained(error: OSError, entry: Entry) -> Exception:
+def _explained_error(error: OSError, entry: Entry) -> Exception:
     """Return *error* with the entry's name, as what the user can act on if it is the archive's fault."""
     if error.errno in _ARCHIVES_FAULT:
-        return rejected(entry.name, f"it cannot be made: {os.strerror(error.errno)}")
+        return entry_error(entry.name, f"it cannot be made: {os.strerror(error.errno)}")
     if not names_a_path(error):  # as one does of reading the archive
         error.filename = os.fsdecode(cut(entry.name))  # it has the last component at most, or what a link leads to
     return error

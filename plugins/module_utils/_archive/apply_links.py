@@ -11,7 +11,7 @@ import stat
 
 from .._errors import ArchiveRejected, NotSupported
 from .apply_root import Directory, Root
-from .tar import Entry, rejected, shown
+from .tar import Entry, entry_error, shown
 from .walk import MAX_DEPTH, MAX_PATH, too_deep
 from .whiteouts import is_whiteout
 
@@ -24,12 +24,14 @@ def clean(path: bytes, entry: Entry) -> bytes:
     raises: ArchiveRejected if it leads out of the layer, as moby does before any symlink is looked at, or too deep.
     """
     if too_deep(path):
-        raise rejected(entry.name, f"it lies more than {MAX_DEPTH} directories, or {MAX_PATH} bytes, deep", _TOO_DEEP)
+        raise entry_error(
+            entry.name, f"it lies more than {MAX_DEPTH} directories, or {MAX_PATH} bytes, deep", _TOO_DEEP
+        )
     parts: list[bytes] = []
     for part in path.split(b"/"):
         if part == b"..":
             if not parts:
-                raise rejected(entry.name, f"{shown(path)} leads out of the layer")
+                raise entry_error(entry.name, f"{shown(path)} leads out of the layer")
             parts.pop()
         elif part not in (b"", b"."):
             parts.append(part)
@@ -43,17 +45,17 @@ def link_target(root: Root, entry: Entry, place: Directory, name: bytes) -> tupl
         source = root.directory(parent, make=False)
         found = os.stat(target or b".", dir_fd=source.fd, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
-        raise _bad_link(entry, "which the layer does not have") from None
+        raise _bad_link_error(entry, "which the layer does not have") from None
     if stat.S_ISDIR(found.st_mode) or is_whiteout(found):
-        raise _bad_link(entry, "which is a directory or a whiteout")
+        raise _bad_link_error(entry, "which is a directory or a whiteout")
     if source.child(target) == place.child(name):
-        raise rejected(entry.name, "it is a hard link to itself")
+        raise entry_error(entry.name, "it is a hard link to itself")
     if source.child(target).startswith(place.child(name) + b"/"):
-        raise _bad_link(entry, "which goes with the directory it replaces")
+        raise _bad_link_error(entry, "which goes with the directory it replaces")
     return source, target, found
 
 
-def link_changes(entry: Entry, owner: tuple[int, int], found: os.stat_result) -> bool:
+def link_differs(entry: Entry, owner: tuple[int, int], found: os.stat_result) -> bool:
     """Tell whether the header of a hard link says anything else than what its inode has, which *found* is of.
 
     owner: the header's, on disk. Mode and time of a symlink stay, as in moby. Nothing is said about capabilities.
@@ -80,5 +82,5 @@ def make_link(entry: Entry, source: Directory, target: bytes, place: Directory, 
         ) from error
 
 
-def _bad_link(entry: Entry, cause: str) -> ArchiveRejected:
-    return rejected(entry.name, f"it is a hard link to {shown(entry.linkname)}, {cause}")
+def _bad_link_error(entry: Entry, cause: str) -> ArchiveRejected:
+    return entry_error(entry.name, f"it is a hard link to {shown(entry.linkname)}, {cause}")

@@ -15,11 +15,11 @@ import stat
 import typing as t
 
 from .._errors import NotSupported, printable
-from .apply_links import link_changes, link_target, make_link
+from .apply_links import link_differs, link_target, make_link
 from .apply_root import Directory, Root, shed_acls
 from .apply_xattrs import check_list, has_capability, set_xattr
 from .older import Older
-from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry, rejected, shown
+from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry, entry_error, shown
 from .tar_reader import TarReader
 from .walk import below
 from .whiteouts import OVERLAY_XATTR_PREFIXES, is_whiteout
@@ -75,7 +75,7 @@ class Nodes:
             is_ours = self._older is None or self._older.is_brought(place.child(name))
             if is_ours and not is_whiteout(os.stat(name, dir_fd=place.fd, follow_symlinks=False)):
                 cause = f"it deletes {shown(place.child(name))}, which an earlier entry brought"
-                raise rejected(entry.name, cause, _CONTRADICTION) from None
+                raise entry_error(entry.name, cause, _CONTRADICTION) from None
             self._root.remove(place, name)
             os.mknod(name, stat.S_IFCHR, 0, dir_fd=place.fd)
         self._settle_node(entry._replace(type=CHAR, mode=0, xattrs={}), (entry.uid, entry.gid), place, name)
@@ -105,13 +105,13 @@ class Nodes:
 
     def _sparse_file(self, entry: Entry, place: Directory, name: bytes) -> None:
         """As `_file`, for one with holes."""
-        fd = self._anew(place, name, lambda: os.open(name, _NEW_FILE, entry.mode & 0o777, dir_fd=place.fd))
+        fd = self._make_anew(place, name, lambda: os.open(name, _NEW_FILE, entry.mode & 0o777, dir_fd=place.fd))
         try:
             try:
                 self._write_pieces(fd, entry.size)
             except OSError as error:
                 if error.errno in _TOO_LARGE:
-                    raise rejected(entry.name, f"no file here can have its {entry.size} bytes") from error
+                    raise entry_error(entry.name, f"no file here can have its {entry.size} bytes") from error
                 raise
             if not place.plain:
                 shed_acls(fd)
@@ -157,8 +157,8 @@ class Nodes:
 
     def _symlink(self, entry: Entry, place: Directory, name: bytes) -> None:
         if not entry.linkname:
-            raise rejected(entry.name, "it is a symlink to nothing")
-        self._anew(place, name, lambda: os.symlink(entry.linkname, name, dir_fd=place.fd))
+            raise entry_error(entry.name, "it is a symlink to nothing")
+        self._make_anew(place, name, lambda: os.symlink(entry.linkname, name, dir_fd=place.fd))
         self._settle_node(entry, self._owner(entry), place, name)
 
     def _special(self, entry: Entry, place: Directory, name: bytes) -> None:
@@ -166,7 +166,7 @@ class Nodes:
         device = os.makedev(entry.major, entry.minor)
         mode = _FORMATS[entry.type] | entry.mode
         try:
-            self._anew(place, name, lambda: os.mknod(name, mode, device, dir_fd=place.fd))
+            self._make_anew(place, name, lambda: os.mknod(name, mode, device, dir_fd=place.fd))
         except OSError as error:
             if error.errno != errno.EINVAL or not device:
                 raise
@@ -199,7 +199,7 @@ class Nodes:
         """Make a hard link, and give its inode what its own header says: the last one counts, as in moby."""
         source, target, found = link_target(self._root, entry, place, name)
         owner = self._owner(entry)
-        changes = link_changes(entry, owner, found)
+        changes = link_differs(entry, owner, found)
         if not changes and self._may_have_capabilities:  # chown(2) takes them away, and the header has none
             changes = stat.S_ISREG(found.st_mode) and has_capability(below(source.fd, target))
         path = source.child(target)
@@ -208,7 +208,7 @@ class Nodes:
                 self._older.make_own(self._root, source, target)
             else:
                 self._older.note_link(path, place.child(name), found.st_ino)
-        self._anew(place, name, lambda: make_link(entry, source, target, place, name))
+        self._make_anew(place, name, lambda: make_link(entry, source, target, place, name))
         if changes:
             self._settle_link(entry, owner, place, name, found)
 
@@ -226,7 +226,7 @@ class Nodes:
             os.chmod(path, entry.mode)  # follows symlinks, but this is none
             os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=place.fd, follow_symlinks=False)
 
-    def _anew(self, place: Directory, name: bytes, make: t.Callable[[], Made]) -> Made:
+    def _make_anew(self, place: Directory, name: bytes, make: t.Callable[[], Made]) -> Made:
         """Return what *make* does; whatever has the *name* gives way."""
         try:
             return make()
@@ -242,7 +242,7 @@ class Nodes:
         try:
             return self._map_ids(*ids)
         except ValueError as error:
-            raise rejected(entry.name, f"its owner: {error}", _WIDEN) from None
+            raise entry_error(entry.name, f"its owner: {error}", _WIDEN) from None
 
     def _set_xattrs(self, node: int | bytes, entry: Entry) -> None:
         """Set the entry's xattrs on an fd or a path, overlayfs' own left out."""
@@ -255,7 +255,7 @@ class Nodes:
                 try:
                     value = with_mapped_ids(key, value, self._map_ids)
                 except ValueError as error:
-                    raise rejected(entry.name, f"its xattr {printable(key)}: {error}", _WIDEN) from None
+                    raise entry_error(entry.name, f"its xattr {printable(key)}: {error}", _WIDEN) from None
             set_xattr(node, key, value, entry)
         if entry.type in (HARDLINK, DIRECTORY) or len(entry.xattrs) > _FEW_XATTRS:
             check_list(node, entry)  # others may have come before

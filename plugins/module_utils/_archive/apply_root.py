@@ -19,7 +19,7 @@ import stat
 import typing as t
 
 from .._linux.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, has_openat2, openat2
-from .._linux.unlink import unlinked
+from .._linux.unlink import try_unlink
 from .walk import Trail, below, list_xattrs, too_deep
 from .whiteouts import OPAQUE_VALUE, is_whiteout
 from .xattr_ids import ACLS
@@ -84,7 +84,7 @@ class Root:
         self._noted_bytes = 0  # of their paths
         self._has_set_times = False  # so directories have times that are to stay, whatever is made in them
         self.implied = 0  # directories made that no entry is about
-        self.top = self._opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), b"")
+        self.top = self._wrap(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), b"")
 
     def close(self) -> None:
         """Close all directories."""
@@ -114,9 +114,9 @@ class Root:
             nearest = nearest.rpartition(b"/")[0]
         here = self._known[nearest] if nearest else self.top
         rest = path[len(nearest) :].lstrip(b"/")
-        at_once = self._at_once(here, rest) if self._has_openat2 and b"/" in rest else None
-        if at_once:
-            return at_once
+        opened = self._open_in_one_step(here, rest) if self._has_openat2 and b"/" in rest else None
+        if opened:
+            return opened
         todo = rest.split(b"/")[::-1]
         hops = 0
         while todo:
@@ -137,20 +137,20 @@ class Root:
                 todo += target.split(b"/")[::-1]
         return here
 
-    def _at_once(self, here: Directory, rest: bytes) -> Directory | None:
+    def _open_in_one_step(self, here: Directory, rest: bytes) -> Directory | None:
         """Return the directory *rest* leads to from *here*; None where that takes a closer look."""
         try:
             fd = openat2(rest, _OPEN, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, here.fd)
         except OSError:
             return None
         path = here.child(rest)
-        return self.remember(path, self._opened(fd, path))
+        return self.remember(path, self._wrap(fd, path))
 
     def _enter(self, here: Directory, name: bytes, make: bool) -> Directory | None:
         """Return the directory *name*, made if need be; None if it is a symlink."""
         path = here.child(name)
         try:
-            return self.remember(path, self._opened(os.open(name, _OPEN, dir_fd=here.fd), path))
+            return self.remember(path, self._wrap(os.open(name, _OPEN, dir_fd=here.fd), path))
         except FileNotFoundError:
             if not make:
                 raise
@@ -181,7 +181,7 @@ class Root:
             os.mkdir(name, mode & 0o777, dir_fd=place.fd)
         except FileExistsError:
             with contextlib.suppress(NotADirectoryError):
-                return self._opened(os.open(name, _OPEN, dir_fd=place.fd), path), False
+                return self._wrap(os.open(name, _OPEN, dir_fd=place.fd), path), False
             self.remove(place, name)
             os.mkdir(name, mode & 0o777, dir_fd=place.fd)
             opaque = True
@@ -199,12 +199,12 @@ class Root:
     def remove(self, place: Directory, name: bytes) -> None:
         """Remove *name* in *place*, whatever it is, and all below it. Raises FileNotFoundError."""
         path = place.child(name)
-        if unlinked(name, place.fd):
+        if try_unlink(name, place.fd):
             if path in self._followed:
                 self._forget()
             return
         self._forget()
-        for gone in _removed_tree(place.fd, name, path):
+        for gone in _remove_tree(place.fd, name, path):
             self._times.pop(gone, None)
 
     def set_time(self, directory: Directory, mtime_ns: int) -> None:
@@ -243,7 +243,7 @@ class Root:
             return False
         return _ACLS[1] not in list_xattrs(fd)
 
-    def _opened(self, fd: int, path: bytes) -> Directory:
+    def _wrap(self, fd: int, path: bytes) -> Directory:
         found = os.fstat(fd)
         if self._has_set_times and path and path not in self._times:
             self._times[path] = found.st_mtime_ns
@@ -266,7 +266,7 @@ def shed_acls(node: int | bytes) -> None:
                 raise
 
 
-def _removed_tree(fd: int, name: bytes, path: bytes) -> t.Iterator[bytes]:
+def _remove_tree(fd: int, name: bytes, path: bytes) -> t.Iterator[bytes]:
     """Delete the directory *name* in *fd*, whose path is *path*, and yield the path of each directory that is gone."""
     with Trail(below(fd, b".")) as trail:
         trail.down(name)
@@ -275,7 +275,7 @@ def _removed_tree(fd: int, name: bytes, path: bytes) -> t.Iterator[bytes]:
             name, path, rest = levels[-1]
             while rest:
                 child = os.fsencode(rest.pop())
-                if not unlinked(child, trail.fd):
+                if not try_unlink(child, trail.fd):
                     trail.down(child)
                     levels.append((child, path + b"/" + child, os.listdir(trail.fd)))
                     break

@@ -10,7 +10,7 @@ import os
 import stat
 
 from .._errors import NotSupported, printable
-from .tar import Entry, rejected, shown
+from .tar import Entry, entry_error, shown
 from .xattr_ids import ACLS, CAPABILITY
 
 MAX_LIST = 65536  # bytes that the names of a file's xattrs may take, each with a NUL: include/uapi/linux/limits.h
@@ -33,7 +33,7 @@ def set_xattr(node: int | bytes, key: bytes, value: bytes, entry: Entry) -> None
     except OSError as error:
         if error.errno == errno.EPERM and key.startswith(b"user."):
             return
-        raise _explained(error, node, key, entry) from error
+        raise _xattr_error(error, node, key, entry) from error
 
 
 def has_capability(path: bytes) -> bool:
@@ -63,20 +63,20 @@ def check_list(node: int | bytes, entry: Entry) -> None:
         cause = (
             f"the names of its extended attributes take more than the {MAX_LIST - _ROOM} bytes that can be read back"
         )
-        raise rejected(entry.name, cause, "make the archive again with fewer of them")
+        raise entry_error(entry.name, cause, "make the archive again with fewer of them")
 
 
-def _explained(error: OSError, node: int | bytes, key: bytes, entry: Entry) -> Exception:
+def _xattr_error(error: OSError, node: int | bytes, key: bytes, entry: Entry) -> Exception:
     """Return the error for the xattr *key*, which the kernel refused."""
     what = f"xattr {printable(key)}"
     if not key.startswith(_NAMESPACES):
         hint = "it was made by another system: make it again without extended attributes (tar --no-xattrs)"
-        return rejected(entry.name, f"its {what} is of a kind that Linux does not have", hint)
+        return entry_error(entry.name, f"its {what} is of a kind that Linux does not have", hint)
     if key in ACLS and error.errno == errno.EACCES:
-        return rejected(entry.name, f"its {what} is one that only directories can have", _WITHOUT)
+        return entry_error(entry.name, f"its {what} is one that only directories can have", _WITHOUT)
     if error.errno == errno.ENOTSUP:
         if key in ACLS and _is_symlink(node):
-            return rejected(entry.name, f"its {what} is one that no symlink can have", _WITHOUT)
+            return entry_error(entry.name, f"its {what} is one that no symlink can have", _WITHOUT)
         return NotSupported(
             f"archive entry {shown(entry.name)}: the store's filesystem cannot hold its {what}",
             hint="move the store to a filesystem with extended attributes, such as ext4 or XFS",
@@ -90,7 +90,7 @@ def _explained(error: OSError, node: int | bytes, key: bytes, entry: Entry) -> E
             entry=shown(entry.name),
         )
     if error.errno in (errno.EINVAL, errno.ERANGE, errno.E2BIG):
-        return rejected(entry.name, f"its {what} is malformed, or too long")
+        return entry_error(entry.name, f"its {what} is malformed, or too long")
     return error
 
 

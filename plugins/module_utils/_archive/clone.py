@@ -12,7 +12,7 @@ import typing as t
 
 from .._linux.noatime import open_quietly
 from .apply_root import shed_acls
-from .walk import IS_DIRECTORY, Trail, below, changed_meanwhile, get_xattr, list_xattrs, lstat, walk
+from .walk import IS_DIRECTORY, Trail, below, changed_meanwhile_error, get_xattr, list_xattrs, lstat, walk
 from .whiteouts import is_whiteout
 
 
@@ -68,7 +68,7 @@ def _link(name: bytes, path: bytes, old: int, new: int) -> None:
     try:
         os.link(name, name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
     except FileNotFoundError as error:
-        raise changed_meanwhile(path, "vanished") from error
+        raise changed_meanwhile_error(path, "vanished") from error
     except OSError as error:
         st = lstat(name, path, old)
         if error.errno == errno.EMLINK and is_whiteout(st):  # overlayfs makes them as links of each other

@@ -15,12 +15,12 @@ import typing as t
 import zlib
 
 from .._errors import ArchiveRejected, InvalidInput
-from .decompress import BZIP2, CHUNK, GZIP, NONE, WITH_GZIP_HEADER, XZ, ZSTD, Read, decompressed
+from .decompress import BZIP2, GZIP, NONE, WITH_GZIP_HEADER, XZ, ZSTD, decompress
 from .digests import Digest
-from .tar import MAX_IDLE
+from .tar import CHUNK, MAX_IDLE, Bytes, Read, Write
 
 if t.TYPE_CHECKING:
-    from .read_ahead import Ahead
+    from .read_ahead import ReadAhead
     from .zstd_tool import ZstdTool
 
 LEVELS = {NONE: range(0), GZIP: range(1, 10), ZSTD: range(1, 20)}  # what can be written
@@ -31,9 +31,6 @@ _MAGICS = {b"\x1f\x8b\x08": GZIP, b"\xfd7zXZ\0": XZ, b"\x28\xb5\x2f\xfd": ZSTD}
 _BZIP2 = re.compile(rb"BZh[1-9](?:1AY&|\x17rE8)")
 _SKIPPABLE = b"\x2a\x4d\x18"  # ends the magic of zstd's skippable frames; it begins with a byte from 0x50 to 0x5f
 MAGIC_SIZE = 8  # bytes that tell; moby wants so many of a skippable frame
-
-Bytes = t.Union[bytes, memoryview]
-Write = t.Callable[[Bytes], object]
 
 
 def compression_of(head: bytes) -> str:
@@ -64,9 +61,9 @@ def check_level(compression: str, level: int | None, option_name: str) -> None:
 def check_writable(compression: str) -> None:
     """Raise NotSupported where this host has no means to compress so."""
     if compression == ZSTD:
-        from .zstd_tool import check_there
+        from .zstd_tool import check_installed
 
-        check_there()
+        check_installed()
 
 
 class ArchiveReader:
@@ -82,11 +79,11 @@ class ArchiveReader:
         self._rest = memoryview(b"")  # of the last piece
         self._head = self._first_bytes()
         self.compression = compression_of(self._head)
-        self._pieces: Ahead | t.Generator[bytes, None, None] = decompressed(self._next_bytes, self.compression)
+        self._pieces: ReadAhead | t.Generator[bytes, None, None] = decompress(self._next_bytes, self.compression)
         if self.compression != NONE:
-            from .read_ahead import Ahead
+            from .read_ahead import ReadAhead
 
-            self._pieces = Ahead(self._counted(self._pieces))
+            self._pieces = ReadAhead(self._counted(self._pieces))
 
     @property
     def digest(self) -> str:
@@ -112,12 +109,6 @@ class ArchiveReader:
         piece = bytes(self._rest[:size])
         self._rest = self._rest[size:]
         return piece
-
-    def drain(self) -> None:
-        """Read on to the file's end: what follows the tar's end mark counts in the digests. Raises as `read`."""
-        self._rest = memoryview(b"")
-        while self._next_piece():
-            pass
 
     def close(self) -> None:
         """End what still runs."""

@@ -12,8 +12,7 @@ import typing as t
 import zlib
 
 from .._errors import ArchiveRejected, NotSupported
-
-CHUNK = 256 * 1024  # bytes moved at once
+from .tar import CHUNK, Read
 
 NONE = "none"
 GZIP = "gzip"
@@ -28,8 +27,6 @@ WITH_GZIP_HEADER = 31  # zlib's wbits
 _MEMORY = 1 << 29
 _XZ_PADDING = 4  # bytes: the padding behind a stream is a multiple of it
 _PADDED = (GZIP, XZ)  # zeros may follow their members
-
-Read = t.Callable[[int], bytes]
 
 
 class _Decompressor(t.Protocol):
@@ -66,7 +63,7 @@ class _GzipMember:
         return self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
 
 
-def decompressed(read: Read, compression: str) -> t.Generator[bytes, None, None]:
+def decompress(read: Read, compression: str) -> t.Generator[bytes, None, None]:
     """Yield what the stream that *read* gives decompresses to. It must be closed if it is not gone through.
 
     read:   gives the next bytes, at most so many, none at the end. For zstd it is called in another thread.
@@ -82,7 +79,7 @@ def decompressed(read: Read, compression: str) -> t.Generator[bytes, None, None]
 
 
 def _by_library(read: Read, compression: str) -> t.Iterator[bytes]:
-    new_member = _decompressor(compression)
+    new_member = _member_maker(compression)
     member, data, ended = new_member(), b"", False
     while True:
         if member.needs_input and not data and not ended:
@@ -91,12 +88,12 @@ def _by_library(read: Read, compression: str) -> t.Iterator[bytes]:
         try:
             piece = member.decompress(data, CHUNK)
         except Exception as error:  # each library has its own; bz2's is OSError
-            raise _failed(compression, str(error)) from error
+            raise _decompression_error(compression, str(error)) from error
         data = b""
         if piece:
             yield piece
         elif ended and not member.eof:
-            raise _damaged(compression, "it was cut off")
+            raise _damaged_error(compression, "it was cut off")
         if member.eof:
             data = _next_member(read, compression, member.unused_data)
             if not data:
@@ -115,11 +112,11 @@ def _next_member(read: Read, compression: str, data: bytes) -> bytes:
         if data:
             break
     if compression == XZ and padding % _XZ_PADDING:
-        raise _damaged(XZ, f"{padding} bytes of padding follow a stream, which is no multiple of {_XZ_PADDING}")
+        raise _damaged_error(XZ, f"{padding} bytes of padding follow a stream, which is no multiple of {_XZ_PADDING}")
     return data
 
 
-def _decompressor(compression: str) -> t.Callable[[], _Decompressor]:
+def _member_maker(compression: str) -> t.Callable[[], _Decompressor]:
     """Return what makes a decompressor for one member. Raises NotSupported."""
     try:
         if compression == BZIP2:
@@ -147,22 +144,22 @@ def _by_zstd(read: Read) -> t.Iterator[bytes]:
         yield from iter(lambda: tool.output.read(CHUNK), b"")
         tool.finish()
     except ZstdFailed as error:
-        raise _failed(ZSTD, str(error)) from error
+        raise _decompression_error(ZSTD, str(error)) from error
     finally:
         tool.close()
 
 
-def _failed(compression: str, cause: str) -> ArchiveRejected:
+def _decompression_error(compression: str, cause: str) -> ArchiveRejected:
     """Return the error for what a library or command says about its input."""
     if "memory" not in cause.lower() and "window" not in cause.lower():
-        return _damaged(compression, cause)
+        return _damaged_error(compression, cause)
     return ArchiveRejected(
         f"to decompress the archive, {compression} needs more than {_MEMORY >> 20} MiB of memory",
         hint=f"compress it again with a smaller {'dictionary' if compression == XZ else 'window'}, or with gzip",
     )
 
 
-def _damaged(compression: str, cause: str) -> ArchiveRejected:
+def _damaged_error(compression: str, cause: str) -> ArchiveRejected:
     return ArchiveRejected(
         f"the archive is no whole {compression} file: {cause}", hint="it is damaged or was cut off; get it again"
     )

@@ -14,16 +14,16 @@ import stat
 
 from .._errors import StoreCorrupt, printable
 from .path_tree import Node, PathTree
-from .tar import BLOCKDEV, CHAR, DIRECTORY, END, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry, new_entry
-from .tar_stream import Stream, Write
+from .tar import BLOCKDEV, CHAR, DIRECTORY, END, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry, Write, new_entry
+from .tar_stream import Stream
 from .tar_writer import header, plain_header
-from .unseen import has_marker_file, ignored
+from .unseen import has_marker_file, ignore_rule
 from .walk import (
     IS_DIRECTORY,
     IS_REGULAR,
     Trail,
     below,
-    changed_meanwhile,
+    changed_meanwhile_error,
     list_xattrs,
     lstat,
     open_listed,
@@ -78,7 +78,7 @@ def export_layer(
     """
     with Trail(upper) as trail:
         exporter = Exporter(trail, write, map_ids, userxattr, xattrs, marker_files)
-        for path, name, kind in walk(trail, ignored=ignored(merged, marker_files)):
+        for path, name, kind in walk(trail, ignored=ignore_rule(merged, marker_files)):
             if kind == IS_DIRECTORY:
                 exporter.directory(path)
             elif kind == IS_REGULAR:
@@ -137,7 +137,7 @@ class Exporter:
         try:
             st = os.fstat(fd)
             if not stat.S_ISREG(st.st_mode):
-                raise changed_meanwhile(path, "was replaced")
+                raise changed_meanwhile_error(path, "was replaced")
             names = list_xattrs(fd, self._some_xattrs, path)
             size = st.st_size
             head = b"" if names or st.st_nlink > 1 or self._map_ids else plain_header(path, st)
@@ -155,7 +155,7 @@ class Exporter:
         if is_whiteout(st):
             self._whiteout(path, below(dir_fd, name), st)
         elif stat.S_IFMT(st.st_mode) in (stat.S_IFREG, stat.S_IFDIR):
-            raise changed_meanwhile(path, "was replaced")
+            raise changed_meanwhile_error(path, "was replaced")
         elif not stat.S_ISSOCK(st.st_mode):
             node = below(dir_fd, name)
             entry = self._entry(path, st, node, list_xattrs(node, self._some_xattrs, path))

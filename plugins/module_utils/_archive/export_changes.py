@@ -15,9 +15,8 @@ import typing as t
 
 from .collected import DELETED, Change
 from .export import Exporter
-from .tar import REGULAR, Entry
-from .tar_stream import Write
-from .walk import Trail, entered, lstat
+from .tar import REGULAR, Entry, Write
+from .walk import Trail, enter, lstat
 from .whiteouts import tar_name
 from .xattr_ids import MapIds
 
@@ -68,5 +67,5 @@ def _go(trail: Trail, place: list[bytes], wanted: list[bytes]) -> None:
         trail.up()
         place.pop()
     for name in wanted[common:]:
-        entered(trail, name, b"/".join([*place, name]))
+        enter(trail, name, b"/".join([*place, name]))
         place.append(name)

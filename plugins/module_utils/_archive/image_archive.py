@@ -15,7 +15,7 @@ import typing as t
 from .._errors import ArchiveRejected
 from .._linux.noatime import open_quietly
 from .older import Older
-from .tar import rejected
+from .tar import entry_error
 
 _DOCKER = b"manifest.json"
 _OCI = b"oci-layout"
@@ -30,13 +30,13 @@ def check_no_image(top: int, older: Older | None) -> None:
     older: what lay there before. Raises OSError.
     """
     if _brought(_DOCKER, older) and _is_docker(top, _json(top, _DOCKER)):
-        raise _no_layer(
+        raise _image_error(
             _DOCKER,
             "docker save",
             f"take the layer's own tar out of it {_TAKE_OUT}; its file manifest.json lists them as Layers",
         )
     if _brought(_OCI, older) and _is_oci(top, _json(top, _OCI)):
-        raise _no_layer(
+        raise _image_error(
             _OCI,
             "an OCI image layout",
             f"take the layer's own tar out of it {_TAKE_OUT}; a layer's name is blobs/sha256/DIGEST, and the manifest"
@@ -44,8 +44,8 @@ def check_no_image(top: int, older: Older | None) -> None:
         )
 
 
-def _no_layer(name: bytes, form: str, hint: str) -> ArchiveRejected:
-    return rejected(name, f"the archive is that of a whole image ({form}), and no layer", hint)
+def _image_error(name: bytes, form: str, hint: str) -> ArchiveRejected:
+    return entry_error(name, f"the archive is that of a whole image ({form}), and no layer", hint)
 
 
 def _brought(name: bytes, older: Older | None) -> bool:

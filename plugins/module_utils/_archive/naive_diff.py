@@ -14,8 +14,8 @@ import stat
 import typing as t
 
 from .collected import ADDED, DELETED, MODIFIED, Counted
-from .unseen import ignored
-from .walk import Ignored, Trail, children, entered, get_xattr, list_xattrs, lstat
+from .unseen import ignore_rule
+from .walk import Ignored, Trail, children, enter, get_xattr, list_xattrs, lstat
 from .xattr_ids import CAPABILITY
 
 _CAPABILITY = os.fsdecode(CAPABILITY)
@@ -62,16 +62,16 @@ def tree_changes(new: str | int, old: str | int | None, changes: Counted, *, mar
     The working directory is another while this runs: a name in it costs half of a path through /proc.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_own_directory_kept())
+        stack.enter_context(_keep_working_directory())
         ours = stack.enter_context(Trail(new))
         theirs = None if old is None else stack.enter_context(Trail(old))
-        comparison = _Comparison(ours, theirs, changes, ignored(True, marker_files))
+        comparison = _Comparison(ours, theirs, changes, ignore_rule(True, marker_files))
         comparison.run()
     return comparison.size
 
 
 @contextlib.contextmanager
-def _own_directory_kept() -> t.Iterator[None]:
+def _keep_working_directory() -> t.Iterator[None]:
     here = os.open(".", os.O_PATH | os.O_CLOEXEC)
     try:
         yield
@@ -151,10 +151,10 @@ class _Comparison:
 
     def _enter(self, level: _Level, name: bytes, has_old: bool, recorded: bool) -> None:
         path = level.path + b"/" + name
-        entered(self._new, name, path)
+        enter(self._new, name, path)
         old = self._old if has_old else None
         if old:
-            entered(old, name, path)
+            enter(old, name, path)
         self._compare(path, old, recorded)
 
     def _compare(self, path: bytes, old: Trail | None, recorded: bool) -> None:

@@ -20,7 +20,7 @@ import typing as t
 from .._errors import LayerInUse
 from .collected import ADDED, DELETED, MODIFIED, Counted
 from .naive_diff import capability, differs
-from .unseen import has_marker_file, ignored
+from .unseen import has_marker_file, ignore_rule
 from .walk import IS_DIRECTORY, IS_REGULAR, Trail, below, children, get_xattr, list_xattrs, lstat, walk
 from .whiteouts import check_self_contained, is_opaque, is_whiteout, opaque_xattr
 
@@ -47,7 +47,7 @@ def upper_changes(
         trail = stack.enter_context(Trail(upper, keep))
         below = [stack.enter_context(Trail(lower, keep)) for lower in lowers]
         comparison = _Comparison(trail, below, changes, userxattr, marker_files)
-        for path, name, kind in walk(trail, ignored=ignored(False, marker_files)):
+        for path, name, kind in walk(trail, ignored=ignore_rule(False, marker_files)):
             comparison.visit(path, name, kind)
 
 
@@ -61,7 +61,7 @@ def tree_size(upper: str | bytes, marker_files: bool = False) -> int:
     total = 0
     seen: set[tuple[int, int]] = set()
     with Trail(upper) as trail:
-        for path, name, kind in walk(trail, missing_ok=True, ignored=ignored(False, marker_files)):
+        for path, name, kind in walk(trail, missing_ok=True, ignored=ignore_rule(False, marker_files)):
             if kind == IS_DIRECTORY:
                 continue
             try:
@@ -106,7 +106,7 @@ class _Comparison:
         self._trail = trail
         self._userxattr = userxattr
         self._marker_files = marker_files
-        self._ignored = ignored(False, marker_files)
+        self._ignored = ignore_rule(False, marker_files)
         self._opaque = opaque_xattr(userxattr)
         self._levels = [_Level(b"", lowers, False, True)]  # the root itself is never a change, and cannot be opaque
 

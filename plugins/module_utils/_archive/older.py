@@ -69,14 +69,14 @@ class Older:
         inode = os.stat(name, dir_fd=place.fd, follow_symlinks=False).st_ino
         if self._names is None:
             self._names = _names_of_inodes(root.top.fd)
-        with _keeping_time(place.fd):
+        with _keep_time(place.fd):
             unshare(name, place.fd)
         for path in self._names.pop(inode, ()):
             parent, _unused, other = path.rpartition(b"/")
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it is gone by now
                 where = root.directory(parent, make=False)
                 if os.stat(other, dir_fd=where.fd, follow_symlinks=False).st_ino == inode:
-                    with _keeping_time(where.fd):
+                    with _keep_time(where.fd):
                         os.unlink(other, dir_fd=where.fd)
                         os.link(name, other, src_dir_fd=place.fd, dst_dir_fd=where.fd, follow_symlinks=False)
         self._linked.discard(inode)
@@ -105,7 +105,7 @@ def _files(top: int) -> t.Iterator[tuple[bytes, int]]:
 
 
 @contextlib.contextmanager
-def _keeping_time(fd: int) -> t.Iterator[None]:
+def _keep_time(fd: int) -> t.Iterator[None]:
     """Leave the time of a directory as it is: to its user nothing happens in it."""
     before = os.fstat(fd)
     yield

@@ -16,7 +16,7 @@ import typing as t
 DEPTH = 4  # pieces: enough that neither side waits for the other at once, and little memory
 
 
-class Ahead:
+class ReadAhead:
     """Iterates over *pieces* (none of them empty), which a thread takes from there, at most DEPTH ahead.
 
     raises: what *pieces* raises, at its place; after that, and at the end, it gives no more.
@@ -30,7 +30,7 @@ class Ahead:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def __iter__(self) -> Ahead:
+    def __iter__(self) -> ReadAhead:
         return self
 
     def __next__(self) -> bytes:

@@ -84,9 +84,9 @@ def _map_of_header(fields: bytes, stored: int, take: Take) -> SparseMap:
             if not table[at]:
                 break
             pair = table[at : at + 12], table[at + 12 : at + _PAIR_SIZE]
-            numbers.extend(_in_range(number(field)) for field in pair)
+            numbers.extend(_check_number(number(field)) for field in pair)
         if not more:
-            return _checked(numbers, number(fields[_SIZE_AT : _SIZE_AT + 12]), stored)
+            return _check_map(numbers, number(fields[_SIZE_AT : _SIZE_AT + 12]), stored)
         block = _next_block(take, read)
         read += BLOCK
         table, more = block[:_TABLE_SIZE], block[_TABLE_SIZE]
@@ -98,8 +98,8 @@ def _map_of_records(records: Records, size: int, stored: int) -> SparseMap:
     if len(values) != 2 * decimal(_COUNT, records.get(_COUNT, b"")):
         raise ValueError("its map of holes has another length than it says")
     numbers = _empty()
-    numbers.extend(_in_range(decimal(SPARSE_MAP, value)) for value in values)
-    return _checked(numbers, size, stored)
+    numbers.extend(_check_number(decimal(SPARSE_MAP, value)) for value in values)
+    return _check_map(numbers, size, stored)
 
 
 def _map_of_body(size: int, stored: int, take: Take) -> SparseMap:
@@ -114,8 +114,8 @@ def _map_of_body(size: int, stored: int, take: Take) -> SparseMap:
         read += BLOCK
         if wanted is None:
             wanted = 2 * decimal(SPARSE_MAP, lines.pop(0) if lines else rest)
-        numbers.extend(_in_range(decimal(SPARSE_MAP, line)) for line in lines[: wanted - len(numbers)])
-    return _checked(numbers, size, stored - read)
+        numbers.extend(_check_number(decimal(SPARSE_MAP, line)) for line in lines[: wanted - len(numbers)])
+    return _check_map(numbers, size, stored - read)
 
 
 def _next_block(take: Take, read: int) -> bytes:
@@ -132,13 +132,13 @@ def _empty() -> array.array[int]:
     return array.array("q")
 
 
-def _in_range(value: int) -> int:
+def _check_number(value: int) -> int:
     if not 0 <= value <= MAX_SIZE:
         raise ValueError(f"its map of holes has the number {value}, which no file can have")
     return value
 
 
-def _checked(numbers: array.array[int], size: int, stored: int) -> SparseMap:
+def _check_map(numbers: array.array[int], size: int, stored: int) -> SparseMap:
     found = SparseMap(size, stored, numbers)
     end = total = 0
     for offset, length in found.pieces():

@@ -13,6 +13,11 @@ import typing as t
 
 from .._errors import ArchiveRejected, printable
 
+Read = t.Callable[[int], bytes]  # returns the next bytes of a stream, at most so many; b"" at its end
+Bytes = t.Union[bytes, memoryview]
+Write = t.Callable[[Bytes], object]  # takes the next bytes of a stream
+
+CHUNK = 256 * 1024  # bytes moved at once; a multiple of BLOCK
 BLOCK = 512  # bytes; headers and bodies are padded to it
 END = bytes(2 * BLOCK)  # two zero blocks end an archive
 
@@ -85,7 +90,7 @@ def xattr_name(keyword: bytes) -> bytes:
     return _ENCODED.sub(lambda found: b"=" if found.group() == b"%3D" else b"%", keyword[len(XATTR_PREFIX) :])
 
 
-def rejected(name: bytes, cause: str, hint: str = DAMAGED_HINT) -> ArchiveRejected:
+def entry_error(name: bytes, cause: str, hint: str = DAMAGED_HINT) -> ArchiveRejected:
     """Return the error for an archive whose entry *name* cannot be taken."""
     return ArchiveRejected(f"archive entry {shown(name)}: {cause}", hint=hint, entry=shown(name))
 

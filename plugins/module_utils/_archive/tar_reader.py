@@ -20,6 +20,7 @@ from .tar import (
     BLOCK,
     BLOCKDEV,
     CHAR,
+    CHUNK,
     CUT_HINT,
     DAMAGED_HINT,
     DIRECTORY,
@@ -34,18 +35,16 @@ from .tar import (
     SPARSE,
     SYMLINK,
     Entry,
+    Read,
+    entry_error,
     new_entry,
-    rejected,
 )
 from .tar_fields import GNU, adds_up, expected_adler, has_devices, nanoseconds, number, owner_of, prefix, text
 
-CHUNK = 256 * 1024  # bytes asked for at once
 _SMALL = 8192
 LIMIT = 1 << 20  # bytes of an extended header, as in Go; the kernel's longest xattr has 64 KiB
 _MAX_HEADERS = 1 << 30  # bytes of those before one entry: as many are read in seconds, and moby takes any number
 MAX_MAJOR, MAX_MINOR = 0xFFF, 0xFFFFF  # include/linux/kdev_t.h
-
-Read = t.Callable[[int], bytes]
 
 # name, (mode, uid, gid), size, mtime, checksum, type, linkname, magic with version, (major, minor), prefix
 _HEADER = struct.Struct("100s 24s 12s 12s 8s c 100s 8s 64x 16s 155s 12x")
@@ -99,7 +98,7 @@ class TarReader:
                 self._at = start + BLOCK
             name, owner, size_field, mtime, checksum, kind = _START(block)
             if _adler32(block) & 0xFFFF != expected_adler(checksum) and not adds_up(block, checksum):
-                raise self._broken("what follows is no header: its checksum is wrong")
+                raise self._stream_error("what follows is no header: its checksum is wrong")
             name = name.partition(b"\0")[0]  # text(), without the call: most of what is done is done once an entry
             try:
                 if kind == REGULAR and not block[_PREFIX_AT] and not self._extended:  # nearly all are
@@ -122,7 +121,7 @@ class TarReader:
                     size = self.sparse.stored
                     self._holes += max(entry.size - size, 0)
             except ValueError as error:
-                raise rejected(name, str(error)) from error
+                raise entry_error(name, str(error)) from error
             self._last = name
             self._left = size
             self._padding = -size % BLOCK
@@ -138,7 +137,7 @@ class TarReader:
             self._buffer = self._read(CHUNK)
             start = 0
             if not self._buffer:
-                raise self._broken(f"the archive ends {self._left} bytes before its content does")
+                raise self._stream_error(f"the archive ends {self._left} bytes before its content does")
         end = start + self._left
         # A view costs less than a copy, but for small ones.
         found = self._buffer[start:end] if self._left < _SMALL else memoryview(self._buffer)[start:end]
@@ -159,9 +158,9 @@ class TarReader:
             rest += len(piece)
             self._check_size(len(self._buffer) - self._at)
             if rest > most:
-                raise self._broken(f"more than {most} bytes follow the archive's end")
+                raise self._stream_error(f"more than {most} bytes follow the archive's end")
             if not self._expected and piece.count(0) != len(piece):
-                raise self._broken("something follows the archive's end", REST_HINT)
+                raise self._stream_error("something follows the archive's end", REST_HINT)
             piece = b""
 
     def _read(self, size: int) -> bytes:
@@ -175,7 +174,7 @@ class TarReader:
         so_far = self._total + self._holes - (len(self._buffer) - self._at)
         if self._max_size is not None and so_far + more > self._max_size:
             cause = f"with it the layer has more than the {self._max_size} bytes allowed"
-            raise self._broken(cause, SIZE_HINT)
+            raise self._stream_error(cause, SIZE_HINT)
 
     def _next_block(self) -> bytes | None:
         """Return the next header; None at the archive's end, which is two blocks of zeros, or one before the stream's.
@@ -183,7 +182,7 @@ class TarReader:
         That one is enough is Go's and GNU tar's rule.
         """
         if self._left > MAX_IDLE:
-            raise self._broken(f"its {self._left} bytes of content belong to no file of the layer")
+            raise self._stream_error(f"its {self._left} bytes of content belong to no file of the layer")
         while self._left:
             self.piece()
         start = self._at + self._padding
@@ -193,18 +192,18 @@ class TarReader:
             self._at = end
         elif self._padding and not self._take(self._padding, whole=not self._expected):
             if not self._expected:
-                raise self._broken("the archive ends before the padding of its content", CUT_HINT)
+                raise self._stream_error("the archive ends before the padding of its content", CUT_HINT)
             block = b""
         else:
             block = self._take(BLOCK)
         if not block and self._last is not None and not self._expected:
-            raise self._broken("the archive ends after it without an end mark", CUT_HINT)
+            raise self._stream_error("the archive ends after it without an end mark", CUT_HINT)
         if block and block != _ZEROS:
             return block
         if block and self._take(BLOCK) not in (b"", _ZEROS):
-            raise self._broken("a single block of zeros follows it, and then something else")
+            raise self._stream_error("a single block of zeros follows it, and then something else")
         if self._pax or self._long:
-            raise self._broken("it describes an entry that does not come")
+            raise self._stream_error("it describes an entry that does not come")
         return None
 
     def _take(self, size: int, whole: bool = True) -> bytes:
@@ -220,7 +219,7 @@ class TarReader:
                 piece = self._read(CHUNK)
                 if not piece:
                     if have and whole:
-                        raise self._broken("the archive ends within a block")
+                        raise self._stream_error("the archive ends within a block")
                     self._buffer, self._at = b"", 0
                     return b""
                 pieces.append(piece)
@@ -230,10 +229,10 @@ class TarReader:
         self._at = end
         return found
 
-    def _broken(self, cause: str, hint: str | None = None) -> ArchiveRejected:
+    def _stream_error(self, cause: str, hint: str | None = None) -> ArchiveRejected:
         if self._last is None:
-            return rejected(b"(start of the archive)", cause, hint or NO_TAR_HINT)
-        return rejected(self._last, cause, hint or DAMAGED_HINT)
+            return entry_error(b"(start of the archive)", cause, hint or NO_TAR_HINT)
+        return entry_error(self._last, cause, hint or DAMAGED_HINT)
 
     def _extend(self, kind: bytes, size: int) -> None:
         """Read an entry that tells something about the next one.

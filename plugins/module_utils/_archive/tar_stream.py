@@ -6,14 +6,9 @@
 from __future__ import annotations
 
 import os
-import typing as t
 
-from .tar import BLOCK
-from .walk import changed_meanwhile
-
-BUFFER = 256 * 1024  # bytes handed over at once; a multiple of BLOCK
-
-Write = t.Callable[[t.Union[bytes, memoryview]], object]
+from .tar import BLOCK, CHUNK, Write
+from .walk import changed_meanwhile_error
 
 
 class Stream:
@@ -21,16 +16,16 @@ class Stream:
 
     def __init__(self, write: Write) -> None:
         self._write = write
-        self._buffer = memoryview(bytearray(BUFFER))
+        self._buffer = memoryview(bytearray(CHUNK))
         self._used = 0
 
     def put(self, blocks: bytes) -> None:
         """Add header blocks."""
         end = self._used + len(blocks)
-        if end > BUFFER:
+        if end > CHUNK:
             self.flush()
             end = len(blocks)
-            if end > BUFFER:  # one header beyond the buffer: a path of several hundred KiB
+            if end > CHUNK:  # one header beyond the buffer: a path of several hundred KiB
                 self._write(blocks)
                 return
         self._buffer[self._used : end] = blocks
@@ -40,7 +35,7 @@ class Stream:
         """Add header blocks and *size* bytes from *fd*, padded. Raises LayerInUse if the file does not end there."""
         start = self._used + len(head)
         end = start + size
-        if end + BLOCK > BUFFER or not size:
+        if end + BLOCK > CHUNK or not size:
             self.put(head)
             if size:
                 self._put_body(fd, size, path)
@@ -50,12 +45,12 @@ class Stream:
         buffer[self._used : start] = head
         got = _read_into(buffer[start : end + 1], fd, path)  # one byte more would come if it had grown
         if got != size:
-            raise changed_meanwhile(path, "grew" if got > size else "shrank")
+            raise changed_meanwhile_error(path, "grew" if got > size else "shrank")
         self._used = end + -size % BLOCK
         buffer[end : self._used] = bytes(self._used - end)
 
     def _put_body(self, fd: int, size: int, path: bytes) -> None:
-        if size >= BUFFER - self._used:
+        if size >= CHUNK - self._used:
             self.flush()  # so that one read gets all of a small file, and by coming back short proves its end
         left = size
         while True:
@@ -63,7 +58,7 @@ class Stream:
             got = _read_into(room, fd, path)
             left -= got
             if left < 0:
-                raise changed_meanwhile(path, "grew")
+                raise changed_meanwhile_error(path, "grew")
             if not got:
                 break
             self._used += got
@@ -72,7 +67,7 @@ class Stream:
             elif not left:
                 break
         if left:
-            raise changed_meanwhile(path, "shrank")
+            raise changed_meanwhile_error(path, "shrank")
         padding = -size % BLOCK
         self._buffer[self._used : self._used + padding] = bytes(padding)
         self._used += padding

@@ -17,12 +17,12 @@ from .whiteouts import OPAQUE_MARKER, is_whiteout
 _OWN_WHITEOUT = b".wh..opq"  # a device that fuse-overlayfs makes beside its marker
 
 
-def hidden_whiteout(directory: int, name: bytes, kind: int) -> bool:
+def is_hidden_whiteout(directory: int, name: bytes, kind: int) -> bool:
     """Tell whether a mount lists *name* only: whiteouts in a directory that hides nothing below are not left out."""
     return kind == IS_OTHER and _found(directory, name) is None
 
 
-def marker_file(directory: int, name: bytes, kind: int) -> bool:
+def is_marker_file(directory: int, name: bytes, kind: int) -> bool:
     """Tell whether *name* is a marker of fuse-overlayfs: it says in files, too, that a directory is opaque."""
     if kind == IS_DIRECTORY or name not in (OPAQUE_MARKER, _OWN_WHITEOUT):
         return False
@@ -36,14 +36,16 @@ def has_marker_file(directory: int) -> bool:
     return found is not None and stat.S_ISREG(found.st_mode)
 
 
-def ignored(merged: bool, marker_files: bool) -> Ignored | None:
+def ignore_rule(merged: bool, marker_files: bool) -> Ignored | None:
     """Return what tells the names that do not count.
 
     merged: in a mount of a layer; marker_files: in a store that fuse-overlayfs may have written to.
     """
     if not (merged and marker_files):
-        return hidden_whiteout if merged else marker_file if marker_files else None
-    return lambda directory, name, kind: hidden_whiteout(directory, name, kind) or marker_file(directory, name, kind)
+        return is_hidden_whiteout if merged else is_marker_file if marker_files else None
+    return lambda directory, name, kind: (
+        is_hidden_whiteout(directory, name, kind) or is_marker_file(directory, name, kind)
+    )
 
 
 def _found(directory: int, name: bytes) -> os.stat_result | None:

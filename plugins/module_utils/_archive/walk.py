@@ -39,7 +39,7 @@ _COUNTING = (
 _CHANGED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # what was listed is gone, or something else by now
 
 
-def changed_meanwhile(path: bytes, what: str) -> LayerInUse:
+def changed_meanwhile_error(path: bytes, what: str) -> LayerInUse:
     """Return the error for a tree that did not hold still while it was read."""
     return LayerInUse(
         f"{printable(path)} {what} while the layer was read",
@@ -73,12 +73,12 @@ class Trail:
         self._above.append(self.fd)
         self.fd = fd
         if len(self._above) > self._keep:
-            self._give_up(len(self._above) - 1 - self._keep)
+            self._close_above(len(self._above) - 1 - self._keep)
 
     def up(self) -> None:
         """Go back to the directory above. Raises LayerInUse where it is not above any more."""
         above = self._above.pop()
-        fd = above if isinstance(above, int) else _reopened(above, self.fd)
+        fd = above if isinstance(above, int) else _reopen(above, self.fd)
         os.close(self.fd)
         self.fd = fd
 
@@ -96,7 +96,7 @@ class Trail:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    def _give_up(self, index: int) -> None:
+    def _close_above(self, index: int) -> None:
         fd = self._above[index]
         if isinstance(fd, int):
             found = os.fstat(fd)
@@ -104,7 +104,7 @@ class Trail:
             os.close(fd)
 
 
-def _reopened(wanted: tuple[int, int], below: int) -> int:
+def _reopen(wanted: tuple[int, int], below: int) -> int:
     fd = open_quietly(b"..", os.O_DIRECTORY, below)
     found = os.fstat(fd)
     if (found.st_dev, found.st_ino) != wanted:
@@ -153,7 +153,7 @@ def walk(
             path = prefix + name
             if kind != IS_DIRECTORY:
                 yield path, name, kind
-            elif entered(trail, name, path, missing_ok):
+            elif enter(trail, name, path, missing_ok):
                 yield path, name, kind
                 levels.append((path + b"/", iter(children(trail.fd, ignored))))
                 break
@@ -169,7 +169,7 @@ def too_deep(path: bytes) -> bool:
     return len(path) > 2 * MAX_DEPTH and (len(path) > MAX_PATH or path.count(b"/") >= MAX_DEPTH)
 
 
-def entered(trail: Trail, name: bytes, path: bytes, missing_ok: bool = False) -> bool:
+def enter(trail: Trail, name: bytes, path: bytes, missing_ok: bool = False) -> bool:
     """Go into the directory *name*, known from a listing.
 
     raises: LayerInUse where it is none any more, NotSupported where it lies too deep, OSError.
@@ -185,7 +185,7 @@ def entered(trail: Trail, name: bytes, path: bytes, missing_ok: bool = False) ->
     except OSError as error:
         if missing_ok and error.errno in _CHANGED:
             return False
-        raise _explained(error, path) from error
+        raise _explained_error(error, path) from error
     return True
 
 
@@ -194,7 +194,7 @@ def open_listed(name: bytes, path: bytes, dir_fd: int) -> int:
     try:  # without O_NONBLOCK a fifo put in its place would hang us
         return open_quietly(name, os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd)
     except OSError as error:
-        raise _explained(error, path) from error
+        raise _explained_error(error, path) from error
 
 
 def lstat(name: bytes, path: bytes, dir_fd: int) -> os.stat_result:
@@ -202,7 +202,7 @@ def lstat(name: bytes, path: bytes, dir_fd: int) -> os.stat_result:
     try:
         return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
     except OSError as error:
-        raise _explained(error, path) from error
+        raise _explained_error(error, path) from error
 
 
 def below(fd: int, name: bytes) -> bytes:
@@ -250,8 +250,8 @@ def get_xattr(node: int | bytes, name: str) -> bytes:
     return os.getxattr(node, name) if isinstance(node, int) else os.getxattr(node, name, follow_symlinks=False)
 
 
-def _explained(error: OSError, path: bytes) -> Exception:
+def _explained_error(error: OSError, path: bytes) -> Exception:
     if error.errno in _CHANGED:
-        return changed_meanwhile(path, "vanished or was replaced")
+        return changed_meanwhile_error(path, "vanished or was replaced")
     error.filename = os.fsdecode(path)  # it has the last component only
     return error

@@ -25,13 +25,13 @@ class ZstdFailed(Exception):
     """The command did not like its input; the message is its own, in one line."""
 
 
-def check_there() -> None:
+def check_installed() -> None:
     """Raise NotSupported where there is no ``zstd``."""
     if not shutil.which("zstd"):
-        raise _missing()
+        raise _missing_error()
 
 
-def _missing() -> NotSupported:
+def _missing_error() -> NotSupported:
     return NotSupported(
         "the archive's compression needs the command zstd, which is not there",
         hint="install the package zstd on the target, or use another compression",
@@ -52,7 +52,7 @@ class ZstdTool:
                 ["zstd", "-q", "-c", *arguments], stdin=pipe, stdout=pipe, stderr=pipe, env=environment, bufsize=0
             )
         except FileNotFoundError as error:
-            raise _missing() from error
+            raise _missing_error() from error
         self.input = t.cast(t.BinaryIO, self._process.stdin)
         self.output = t.cast(t.BinaryIO, self._process.stdout)
         self._complaints = t.cast(t.BinaryIO, self._process.stderr)

@@ -14,6 +14,6 @@ def boot_id() -> str:
         return file.read().strip()
 
 
-def booted() -> float:
+def boot_time() -> float:
     """Return when the host came up, in seconds since the epoch."""
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)

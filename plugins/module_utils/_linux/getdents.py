@@ -12,7 +12,6 @@ import typing as t
 from .libc import check, libc, syscall_number
 
 DT_UNKNOWN = 0
-DT_DIR = 4
 
 _HEAD = struct.Struct("=QqHB")  # d_ino, d_off, d_reclen, d_type; then d_name, NUL-terminated
 _BUFFER = 32768  # bytes

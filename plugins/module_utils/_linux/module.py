@@ -13,7 +13,7 @@ def is_loaded(module: str) -> bool:
     return os.path.isdir(f"/sys/module/{module}")
 
 
-def switch(module: str, parameter: str) -> bool | None:
+def is_on(module: str, parameter: str) -> bool | None:
     """Return whether a parameter of *module* that is on or off is on; None if the kernel does not have or show it."""
     try:
         with open(f"/sys/module/{module}/parameters/{parameter}", encoding="ascii") as file:

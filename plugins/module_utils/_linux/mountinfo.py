@@ -132,18 +132,6 @@ def _is_in(path: str, directory: str) -> bool:
     return path != directory and is_below(path, directory)
 
 
-def mount_of(path: str, mounts: t.Iterable[Mount]) -> Mount | None:
-    """Return the mount that the absolute, normalised *path* lies on, going by names alone.
-
-    The longest mount point wins, and the last of several on the same one.
-    """
-    found = None
-    for mount in mounts:
-        if (found is None or len(mount.mount_point) >= len(found.mount_point)) and is_below(path, mount.mount_point):
-            found = mount
-    return found
-
-
 def mount_of_fd(fd: int, mounts: t.Iterable[Mount]) -> Mount | None:
     """Return the mount that *fd* was opened on, going by its mount id; None if it has been detached. Raises OSError."""
     found = mount_id(fd)
@@ -188,7 +176,7 @@ def place_of(directory: str, mounts: t.Iterable[Mount]) -> tuple[str, str]:
 
     directory: absolute, and without symlinks.
     """
-    with _opened(directory) as fd:
+    with _open_directory(directory) as fd:
         mine = mount_of_fd(fd, mounts)
     if mine is None or not is_below(directory, mine.mount_point):
         raise FileNotFoundError(errno.ENOENT, "it lies on no mount that this process can see", directory)
@@ -202,14 +190,14 @@ def _joined(directory: str, relative: str) -> str:
 def _lies_on(path: str, mount: Mount) -> bool:
     """Tell whether the path leads to something on *mount*, and not on another that hides it."""
     try:
-        with _opened(path) as fd:
+        with _open_directory(path) as fd:
             return mount_id(fd) == mount.id
     except OSError:
         return False
 
 
 @contextlib.contextmanager
-def _opened(directory: str) -> t.Iterator[int]:
+def _open_directory(directory: str) -> t.Iterator[int]:
     fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield fd

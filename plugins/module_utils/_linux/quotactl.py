@@ -45,7 +45,7 @@ _QSTAT_SIZE = 80  # struct fs_quota_stat
 _QSTAT_FLAGS = struct.Struct("=bxH")  # qs_version, qs_flags
 
 Where = t.Union[int, str]  # a descriptor on the filesystem, or its block device
-Told = t.TypeVar("Told")
+Answer = t.TypeVar("Answer")
 
 
 class DiskQuota(t.NamedTuple):
@@ -65,7 +65,7 @@ class DiskQuota(t.NamedTuple):
 libc.quotactl.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
 
 
-def asked(fd: int, question: t.Callable[..., Told], *arguments: int) -> Told:
+def query(fd: int, question: t.Callable[..., Answer], *arguments: int) -> Answer:
     """Return what *question* (`state`, `get`, `following`, `set_limits`) says of the filesystem that *fd* is on.
 
     By descriptor, or else by its block device. Raises OSError as these do, and as `device_node`.

@@ -10,7 +10,7 @@ import os
 import stat
 
 
-def unlinked(name: str | bytes, dir_fd: int) -> bool:
+def try_unlink(name: str | bytes, dir_fd: int) -> bool:
     """Unlink *name* in the directory *dir_fd*; return False if it is a directory, which stays. Raises OSError.
 
     To try costs less than to ask first what it is.

@@ -62,7 +62,7 @@ def why_off(flags: int, kind: str, options: t.Collection[str]) -> QuotaOff | Non
 def _state(place: str) -> int:
     fd = open_quietly(place, os.O_DIRECTORY)
     try:
-        return quotactl.asked(fd, quotactl.state)
+        return quotactl.query(fd, quotactl.state)
     finally:
         os.close(fd)
 

@@ -16,6 +16,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar impor
     BLOCK,
     BLOCKDEV,
     CHAR,
+    CHUNK,
     DIRECTORY,
     END,
     FIFO,
@@ -24,7 +25,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar impor
     SYMLINK,
     Entry,
 )
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar_reader import CHUNK, LIMIT, TarReader
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar_reader import LIMIT, TarReader
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar_writer import header
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.tars import (
