@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A list of changes as a tar stream: the naive diff. PRIVATE to the collection.
+"""Write a list of changes as a tar stream: the naive diff. PRIVATE to the collection.
 
-Source: moby/go-archive ExportChanges. There a whiteout has the time of the export; here that of the directory it is in,
-so that the same trees give the same diff id.
+Source: moby/go-archive ExportChanges. In moby a whiteout has the time of the export; here it has the time of its
+directory, so that the same trees give the same diff id.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def export_changes(
     map_ids: MapIds | None = None,
     xattrs: bool = False,
 ) -> None:
-    """Write the tar of *changes*, which tree_changes found in the tree *new*.
+    """Write the tar of *changes* that tree_changes found in the tree *new*.
 
     new:      the directory, by path or fd.
     changes:  sorted by the paths' bytes, which is not the order of a walk: ``/a-b`` comes before ``/a/b``.
-    write, map_ids, xattrs: as for export_layer.
-    raises:   LayerInUse when something changes the tree meanwhile, OSError. The stream is then incomplete.
+    write, map_ids, xattrs: see export_layer.
+    raises:   LayerInUse if a process changes the tree meanwhile; OSError. The stream is then incomplete.
     """
     with Trail(new) as trail:
         exporter = Exporter(trail, write, map_ids, xattrs=xattrs)
@@ -59,7 +59,7 @@ def export_changes(
 
 
 def _go(trail: Trail, place: list[bytes], wanted: list[bytes]) -> None:
-    """Lead *trail* from the directory *place*, its names from the root on, to *wanted*; *place* is then that."""
+    """Move *trail* from the directory *place* to *wanted* (names from the root), and set *place* to *wanted*."""
     common = 0
     while common < min(len(place), len(wanted)) and place[common] == wanted[common]:
         common += 1

@@ -55,7 +55,7 @@ def test_a_member_that_begins_where_a_read_ends(compression, compress):
 def test_every_cut_is_noticed(compression, compress):
     data = compress(b"content " * 50)
     for cut in range(12, len(data)):
-        with pytest.raises(ArchiveRejected, match=f"no whole {compression} file") as caught:
+        with pytest.raises(ArchiveRejected, match=f"not a complete {compression} file") as caught:
             whole(data[:cut], compression)
         assert caught.value.hint
 
@@ -64,7 +64,7 @@ def test_every_cut_is_noticed(compression, compress):
 def test_a_damaged_byte_is_noticed(compression, compress):
     data = bytearray(compress(bytes(range(256)) * 50))
     data[len(data) // 2] ^= 0x55
-    with pytest.raises(ArchiveRejected, match=f"no whole {compression} file"):
+    with pytest.raises(ArchiveRejected, match=f"not a complete {compression} file"):
         whole(bytes(data), compression)
 
 

@@ -316,7 +316,9 @@ class TestOwners:
 
     def test_an_id_that_is_not_mapped_names_the_entry(self, upper):
         put(upper / "file")
-        with pytest.raises(StoreCorrupt, match=r"^file has an owner.* host uid 0 is not in the map$") as caught:
+        with pytest.raises(
+            StoreCorrupt, match=r"^cannot map the owner of file, .* host uid 0 is not in the map$"
+        ) as caught:
             exported(upper, map_ids=self.shifted)
         assert caught.value.details == {"path": "file"}
 
