@@ -12,8 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TITLE = """# Errors
 
-What a task fails with is in its result: `msg` names the subject and the cause, `hint` says what to do, and `error` is
-one of these codes, which stay as they are. Made from the classes by `python3 dev.d/errors.py`.
+The result of a task that fails has `msg` (the subject and the cause), `hint` (what to do) and `error`: one of these
+codes. The codes never change. This page is made from the classes by `python3 dev.d/errors.py`.
 
 | `error` | when |
 |---|---|
@@ -30,9 +30,9 @@ def load() -> types.ModuleType:
 
 
 def page() -> str:
-    """Return the page as it should be."""
+    """Return the text of the page."""
     rows = [f"| `{kind.code}` | {kind.__doc__} |\n" for kind in load().Overlay2Error.__subclasses__()]
-    other = "| `os_error` | Whatever else the kernel refuses, with `errno` and `path`. |\n"
+    other = "| `os_error` | Any other refusal of the kernel, with `errno` and `path`. |\n"
     return TITLE + "".join(rows) + other
 
 

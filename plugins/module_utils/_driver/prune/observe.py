@@ -10,7 +10,7 @@ import os
 import time
 
 from ..._errors import StoreCorrupt
-from ..._linux.boot import booted
+from ..._linux.boot import boot_time
 from ..._store import holders
 from ..._store.engine import SOMEBODY
 from ..._store.last_use import Times, read_times
@@ -116,7 +116,7 @@ def _times(home: str, id: str, was_held: bool) -> Times:
     when the host came up again: who held it may be about to mount it.
     """
     times = read_times(home, id)
-    return times._replace(used=max(times.used, booted())) if was_held else times
+    return times._replace(used=max(times.used, boot_time())) if was_held else times
 
 
 def _measured(home: str, id: str, sizes: Sizes, *, foreign: bool, was_held: bool) -> tuple[Tree, Times, str] | None:
