@@ -19,7 +19,7 @@ from .._driver.state import LayerState, reported
 from .._errors import NotSupported, Overlay2Error, printable
 from .._linux import mountinfo
 from .._linux.overlayfs import overlay_options
-from .._store.damage import Damage
+from .._store.damage import missing_directory
 from .._store.engine import store_foreign
 from .._store.holders import check_holder
 from .._store.layout import DIFF, MERGED, VOLATILE_MARKER, WORK, check_home, check_id
@@ -78,10 +78,9 @@ class MountTask:
         for name in (DIFF,) if layer.committed else (DIFF, WORK):
             path = os.path.join(self.home, layer_id, name)
             if not is_directory(path):
-                damage = Damage(f"{name}_missing", path, f"its {name} directory is missing")
                 from .._store.mending import Mending  # not needed by most runs, and each import is compiled
 
-                raise Mending(self.home).error(layer_id, damage)
+                raise Mending(self.home).error(missing_directory(layer_id, path, name))
         return _with_obstacles(have, layer_id)
 
     def plan(self, have: MountState, predicting: bool) -> Plan:

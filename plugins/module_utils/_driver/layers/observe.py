@@ -103,7 +103,7 @@ def _lost(store: Store) -> tuple[tuple[Lost, str], ...]:
     """Return the damaged layers that may be built on any other, each with the command that mends it, "" for none."""
     from ..._store.lost import find_lost  # not needed by most runs, and each import is compiled on every host
 
-    return tuple((one, store.mending.command(one.id, one.damage)) for one in find_lost(store))
+    return tuple((one, store.mending.command(one.damage)) for one in find_lost(store))
 
 
 def _refusals(home: str) -> tuple[Overlay2Error | None, Overlay2Error | None]:

@@ -12,9 +12,9 @@ from ..._errors import StoreCorrupt
 from ..._linux import mountinfo
 from ..._linux.overlayfs import overlay_options
 from ..._store import holders
-from ..._store.layer import Layer, Store, examine
-from ..._store.layout import LINKS, MERGED
-from ..._store.links import link_target, read_link
+from ..._store.layer import Store
+from ..._store.layout import MERGED
+from ..._store.links import read_link
 from ..quota import projects
 from ..state import LayerState
 
@@ -100,14 +100,14 @@ class Observer:
         try:
             return self.layer(layer_id)
         except StoreCorrupt:
-            found, _unused = examine(self.home, layer_id)
+            found, _unused = self.store.examine(layer_id)
         if found is None:
             return None
         names = self.store.names_of(layer_id)
         return LayerState(
             id=layer_id,
             link=found.link if found.link in names else next(iter(names), ""),
-            lowers=self._remaining_lowers(found),
+            lowers=self.store.chains.remaining(layer_id),
             committed=found.marked or bool(self.children(layer_id)),
             read_write=found.record.read_write,
             mounted=self.mount(layer_id) is not None,
@@ -118,18 +118,6 @@ class Observer:
             merged_digest=found.record.merged_digest,
             marked=found.marked,
         )
-
-    def _remaining_lowers(self, layer: Layer) -> tuple[str, ...]:
-        """Return the ids of what a damaged layer is built on, as far as that can be told."""
-        parent = self.store.lower(layer.id).parent
-        if not parent:
-            return tuple(link_target(self.home, link) or f"{LINKS}/{link}" for link in layer.lowers)
-        try:
-            found = self.store.layer(parent)
-            below = self.store.lowers(found) if found else ()
-        except StoreCorrupt:
-            below = ()
-        return (parent, *(id for id in below if id != layer.id))
 
     def children(self, layer_id: str, *, by_any_name: bool = False) -> tuple[str, ...]:
         """Return the ids of the layers right above, sorted; of a damaged one those that its names tell.
@@ -142,7 +130,7 @@ class Observer:
             names = {found.link} if found else set()
         except StoreCorrupt:
             by_any_name = True
-            names = {read_link(self.home, layer_id, [])}
+            names = {read_link(self.home, layer_id).name}
             names = {name for name in names if self.store.links.get(name) is None}  # else it is that layer's
         if by_any_name:
             names.update(self.store.names_of(layer_id))

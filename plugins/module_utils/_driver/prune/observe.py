@@ -165,7 +165,7 @@ def _layers(observer: Observer, foreign: bool) -> tuple[dict[str, LayerState], d
             continue
         except OSError as error:
             unread[id] = why_unread(error, f"{observer.home}/{id}")
-            layer = LayerState(id, None, _lowers_by_name(observer, id), mounted=observer.mount(id) is not None)
+            layer = LayerState(id, None, _remaining_lowers(observer, id), mounted=observer.mount(id) is not None)
         if layer is not None:
             layers[id] = layer
     return layers, damage, unread
@@ -181,17 +181,16 @@ def _layer(observer: Observer, id: str, damage: dict[str, str]) -> LayerState | 
 
 
 def _remains(observer: Observer, id: str) -> LayerState | None:
-    lowers = _lowers_by_name(observer, id)
+    """Return what can be read of a damaged layer."""
+    lowers = _remaining_lowers(observer, id)
     try:
         layer = observer.remains(id)
     except StoreCorrupt:  # its record cannot be read
         mounted = observer.mount(id) is not None
         return LayerState(id, None, lowers, mounted=mounted, holders=holders.read(observer.home, id))
-    return layer and layer._replace(lowers=layer.lowers if observer.store.lower(id).parent else lowers)
+    return layer and layer._replace(lowers=lowers)
 
 
-def _lowers_by_name(observer: Observer, id: str) -> tuple[str, ...]:
-    """Return the ids of the layers that the names in a damaged layer's lower file lead to."""
-    store = observer.store
-    targets = (store.links.get(name) for name in store.lower(id).names)
-    return tuple(dict.fromkeys(target for target in targets if target in store.ids and target != id))
+def _remaining_lowers(observer: Observer, id: str) -> tuple[str, ...]:
+    """Return the ids of this store's layers that a damaged layer is built on, as far as known."""
+    return tuple(lower for lower in observer.store.chains.remaining(id) if lower in observer.store.ids)
