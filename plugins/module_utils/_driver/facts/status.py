@@ -28,12 +28,13 @@ def features(home: str, *, exists: bool | None = None) -> dict[str, t.Any]:
     exists: what to say of that, for who knows better.
     """
     told = probe.probe(home)
+    engine = managed_by(home)
     # Where a store was, there may be what nobody asks about.
     found, count, wrong = (False, 0, []) if exists is False else _layers(home)
     return {
         "home": printable(home),
         "exists": found if exists is None else exists,
-        "managed_by": managed_by(home),
+        "managed_by": engine,
         "backing_fs": told.backing_fs,
         "supports_d_type": told.supports_d_type,
         "native_overlay_diff": told.native_overlay_diff,
@@ -47,7 +48,7 @@ def features(home: str, *, exists: bool | None = None) -> dict[str, t.Any]:
         "layer_count": count,
         "mount_count": sum(1 for mount in mountinfo.below(home).seen if mounted_layer(home, mount)),
         "supported": told.supported,
-        "problems": [problem._asdict() for problem in (*wrong, *told.problems)],
+        "problems": [problems.for_engine(problem, engine)._asdict() for problem in (*wrong, *told.problems)],
         "status": probe.status_rows(told),
     }
 

@@ -25,6 +25,8 @@ from . import removal
 from .actions import LimitLayer, MakeLayer, SealLayer
 from .state import StoreState, Wanted
 
+_WAYS = removal.Ways(force="; or set force: true", recursive="; or set recursive: true")  # overlay2_layer has these
+
 
 def check_wanted(wanted: t.Sequence[Wanted]) -> None:
     """Raise InvalidInput for what cannot be meant, before anything is looked at."""
@@ -188,7 +190,7 @@ def plan_absent(ids: t.Sequence[str], have: StoreState, *, recursive: bool = Fal
     for layer_id in order:
         if layer_id in have.needed:
             raise have.needed[layer_id]
-        actions += removal.plan_removal(have.layers[layer_id], have, going, force)
+        actions += removal.plan_removal(have.layers[layer_id], have, going, force, _WAYS)
     layers = {layer_id: layer for layer_id, layer in have.layers.items() if layer_id not in going}
     children = {
         layer_id: tuple(child for child in above if child not in going)

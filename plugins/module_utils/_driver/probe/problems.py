@@ -93,6 +93,13 @@ _UNSUITABLE = (
 _MOVE = "put the store on a local filesystem: XFS with ftype=1, ext4 or btrfs"
 _KEEP = "put the store on XFS with ftype=1, ext4 or btrfs, if it has to survive a reboot"
 _ROOT = "run the task as root: become: true"
+_SPACE = "remove unused layers with strata.overlay2.overlay2_prune, or enlarge the filesystem"
+_TRIAL = "strata.overlay2.overlay2_init tries a native diff on the filesystem"
+# By hint that names a module of ours: the hint in another engine's store, which this module does not change.
+_IN_STORE_OF_ENGINE = {
+    _SPACE: "have {engine} remove what is unused, or enlarge the filesystem",
+    _TRIAL: "strata.overlay2.overlay2_init tries a native diff if home is a new directory on the filesystem",
+}
 _D_TYPE_HINTS = {
     "xfs": "make the filesystem again with mkfs.xfs -n ftype=1",
     "extfs": "on the unmounted filesystem: tune2fs -O filetype, then e2fsck -fD; or make it again with mkfs.ext4",
@@ -119,6 +126,12 @@ def find_problems(filesystem: Filesystem, answers: Answers, *, is_root: bool) ->
         reason, hint = filesystem.quota_off
         yield Problem("no_project_quota", f"layers on {_name(filesystem)} cannot have limits: {reason}", hint)
     yield from _of_the_space(filesystem)
+
+
+def for_engine(problem: Problem, engine: str | None) -> Problem:
+    """Return *problem* with the hint for a store of *engine*, None for ours."""
+    hint = _IN_STORE_OF_ENGINE.get(problem.hint) if engine else None
+    return problem._replace(hint=hint.format(engine=engine)) if hint else problem
 
 
 def damaged_store(error: Overlay2Error) -> Problem:
@@ -194,19 +207,18 @@ def _of_overlays(answers: Answers) -> t.Iterator[Problem]:
         )
     elif answers.native_overlay_diff is None:
         message = f"native diff was not probed: {answers.why_no_native_diff}"
-        yield Problem("not_probed", message, "strata.overlay2.overlay2_init tries a native diff on the filesystem")
+        yield Problem("not_probed", message, _TRIAL)
     elif not answers.native_overlay_diff:
         message = f"a diff has to compare two trees: {answers.why_no_native_diff}"
         yield Problem("no_native_diff", message, "use a newer kernel; with this kernel a diff is slower")
 
 
 def _of_the_space(filesystem: Filesystem) -> t.Iterator[Problem]:
-    hint = "remove unused layers with strata.overlay2.overlay2_prune, or enlarge the filesystem"
     name = _name(filesystem)
     if _is_low(filesystem.free, filesystem.size, NEARLY_FULL_SPACE):
-        yield Problem("nearly_full", f"{name} has {filesystem.free} of {filesystem.size} bytes left", hint)
+        yield Problem("nearly_full", f"{name} has {filesystem.free} of {filesystem.size} bytes left", _SPACE)
     if _is_low(filesystem.inodes_free, filesystem.inodes, NEARLY_FULL_INODES):
-        yield Problem("nearly_full", f"{name} has {filesystem.inodes_free} of {filesystem.inodes} inodes left", hint)
+        yield Problem("nearly_full", f"{name} has {filesystem.inodes_free} of {filesystem.inodes} inodes left", _SPACE)
 
 
 def _is_low(free: int, size: int, limit: int) -> bool:

@@ -117,6 +117,14 @@ def test_without_root_that_says_it_all():
     assert [one.code for one in found(answers=untried, is_root=False)] == ["not_root"]
 
 
+def test_a_hint_names_no_module_that_another_engines_store_refuses():
+    (full,) = found(GOOD._replace(free=4 * GIB))
+    (untried,) = found(answers=WORKS._replace(native_overlay_diff=None, why_no_native_diff="odd"))
+    assert problems.for_engine(full, None) == full
+    assert problems.for_engine(full, "docker").hint == "have docker remove what is unused, or enlarge the filesystem"
+    assert "new directory" in problems.for_engine(untried, "docker").hint
+
+
 def test_every_code_is_used_and_every_used_code_has_a_kind():
     used = set(re.findall(r'Problem\(\s*"([a-z_]+)"', inspect.getsource(problems)))
     assert used | {"unreachable"} == problems.KINDS.keys()
