@@ -81,6 +81,7 @@ COMMANDS = {
     "stray_files": "find {path} -xdev -mindepth 1 -delete",
     "hidden_mount": "end what uses {target} and unmount it; then run umount {path}, and mount {target} again",
 }
+KEEP_NAME = "do not remove the name: layer {child} knows layer {target} by it, if it is built on layer {target}"
 NO_USE = "it means nothing to {engine}: run `rm {path}`"
 # By engine: what removes an image or a container, which cannot be used without a layer whose content is lost.
 _REMOVE = {

@@ -10,7 +10,7 @@ import os
 import shlex
 
 from .._errors import StoreCorrupt, printable
-from .cures import cure
+from .cures import KEEP_NAME, cure
 from .damage import UNREAD_CURE, Damage
 from .layout import DIFF, LINK, LINKS, LOWER, WORK
 from .links import all_links, read_link
@@ -51,10 +51,7 @@ class Mending:
         if damage.cause == "same_name":
             return self._hint_of_same_name(damage)
         if damage.cause == "second_name" and damage.others:
-            return (
-                f"do not remove the name: layer {min(damage.others)} uses it for layer {damage.target}, if it is built"
-                f" on layer {damage.target}"
-            )
+            return KEEP_NAME.format(child=min(damage.others), target=damage.target)
         alone = damage.cause == "second_name"
         return cure(self.engine, damage.code, self.command(damage), alone=alone, why=UNREAD_CURE)
 

@@ -60,7 +60,7 @@ MESSAGES: dict[str, dict[str, str]] = {
     # Litter.
     "dangling_link": {"": "{place} does not lead to a layer"},
     "staging_leftover": {"": "a killed run left {place}"},
-    "dead_holder": {"": "the holders file of layer {subject} was written before the last boot, or is not readable"},
+    "dead_holder": {"": "the holders file of layer {subject} was written before the last boot, or cannot be read"},
     "leaked_project": {"": "project {subject} has limits and no file: its layer was removed"},
     # The rest.
     "orphan": {"": "layer {subject} is in no record of {detail}"},
