@@ -11,7 +11,6 @@ import typing as t
 from ..._errors import NotSupported, Overlay2Error, printable
 from ..._linux import mountinfo
 from ..._linux.overlayfs import is_read_only, overlay_options
-from ..._store.damage import Damage
 from ..._store.layout import DIFF, MERGED, VOLATILE_MARKER, WORK
 from ..._store.recognition import is_directory
 from ..store import Store
@@ -52,8 +51,9 @@ def with_means(store: Store, have: MountState, want: WantedMount) -> MountState:
     for name in (DIFF,) if layer.committed else (DIFF, WORK):
         path = store.path(layer.id, name)
         if not is_directory(path):
-            damage = Damage(f"{name}_missing", path, f"its {name} directory is missing")
-            raise store.files.mending.error(layer.id, damage)
+            from ..._store.damage import missing_directory  # few layers are damaged
+
+            raise store.files.mending.error(missing_directory(layer.id, path, name))
     return with_obstacles(store, have)
 
 
