@@ -43,7 +43,12 @@ def examine_store(home: str) -> list[Reported]:
     again = {(finding.code, finding.path) for finding in second}
     findings = [finding for finding in findings if (finding.code, finding.path) in again]
     reporter = Reporter(observer.store, findings)
-    return [reporter.report(finding) for finding in findings]
+    try:
+        return [reporter.report(finding) for finding in findings]
+    except FileNotFoundError:
+        if is_store(home):
+            raise
+        return []  # another run has just removed the store
 
 
 def _examine(home: str) -> tuple[Observer, list[Finding]]:
