@@ -43,11 +43,16 @@ def examine_store(home: str) -> list[Reported]:
     again = {(finding.code, finding.path) for finding in second}
     findings = [finding for finding in findings if (finding.code, finding.path) in again]
     reporter = Reporter(store.files, findings)
-    return [reporter.report(finding) for finding in findings]
+    try:
+        return [reporter.report(finding) for finding in findings]
+    except FileNotFoundError:
+        if is_store(home):
+            raise
+        return []  # another run has just removed the store
 
 
 def _examine(home: str) -> tuple[Store, list[Finding]]:
-    """Return what is wrong at *home* at this moment, in order, and the store that has read the store."""
+    """Return what is wrong at *home* at this moment, in order, and the store as it was read."""
     store = Store(home)
     try:
         is_store(home)
