@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What moving content costs, beside GNU tar, containers-storage, cp, find and rm: python3 archives.py [ROUNDS [PART]]
+"""The cost of moving content, beside GNU tar, containers-storage, cp, find and rm: python3 archives.py [ROUNDS [PART]]
 
-A peer does the same work as we: tar is told to keep xattrs and ACLs, and find gets getfattr beside it to see
-capabilities. Beside such a row stands one of the peer without them, which says what that is worth and has no limit.
+A peer does the same work as our side: tar keeps xattrs and ACLs, and getfattr beside find reads capabilities. A second
+row has the peer without these options: it shows what the options cost, and has no limit.
 Each step has a fresh XFS, ends with `sync -f`, and alternates with its peer. The figures are medians of the ratios of
 pairs: CPU of the process and its children, net of the digest where the peer makes none (and raw), the same without the
 sync, and wall time. PART: only the rows with that in their names.
@@ -30,18 +30,18 @@ from ansible_collections.strata.overlay2.tests import engines
 SIDE = [sys.executable, str(Path(__file__).with_name("side.py"))]
 BIG = 1 << 30  # bytes
 FILES = 50_000
-FEW, MANY = 1_000, 1_000_000  # files, between which memory is to be flat
-FLAT = 1.2  # how much more memory many files may take than few
+FEW, MANY = 1_000, 1_000_000  # files: memory must be the same for both numbers
+FLAT = 1.2  # the most memory that many files may take more than few
 
 
 class Row(t.NamedTuple):
     """A step of ours beside a peer's.
 
-    ours, theirs: shell commands; in them $D is the fresh filesystem, $I where the inputs lie.
+    ours, theirs: shell commands; $D is the fresh filesystem in them, $I the directory of the inputs.
     before:       shell, not timed, on the fresh filesystem.
     hashed:       the file whose digest our side makes and the peer does not; "" if both or neither do.
-    limit:        of the CPU ratio, net of that; None where the peer does less than we.
-    extra:        what stands for ``{}`` in *theirs*, without which the peer does less than we; "" if there is no such.
+    limit:        of the CPU ratio, without that digest; None if the peer does less than our side.
+    extra:        replaces ``{}`` in *theirs*; without it the peer does less than our side; "" if there is none.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Cost(t.NamedTuple):
 
 
 class Step(t.NamedTuple):
-    """What one side cost: the command alone, and with the sync after it."""
+    """The cost of one side: the command alone, and with the sync after it."""
 
     alone: Cost
     synced: Cost
@@ -158,7 +158,7 @@ ROWS = [
 
 
 def with_and_without(row: Row) -> list[Row]:
-    """Return the row, and one beside a peer that does less, where there is such."""
+    """Return the row, and a second row for a peer that does less, if there is one."""
     if not row.extra:
         return [row]
     less = row._replace(name=f"{row.name}, less", theirs=row.theirs.format(""), limit=None)
@@ -187,7 +187,7 @@ def make_inputs(place: Path) -> None:
 
 
 def shell(command: str, **variables: str) -> Cost:
-    """Run a shell command; return what it cost. Whatever it says is a failure."""
+    """Run a shell command; return its cost. Any output is a failure."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     process = subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", command],

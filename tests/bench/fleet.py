@@ -5,8 +5,8 @@
 
 Each host is a store of its own; they are on one machine, by local connections, and share its kernel and its processors,
 so a host's own work counts as the controller's time here. Three hosts have trouble: one fails, one cannot be reached,
-one's store is Docker's. Told are the greatest memory of Ansible's own process (VmHWM), of it and all its children
-together (proportional set sizes, sampled), and time a host. What must have happened is asserted, figures are not.
+one's store is Docker's. The output has the greatest memory of Ansible's own process (VmHWM), of the process with all
+its children (proportional set sizes, sampled), and the time for a host. The results are asserted, the figures are not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ansible_collections.strata.overlay2.plugins.plugin_utils._fleet import reco
 from ansible_collections.strata.overlay2.tests.driver import Driver
 
 FORKS = 20
-LAYERS = 40  # of a store: a base, and as many jobs as not unused for long as for long
+LAYERS = 40  # of a store: a base; half of the jobs are unused for long
 OLD = 30 * 86400  # seconds
 
 
@@ -110,7 +110,7 @@ def family(pid: int) -> list[int]:
 
 
 def check(place: Path, count: int) -> None:
-    """See that each host had what it should, whatever the others had."""
+    """Check that each host has its own result, independent of the other hosts."""
     hosts = [f"host-{number:04}" for number in range(count)]
     trouble = {hosts[1]: "failed", hosts[2]: "unreachable"}
     for record in records(str(place / "report/records"), hosts, 1.0):

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the time goes: what the system calls cost that cannot be done without, called from Python and nothing else.
+"""The least possible time: the cost of the necessary system calls alone, called from Python.
 
 python3 floor.py [ROUNDS]: for each operation on 50,000 small files, on a fresh XFS, microseconds of CPU a file of those
-calls alone, of all we do (digests aside), and of the peer's whole process; the least of the rounds, nothing synced.
+calls alone, of our whole work (without digests), and of the peer's whole process; the least of the rounds, no sync.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def unlink(name: str, fd: int) -> None:
 
 
 def each(call: t.Callable[[str, int], None], *trees: Path) -> None:
-    """Call that for each file of the trees, which has its directory open and as working directory."""
+    """Make the calls for each file of the trees; its directory is open and the working directory."""
     for tree in trees:
         for directory in range(FILES // IN_EACH):
             path = tree / f"d{directory}"
@@ -84,7 +84,7 @@ def compare(new: Path, old: Path) -> None:
 
 
 def cost(work: t.Callable[[], object]) -> float:
-    """Return microseconds of CPU, our own and of what was waited for, a file."""
+    """Return microseconds of CPU for a file, of this process and its children."""
     before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     work()
     after = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -97,7 +97,7 @@ def shell(command: str) -> None:
 
 
 def one_round(place: Path) -> dict[str, tuple[float, float, float]]:
-    """Return by operation what the calls alone cost, what we do, and the peer. On a fresh filesystem at *place*."""
+    """Return, by operation, the cost of the calls, of our side and of the peer, on a fresh filesystem at *place*."""
     a, b, c, tar = place / "a", place / "b", place / "c", place / "tar"
     find = "find {} -printf '%P %y %m %U %G %s %T@ %n %i %D\\n'"
     for directory in (a, b, c):

@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Our side of archives.py, a process of its own as the peers are: python3 side.py OPERATION PATH...
 
-apply FILE DIRECTORY        unpack a layer's file into a new directory, digests told
-export DIRECTORY FILE       write the tar of an upperdir with all xattrs, digest told
-inspect UPPER LOWER         what an upperdir changes in one lower
-compare NEW OLD             what differs between two trees
+apply FILE DIRECTORY        unpack a layer's file into a new directory, with digests
+export DIRECTORY FILE       write the tar of an upperdir with all xattrs, with its digest
+inspect UPPER LOWER         the changes of an upperdir to one lower
+compare NEW OLD             the differences between two trees
 remove DIRECTORY            delete a tree
-hash FILE                   what only the digest of a file costs
+hash FILE                   the digest of a file alone
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HOME = "ansible_collections.strata.overlay2.plugins.module_utils"
 
 
 def _load(file: str) -> t.Any:
-    """Import what an operation needs, and no more: a module, too, has only what it uses."""
+    """Import only the files of one operation, as a module does."""
     return importlib.import_module(f"{_HOME}.{file}")
 
 

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tasks cost, against tasks of Ansible's own in the same run: python3 run.py [ROUNDS]
+"""The cost of tasks, against Ansible's own tasks in the same run: python3 run.py [ROUNDS]
 
-Each figure is the median of several rounds, whose order is shuffled, so that what else the machine does hits all alike.
-A target that is missed is named, and makes the command fail.
+Each figure is the median of several rounds in random order, so that other work of the machine affects all alike. A
+missed target is named and makes the command fail.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ module = AnsibleModule({"path": {"type": "path"}})
 with open(module.params["path"]) as file:
     facts = json.load(file)
 module.exit_json(ansible_facts={"overlay2": facts})
-"""  # what a module of two lines costs that has the same facts to give
+"""  # a module of two lines that returns the same facts
 
 
 class Case(t.NamedTuple):
-    """A task; prepare is run before each round, outside of what is timed."""
+    """A task; prepare runs before each round and is not timed."""
 
     task: dict[str, t.Any]
     prepare: t.Callable[[], object] = lambda: None

@@ -191,7 +191,7 @@ def test_a_file_that_is_endless_behind_its_end(driver: Driver, tmp_path: Path) -
 def test_an_image_is_no_layer(driver: Driver, tmp_path: Path) -> None:
     manifest = b'[{"Config": "c.json", "RepoTags": [], "Layers": ["l/layer.tar"]}]'
     data = archive(member("c.json", body=b"{}"), member("l/layer.tar"), member("manifest.json", body=manifest))
-    assert "no layer" in refused(driver, tmp_path, data, "archive_rejected")
+    assert "not a layer" in refused(driver, tmp_path, data, "archive_rejected")
 
 
 def test_sparse_bombs_are_more_than_allowed_too(driver: Driver, tmp_path: Path) -> None:

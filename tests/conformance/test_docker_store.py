@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real dockerd: what our modules tell of its store is what it tells, and it works on layers of ours."""
+"""The real dockerd: our modules and dockerd agree about its store, and dockerd works on our layers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def orphans(home: Path) -> list[str]:
 
 
 def pruned(home: Path, **params: t.Any) -> dict[str, t.Any]:
-    """Prune orphans, after having looked what would go, which is what goes."""
+    """Prune orphans, and check that the prediction was right."""
     params = {"orphans_only": True, **params}
     check = ok(overlay2_prune, home, **params, _ansible_check_mode=True)
     done = ok(overlay2_prune, home, **params)
@@ -83,7 +83,7 @@ def pruned(home: Path, **params: t.Any) -> dict[str, t.Any]:
 
 
 def reported(home: Path) -> list[str]:
-    """Return the layers that are reported as orphans, after checking that their sizes and nothing else are told."""
+    """Return the reported orphans, after a check that the report has only their sizes."""
     told = pruned(home)
     assert not told["changed"]
     found = [layer for layer in told["layers"] if layer["reason"].startswith("orphan")]
@@ -268,7 +268,7 @@ def test_its_layers_in_a_store_of_ours_are_the_tree_it_exports(docker, tmp_path)
 
 
 def entries(tar: bytes) -> list[tuple[t.Any, ...]]:
-    """Return what a tar says of each name, but for what older versions of Docker said otherwise."""
+    """Return a tar's entries by name, without the fields that differ in older versions of Docker."""
     with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
         return [
             (info.name, info.type, info.linkname, info.mode & 0o7777, info.uid, info.gid, info.size, info.mtime, *pax)
@@ -367,7 +367,7 @@ RUN cat /many/5 /context.txt >/both
 
 
 def build(docker: engines.Docker) -> str:
-    """Build an image, and return what BuildKit tells of it."""
+    """Build an image, and return BuildKit's output."""
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
         for name, content in (("Dockerfile", DOCKERFILE), ("context.txt", b"from the context")):
@@ -486,7 +486,7 @@ def killed_while_it_loads(docker: engines.Docker, image: bytes) -> None:
 
 
 def end_of_what_it_left(docker: engines.Docker) -> None:
-    """End what a killed dockerd started, and unmount what it mounted."""
+    """End the processes of a killed dockerd, and remove its mounts."""
     here = os.readlink("/proc/self/ns/mnt")
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
@@ -504,7 +504,7 @@ def end_of_what_it_left(docker: engines.Docker) -> None:
 
 
 def what_runs(docker: engines.Docker) -> dict[str, str]:
-    """Return by image what a container of it sees."""
+    """Return, by image, the files that a container sees."""
     names = docker("images", "--format", "{{.Repository}}").split()
     see = ["/bin/sh", "-c", "cd /; tar -cf - $(ls | grep -v -e proc -e sys -e dev -e etc) | sha256sum"]
     return {name: docker("run", "--rm", "--network=none", name, *see) for name in sorted(names)}

@@ -153,7 +153,7 @@ def imported(docker: engines.Docker, tar: bytes, path: Path) -> tuple[str, Path]
 
 
 def facts(root: str | Path) -> dict[str, t.Any]:
-    """Return all about what lies in a layer, by name; of directories without an entry no time."""
+    """Return the properties of a layer's files, by name; directories without an entry have no time."""
     found: dict[str, t.Any] = {}
     first: dict[int, str] = {}
     for base, dirs, files in sorted(os.walk(root)):

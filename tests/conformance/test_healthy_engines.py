@@ -85,7 +85,7 @@ class Podman:
         )
 
     def follow(self, command: str) -> None:
-        """Run a command of a hint, which names no store since it is for the usual one."""
+        """Run a command of a hint; the hint names no store because it is about the default store."""
         for part in command.split(" && "):
             program, *words = part.split()
             self(program, *words)

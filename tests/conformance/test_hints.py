@@ -76,7 +76,7 @@ class Harmed:
         subprocess.run(["sh", "-euc", command], cwd=self.home, check=True)
 
     def follow(self, finding: dict[str, t.Any], way: str) -> bool:
-        """Do what one of the ways of a hint says; False where it only tells a person what to think about."""
+        """Follow one of the ways of a hint; return False if the way is only advice for a person."""
         commands = re.findall("`([^`]+)`", way)
         if way.startswith("remove it, and let"):
             Path(finding["path"]).unlink()

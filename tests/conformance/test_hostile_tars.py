@@ -336,7 +336,7 @@ SMALL_BUT_MUCH = {
 @pytest.mark.parametrize("is_merged", [False, True])
 @pytest.mark.parametrize("name", SMALL_BUT_MUCH)
 def test_small_archives_take_little_memory(tmp_path, name, is_merged):
-    """They are taken, or refused, with at most this: what is kept grows with no name's length."""
+    """They are accepted or refused in this much memory: it does not grow with the length of a name."""
     if is_merged:
         (tmp_path / "old").touch()
     with little_memory(48), contextlib.suppress(ArchiveRejected):
@@ -345,7 +345,7 @@ def test_small_archives_take_little_memory(tmp_path, name, is_merged):
 
 
 def bomb(*headers):
-    """Return what makes a read function that gives these bytes a hundred times, and then an entry."""
+    """Return a maker of a read function that gives these bytes a hundred times, then an entry."""
     return lambda: streaming(itertools.chain.from_iterable(itertools.repeat(headers, 100)))
 
 

@@ -38,7 +38,7 @@ def fill(driver: Driver, layer_id: str, parent: str, seed: int) -> None:
 
 
 def seen(driver: Driver, layer_id: str) -> list[str]:
-    """Return all that a layer shows when it is mounted, as find(1) tells it: of a directory neither time nor size."""
+    """Return the files of a mounted layer as find(1) lists them; directories without time and size."""
     root = driver.get(layer_id)
     nodes = "%P %y %#m %U %G"
     command = ["find", root, "-mindepth", "1", "(", "-type", "d", "-printf", f"{nodes}\\0", ")"]

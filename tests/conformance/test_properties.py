@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds of any tree and of any archive, on a real overlayfs and with other readers and writers of tars."""
+"""Properties of every tree and archive, on a real overlayfs and with other readers and writers of tars."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_what_others_write_is_applied_as_it_was(fresh, writer, random):
 
 
 def leave_what_bsdtar_reads(root: str) -> None:
-    """Remove what it does not get from a PAX header: names that are not UTF-8, and targets that are not ASCII."""
+    """Remove files that bsdtar cannot read from a PAX header: names that are not UTF-8, targets that are not ASCII."""
     for base, dirs, files in os.walk(os.fsencode(root), topdown=False):
         for name in dirs + files:
             path = os.path.join(base, name)

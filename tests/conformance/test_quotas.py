@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel makes of the limits of layers, on XFS and on ext4, as the tools of the filesystems tell it."""
+"""The kernel's effect of layer limits, on XFS and on ext4, as the filesystems' tools report it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Limited(Driver):
         return told
 
     def remount(self) -> None:
-        """Have the kernel forget what it has not written to the disk."""
+        """Mount the filesystem again, so that the kernel reads it from the disk."""
         image = self.mount_point.parent / "image"
         subprocess.run(["umount", self.mount_point], check=True)
         subprocess.run(["mount", "-o", "loop,prjquota", image, self.mount_point], check=True)
@@ -122,7 +122,7 @@ def test_a_number_of_inodes_is_kept_by_the_kernel(store):
 
 
 def test_root_is_limited_through_the_mount_on_ext4_too(store):
-    """Overlayfs writes as who mounted it, without CAP_SYS_RESOURCE (Linux: fs/overlayfs/super.c)."""
+    """Overlayfs writes with the mounter's credentials, without CAP_SYS_RESOURCE (Linux: fs/overlayfs/super.c)."""
     store.make("job", parent="base", size="2M")
     command = ["dd", "if=/dev/zero", f"of={store.get('job')}/file", "bs=64k", "count=100", "conv=fsync"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

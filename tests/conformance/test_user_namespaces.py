@@ -116,7 +116,7 @@ class Store(Driver):
         return dict(line.split(" ", 1) for line in lines)
 
     def inodes(self) -> list[str]:
-        """Return what the store is made of; not when it was changed, as staging leaves its time."""
+        """Return the files of the store without their times, as staging changes these."""
         command = ["find", self.home, "-printf", "%P %i %y %m %U:%G %s\\n"]
         return sorted(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines())
 
@@ -143,7 +143,7 @@ def tar(tmp_path: Path) -> Path:
 
 
 def contained(root: Path, ranges: Ranges, act: t.Callable[[], t.Any]) -> t.Any:
-    """Return what *act* does as root of a user namespace with these maps, its working directory being *root*."""
+    """Return the result of *act*, run as root of a user namespace with these maps, in the working directory *root*."""
     map_file = "".join(f"{inside} {outside} {size}\n" for inside, outside, size in ranges)
     its_result, result = os.pipe()
     go, ready = os.pipe()
@@ -244,7 +244,7 @@ def test_what_a_container_writes_comes_out_with_its_ids(
 
 
 def test_maps_change_no_diff_id(store: t.Callable[..., Store], tar: Path, tmp_path: Path) -> None:
-    """What a store without maps wrote goes into others, and comes out the same byte for byte."""
+    """A tar of a store without maps can be applied in other stores, and their export has the same bytes."""
     plain = store("plain")
     plain.ok(overlay2_layer, id="base")
     assert plain.apply("base", tar)["changed"]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is not ours is not changed, by any module in any state: whole stores, and what lies in a store beside layers."""
+"""No module in any state changes foreign files: whole stores, and files beside the layers of a store."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_a_bind_mount_of_dockers_store_is_dockers(tmp_path: Path) -> None:
 
 @pytest.fixture
 def strangers(tmp_path: Path) -> t.Iterator[Driver]:
-    """A store with the layer lone, and with what is none."""
+    """A store with the layer lone, and with directories that are not layers."""
     driver = Driver(tmp_path / "store")
     driver.create("lone")
     home = driver.home

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What users set in a mounted layer goes out and comes in: by native diff, by naive diff, and where ids are mapped."""
+"""Xattrs that users set in a mounted layer survive export and apply: native diff, naive diff, mapped ids."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The runs that are interrupted, and what has to be there before."""
+"""The runs that are interrupted, and the store before each run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Call(t.NamedTuple):
         return MODULES[self.module]
 
     def run(self, home: Path) -> dict[str, t.Any]:
-        """Run it undisturbed; it must succeed."""
+        """Run the module undisturbed; it must succeed."""
         result = modules.run_module(self.main, self.at(home))
         assert result is not None and not result.get("failed"), result
         return result
@@ -54,7 +54,7 @@ class Call(t.NamedTuple):
 
 
 class Case(t.NamedTuple):
-    """A run, and those that come before it."""
+    """A run, and the runs before it."""
 
     name: str
     before: tuple[Call, ...]
@@ -114,7 +114,7 @@ CASES = (
 
 
 def make_tars(area: Path) -> None:
-    """Write first.tar and second.tar: of the second, some changes what the first has, some is deleted, some new."""
+    """Write first.tar and second.tar; the second changes some files of the first, deletes some and adds some."""
     with tarfile.open(area / "first.tar", "w", format=tarfile.PAX_FORMAT) as tar:
         _add(tar, "etc", tarfile.DIRTYPE, mode=0o755)
         _add(tar, "etc/config", data=b"first\n", mode=0o640, uid=1000)

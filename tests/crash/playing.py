@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Playing one case again and again, and what has to be there after a run that went wrong, and after the next."""
+"""Play one case again and again; check the store after the failed run, and after the next run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._linux import moun
 from ansible_collections.strata.overlay2.tests.crash import snapshot
 from ansible_collections.strata.overlay2.tests.crash.cases import STORE, Call, Case, layer, make_tars
 
-# What health tells of what a run left: each of them is swept, or made up for, by another.
+# Findings of health after a failed run: the next run sweeps or repairs each of them.
 LITTER = {"dangling_link", "staging_leftover", "dead_holder", "unsealed_parent", "stale_volatile"}
 FACTS = Call("facts", {"gather_subset": ["layers", "health"]})
 
@@ -22,7 +22,7 @@ FACTS = Call("facts", {"gather_subset": ["layers", "health"]})
 class Stage:
     """The store of a case in *area*, made anew for each run.
 
-    old, new: what is there before and after an undisturbed run, of which result is the result.
+    old, new: the store before and after an undisturbed run; result: the result of that run.
     """
 
     def __init__(self, area: Path, case: Case) -> None:
@@ -41,7 +41,7 @@ class Stage:
         assert self.old != self.new and not self.new.litter
 
     def make(self) -> None:
-        """Have the store as it is before the run."""
+        """Restore the store before the run."""
         unmount_below(self.home)
         shutil.rmtree(self.home, ignore_errors=True)
         if self._template.exists():
@@ -51,17 +51,17 @@ class Stage:
                 call.run(self.home)
 
     def take(self) -> snapshot.Snapshot:
-        """Look at all that a case is about."""
+        """Return a snapshot of the whole case."""
         return snapshot.take(self.home)
 
     def check(
         self, result: dict[str, t.Any] | None, code: str, *, certain: bool = True, removing: bool = False
     ) -> None:
-        """Fail unless what is there is what *result* says; after a kill, which is None, the old or the new.
+        """Fail unless the store is as *result* says; after a kill, which is None, it may be the old or the new.
 
         code:     of the error, if it is one.
-        certain:  False after a failed sync: then nobody knows what is on disk, and either will do.
-        removing: what failed was the removal of something, which may have stayed then.
+        certain:  False after a failed sync: the state on disk is unknown, so both are allowed.
+        removing: a removal failed, so its file may still be there.
         """
         found = self.take()
         if result is None:
@@ -80,7 +80,7 @@ class Stage:
             snapshot.assert_same(found._replace(litter=self.old.litter) if removing else found, self.old)
 
     def check_true(self, result: dict[str, t.Any] | None, code: str) -> None:
-        """Fail unless what is there after an error that stays is true, whatever could be undone.
+        """Fail unless the store is consistent after a lasting error, even if the run could undo nothing.
 
         code: of the error, if the run reports one.
         """
@@ -97,7 +97,7 @@ class Stage:
             assert {finding["code"] for finding in health} <= LITTER, health
 
     def check_cut_off(self, result: dict[str, t.Any] | None) -> None:
-        """Fail unless what is there is what a run left whose filesystem failed: all, if it reports success."""
+        """Fail unless the store fits a run whose filesystem failed: complete, if the run reports success."""
         found = self.take()
         if result is None or result.get("failed"):
             if result is not None:
@@ -107,7 +107,7 @@ class Stage:
             snapshot.assert_same(found._replace(litter=[]), self.new)
 
     def finish(self) -> None:
-        """Run it again, undisturbed; fail unless all is as it shall be then."""
+        """Run the case again, undisturbed; fail unless the store is the new one."""
         self.case.call.run(self.home)
         found = self.take()
         snapshot.assert_same(found._replace(litter=[]), self.new)
@@ -118,21 +118,21 @@ class Stage:
             assert FACTS.run(self.home)["ansible_facts"]["overlay2"]["health"] == []
 
     def sweep(self, found: snapshot.Snapshot) -> None:
-        """Have what killed runs left swept, in the store as it was *found*."""
-        if found.litter:  # left to the next run that makes, fills or removes a layer
+        """Sweep the leftovers of killed runs in the store *found*."""
+        if found.litter:  # the next run that makes, fills or removes a layer sweeps it
             layer(id="sweeper").run(self.home)
             layer(id="sweeper", state="absent").run(self.home)
 
 
 def assert_told(result: dict[str, t.Any], code: str) -> None:
-    """Fail unless a failed run says what failed, where and why, and what to do."""
+    """Fail unless the result of a failed run names the subject, the place, the cause and the cure."""
     assert result["error"] == code and result["hint"], result
     subject = result["id"] if "size_limit" in result else result["path"]  # of a layer that is full: its id
     assert subject in result["msg"] and ("id" in result or subject.startswith("/")), result
 
 
 def unmount_below(directory: Path) -> None:
-    """Unmount everything that is mounted below *directory*."""
+    """Unmount all mounts below *directory*."""
     for mount in reversed(mountinfo.read()):
         if mount.mount_point.startswith(f"{directory}/"):
             subprocess.run(["umount", mount.mount_point], check=True)

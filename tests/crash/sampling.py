@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much is played: ./dev crash says it by STRATA_CRASH, which is "full" or the seed of a sample."""
+"""The number of plays: ./dev crash sets it by STRATA_CRASH, which is "full" or the seed of a sample."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = t.TypeVar("T")
 
 
 def sample(plays: t.Sequence[T], name: str, count: int) -> t.Sequence[T]:
-    """Return all *plays*, or *count* of them, in order, that the seed and the *name* choose."""
+    """Return all *plays*, or *count* of them in order, chosen by the seed and *name*."""
     if SEED == "full" or count >= len(plays):
         return plays
     chosen = random.Random(f"{SEED} {name}").sample(range(len(plays)), count)

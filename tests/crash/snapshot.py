@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies in a store, file by file, so that two stores made by the same runs are equal."""
+"""A snapshot of a store, file by file; two stores made by the same runs have equal snapshots."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ENTERED = ("/", f"{LINKS}/")
 
 
 class Snapshot(t.NamedTuple):
-    """entries: what is at a path, from home; "mount ID": what is mounted there. litter: paths of what killed runs left.
+    """entries: the file at a path from home; "mount ID": the mount there. litter: leftovers of killed runs.
 
     Random names in l/ are shown as the ids of their layers.
     """
@@ -110,7 +110,7 @@ def assert_same(found: Snapshot, wanted: Snapshot) -> None:
 
 
 def assert_between(found: Snapshot, old: Snapshot, new: Snapshot) -> None:
-    """Fail unless each part is as it was or as it shall be; the record of a layer's content may be erased."""
+    """Fail unless each part is the old or the new one; the record of a layer's content may be erased."""
     both = old.layers & new.layers
     units, olds, news = (snapshot.units(both) for snapshot in (found, old, new))
     for unit in units.keys() | olds.keys() | news.keys():
@@ -118,19 +118,19 @@ def assert_between(found: Snapshot, old: Snapshot, new: Snapshot) -> None:
         if unit.endswith(f"/{OWN_FILE}") and one is not None and unit.partition("/")[0] in both:
             one, before, after = (_erased(unit, entry) for entry in (one, before, after))
         if unit in _ENTERED and one is not None and one[unit][0] == "drwx------":
-            continue  # nobody gets in while mode and owner are set
+            continue  # no other user may enter while mode and owner are set
         assert one in (before, after), f"{unit} is neither as it was nor as it shall be: {one}"
 
 
 def assert_records_true(found: Snapshot, *known: Snapshot) -> None:
-    """Fail if a layer's record tells of other content than it has, or of what may change: true are those *known*."""
+    """Fail if a layer's record is about other content, or content that may change. known: true records."""
     for id in found.layers:
         told = _content(found, id)
         assert told is None or told in [_content(snapshot, id) for snapshot in known], f"the record of {id} is not true"
 
 
 def _content(snapshot: Snapshot, id: str) -> t.Any:
-    """Return what is told of a layer's content, with that content and its mount; None where nothing is told."""
+    """Return the record of a layer's content, with the content and its mount; None if there is no record."""
     record = snapshot.entries.get(f"{id}/{OWN_FILE}")
     told = record and {key: value for key, value in record[3].items() if key in _TOLD}
     if not told:
@@ -171,7 +171,7 @@ def _named(text: str, owners: dict[str, str]) -> str:
 
 
 def _erased(unit: str, entry: dict[str, t.Any] | None) -> t.Any:
-    """Return the record as it is without what it says of the layer's content."""
+    """Return the record without its part about the layer's content."""
     if entry is None:
         return None
     *access, record, attributes = entry[unit]
@@ -179,5 +179,5 @@ def _erased(unit: str, entry: dict[str, t.Any] | None) -> t.Any:
 
 
 def _record(path: Path) -> dict[str, t.Any]:
-    """Return what one of our own files says; None says as much as nothing."""
+    """Return the content of one of our own files; None is equal to an empty record."""
     return {key: value for key, value in json.loads(path.read_bytes()).items() if value is not None}

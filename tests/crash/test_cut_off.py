@@ -4,7 +4,7 @@
 """A filesystem that fails in the middle of a run: power is lost, or it turns read-only.
 
 Lost power: the filesystem is shut down without writing its log, and mounted again, which replays what had reached the
-disk. So other than a kill this does show durability: what a run reports as done must be there.
+disk. So, unlike a kill, this tests durability: a change that a run reports as done must be there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def lose_power(mount_point: Path) -> None:
 
 
 def turn_read_only(mount_point: Path) -> None:
-    """Let ext4 find an error, after which it does so."""
+    """Let ext4 find an error, so that it turns read-only."""
     device = subprocess.run(["findmnt", "-no", "SOURCE", mount_point], capture_output=True, text=True, check=True)
     Path(f"/sys/fs/ext4/{os.path.basename(device.stdout.strip())}/trigger_fs_error").write_text("tests/crash")
     with pytest.raises(OSError):  # newer kernels do not show it in any other way

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A filesystem that is really full: a run fails as the contract says, and what takes something away succeeds.
+"""A filesystem that is really full: a run fails as the contract says, and a removal succeeds.
 
-Each run gets a little more space than the last, until it has enough: so space ends at one step after the other.
+Each run gets a little more space than the run before, until it has enough, so that space ends at every step.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Filler:
             (self._many / str(number)).unlink()
 
     def free(self) -> None:
-        """Give all back."""
+        """Free all the space and inodes."""
         self._file.unlink(missing_ok=True)
         if self._many.exists():
             for path in self._many.iterdir():

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An error that stays: from one step of a run on, that call fails, or every one that changes something.
+"""An error that stays: from one step of a run on, this call fails, or every call that changes a file.
 
-So whatever a run undoes after an error fails, too. What is there then must be true all the same: no record tells of
-content that is not there, nothing is damaged, and the next run needs no help. Such an error is that of a filesystem
-that is full, whose device fails, or which turned read-only.
+So the run's attempts to undo its steps fail too. The store must still be consistent: no record is about missing
+content, no layer is damaged, and the next run needs no help. Such errors come from a filesystem that is full, whose
+device fails, or that turned read-only.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.skipif(tracing.why_not() is not None, reason=tracing.wh
 
 @pytest.fixture(scope="module", autouse=True)
 def all_is_imported() -> None:
-    """Import what Ansible imports for an answer: where no file can be opened, there would be none."""
+    """Import the files that Ansible imports for an answer: later no file can be opened."""
     with patch_module_args({"home": "/"}), contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit):
         overlay2_facts.main()
     gc.enable()  # a module disables it
@@ -64,7 +64,7 @@ def test_an_error_that_stays_leaves_what_is_true(area: Path, case: Case) -> None
 
 
 def play_lasting(stage: Stage, name: str, count: int) -> None:
-    """Play all errors that stay, or *count* of them that the seed and the *name* choose."""
+    """Play all lasting errors, or *count* of them, chosen by the seed and *name*."""
     stage.make()
     steps = tracing.record(stage.case.call.main, stage.case.call.at(stage.home), stage.home)
     every = [(step, fault, what) for step in steps for fault, what in FAULTS if step.own or what == "alone"]

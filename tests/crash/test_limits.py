@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Limits of layers, where runs are killed or have a step fail, and where stores on one filesystem choose ids at once.
 
-A layer that is there has the limits of before or those of after. What a dead run left is litter, which the next prune
-sweeps: no limit stays that no layer has.
+A layer has the old limits or the new ones. The leftovers of a dead run are litter; the next prune sweeps them, so that
+no limit without a layer stays.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class LimitedStage(Stage):
             call.run(self.home)
 
     def take(self) -> snapshot.Snapshot:
-        """Look at the limits of each layer, too."""
+        """Return a snapshot with the limits of each layer."""
         found = super().take()
         limits = quotas.limited(self.home.parent)
         for id in found.layers:
@@ -87,7 +87,7 @@ class LimitedStage(Stage):
         super().sweep(found)  # an empty .staging is not litter that a prune looks for: the next change removes it
 
     def finish(self) -> None:
-        """Fail, too, if there are limits then that no layer has, or one that two have."""
+        """Also fail if there are limits without a layer, or limits that two layers share."""
         super().finish()
         mine, others = self.ids(self.home), self.ids(self._template)
         assert quotas.limited(self.home.parent).keys() <= mine | others
@@ -143,7 +143,7 @@ def of_quotas(steps: t.Sequence[tracing.Step]) -> list[tuple[tracing.Step, str]]
 def test_stores_on_one_filesystem_choose_ids_at_once(
     loop_filesystem: t.Callable[..., Path], tmp_path: Path, kind: str, apart: bool
 ) -> None:
-    """Apart: each run has a /run of its own, so that it sees no other's lock."""
+    """Apart: each run has a /run of its own, so that it does not see the locks of others."""
     locks = tmp_path if apart else None
     mount_point = loop_filesystem(kind, *quotas.MAKING[kind], options="prjquota")
     homes = [mount_point / name for name in ("first", "second")]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many processes use one store at once: nothing is lost, nobody is stuck, and each is told what is true.
+"""Many processes use one store at once: no change is lost, no process hangs, and every result is true.
 
 What they do is random: the seed of ./dev crash --sample repeats the choices of a run that failed, if not their order,
 and takes fewer processes.
@@ -164,7 +164,7 @@ def check_layers(home: Path, logs: t.Collection[Log]) -> None:
 
 
 def check_mounts(home: Path, logs: t.Mapping[str, Log]) -> None:
-    """What is mounted is held, what is held is mounted, and by those who were told so."""
+    """Each mounted layer is held and each held layer is mounted, by the holders whose results say so."""
     store = Store(str(home))
     mountinfo = Path("/proc/self/mountinfo").read_text().splitlines()
     points = [line.split()[4] for line in mountinfo if " - overlay " in line]
@@ -180,7 +180,7 @@ def check_mounts(home: Path, logs: t.Mapping[str, Log]) -> None:
 
 
 def check_content(home: Path, logs: t.Collection[Log]) -> None:
-    """What was written into a layer is there as long as that layer is."""
+    """Files written into a layer exist as long as the layer exists."""
     store = Store(str(home))
     by_link = {layer.link: layer.id for layer in map(store.layer, store.ids) if layer}
     for log in logs:

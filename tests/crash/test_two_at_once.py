@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs that want opposite things of one store or layer at the same moment: one comes first, and both are right."""
+"""Runs with opposite aims on one store or layer at the same moment: one is first, and both results are true."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def ok(home: Path, module: t.Any, **params: t.Any) -> dict[str, t.Any]:
 
 
 def check(result: dict[str, t.Any], *may: str) -> None:
-    """Fail for a result that is an error, but for these codes."""
+    """Fail if a result is an error with another code than these."""
     assert not result.get("failed") or result["error"] in may, result
 
 
@@ -149,7 +149,7 @@ def test_a_layer_is_removed_while_it_is_exported(home, tmp_path):
             (overlay2_layer, {"id": "base", "state": "absent"}),
         )
         check(exported, "layer_not_found")
-        check(removed)  # it waits: another run is no user
+        check(removed)  # the run waits: another run is not a user
         assert removed["changed"]
         assert not (home / "base").exists()
         if not exported.get("failed"):

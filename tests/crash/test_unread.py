@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file that the kernel cannot read or stat stops nothing but what it is part of, and is named by its whole path."""
+"""A file that the kernel cannot read or stat affects only its own layer, and messages have its whole path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.root, pytest.mark.skipif(bool(tracing.why_not()), reas
 
 STAT, OPEN, LIST, LINK = "newfstatat,fstatat64,statx,lstat", "open,openat,openat2", "getdents64", "readlink,readlinkat"
 LEFT = ".staging/0123456789abcdef"
-# What cannot be read, from home, and by which calls. j is the layer that it is about.
+# The unreadable file, as a path from home, and the failing calls. j is the layer of the file.
 SPOTS = [
     ("j", OPEN),
     ("j/diff", OPEN),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One of many processes that use the same store at once: what it does at random, what it was told, what that forbids.
+"""One of many processes that use one store at once: its random actions, its results, and what these forbid.
 
 Each has a holder's name and a layer of its own, of which it knows all; the other layers it shares with everybody. It
 notes what may have happened when a run was killed, and checks that the next one needs no help.
@@ -26,7 +26,7 @@ from ansible_collections.strata.overlay2.plugins.modules import (
 )
 from ansible_collections.strata.overlay2.tests import modules
 
-ROOT = "root"  # on which every worker's own layer stands; nobody removes it
+ROOT = "root"  # the parent of every worker's own layer; no worker removes it
 SHARED = tuple(f"shared-{number}" for number in range(8))
 FILLED = tuple(f"filled-{number}" for number in range(2))  # only these get content from tars
 STEP = 3  # as many chains
@@ -35,7 +35,7 @@ LOCK_TIMEOUT = 300  # seconds: longer than everything, so that store_busy means 
 KILLED_OF = 6  # one run of so many gets SIGKILL
 KILL_WITHIN = 0.04  # seconds, about as long as a run takes
 
-# What may be wrong in a store for a moment after a kill, until another run has swept.
+# Findings that are allowed after a kill, until another run has swept.
 LITTER = frozenset({"dangling_link", "staging_leftover", "unsealed_parent"})
 
 
@@ -44,7 +44,7 @@ class Refused(Exception):
 
 
 class Log(t.NamedTuple):
-    """What a worker was told, for who adds it up.
+    """The results of a worker, for the test that adds them up.
 
     made, maybe_made:       how often a layer was made, by id, or may have been when the run was killed.
     removed, maybe_removed: the same of its removal.
@@ -276,7 +276,7 @@ class Worker:
         assert not (self.run(overlay2_init) or {}).get("changed")
 
     def toggle_own(self) -> None:
-        """Make the layer nobody else touches, or remove it."""
+        """Make or remove the layer that no other worker touches."""
         if self.own in self.mounted:
             return
         state = "absent" if self.own_exists else "present"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A pytest plugin: of the tests that ask the kernel, all that do it on a filesystem of their own, and some of the rest.
+"""A pytest plugin: select the tests of the kernel with a filesystem of their own, and some of the other kernel tests.
 
 Translated by QEMU, all of them would take hours. STRATA_SAMPLE: how many of the rest, or "all"; STRATA_CRASH: the seed
 that chooses them. What asks the kernel for nothing has the same answer on every kernel, and is left out.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a kernel can do, asked of it, not of its version: python3 probe.py DISK, as root in a machine of ./dev kernels.
+"""Probe a kernel's abilities by trial, not by version: python3 probe.py DISK, as root in a machine of ./dev kernels.
 
 Prints JSON: columns of docs/kernels.md. DISK is a block device that is overwritten.
 """
@@ -37,7 +37,7 @@ libc.syscall.restype = ctypes.c_long
 
 @contextlib.contextmanager
 def mounted(disk: str, make: t.Sequence[str], kind: str) -> t.Iterator[Path]:
-    """Have the disk formatted and mounted with project quotas."""
+    """Format the disk and mount it with project quotas."""
     subprocess.run([*make, disk], check=True, stdout=subprocess.DEVNULL)
     with tempfile.TemporaryDirectory() as place:
         subprocess.run(["mount", "-t", kind, "-o", "prjquota", disk, place], check=True)
@@ -65,7 +65,7 @@ def takes(place: Path, *options: str, before: t.Sequence[str] = ()) -> bool:
 
 
 def default(name: str) -> str:
-    """Return what mounts get that do not say otherwise."""
+    """Return the default options of mounts."""
     try:
         value = Path(PARAMETERS, name).read_text(encoding="ascii").strip()
     except FileNotFoundError:
@@ -81,7 +81,7 @@ def option(place: Path, name: str) -> str:
 def takes_lowers_apart() -> bool:
     """Tell whether fsconfig(2) takes the lowers one by one, as lowerdir+.
 
-    Only making the superblock tells: kernels that do not know it take any word before that.
+    Only the creation of the superblock tells: an old kernel accepts any word before.
     """
     context = libc.syscall(ctypes.c_long(SYS_FSOPEN), ctypes.c_char_p(b"overlay"), ctypes.c_uint(0))
     if context < 0:
@@ -108,7 +108,7 @@ def fsconfig(context: int, command: int, key: bytes | None, value: bytes | None)
 
 
 def has_quotactl_fd(place: Path) -> bool:
-    """Tell whether the quotas of a filesystem that has them can be asked for by an open file."""
+    """Tell whether the kernel answers quota calls by an open file, on a filesystem with quotas."""
     fd = os.open(place, os.O_RDONLY)
     try:
         return quotactl.state_by_fd(fd) != 0
@@ -125,7 +125,7 @@ def word(value: bool | None) -> str:
 
 
 def ask(place: Path) -> dict[str, str]:
-    """Return what is found out on a filesystem with quotas."""
+    """Return the findings on a filesystem with quotas."""
     place.chmod(0o777)
     rootless = ["setpriv", "--reuid=worker", "--regid=worker", "--clear-groups", "unshare", "--user", "--map-root-user"]
     return {

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names that a directory lists and that are none of a layer's content. PRIVATE to the collection.
+"""Names that a directory lists but that are not a part of the layer. PRIVATE to the collection.
 
 Source: Linux fs/overlayfs/readdir.c; fuse-overlayfs main.c, set_fd_opaque.
 """

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Going through a directory tree by file descriptors alone. PRIVATE to the collection.
+"""Walk a directory tree by file descriptors alone. PRIVATE to the collection.
 
-So there is no path that could lead astray, and the kernel's limit on its length does not count.
+No path is resolved, so no symlink can lead out of the tree, and the kernel's limit on a path's length does not count.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading without leaving a trace. PRIVATE to the collection."""
+"""Read files without changing their access time. PRIVATE to the collection."""
 
 from __future__ import annotations
 

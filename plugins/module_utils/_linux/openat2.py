@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""openat2(2), since Linux 5.6: opening a path, and saying what it must not lead through. PRIVATE to the collection."""
+"""openat2(2), since Linux 5.6: open a path under rules for its resolution. PRIVATE to the collection."""
 
 from __future__ import annotations
 

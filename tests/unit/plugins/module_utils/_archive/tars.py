@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tars built block by block, also such as no tool would write."""
+"""Build tars block by block, also tars that no tool would write."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIME = 1_600_000_000 * NS
 
 
 def member(name: str | bytes, kind: bytes = REGULAR, body: bytes = b"", **fields) -> bytes:
-    """Return header and padded body of one entry; *fields* as Entry has them."""
+    """Return header and padded body of one entry. fields: those of Entry."""
     fields = {"mode": 0o755 if kind == DIRECTORY else 0o644, "uid": 0, "gid": 0, "mtime_ns": TIME, **fields}
     fields.setdefault("size", len(body))
     return header(Entry(name=encoded(name), type=kind, **fields)) + padded(body)
@@ -57,7 +57,7 @@ def record(key: str, value: str | bytes) -> bytes:
 def sparse(version: str, pieces: list[tuple[int, int]], body: bytes, size: int | None = None, **said) -> bytes:
     """Return the entries of a sparse file "f": data *pieces* as (offset, length), *body* all of its data.
 
-    version: "old GNU", or "0.0", "0.1", "1.0" of PAX. size: the file's; as the pieces have it if not given.
+    version: "old GNU", or "0.0", "0.1", "1.0" of PAX. size: the file's; by default the end of the last piece.
     said:    PAX records in place of the right ones, named without GNU.sparse.; None for none.
     """
     if size is None:
@@ -99,7 +99,7 @@ def archive(*members: bytes) -> bytes:
 
 
 def patched(block: bytes, at: int, field: bytes) -> bytes:
-    """Return a header block with *field* at this offset, its checksum made right again."""
+    """Return a header block with *field* at this offset and a correct checksum."""
     new = block[:at] + field + block[at + len(field) :]
     return sealed(new)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A layer tar into an upperdir: names, markers, merging, limits. What nodes look like is in test_apply_nodes.py."""
+"""A layer tar into an upperdir: names, markers, merging, limits. test_apply_nodes.py tests the nodes."""
 
 from __future__ import annotations
 
@@ -274,7 +274,7 @@ class TestReplacing:
         applied(root, *self.NODES[old], *self.NODES[new])
         expected = listing(alone)
         if new == "directory" and old != "directory":
-            expected["n"] = "opaque"  # what was there hid the lowers' n
+            expected["n"] = "opaque"  # the old node hid the lowers' n
         found = listing(root)
         found.pop("a", None)
         expected.pop("a", None)
@@ -407,7 +407,7 @@ class TestWhiteouts:
 
 
 class TestPseudoLinks:
-    """AUFS kept files with several names in a directory of its own, and a layer's names were hard links to there."""
+    """AUFS kept files with several names in a directory of its own, and a layer's names were hard links into it."""
 
     KEPT = member(".wh..wh.plnk/7.9", body=b"x", mode=0o4711, uid=3)
 
@@ -487,7 +487,7 @@ class TestOpaqueMarkers:
 
 @pytest.fixture
 def old(tmp_path):
-    """A layer's diff, as it is before a merge; gives a function that says whether it still is."""
+    """A layer's diff, as it is before a merge; gives a function that tells whether the diff is unchanged."""
     path = tmp_path / "old"
     path.mkdir()
     applied(
@@ -505,7 +505,7 @@ def old(tmp_path):
 
 
 class TestMerging:
-    """Over a clone of the old diff, whose files are hard links."""
+    """Apply over a clone of the old diff, whose files are hard links."""
 
     @pytest.fixture
     def clone(self, old, tmp_path):
@@ -587,7 +587,7 @@ class TestMerging:
         assert os.stat(clone / "again").st_ino == os.stat(old / "d/f").st_ino
 
     def test_the_layers_of_mobys_own_test(self, root):
-        """Four layers, one after the other, on one plain tree; what is gone from it is a whiteout here."""
+        """Four layers, one after the other, on one plain tree; a name that is gone from the tree is a whiteout here."""
         layers = (
             ([".baz", "bar/", "bar/bax", "bar/bay/", "baz", "foo/", "foo/.abc", "foo/.bcd/", "foo/.bcd/a", "foo/cde/"],
              [".baz", "bar", "bar/bax", "bar/bay", "baz", "foo", "foo/.abc", "foo/.bcd", "foo/.bcd/a", "foo/cde"]),
@@ -730,7 +730,7 @@ class TestRoundTrip:
                 path = os.path.join(base, name)
                 mine = os.lstat(os.path.join(root, os.path.relpath(path, other)))
                 its = os.lstat(path)
-                if name != "z":  # made for want of an entry, so with the time of now
+                if name != "z":  # made without an entry, so it has the present time
                     assert mine.st_mtime_ns == its.st_mtime_ns, name
                 facts = ("st_mode", "st_uid", "st_gid", "st_rdev", "st_nlink")
                 assert [getattr(mine, fact) for fact in facts] == [getattr(its, fact) for fact in facts], name
@@ -769,7 +769,7 @@ MANY = 16 << 20
 
 
 class Endless:
-    """A stream that begins with *first*, and then is *piece* again and again; tells how much of it was read."""
+    """A stream that begins with *first*, and then is *piece* again and again; tells how many bytes were read."""
 
     def __init__(self, first: bytes, piece: bytes) -> None:
         self._pieces = itertools.chain([first], itertools.repeat(piece))
@@ -837,7 +837,7 @@ class TestSmallArchivesOfMuch:
 
 
 class TestWithoutAnEnd:
-    """As Docker takes it; whether anything is missing, a digest tells."""
+    """As in Docker; a digest tells whether bytes are missing."""
 
     @pytest.mark.parametrize(
         "tar",

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hard links whose own header says something else than their target's: as in moby, the last one counts."""
+"""Hard links whose own header differs from the target's: the last header counts, as in moby."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_owner_mode_time_and_xattrs_are_the_last_headers(root, target):
     last = {"mode": 0o604, "uid": 3, "gid": 4, "mtime_ns": 5 * 10**9, "xattrs": {b"trusted.b": b"2"}}
     applied(root, member("t", mode=0o700), TARGETS[target](**first), hardlink("b", "a", **last))
     assert os.lstat(root / "a").st_ino == os.lstat(root / "b").st_ino
-    is_symlink = target == "symlink"  # mode and time of one stay in moby, too
+    is_symlink = target == "symlink"  # mode and time of a symlink stay in moby, too
     assert facts(root / "a") == {
         "mode": 0o777 if is_symlink else 0o604,
         "owner": (3, 4),
@@ -79,7 +79,7 @@ def test_owner_mode_time_and_xattrs_are_the_last_headers(root, target):
 
 @pytest.mark.parametrize("last", [{}, {"mtime_ns": 0}])
 def test_capabilities_of_an_earlier_header_go(root, last):
-    """As moby's chown(2) has it: a header without them says that there are none."""
+    """As with moby's chown(2): a header without capabilities removes them."""
     applied(root, member("a", xattrs={b"security.capability": CAPABILITY}), hardlink("b", "a", mode=0o644, **last))
     assert os.listxattr(root / "a") == []
 
@@ -107,7 +107,7 @@ LAST = {"mode": 0o600, "uid": 7, "gid": 8, "mtime_ns": 9 * 10**9, "xattrs": {b"t
 
 
 class TestMerge:
-    """The tree is a clone: nothing of an inode that the old tree has, too, is changed."""
+    """The tree is a clone: no inode that the old tree also has is changed."""
 
     @pytest.mark.parametrize("target", sorted(TARGETS))
     def test_what_was_there_gets_an_inode_of_its_own_under_all_names(self, root, tmp_path, target):
@@ -167,7 +167,7 @@ class TestMerge:
 
     @given(st.data())
     def test_nothing_of_the_old_tree_ever_changes_and_the_new_is_as_docker_has_it(self, tmp_path_factory, data):
-        """Any links, merged over any links, are as if all had been applied to one directory that nobody shares."""
+        """Links merged over links give the same tree as all of them applied to one directory that is not shared."""
         old, new, alone = (tmp_path_factory.mktemp(name) for name in ("old", "new", "alone"))
         name = st.sampled_from(["a", "b", "d/c", "d/e/f"])
         fields = st.fixed_dictionaries({"mode": st.sampled_from([0o600, 0o4711]), "uid": st.integers(0, 2)})

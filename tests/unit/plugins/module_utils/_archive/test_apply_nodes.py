@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is made for an entry: owner, mode, times and xattrs, in whatever directory it lies."""
+"""The node of an entry: owner, mode, times and xattrs, in any kind of directory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NOBODY = 0xFFFFFFFF
 
 
 def acl(*entries):
-    """Return an ACL as the xattr has it: (tag, permissions, id) each. Source: include/uapi/linux/posix_acl_xattr.h."""
+    """Return the xattr value of an ACL: (tag, permissions, id) each. Source: include/uapi/linux/posix_acl_xattr.h."""
     return b"\2\0\0\0" + b"".join(ACL.pack(*entry) for entry in entries)
 
 
@@ -68,7 +68,7 @@ def root(tmp_path):
     ]
 )
 def any_root(root, request):
-    """A root that hands down what it may; nothing of that must be seen."""
+    """A root that hands down group and ACL; no entry must inherit them."""
     request.param(root)
     return root
 
@@ -107,7 +107,7 @@ def test_owner_mode_and_time_are_exact(any_root, kind, mode, owner):
         assert st.st_mtime_ns == st.st_atime_ns == 1_600_000_000 * NS
         assert [name for name in os.listxattr(path) if "posix_acl" in name] == []
         assert (os.major(st.st_rdev), os.minor(st.st_rdev)) == (fields.get("major", 0), fields.get("minor", 0))
-    assert os.stat(any_root / "d").st_mtime_ns == 1_600_000_000 * NS  # although things were made in it
+    assert os.stat(any_root / "d").st_mtime_ns == 1_600_000_000 * NS  # although files were made in the directory
 
 
 def test_parents_nobody_describes_inherit_nothing(any_root):
@@ -377,7 +377,7 @@ class TestHardLinks:
 
 
 def mapped(uid, gid):
-    """Map container ids below 1000 as a store with two ranges might; -1 is left."""
+    """Map container ids below 1000 as a store with two ranges does; -1 stays."""
     if max(uid, gid) >= 1000:
         raise ValueError(f"container id {max(uid, gid)} is not in the map")
     return uid if uid < 0 else uid + 100_000, gid if gid < 0 else gid + 200_000

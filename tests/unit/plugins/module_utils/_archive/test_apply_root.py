@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directory nothing may leave: where paths lead, and what removing takes along."""
+"""The directory that no path leaves: the targets of paths, and the effect of removals."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ansible_collections.strata.overlay2.tests import seccomp
 
 pytestmark = pytest.mark.root
 
-WITHOUT_OPENAT2 = "STRATA_WITHOUT_OPENAT2"  # set where the tests of this file run once more, without it
+WITHOUT_OPENAT2 = "STRATA_WITHOUT_OPENAT2"  # set for the second run of this file's tests, without openat2
 
 
 @pytest.fixture
 def outside(tmp_path):
-    """A directory with a victim in it, and the root beside; whatever is done, it stays as it is."""
+    """A directory with a victim, and the root beside it; every test leaves the victim unchanged."""
     path = tmp_path / "outside"
     (path / "dir").mkdir(parents=True)
     (path / "file").write_text("victim")

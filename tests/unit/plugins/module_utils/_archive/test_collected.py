@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is kept of changes: counts, the first ones, all in order."""
+"""The collectors of changes: a count, the first ones, all in order."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_their_paths_take_no_more_than_there_may_be(seed, monkeypatch):
     changes = some(seed)
     first = filled(First(10_000), changes)
     listed = first.listed()
-    assert 250 < sum(len(item["path"]) for item in listed) <= 300  # as they are shown: a bad byte is four characters
+    assert 250 < sum(len(item["path"]) for item in listed) <= 300  # printable: a bad byte becomes four characters
     in_order = sorted(changes, key=lambda change: change.path)
     assert [item["kind"] for item in listed] == [change.kind for change in in_order[: len(listed)]]
     assert first.truncated

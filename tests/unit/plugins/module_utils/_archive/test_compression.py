@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives as files: what they are, both digests, and that the bytes depend on the content alone."""
+"""Archives as files: their compression, both digests, and bytes that depend on the content alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The native diff as a tar: what is in it, what must stop it, and that tools we did not write can read it."""
+"""The native diff as a tar: its entries, its errors, and that other tools can read the tar."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TIME = 1_600_000_000
 
 
 def put(path, data=b"", mode=0o644, time=TIME * NS):
-    """Make the file *path* and the directories it lies in."""
+    """Make the file *path* and the directories above it."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "xb") as file:
         file.write(data)
@@ -200,7 +200,7 @@ class TestDeletions:
         for name in ("both", "file"):
             put(upper / name / ".wh..wh..opq", mode=0o700)
             whiteout(upper / name / ".wh..opq")
-        put(upper / "neither" / ".wh..opq")  # no whiteout: a file
+        put(upper / "neither" / ".wh..opq")  # a file, not a whiteout
 
         def names(**options):
             with tarfile.open(fileobj=io.BytesIO(exported(upper, **options))) as tar:
@@ -209,7 +209,7 @@ class TestDeletions:
         found = names(marker_files=True)
         markers = [f"{name}/{file}" for name in ("both", "file") for file in (".wh..wh..opq", "kept")]
         assert [name for name in found if "/" in name] == [*markers, "neither/.wh..opq", "neither/kept"]
-        assert len(names()) == len(found) + 3  # in a store of another engine they are files
+        assert len(names()) == len(found) + 3  # in another engine's store the markers are files
 
     def test_an_opaque_root_says_nothing(self, upper):
         os.setxattr(upper, "trusted.overlay.opaque", b"y")
@@ -389,7 +389,7 @@ def test_a_failing_write_is_not_hidden(upper):
 
 
 def test_a_very_deep_tree_comes_out_whole(upper):
-    name = "n" * 30  # 2000 of them: as deep as may be, by far more than the kernel's limit
+    name = "n" * 30  # 2000 directories: far beyond the kernel's limit of a path
     fd = os.open(upper, os.O_RDONLY)
     for _unused in range(2000):
         os.mkdir(name, dir_fd=fd)
@@ -425,7 +425,7 @@ def test_gnu_tar_lists_and_extracts_it(upper, tmp_path):
         ["tar", "-xpf", tmp_path / "layer.tar", "-C", copy, "--numeric-owner"], capture_output=True, check=True
     )
     assert result.stderr == b""
-    assert exported(copy) == exported(upper)  # what another tool unpacked is the same layer
+    assert exported(copy) == exported(upper)  # the tree that another tool unpacked is the same layer
 
 
 class TestTreeSize:

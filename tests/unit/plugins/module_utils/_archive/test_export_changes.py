@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes as a tar: their order, the whiteouts, and that one tree and the tar make the other."""
+"""Changes as a tar: their order, the whiteouts, and that the old tree and the tar give the new tree."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TIME = 1_600_000_000
 
 @pytest.fixture
 def trees(tmp_path):
-    """The trees old and new, which differ in all that a tar can say."""
+    """The trees old and new, with every difference that a tar can hold."""
     old, new = tmp_path / "old", tmp_path / "new"
     (old / "a").mkdir(parents=True)
     (old / "a" / "gone").write_bytes(b"1")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two trees compared: case by case. That real overlay mounts compare so too is tested with upper_changes."""
+"""Two trees compared, case by case. test_native_diff.py compares real overlay mounts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def trees(tmp_path):
 
 
 def settle(root):
-    """Give all the same time, so that only what a test does afterwards tells."""
+    """Set one time for all files, so that only the test's own changes differ."""
     for base, dirs, files in os.walk(root):
         for name in dirs + files:
             os.utime(os.path.join(base, name), ns=(TIME, TIME), follow_symlinks=False)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a layer changed, told from its upperdir: case by case, and against a full comparison of real overlay mounts."""
+"""The changes of a layer, from its upperdir: case by case, and against a full comparison of real overlay mounts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CAPABILITY = bytes.fromhex("0100000200200000" + "00" * 12)
 
 
 def tree(root, items):
-    """Make a tree from {path: what it is}: bytes are a file's content, None a directory, a function gets the path."""
+    """Make a tree from {path: node}: bytes are a file's content, None a directory, a function gets the path."""
     root.mkdir()
     for path, content in items.items():
         full = root / path
@@ -291,14 +291,14 @@ def mount(mounts, data, target, flag="rw"):
 
 
 def full_comparison(old, new):
-    """List what differs between two directory trees by the rules moby has for it."""
+    """List the differences between two directory trees by moby's rules."""
     found = []
     compare(old, new, b"", found)
     return [f"{kind} {os.fsdecode(path)}" for path, kind in sorted(found)]
 
 
 def compare(old, new, path, found):
-    """Add (path, kind) of all that differs below path; *old* is None where it has no such directory."""
+    """Add (path, kind) of each difference below path; *old* is None if it lacks the directory."""
     gone_names = visible(old) if old else set()
     for name in visible(new):
         below, st = path + b"/" + name, os.lstat(new + b"/" + name)
@@ -316,7 +316,7 @@ def compare(old, new, path, found):
 
 
 def visible(directory):
-    """Return the names that can be looked up: a listing shows whiteouts too where no lower has the directory."""
+    """Return the names that can be looked up: a listing also shows whiteouts if no lower has the directory."""
     return {name for name in os.listdir(directory) if os.path.lexists(directory + b"/" + name)}
 
 
@@ -352,7 +352,7 @@ def test_it_equals_a_full_comparison_of_what_the_kernel_merges(tmp_path, seed):
             expected = full_comparison(os.fsencode(old), os.fsencode(new))
             assert listed(tree_changes(str(new), str(old))[0]) == expected
         assert listed(upper_changes(upper, layers)) == expected
-        assert expected  # or the vandal did nothing
+        assert expected  # otherwise the vandal did nothing
         layers.insert(0, upper)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PAX records and what they change; what is refused is tested through the reader, in test_tar_reader.py."""
+"""PAX records and their effect; test_tar_reader.py tests the refused ones through the reader."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pieces made in a thread: all of them, in order, not too many at once, and none after an error or the end."""
+"""Pieces made in a thread: all, in order, few at once, and none after an error or the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive.read_ahea
 
 
 class Source:
-    """Pieces; what has been taken of them, by which thread, and whether they were closed."""
+    """Pieces that record which were read, by which thread, and whether close() was called."""
 
     def __init__(self, count: int, error: BaseException | None = None) -> None:
         self.taken = 0
@@ -69,7 +69,7 @@ def test_it_is_not_too_far_ahead():
     with contextlib.closing(ReadAhead(source.pieces())) as ahead:
         for number in range(20):
             assert next(ahead) == b"%d" % number
-            assert source.taken <= number + 1 + DEPTH + 1  # it may hold one more, and have no room for it
+            assert source.taken <= number + 1 + DEPTH + 1  # the thread may hold one more piece that finds no room
 
 
 @pytest.mark.parametrize("taken", [0, 3])

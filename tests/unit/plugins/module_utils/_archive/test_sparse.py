@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files with holes: what GNU tar writes of them in each of its forms, and maps that no tool writes."""
+"""Files with holes: each form of GNU tar, and maps that no tool writes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the reader makes of honest archives of all formats, and of all others."""
+"""The reader on honest archives of all formats, and on all other input."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read_all(tar: bytes, most: int | None = None) -> list[tuple[Entry, bytes]]:
 
 
 def entries(tar: bytes) -> list[Entry]:
-    """Return every entry; bodies are passed over."""
+    """Return every entry; bodies are skipped."""
     return list(TarReader(reader(tar)))
 
 

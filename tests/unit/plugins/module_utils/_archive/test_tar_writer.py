@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Header blocks: where a PAX entry begins, what Go puts into it, and that a reader we did not write reads it back."""
+"""Header blocks: when a PAX entry is needed, Go's content of it, and that another reader reads it back."""
 
 from __future__ import annotations
 

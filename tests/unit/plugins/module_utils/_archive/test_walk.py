@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Walking a tree by descriptors: the order, depth, and a tree that does not hold still."""
+"""Walking a tree by descriptors: the order, the depth, and a tree that changes meanwhile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import Lay
 
 
 def make(root, *names):
-    """Make files, and directories where a name ends in a slash."""
+    """Make files; a name with a final slash makes a directory."""
     for name in names:
         full = os.path.join(os.fsencode(root), name)
         os.makedirs(os.path.dirname(full), exist_ok=True)
@@ -30,7 +30,7 @@ def walked(root, **options):
 
 
 def deep_tree(root, depth, name):
-    """Make *depth* directories one in the other; a path would be too long for that."""
+    """Make *depth* nested directories, by descriptor, because their path is too long."""
     os.mkdir(root)
     fd = os.open(root, os.O_RDONLY)
     for _unused in range(depth):
@@ -81,7 +81,7 @@ def test_depth_costs_no_descriptors(root):
 
 @pytest.mark.parametrize(("depth", "name"), [(2049, "d"), (300, "d" * 250)])
 def test_what_lies_too_deep_to_be_named_is_refused(root, depth, name):
-    """What is known by its path takes memory by the square of its depth."""
+    """The memory for paths grows by the square of the depth."""
     deep_tree(root, depth, name)
     fds = open_fds()
     with pytest.raises(NotSupported, match="more than 2048 directories or 65536 bytes in its path") as caught:

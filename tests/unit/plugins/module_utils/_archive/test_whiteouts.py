@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tar form of a deletion and the overlayfs form: each comes back as itself."""
+"""The tar form of a deletion and the overlayfs form: a conversion there and back changes nothing."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ V3 = bytes.fromhex("0100000300200000000000000000000000000000")
 
 
 def shifted(uid, gid):
-    """Map as no identity could; -1 is left."""
+    """Map every id to another one; -1 stays."""
     return uid if uid < 0 else uid + 1000, gid if gid < 0 else gid + 2000
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which xattrs are exported; that they come back, by our own hand and by GNU tar's."""
+"""The exported xattrs, and that this collection and GNU tar restore them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOBODY = 0xFFFFFFFF
 
 
 def acl(*entries):
-    """Return an ACL as the xattr has it: (tag, permissions, id) each. Source: include/uapi/linux/posix_acl_xattr.h."""
+    """Return the xattr value of an ACL: (tag, permissions, id) each. Source: include/uapi/linux/posix_acl_xattr.h."""
     return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
 
 
@@ -64,7 +64,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def upper(tmp_path):
-    """A layer with all that users may set."""
+    """A layer with every xattr that users may set."""
     root = tmp_path / "diff"
     (root / "dir").mkdir(parents=True)
     for name in ("dir/acl", "dir/ping", "noted", "plain"):
@@ -147,7 +147,7 @@ class TestRoundTrip:
         new = tmp_path / "new"
         new.mkdir()
         command = ["tar", "--extract", "--preserve-permissions", "--xattrs-include=*", "--directory", new]
-        env = {**os.environ, "LC_ALL": "C"}  # or a name that is no UTF-8 does not match the asterisk
+        env = {**os.environ, "LC_ALL": "C"}  # otherwise the asterisk does not match a name that is not UTF-8
         subprocess.run(command, input=exported(upper, xattrs=True), env=env, check=True)
         for name in ("dir/acl", "dir/ping", "noted", "plain", "dir"):
             found = {key: value for key, value in xattrs_of(new / name).items() if key not in (ACCESS, DEFAULT)}

@@ -17,7 +17,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive.zstd_tool
 
 pytestmark = pytest.mark.skipif(not shutil.which("zstd"), reason="needs zstd")
 
-NOISE = os.urandom(1_000_000)  # more than the pipes hold
+NOISE = os.urandom(1_000_000)  # more bytes than the pipes hold
 
 
 def compressed(data):
@@ -57,7 +57,7 @@ def test_what_the_threads_function_raises_is_raised_by_finish(direction):
     tool = ZstdTool("-1")
     getattr(tool, direction)(broken)
     if direction == "collect":
-        with pytest.raises(BrokenPipeError):  # nobody takes its output any more, so it ends
+        with pytest.raises(BrokenPipeError):  # the reader of its output is gone, so the command ends
             for _unused in range(100):
                 write_all(tool.input, NOISE)
     with pytest.raises(OSError, match="Input/output error"):

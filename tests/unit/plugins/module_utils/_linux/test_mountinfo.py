@@ -142,7 +142,7 @@ def test_read_of_a_process_that_is_gone():
 
 @pytest.mark.root
 def test_the_paths_to_a_directory(tmp_path):
-    """By bind mounts of it, of what is above it and of the whole filesystem; not by names that something hides."""
+    """By bind mounts of the directory, of one above and of the whole filesystem; not by names that a mount hides."""
     for name in ("fs", "again", "above", "own", "hidden"):
         (tmp_path / name).mkdir()
     filesystem = tmp_path / "fs"
@@ -160,7 +160,7 @@ def test_the_paths_to_a_directory(tmp_path):
         put("tmpfs", "hidden")
         put("tmpfs", "above/store")
         names = [os.path.relpath(path, tmp_path) for path in mountinfo.paths_to(str(tmp_path / "own"))]
-        # Something is mounted on above/store, and what lies beside it is seen all the same.
+        # A mount on above/store does not hide the files beside it.
         assert names[0] == "own" and sorted(names) == ["above/store", "again/a b/store", "fs/a b/store", "own"]
         assert mountinfo.place_of(str(tmp_path / "own"), mountinfo.read())[1] == "/a b/store"
 

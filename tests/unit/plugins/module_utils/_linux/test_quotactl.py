@@ -54,7 +54,7 @@ def test_the_state_is_the_same_by_descriptor_and_by_device(loop_filesystem, kind
         os.close(fd)
     assert by_fd == flags
     assert mount is not None
-    if kind != "btrfs":  # it has no one device
+    if kind != "btrfs":  # btrfs has no single device
         assert quotactl.state_by_device(mount.source) & BOTH == flags
 
 

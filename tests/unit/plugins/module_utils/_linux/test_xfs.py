@@ -31,7 +31,7 @@ def test_the_size_of_an_inode(loop_filesystem, size):
 
 @pytest.mark.root
 def test_an_old_xfs_without_types_is_told(loop_filesystem):
-    """Skipped by kernels that do not mount it any more."""
+    """Skipped on kernels that no longer mount this version."""
     fd = os.open(loop_filesystem("xfs", "-m", "crc=0", "-n", "ftype=0"), os.O_RDONLY)
     try:
         assert xfs.has_ftype(fd) is False
