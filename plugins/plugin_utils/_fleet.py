@@ -19,8 +19,8 @@ SHOWN = 20  # hosts in a text
 SUMS = ("layers", "remove", "remove_bytes", "removed", "removed_bytes", "pending_bytes", "foreign")
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 NOT_REACHED = {
-    "msg": "the run did not get as far as this host",
-    "hint": "see what the run said of it: it may have failed in an earlier task",
+    "msg": "the run did not reach this host",
+    "hint": "read what the run printed about this host: an earlier task may have failed there",
 }
 # As JSON may stand within a script element of HTML.
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
