@@ -30,14 +30,14 @@ EXCUSES: tuple[tuple[str, str], ...] = (
 PAGE = """\
 # Kernels
 
-What each kernel can do that a store may rely on, found out by asking it: `./dev kernels SUITE` boots the kernel of that
-Debian release, runs the tests there, and writes its row.
+This page lists for each kernel the features that a store can use. `./dev kernels SUITE` boots the kernel of that Debian
+release, runs the tests there, and writes the row.
 
 {table}
 
-* index, metacopy, redirect_dir: whether overlayfs takes `NAME=on`, and what a mount gets that does not say otherwise.
-* mounts without root: in a user namespace of someone who is not root, with userxattr.
-* native diff: with the options of our mounts, an upperdir alone tells what changed.
+* index, metacopy, redirect_dir: whether overlayfs accepts `NAME=on`, and the default of a mount without the option.
+* mounts without root: in a user namespace of a user other than root, with userxattr.
+* native diff: with the options of our mounts, an upperdir alone shows what changed.
 * quotas: project quotas, counted and enforced.
 """
 
