@@ -12,8 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TITLE = """# Errors
 
-The result of a failed task has `msg`, which names the subject and the cause, `hint`, which says what to do, and `error`,
-one of the codes below. The codes never change. `python3 dev.d/errors.py` writes this page from the classes.
+The result of a failed task has `msg`, which names the subject and the cause, `hint`, which says what to do, and
+`error`, one of the codes below. The codes never change. `python3 dev.d/errors.py` writes this page from the classes.
 
 | `error` | when |
 |---|---|
