@@ -130,21 +130,21 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Fill the base layer, unless it holds just that
+- name: Fill the base layer, unless it already has this content
   strata.overlay2.overlay2_diff:
     id: base
     state: applied
     src: /srv/images/rootfs.tar.gz
     remote_src: true
 
-- name: Keep it
+- name: Export a job's changes
   strata.overlay2.overlay2_diff:
     id: job-1
     state: exported
     dest: /srv/results/job-1.tar.gz
     compression: gzip
 
-- name: Keep it with ACLs and the like, for its group to read
+- name: Export a job's changes with ACLs and user xattrs, readable for a group
   strata.overlay2.overlay2_diff:
     id: job-1
     state: exported

@@ -43,17 +43,17 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: What a job changed
+- name: List what a job changed
   strata.overlay2.overlay2_diff_info:
     id: job-1
   register: job
 
-- name: What one job made different from another on the same base
+- name: List the differences between two jobs on the same base
   strata.overlay2.overlay2_diff_info:
     id: job-1
     parent: job-2
 
-- name: How much a job changed
+- name: Count what a job changed
   strata.overlay2.overlay2_diff_info:
     id: job-1
     max_changes: 0

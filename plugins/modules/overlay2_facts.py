@@ -45,27 +45,27 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Can there be a store?
+- name: Find out whether a store is possible
   strata.overlay2.overlay2_facts:
     home: /var/lib/overlay2
 
-- name: Stop where not
+- name: Stop where it is not
   ansible.builtin.assert:
     that: ansible_facts.overlay2.supported
     fail_msg: "{{ ansible_facts.overlay2.problems | map(attribute='message') | join(', ') }}"
 
-- name: What do two layers take?
+- name: Measure two layers
   strata.overlay2.overlay2_facts:
     home: /var/lib/overlay2
     gather_subset: usage
     ids: [base, tools]
 
-- name: What is there, in few words?
+- name: Sum up the store
   strata.overlay2.overlay2_facts:
     home: /var/lib/overlay2
     gather_subset: summary
 
-- name: What is wrong in Docker's store?
+- name: Find what is wrong in Docker's store
   strata.overlay2.overlay2_facts:
     home: /var/lib/docker/overlay2
     gather_subset: health

@@ -108,22 +108,22 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: A store with the defaults
+- name: Make a store with the defaults
   strata.overlay2.overlay2_init:
     home: /var/lib/overlay2
 
-- name: A store whose containers' layers hold 20 GiB at most, as in daemon.json
+- name: Make a store whose read-write layers hold at most 20 GiB, as in daemon.json
   strata.overlay2.overlay2_init:
     home: /srv/overlay2
     storage_opts:
       - overlay2.size=20G
 
-- name: A store for remapped containers
+- name: Make a store for remapped containers
   strata.overlay2.overlay2_init:
     home: /var/lib/overlay2-remapped
     userns_remap: default
 
-- name: Take over the layers of a dockerd that is gone, without its records
+- name: Take over the layers of a dockerd whose records are gone
   strata.overlay2.overlay2_init:
     home: /srv/old-layers
     adopt: true

@@ -100,7 +100,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: A base layer, a sealed layer on it, and a job's layer on top
+- name: Make a base layer, a layer on it, and a job's layer on top
   strata.overlay2.overlay2_layer:
     home: /var/lib/overlay2
     layers:
@@ -118,7 +118,7 @@ EXAMPLES = r"""
     id: job-1
     state: committed
 
-- name: Show what would go with the base layer
+- name: Show what would be removed with the base layer
   strata.overlay2.overlay2_layer:
     home: /var/lib/overlay2
     id: base

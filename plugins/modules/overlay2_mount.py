@@ -78,11 +78,11 @@ EXAMPLES = r"""
     holder: job-1
   register: job
 
-- name: Work in it
+- name: Work in the layer
   ansible.builtin.command: chroot {{ job.path | quote }} /usr/bin/make
   changed_when: true
 
-- name: Unmount it, unless somebody else needs it
+- name: Unmount the layer, unless somebody else needs it
   strata.overlay2.overlay2_mount:
     home: /var/lib/overlay2
     id: job-1
@@ -95,7 +95,7 @@ EXAMPLES = r"""
     id: scratch
     volatile: true
 
-- name: Unmount a layer, whoever needs or uses it
+- name: Unmount a layer even if others need or use it
   strata.overlay2.overlay2_mount:
     home: /var/lib/overlay2
     id: job-1

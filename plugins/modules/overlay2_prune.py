@@ -121,25 +121,25 @@ EXAMPLES = r"""
   check_mode: true
   register: plan
 
-- name: Remove them, but no more than it takes to have 15 % of the filesystem free
+- name: Remove them, until 15 % of the filesystem is free
   strata.overlay2.overlay2_prune:
     home: /var/lib/overlay2
     unused_for: 7d
     keep: [base-*]
     until_free: 15%
 
-- name: Keep what was used last, as much as fits into 50 GiB
+- name: Keep the layers used last, as many as fit into 50 GiB
   strata.overlay2.overlay2_prune:
     home: /var/lib/overlay2
     until_used: 50G
 
-- name: Keep the three newest layers on each base, and end within some seconds
+- name: Keep the three newest layers on each base, and stop deleting after some seconds
   strata.overlay2.overlay2_prune:
     home: /var/lib/overlay2
     keep_last: 3
     max_seconds: 10
 
-- name: Keep the newest layer on each base, unless that would remove more than a fifth of all
+- name: Keep the newest layer on each base, unless more than a fifth of all layers would go
   strata.overlay2.overlay2_prune:
     home: /var/lib/overlay2
     keep_last: 1
@@ -155,12 +155,12 @@ EXAMPLES = r"""
     orphans_only: true
   register: docker
 
-- name: Show how much that is
+- name: Show the size of each orphan
   ansible.builtin.debug:
     msg: "{{ item.id }}: {{ item.bytes_exclusive }} bytes, {{ item.reason }}"
   loop: "{{ docker.layers | selectattr('reason', 'match', 'orphan') }}"
 
-- name: Remove it, with dockerd stopped
+- name: Remove the orphans, with dockerd stopped
   strata.overlay2.overlay2_prune:
     home: /var/lib/docker/overlay2
     orphans_only: true

@@ -50,7 +50,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Keep what there is to know of the host, and what nobody has used for a month
+- name: Record facts about the host, and the layers that nobody has used for a month
   strata.overlay2.overlay2_report:
     home: /var/lib/overlay2
     prune:

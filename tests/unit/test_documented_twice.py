@@ -62,7 +62,7 @@ SAME = {
 }
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def block(module: str, name: str):
     """Return DOCUMENTATION or RETURN of a module."""
     tree = ast.parse((ROOT / f"plugins/modules/{module}.py").read_text(encoding="utf-8"))
