@@ -46,9 +46,7 @@ def comes_up(accelerator: str, image: Path, limit: float) -> bool:
             process.wait(limit)
         except subprocess.TimeoutExpired:
             process.kill()
-            with contextlib.suppress(
-                subprocess.TimeoutExpired
-            ):  # then it hangs in the kernel, and nobody can end it
+            with contextlib.suppress(subprocess.TimeoutExpired):  # then it hangs in the kernel, and nobody can end it
                 process.wait(5)
             return False
         console = Path(directory, "console.log")
