@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What moving content costs, beside GNU tar, containers-storage, cp, find and rm: python3 archives.py [ROUNDS [PART]]
+"""The cost of moving content, against tar, containers-storage, cp, find and rm: python3 archives.py [ROUNDS [PART]]
 
-A peer does the same work as we: tar is told to keep xattrs and ACLs, and find gets getfattr beside it to see
-capabilities. Beside such a row stands one of the peer without them, which says what that is worth and has no limit.
+A peer does the same work as our code: tar keeps xattrs and ACLs, and getfattr runs beside find to see capabilities. A
+second row measures the peer without these options; it shows their cost, and has no limit.
 Each step has a fresh XFS, ends with `sync -f`, and alternates with its peer. The figures are medians of the ratios of
-pairs: CPU of the process and its children, net of the digest where the peer makes none (and raw), the same without the
-sync, and wall time. PART: only the rows with that in their names.
-Environment: ROOTFS, the tar of a root filesystem; STRATA_ENGINES, where containers-storage is unpacked.
+pairs: CPU of the process and its children, without the digest where the peer computes none (and raw), the same without
+the sync, and wall time. PART: only the rows with PART in their names.
+Environment: ROOTFS, the tar of a root filesystem; STRATA_ENGINES, the directory of the unpacked containers-storage.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A simulated fleet through playbooks/cleanup.yml and the page: python3 fleet.py [HOSTS...]
 
-Each host is a store of its own; they are on one machine, by local connections, and share its kernel and its processors,
-so a host's own work counts as the controller's time here. Three hosts have trouble: one fails, one cannot be reached,
-one's store is Docker's. Told are the greatest memory of Ansible's own process (VmHWM), of it and all its children
-together (proportional set sizes, sampled), and time a host. What must have happened is asserted, figures are not.
+Each host is a store on this machine, with a local connection. All hosts share the machine's kernel and processors, so
+a host's own work counts as the controller's time. Three hosts have trouble: one fails, one is unreachable, and one has
+a store of Docker's. Prints the greatest memory of Ansible's own process (VmHWM), and with all its children (sampled sum
+of proportional set sizes), and the time per host. The results are asserted, the figures are not.
 """
 
 from __future__ import annotations

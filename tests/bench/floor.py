@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the time goes: what the system calls cost that cannot be done without, called from Python and nothing else.
+"""Where the time goes: the cost of the necessary system calls alone, called from Python.
 
-python3 floor.py [ROUNDS]: for each operation on 50,000 small files, on a fresh XFS, microseconds of CPU a file of those
-calls alone, of all we do (digests aside), and of the peer's whole process; the least of the rounds, nothing synced.
+python3 floor.py [ROUNDS]: for each operation on 50,000 small files, on a fresh XFS, the microseconds of CPU per file of
+these calls alone, of all our work (without digests), and of the peer's process. The least of all rounds, unsynced.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our side of archives.py, a process of its own as the peers are: python3 side.py OPERATION PATH...
+"""Our side of archives.py, in its own process like the peers: python3 side.py OPERATION PATH...
 
-apply FILE DIRECTORY        unpack a layer's file into a new directory, digests told
-export DIRECTORY FILE       write the tar of an upperdir with all xattrs, digest told
-inspect UPPER LOWER         what an upperdir changes in one lower
-compare NEW OLD             what differs between two trees
+apply FILE DIRECTORY        unpack a layer's file into a new directory, and print digests
+export DIRECTORY FILE       write the tar of an upperdir with all xattrs, and print the digest
+inspect UPPER LOWER         list the changes of an upperdir against one lower
+compare NEW OLD             list the differences between two trees
 remove DIRECTORY            delete a tree
-hash FILE                   what only the digest of a file costs
+hash FILE                   compute only the digest of a file
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tasks cost, against tasks of Ansible's own in the same run: python3 run.py [ROUNDS]
+"""The cost of tasks, against Ansible's own tasks in the same run: python3 run.py [ROUNDS]
 
-Each figure is the median of several rounds, whose order is shuffled, so that what else the machine does hits all alike.
-A target that is missed is named, and makes the command fail.
+Each figure is the median of several rounds. Their order is shuffled, so that other load on the machine hits all alike.
+The command names each missed goal, and then fails.
 """
 
 from __future__ import annotations

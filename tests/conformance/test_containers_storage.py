@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store of Podman and Buildah, by the real containers-storage: what our modules tell of it, and let go."""
+"""The store of Podman and Buildah by the real containers-storage: what our modules read in it and remove from it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Docker's own tests of its graph drivers ask for, through our modules: empty, base, snap, 128 layers, DiffApply,
-Changes. Source: moby daemon/graphdriver/graphtest (what each asserts; the tests are our own). And what
-Docker's do not ask for.
+"""The requirements of Docker's own tests of its graph drivers, through our modules: empty, base, snap, 128 layers,
+DiffApply, Changes. Source: moby daemon/graphdriver/graphtest (what each test asserts; the tests are our own). Some more
+tests that Docker does not have.
 """
 
 from __future__ import annotations

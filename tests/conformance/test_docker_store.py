@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real dockerd: what our modules tell of its store is what it tells, and it works on layers of ours."""
+"""The real dockerd: our modules read in its store what dockerd reports, and dockerd works on our layers."""
 
 from __future__ import annotations
 

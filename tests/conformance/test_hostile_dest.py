@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A tar is written to a directory of somebody who means harm, or to a filesystem that is full."""
+"""A tar is written to a directory of a hostile user, or to a full filesystem."""
 
 from __future__ import annotations
 

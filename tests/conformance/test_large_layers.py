@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a layer holds does not say how much memory a task takes, nor how long its answer is."""
+"""The content of a layer determines neither the memory of a task nor the length of its answer."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A layer that has a file with more xattrs than the kernel lists: it is looked at and exported all the same."""
+"""A layer with a file that has more xattrs than the kernel lists can still be read and exported."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds of any tree and of any archive, on a real overlayfs and with other readers and writers of tars."""
+"""Properties of any tree and any archive, on a real overlayfs, and with other programs that read and write tars."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel makes of the limits of layers, on XFS and on ext4, as the tools of the filesystems tell it."""
+"""How the kernel enforces the limits of layers on XFS and ext4, by the filesystems' own tools."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is not ours is not changed, by any module in any state: whole stores, and what lies in a store beside layers."""
+"""No module in any state changes what is not ours: whole stores, and strangers beside layers."""
 
 from __future__ import annotations
 

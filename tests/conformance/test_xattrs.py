@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What users set in a mounted layer goes out and comes in: by native diff, by naive diff, and where ids are mapped."""
+"""Users' xattrs in a mounted layer go out and come in: by native diff, by naive diff, and with id maps."""
 
 from __future__ import annotations
 

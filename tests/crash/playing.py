@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Playing one case again and again, and what has to be there after a run that went wrong, and after the next."""
+"""Play one case many times, and check the state after a failed run, and after the next run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much is played: ./dev crash says it by STRATA_CRASH, which is "full" or the seed of a sample."""
+"""How many cases are played: ./dev crash sets STRATA_CRASH to "full" or to the seed of a sample."""
 
 from __future__ import annotations
 

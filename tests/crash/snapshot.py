@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies in a store, file by file, so that two stores made by the same runs are equal."""
+"""The content of a store, file by file. Two stores made by the same runs have equal snapshots."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A filesystem that fails in the middle of a run: power is lost, or it turns read-only.
+"""A filesystem that fails in the middle of a run: the power is lost, or the filesystem turns read-only.
 
-Lost power: the filesystem is shut down without writing its log, and mounted again, which replays what had reached the
-disk. So other than a kill this does show durability: what a run reports as done must be there.
+Lost power: the test shuts the filesystem down without writing its log, and mounts it again, which replays everything
+that had reached the disk. Unlike a kill, this shows durability: everything that a run reports as done must exist.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A filesystem that is really full: a run fails as the contract says, and what takes something away succeeds.
+"""A really full filesystem: a run fails as the contract says, and a run that removes something succeeds.
 
-Each run gets a little more space than the last, until it has enough: so space ends at one step after the other.
+Each run gets a little more space than the run before, until the space is enough. So space runs out at each step once.
 """
 
 from __future__ import annotations

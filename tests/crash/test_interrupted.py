@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run that is killed at any of its steps, or has it fail, leaves the old state or the new; the next needs no help.
+"""A run that is killed, or fails, at any step leaves the old state or the new, and the next run needs no help.
 
 For each step of an undisturbed run there is one run in which the step fails: with ENOSPC, EDQUOT, EIO, and by SIGKILL.
-This says nothing of durability: the page cache survives a kill.
+This shows nothing about durability, because the page cache survives a kill.
 """
 
 from __future__ import annotations

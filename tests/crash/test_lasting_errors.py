@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An error that stays: from one step of a run on, that call fails, or every one that changes something.
+"""A lasting error: from one step of a run on, one call fails, or every call that changes something.
 
-So whatever a run undoes after an error fails, too. What is there then must be true all the same: no record tells of
-content that is not there, nothing is damaged, and the next run needs no help. Such an error is that of a filesystem
-that is full, whose device fails, or which turned read-only.
+So each undo after an error fails too. The state must be true all the same: no record names content that does not
+exist, nothing is damaged, and the next run needs no help. A full, broken or read-only filesystem causes such errors.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Limits of layers, where runs are killed or have a step fail, and where stores on one filesystem choose ids at once.
+"""Limits of layers when runs are killed or a step fails, and when stores on one filesystem choose ids at once.
 
-A layer that is there has the limits of before or those of after. What a dead run left is litter, which the next prune
-sweeps: no limit stays that no layer has.
+An existing layer has either its old limits or its new limits. Everything that a dead run left is litter, which the next
+prune sweeps. No limit stays without a layer.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many processes use one store at once: nothing is lost, nobody is stuck, and each is told what is true.
+"""Many processes use one store at once: nothing is lost, no process hangs, and each result is true.
 
-What they do is random: the seed of ./dev crash --sample repeats the choices of a run that failed, if not their order,
-and takes fewer processes.
+The processes act at random. The seed of ./dev crash --sample repeats the choices of a failed run, but not their order,
+and starts fewer processes.
 """
 
 from __future__ import annotations

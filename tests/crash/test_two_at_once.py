@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs that want opposite things of one store or layer at the same moment: one comes first, and both are right."""
+"""Two runs want opposite states of one store or layer at the same moment: one comes first, and both are right."""
 
 from __future__ import annotations
 

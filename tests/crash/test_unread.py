@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file that the kernel cannot read or stat stops nothing but what it is part of, and is named by its whole path."""
+"""A file that the kernel cannot read or stat affects only its own layer or leftover. Messages have its path."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One of many processes that use the same store at once: what it does at random, what it was told, what that forbids.
+"""One of many processes that use one store at once: it acts at random, and checks each result.
 
-Each has a holder's name and a layer of its own, of which it knows all; the other layers it shares with everybody. It
-notes what may have happened when a run was killed, and checks that the next one needs no help.
+Each worker has a holder's name and its own layer, whose state it knows. All workers share the other layers. A worker
+notes what a killed run may have done, and checks that the next run needs no help.
 """
 
 from __future__ import annotations

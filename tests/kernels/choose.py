@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A pytest plugin: of the tests that ask the kernel, all that do it on a filesystem of their own, and some of the rest.
+"""A pytest plugin that chooses all tests that ask the kernel on their own filesystem, and a sample of the others.
 
-Translated by QEMU, all of them would take hours. STRATA_SAMPLE: how many of the rest, or "all"; STRATA_CRASH: the seed
-that chooses them. What asks the kernel for nothing has the same answer on every kernel, and is left out.
+All tests would take hours under QEMU's translation. STRATA_SAMPLE: how many of the others, or "all"; STRATA_CRASH:
+the seed that chooses them. A test that asks the kernel nothing gives the same result on every kernel, and is left out.
 """
 
 from __future__ import annotations

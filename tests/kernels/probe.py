@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a kernel can do, asked of it, not of its version: python3 probe.py DISK, as root in a machine of ./dev kernels.
+"""Find out what a kernel can do, by trying: python3 probe.py DISK, as root in a machine of ./dev kernels.
 
-Prints JSON: columns of docs/kernels.md. DISK is a block device that is overwritten.
+Prints JSON: columns of docs/kernels.md. DISK is a block device, which is overwritten.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation that stands in several places is the same in all of them: Ansible has no fragments for RETURN."""
+"""Documentation that stands in several places is the same everywhere, because Ansible has no fragments for RETURN."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ./dev kernels makes of a run's results: dev.d/kernels.py."""
+"""dev.d/kernels.py, which evaluates the results of ./dev kernels."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ name: record
 type: aggregate
 short_description: Write the outcomes of plays to the file that STRATA_RECORD names
 description:
-  - Writes one line of JSON for each play and machine, with the name of the playbook, the path of our collection, and the
+  - Writes one line of JSON for each play and machine, with the playbook, the path of our collection, and the
     outcomes of the tasks. A play without machines has a line too.
 """
 
