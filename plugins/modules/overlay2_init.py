@@ -87,7 +87,7 @@ options:
   force:
     description:
       - With O(state=unmounted), detach busy mounts.
-      - With O(state=absent), detach mounts, drop holders, and remove all layers too.
+      - With O(state=absent), detach mounts, drop holders, and remove all layers too, even if processes use them.
       - O(force) never changes the store of another engine.
     type: bool
     default: false

@@ -78,8 +78,8 @@ options:
       - V(committed) makes the layer if it is missing, and seals it.
       - V(absent) removes the layer. A layer that is mounted, held or busy, or has children, is C(layer_in_use).
       - V(absent) is C(store_corrupt) if a damaged layer may be built on the layer, because no file tells any more what
-        the damaged layer is built on. Repair the damaged layer first; C(health) of M(strata.overlay2.overlay2_facts)
-        says how.
+        the damaged layer is built on. Repair the damaged layer first, as C(health) of M(strata.overlay2.overlay2_facts)
+        says, or set O(force=true).
       - In the store of another engine every change is C(store_foreign), except the removal of a layer that none of the
         engine's records knows, while the engine is stopped.
     type: str
@@ -90,7 +90,9 @@ options:
     type: bool
     default: false
   force:
-    description: With O(state=absent), detach mounts and drop holders first.
+    description:
+      - With O(state=absent), detach mounts, drop holders, and remove the layer even if processes use it.
+      - It also removes a layer that a damaged layer may be built on.
     type: bool
     default: false
 seealso:

@@ -184,7 +184,7 @@ layers:
       description: The layer's id.
       type: str
     parent:
-      description: Id of the layer right below; V("") if there is none, or if it cannot be told.
+      description: Id of the layer right below; V("") if there is none, or if it is unknown.
       type: str
     decision:
       description: V(remove) or V(keep).
