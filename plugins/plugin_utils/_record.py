@@ -1,16 +1,16 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of a host, which the controller keeps. Its size is bounded. Pure. PRIVATE to the collection.
+"""What is kept of a host on the controller: bounded in size, whatever the host says. Pure. PRIVATE to the collection.
 
-A host can be hostile, so each value is converted to its type, and each text is cut to its greatest length.
+A host may be hostile, so every value is made to be of its type, and no text is longer than it may be.
 
 {"format": 1, "host": "...", "time": 1700000000.0, "state": "ok", "message": "", "hint": "", "store": {...},
  "problems": [{"code": "...", "level": 2, "message": "...", "hint": "..."}], "problem_count": 1,
  "lineages": [...], "plan": {...} or null, "cleanup": {...} or null, "tree": {...} or null}
 
-state: ok, absent (the host has no store), failed, unreachable, or stopped (too many layers would have gone).
-level: 3 damages or stops a store, 2 somebody should act, 1 good to know.
+state: ok, absent (no store there), failed, unreachable, or stopped (too many layers would have gone).
+level: 3 what damages or stops a store, 2 what needs somebody, 1 what is good to know.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ def make_record(
     max_layers: int,
     check: bool = False,
 ) -> dict[str, t.Any]:
-    """Return the record of a host that answered.
+    """Return what is kept of a host that answered.
 
-    facts: from overlay2_facts, with summary and health. plan: the result of overlay2_prune in check mode; None if it
-    did not run. done: the result of the real overlay2_prune, failed or not; check: *done* comes from check mode.
+    facts: as overlay2_facts tells them, with summary and health. plan: what overlay2_prune tells in check mode; None
+    where it was not asked. done: what it told when it ran, or failed with; check: it only told what it would do.
     """
     facts, plan = mapping(facts), mapping(plan)
     problems = _problems([*rows(facts.get("problems")), *rows(facts.get("health"))])
@@ -88,16 +88,16 @@ def make_failure(
     unreachable: bool = False,
     check: bool = False,
 ) -> dict[str, t.Any]:
-    """Return the record of a host whose task failed. result: of that task; done, check: as for make_record."""
+    """Return what is kept of a host that could not tell. result: of the task that failed; done, check: as above."""
     record = _empty(host, time, "failed")
     _add_cleanup(record, mapping(done), check)
-    # Last, because the state must be that of this failure, whatever *done* says.
+    # Last: the state is that of what failed now, whatever the run before did.
     add_failure(record, {**mapping(result), **({"unreachable": True} if unreachable else {})})
     return record
 
 
 def add_failure(record: dict[str, t.Any], result: t.Any) -> None:
-    """Add the failure of a task to a record, as the first problem. result: of that task."""
+    """Tell in a record that a task failed, as the first of its problems. result: of that task."""
     result = mapping(result)
     state = "unreachable" if result.get("unreachable") is True else "failed"
     if result.get("error") == "too_many_layers":
@@ -151,7 +151,7 @@ def _store(facts: t.Mapping[str, t.Any], nodes: t.Sequence[t.Any]) -> dict[str, 
 
 
 def _problems(findings: t.Iterable[t.Any]) -> list[dict[str, t.Any]]:
-    """Return findings as problems, the worst first."""
+    """Return the problems, the worst first."""
     found = []
     for finding in map(mapping, findings):
         code = text(finding.get("code"), NAME)
@@ -178,7 +178,7 @@ def _plan(plan: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _add_cleanup(record: dict[str, t.Any], done: t.Mapping[str, t.Any], check: bool) -> None:
-    """Add to a record what overlay2_prune did, or why it failed."""
+    """Tell what a run of overlay2_prune did, or why it did nothing."""
     if not done:
         return
     failed = done.get("failed") is True or done.get("unreachable") is True
