@@ -13,6 +13,8 @@ import os
 import re
 import typing as t
 
+SHOWN = 5  # names in a message; of the others only the number is told
+
 # What no name may do to a terminal, a log or JSON: steer (C0, DEL, C1), begin a line (those, and U+2028, U+2029), show
 # signs in another order (the bidirectional controls), be half a surrogate pair.
 _HARMFUL = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -33,6 +35,12 @@ def printable(name: str | bytes) -> str:
 def harmless(text: str) -> str:
     """Return *text* with control characters as printable() shows them; what printable() has returned stays as it is."""
     return text if text.isprintable() else _HARMFUL.sub(_escaped, text)
+
+
+def shorten(parts: t.Sequence[str]) -> str:
+    """Return the first five of *parts*, joined by commas, and how many more there are: "a, b, c, d, e and 3 more"."""
+    more = f" and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
+    return ", ".join(parts[:SHOWN]) + more
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -106,6 +114,10 @@ class LayerInUse(Overlay2Error):
     """The layer is mounted, held, busy, or has children; the message names the users."""
 
     code = "layer_in_use"
+
+    def __init__(self, message: str, *, hint: str, **details: t.Any) -> None:
+        super().__init__(message, hint=hint, **details)
+        self.layer_id: str | None = details.get("id")
 
 
 class DepthExceeded(Overlay2Error):

@@ -192,12 +192,12 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.archive_file import Source
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.output_file import (
     WantedAccess,
     group_id,
     user_id,
 )
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.source import Source
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
     home_argument,

@@ -284,7 +284,7 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.state import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.state import WantedStore
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.subids import (
     ID_RANGE_FIELDS,
     id_map,
@@ -313,7 +313,7 @@ def task(params: dict[str, t.Any]) -> InitTask:
     size = params["size"]
     if params["storage_opts"] is not None:
         size = size_of(params["storage_opts"])
-    wanted = Wanted(
+    wanted = WantedStore(
         parse_size(size, "size"),
         parse_count(params["inodes"], "inodes"),
         id_map(params["uid_map"], "uid_map"),

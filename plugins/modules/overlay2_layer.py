@@ -223,7 +223,7 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import WantedLayer
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
     home_argument,
     lock_argument,
@@ -245,7 +245,7 @@ def task(params: dict[str, t.Any]) -> LayersTask:
     """Return the task that the parameters describe. Raises InvalidInput."""
     items = [params] if params["id"] is not None else params["layers"]
     wanted = [
-        Wanted(
+        WantedLayer(
             item["id"],
             item["parent"],
             bool(item["read_write"]),

@@ -214,7 +214,7 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.state import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.state import WantedMount
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.mount import MountTask
@@ -222,7 +222,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._tasks.mount impor
 
 def task(params: dict[str, t.Any]) -> MountTask:
     """Return the task that the parameters describe. Raises InvalidInput."""
-    want = Wanted(params["id"], params["holder"], params["mount_label"], params["volatile"])
+    want = WantedMount(params["id"], params["holder"], params["mount_label"], params["volatile"])
     return MountTask(params["home"], want, params["state"], force=params["force"])
 
 

@@ -263,7 +263,7 @@ hint:
 import typing as t
 
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.rounds import Rounds
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import PruneOptions
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
 from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_arguments import (
@@ -274,9 +274,9 @@ from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_argu
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.prune import PruneTask
 
 
-def asked(params: dict[str, t.Any]) -> Wanted:
+def asked(params: dict[str, t.Any]) -> PruneOptions:
     """Return the options that the parameters give. Raises InvalidInput."""
-    return Wanted(
+    return PruneOptions(
         keep=tuple(params["keep"]),
         keep_last=params["keep_last"],
         match=None if params["match"] is None else tuple(params["match"]),

@@ -10,11 +10,13 @@ import typing as t
 if t.TYPE_CHECKING:
     from .run import Run
 
+S = t.TypeVar("S")
+
 
 class Overtaken(Exception):
-    """Another run was faster, or is still at work: look again once it is done, and plan anew. Nothing was done yet.
+    """Another run was faster, or is still at work. Nothing was done yet: the engine observes and plans again.
 
-    layer: whose lock it holds; "" if there is nothing to wait for.
+    layer: the layer whose lock the other run holds; "" if there is nothing to wait for.
     """
 
     def __init__(self, layer: str = "") -> None:
@@ -23,39 +25,66 @@ class Overtaken(Exception):
 
 
 class Action:
-    """One step of a plan. All steps are prepared before the first is committed, so that what can fail fails early.
+    """One step of a plan.
 
-    writes: it changes something on the store's filesystem.
+    The engine prepares all actions before it commits the first, so that an action that can fail fails early.
+
+    writes: the action changes something on the filesystem of the store.
     """
 
     writes = True
 
     def describe(self) -> str:
-        """Return what it does, in words that hold only what can be predicted."""
+        """Return what the action does, in words that hold only what can be predicted."""
         return type(self).__name__
 
     def prepare(self, run: Run) -> None:
-        """Do what takes long or may fail, out of sight: interrupted, it leaves litter at most. May raise Overtaken."""
+        """Do what takes long or may fail, out of sight: a killed run leaves litter at most. May raise Overtaken."""
 
     def commit(self, run: Run) -> None:
-        """Make it so."""
+        """Make the change."""
+
+    def told(self) -> dict[str, t.Any]:
+        """Return what the action found out while it was done, for the report."""
+        return {}
 
 
-class Plan(t.NamedTuple):
-    """Steps from the state that was observed to *after*.
+class Plan(t.Generic[S]):
+    """The steps from the state that was observed to *after*.
 
-    after:    the state once they are done; what observing then tells.
-    touches:  ids of layers that another run must not be working on meanwhile.
-    long:     preparing takes long: the store's lock is given back before (the layer's own is held).
+    after:             the state once the steps are done.
+    warnings:          what the user is to know beside.
+    must_be_free:      ids of layers that no other run may be working on meanwhile.
+    prepares_unlocked: preparing takes long: the engine gives the lock of the store back before (the layer's own lock
+                       is held).
     """
 
-    actions: tuple[Action, ...]
-    after: t.Any
-    warnings: tuple[str, ...] = ()
-    touches: tuple[str, ...] = ()
-    long: bool = False
+    def __init__(
+        self,
+        actions: t.Sequence[Action],
+        after: S,
+        *,
+        warnings: t.Sequence[str] = (),
+        must_be_free: t.Sequence[str] = (),
+        prepares_unlocked: bool = False,
+    ) -> None:
+        self.actions = tuple(actions)
+        self.after = after
+        self.warnings = tuple(warnings)
+        self.must_be_free = tuple(must_be_free)
+        self.prepares_unlocked = prepares_unlocked
 
     @property
     def writes(self) -> bool:
-        """Whether a step changes something on the store's filesystem."""
+        """Whether an action changes something on the filesystem of the store."""
         return any(action.writes for action in self.actions)
+
+    def with_warnings(self, *warnings: str) -> Plan[S]:
+        """Return the plan with *warnings* before its own."""
+        return Plan(
+            self.actions,
+            self.after,
+            warnings=(*warnings, *self.warnings),
+            must_be_free=self.must_be_free,
+            prepares_unlocked=self.prepares_unlocked,
+        )

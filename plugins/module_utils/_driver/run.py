@@ -13,29 +13,28 @@ import typing as t
 from .._errors import printable
 from .._linux.sync import sync_filesystem
 from .._store import staging
-from .._store.engine import managed_by
-from .._store.layer import Store
 from .._store.layout import OWN_FILE
 from .._store.leftovers import layers_in, leftovers
-from .._store.lock import Deadline, layer_not_found
+from .._store.lock import Deadline, layer_not_found_error
 from .._store.settings import Settings, write_settings
 from .quota import projects
+from .store import Store
 
 
 class Run:
-    """What the actions of one plan share. Close it: only then is gone what they removed.
+    """What the actions of one plan share. Call close(): it deletes what the actions only moved out of sight.
 
-    root:         uid and gid of the remapped root.
+    store:        the store as it was observed.
+    home:         the path of the store.
     lock_timeout: seconds to wait for another run, once more after what takes long.
     made:         the layers staged so far, by id.
     """
 
-    def __init__(self, home: str, root: tuple[int, int] = (0, 0), lock_timeout: float = 60) -> None:
-        self.home = home
-        self.root = root
+    def __init__(self, store: Store, lock_timeout: float = 60) -> None:
+        self.store = store
+        self.home = store.home
         self.lock_timeout = lock_timeout
         self.made: dict[str, staging.NewLayer] = {}
-        self._store = Store(home)
         self._stagings: dict[str, staging.Staging] = {}
         self._retired: list[staging.Retired] = []
         self._leftovers: list[str] = []
@@ -45,6 +44,11 @@ class Run:
         self._unreleased: list[int] = []  # projects of removed layers
         self._last_project = 0  # the project id given last
 
+    @property
+    def root(self) -> tuple[int, int]:
+        """uid and gid of the remapped root. Raises StoreCorrupt, OSError."""
+        return self.store.settings.root
+
     def links_of(self, layer_id: str) -> tuple[str, ...]:
         """Return the names in l/ of what a child of *layer_id* has as lowers, nearest first; none for "".
 
@@ -52,9 +56,9 @@ class Run:
         """
         if not layer_id:
             return ()
-        layer = self.made.get(layer_id) or self._store.layer(layer_id)
+        layer = self.made.get(layer_id) or self.store.files.layer(layer_id)
         if layer is None:
-            raise layer_not_found(self.home, layer_id)
+            raise layer_not_found_error(self.home, layer_id)
         return (layer.link, *layer.lowers)
 
     def claim(self) -> None:
@@ -77,29 +81,20 @@ class Run:
         self._unsynced = True
         return self._stagings[layer_id].path
 
-    @functools.cached_property
-    def has_quota(self) -> bool:
-        """Whether layers can be limited."""
-        return projects.is_on(self.home)
-
     def make_project(self, directory: str) -> None:
         """Let an empty directory be a project, where there are such. Raises StoreBusy, OSError."""
-        if self.has_quota:
+        if self.store.has_quota:
             self._last_project = projects.assign(directory, self._last_project)
 
-    def retire(self, layer_id: str, link: str) -> None:
+    def hide_layer(self, layer_id: str, link: str) -> None:
         """Take a layer out of sight, however full the filesystem is. Raises OSError; the layer is as it was then.
 
         link: "" for a layer whose own is lost.
         """
         directory = os.path.join(self.home, layer_id)
-        project_id = projects.project_of(directory) if self.has_quota else 0
+        project_id = projects.project_of(directory) if self.store.has_quota else 0
         self._take_away(layer_id, link)
-        self._release(project_id)  # killed before this, who sweeps the leftover does it
-
-    @functools.cached_property
-    def _home_project(self) -> int:
-        return projects.project_of(self.home)
+        self._release(project_id)  # a killed run gets no further: the run that sweeps the leftover releases it
 
     def _take_away(self, layer_id: str, link: str) -> None:
         try:
@@ -116,7 +111,7 @@ class Run:
 
         What cannot be read or mended now is left to a later run: it is no reason for this one to fail.
         """
-        if self._sweeping:  # what there was is known, and of the layers some may be gone by now
+        if self._sweeping:  # the leftovers are listed, and some layers in them may be deleted since
             return
         with contextlib.suppress(OSError):
             self._leftovers = leftovers(self.home)
@@ -125,11 +120,11 @@ class Run:
             self._release_leftovers()
         self._sweeping = True
 
-    def delete_for(self, seconds: int | None) -> None:
+    def limit_deletion(self, seconds: int | None) -> None:
         """Have close() delete for so long at most, and leave the rest to later runs; None: to the end."""
         self._seconds = seconds
 
-    def will_sync(self) -> None:
+    def needs_sync(self) -> None:
         """Note that something was written which the next sync() has to make durable."""
         self._unsynced = True
 
@@ -168,14 +163,14 @@ class Run:
         return warnings
 
     def _release_leftovers(self) -> None:
-        """Take the limits off the layers in what killed runs left: later nobody knows whose they were."""
-        for directory in layers_in(self._leftovers) if self.has_quota else ():
+        """Release the quotas of layers in leftovers: once a directory is deleted, its project id cannot be found."""
+        for directory in layers_in(self._leftovers) if self.store.has_quota else ():
             with contextlib.suppress(OSError):  # another run has just swept it, or it cannot be read
                 self._release(projects.project_of(directory))
 
     def _release(self, project_id: int) -> None:
         """Take the limits off the project of what is out of sight. If that fails, close() tries again."""
-        if project_id in (0, self._home_project):
+        if project_id in (0, self.store.home_project):
             return
         try:
             projects.release(self.home, project_id)
@@ -197,8 +192,8 @@ class Run:
     def _mend(self) -> None:
         """Do what killed runs had still to do beside deleting: their names in l/, and the marks of new parents."""
         staging.unlink_leftovers(self.home, self._leftovers)
-        if managed_by(self.home):  # its marks are its own business
+        if self.store.managed_by:  # in the store of another engine, the engine itself writes `committed`
             return
-        for layer_id in self._store.unsealed_parents():
+        for layer_id in self.store.files.unsealed_parents():
             with contextlib.suppress(OSError):
                 staging.seal_layer(self.home, layer_id)

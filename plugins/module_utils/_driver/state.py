@@ -1,16 +1,13 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What users ask for and what we report, and the plan that leads from one to the other. PRIVATE to the collection."""
+"""The state of a layer, and what results tell of it. PRIVATE to the collection."""
 
 from __future__ import annotations
 
 import typing as t
 
 from .._store.layout import DIFF, MERGED, WORK
-
-if t.TYPE_CHECKING:
-    pass
 
 
 class LayerState(t.NamedTuple):

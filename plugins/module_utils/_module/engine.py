@@ -15,55 +15,30 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from .._driver.plan import Overtaken, Plan
-from .._driver.run import Run
+from .._driver.store import Store
+from .._driver.task import Outcome, Task
 from .._errors import LayerInUse, LayerNotFound, NotPermitted, Overlay2Error
 from .._store.lock import Deadline, is_free, is_still, layer_locked, locked
 from .._store.writable import check_writable
 from .ansible_module import HarmlessModule
 from .query import fail, fail_os, without_collector
 
-
-class Task(t.Protocol):
-    """What a module hands over: parameters made a wanted state, and how to look, plan and report.
-
-    home:   the store, without symlinks.
-    layers: ids whose own locks are held from before the first look to the end; missing layers are no error here.
-    lengthy: planning itself takes long, so it is done without the store's lock.
-    reading: nothing in the store changes, so others may read along.
-    again:   known after report(): more is to be done, which a new task plans. What this one did is told by that one.
-    """
-
-    home: str
-    layers: t.Sequence[str]
-    lengthy: bool
-    reading: bool
-    again: bool
-
-    def observe(self) -> t.Any:
-        """Read what is there. Raises Overlay2Error, OSError."""
-
-    def plan(self, have: t.Any, predicting: bool) -> Plan:
-        """Compare what is wanted with what observe() told; predicting: nothing will be done. Raises Overlay2Error."""
-
-    def root(self, have: t.Any) -> tuple[int, int]:
-        """Return uid and gid of the remapped root."""
-
-    def difference(self, before: t.Any, after: t.Any) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-        """Return both sides of the diff: what changes, and of that only what can be predicted."""
-
-    def report(self, have: t.Any, after: t.Any, predicting: bool) -> dict[str, t.Any]:
-        """Return the module's own results; *after* is as observed, or as the plan says where it is predicted."""
+S = t.TypeVar("S")
 
 
 @without_collector()
-def run_module(make_task: t.Callable[[dict[str, t.Any]], Task], **arguments: t.Any) -> None:
-    """Run a module: *make_task* turns its parameters into a Task, and may raise; *arguments* as AnsibleModule takes."""
+def run_module(make_task: t.Callable[[dict[str, t.Any]], Task[t.Any]], **arguments: t.Any) -> None:
+    """Run a module.
+
+    make_task: turns the parameters into a Task. May raise Overlay2Error.
+    arguments: as AnsibleModule takes them.
+    """
     module = HarmlessModule(supports_check_mode=True, **arguments)
     done: list[str] = []
     try:
         if os.geteuid() != 0:
             raise NotPermitted("a store belongs to root", hint="run the task with become: true")
-        result = _converge(module, make_task, Deadline(module.params["lock_timeout"]), done)
+        result = _converge(module, make_task(module.params), Deadline(module.params["lock_timeout"]), done)
     except Overlay2Error as error:
         fail(module, error, done)
     except OSError as error:
@@ -72,54 +47,75 @@ def run_module(make_task: t.Callable[[dict[str, t.Any]], Task], **arguments: t.A
         module.exit_json(**result)
 
 
-def _converge(
-    module: AnsibleModule, make_task: t.Callable[[dict[str, t.Any]], Task], deadline: Deadline, done: list[str]
-) -> dict[str, t.Any]:
+def _converge(module: AnsibleModule, task: Task[S], deadline: Deadline, done: list[str]) -> dict[str, t.Any]:
+    """Attempt the task, and its further rounds, until nothing is left to do; return the result of the last round."""
     while True:
-        task = make_task(module.params)  # anew: nothing is left of what an overtaken attempt has planned
+        task.survey()
         try:
-            result = _attempt(module, task, deadline, done)
-            if not task.again:
-                return result
+            result, next_round = _attempt(module, task, deadline, done)
         except Overtaken as other:
             if other.layer:
                 _wait_for(task.home, other.layer, deadline, module.check_mode)
+            continue
+        if next_round is None:
+            return result
+        task = next_round
 
 
 def _wait_for(home: str, layer_id: str, deadline: Deadline, shared: bool) -> None:
-    """Return once nobody is at work on a layer, or it is gone. Raises StoreBusy, OSError."""
+    """Return once no run is at work on a layer, or the layer is gone. Raises StoreBusy, OSError."""
     with contextlib.suppress(LayerNotFound), layer_locked(home, layer_id, deadline, shared=shared):
         pass
 
 
-def _attempt(module: AnsibleModule, task: Task, deadline: Deadline, done: list[str]) -> dict[str, t.Any]:
-    """Do it once. Raises Overtaken if another run's work has to be waited for, or looked at, first."""
+def _attempt(
+    module: AnsibleModule, task: Task[S], deadline: Deadline, done: list[str]
+) -> tuple[dict[str, t.Any], Task[S] | None]:
+    """Do the task once; return its result, and the task of the next round, None if there is none.
+
+    raises: Overtaken if the work of another run has to be waited for, or observed, first; Overlay2Error; OSError.
+    """
     predicting: bool = module.check_mode
-    shared = predicting or task.reading
-    directories = [*(os.path.join(task.home, layer_id) for layer_id in sorted(task.layers)), task.home]
     with contextlib.ExitStack() as layer_locks, contextlib.ExitStack() as store_lock:
-        unlocked = []
-        held = {}
-        for directory in directories:
-            stack = store_lock if directory == task.home else layer_locks
-            fd = _enter(stack, directory, deadline, shared)
-            if fd is None:
-                unlocked.append(directory)
-            else:
-                held[directory] = fd
-        # Layers: those that another run made, or removed, while we waited for the store's lock.
-        _check_missing(unlocked)
-        _check_held(held)
-        have = task.observe()
+        unlocked = _lock(task, layer_locks, store_lock, deadline, predicting or task.shares_locks)
+        store = Store(task.home)
+        have = task.observe(store, predicting)
         if task.home in unlocked:
             _check_missing([task.home])
-        if task.lengthy:
+        if task.plans_unlocked:
             store_lock.close()
-        plan = _plan(task, have, deadline, predicting)
-        after = plan.after
+        have, plan = _plan(task, store, have, deadline, predicting)
         if plan.actions and not predicting:
-            after = _apply(module, task, have, plan, store_lock, deadline, done)
-        return _result(module, task, have, plan, after, done)
+            outcome = _apply(module, task, store, have, plan, store_lock, deadline, done)
+        else:
+            outcome = Outcome(have, plan, plan.after, store, predicted=predicting, told={})
+        result = _result(module, task, outcome, done)
+        return result, None if predicting else task.next_round(outcome, result)
+
+
+def _lock(
+    task: Task[S],
+    layer_locks: contextlib.ExitStack,
+    store_lock: contextlib.ExitStack,
+    deadline: Deadline,
+    shared: bool,
+) -> list[str]:
+    """Lock the task's layers, then the store; return the directories that are not there to be locked.
+
+    raises: Overtaken if another run has made, or removed, one of them meanwhile; StoreBusy; OSError.
+    """
+    directories = [*(os.path.join(task.home, layer_id) for layer_id in sorted(task.layers)), task.home]
+    unlocked = []
+    held = {}
+    for directory in directories:
+        fd = _enter(store_lock if directory == task.home else layer_locks, directory, deadline, shared)
+        if fd is None:
+            unlocked.append(directory)
+        else:
+            held[directory] = fd
+    _check_missing(unlocked)
+    _check_held(held)
+    return unlocked
 
 
 def _enter(stack: contextlib.ExitStack, directory: str, deadline: Deadline, shared: bool) -> int | None:
@@ -150,41 +146,48 @@ def _check_held(directories: t.Mapping[str, int]) -> None:
         raise Overtaken()
 
 
-def _plan(task: Task, have: t.Any, deadline: Deadline, predicting: bool) -> Plan:
-    """Return the plan, once no other run is at work on a layer that it touches, or that is in its way."""
+def _plan(task: Task[S], store: Store, have: S, deadline: Deadline, predicting: bool) -> tuple[S, Plan[S]]:
+    """Return the state with what takes long to read, and the plan, once no other run works on a layer that it needs.
+
+    raises: Overtaken while another run does; Overlay2Error; OSError.
+    """
     try:
+        have = task.inspect(store, have, predicting)
         plan = task.plan(have, predicting)
-        others = [layer_id for layer_id in plan.touches if layer_id not in task.layers]
     except LayerInUse as error:
-        layer_id = error.details.get("id")
-        if layer_id in task.layers or deadline.passed or not isinstance(layer_id, str):
+        layer_id = error.layer_id
+        if not layer_id or layer_id in task.layers or deadline.passed:
             raise
         if is_free(os.path.join(task.home, layer_id), shared=predicting):
             raise
         raise Overtaken(layer_id) from None
-    if plan.writes and not task.reading:
+    if plan.writes and not task.shares_locks:
         check_writable(task.home)
-    for layer_id in others:
-        if not is_free(os.path.join(task.home, layer_id), shared=predicting):
+    for layer_id in plan.must_be_free:
+        if layer_id not in task.layers and not is_free(os.path.join(task.home, layer_id), shared=predicting):
             raise Overtaken(layer_id)
-    return plan
+    return have, plan
 
 
 def _apply(
     module: AnsibleModule,
-    task: Task,
-    have: t.Any,
-    plan: Plan,
+    task: Task[S],
+    store: Store,
+    have: S,
+    plan: Plan[S],
     store_lock: contextlib.ExitStack,
     deadline: Deadline,
     done: list[str],
-) -> t.Any:
-    """Do what the plan says and return what is then there. *done* gets what has been done, whatever happens."""
-    run = Run(task.home, task.root(have), deadline.seconds)
+) -> Outcome[S]:
+    """Do what the plan says and return what it came to. *done* gets what has been done, whatever happens."""
+    from .._driver.run import Run  # a plan without a step does not need it, and each import is compiled on every host
+
+    run = Run(store, deadline.seconds)
+    told: dict[str, t.Any] = {}
     try:
-        if plan.writes and not task.reading:
-            run.sweep()  # whatever changes, what killed runs left goes
-        if plan.long:
+        if plan.writes and not task.shares_locks:
+            run.sweep()  # a run that changes the store also removes what killed runs left
+        if plan.prepares_unlocked:
             store_lock.close()
         for action in plan.actions:
             action.prepare(run)
@@ -192,8 +195,11 @@ def _apply(
         for action in plan.actions:
             action.commit(run)
             done.append(action.describe())
+            told.update(action.told())
         run.sync()
-        return _look_again(module, task, plan, store_lock, deadline)
+        now = Store(task.home)
+        after = _look_again(module, task, now, plan, store_lock, deadline)
+        return Outcome(have, plan, after, now, predicted=False, told=told)
     finally:
         store_lock.close()
         for warning in run.close():
@@ -201,13 +207,18 @@ def _apply(
 
 
 def _look_again(
-    module: AnsibleModule, task: Task, plan: Plan, store_lock: contextlib.ExitStack, deadline: Deadline
-) -> t.Any:
-    """Return what is there once all is done, and durable; what the plan says where that cannot be seen now."""
+    module: AnsibleModule,
+    task: Task[S],
+    store: Store,
+    plan: Plan[S],
+    store_lock: contextlib.ExitStack,
+    deadline: Deadline,
+) -> S:
+    """Return the state once all is done and durable; what the plan says where the store cannot be read now."""
     try:
-        if plan.long:  # the layers around must stand still while they are looked at
+        if plan.prepares_unlocked:  # other runs must not change the layers around while they are read
             store_lock.enter_context(locked(task.home, Deadline(deadline.seconds)))
-        return task.observe()
+        return task.observe_after(store, plan)
     except (Overlay2Error, OSError) as error:
         _warn_of_last_look(module, error)
         return plan.after
@@ -219,29 +230,30 @@ def _warn_of_last_look(module: AnsibleModule, error: Exception) -> None:
     module.warn(f"{told}: {error}")
 
 
-def _result(
-    module: AnsibleModule, task: Task, have: t.Any, plan: Plan, after: t.Any, done: list[str]
-) -> dict[str, t.Any]:
+def _result(module: AnsibleModule, task: Task[S], outcome: Outcome[S], done: list[str]) -> dict[str, t.Any]:
+    plan = outcome.plan
     for warning in plan.warnings:
         module.warn(warning)
     actions = [action.describe() for action in plan.actions] if module.check_mode else list(done)
-    before_side, after_side = task.difference(have, plan.after)
+    before_side, after_side = task.difference(outcome.have, plan.after)
     return {
         "changed": bool(actions),
         "actions": actions,
         "diff": {"before": before_side, "after": after_side},
-        **_report(module, task, have, plan, after),
+        **_report(module, task, outcome),
     }
 
 
-def _report(module: AnsibleModule, task: Task, have: t.Any, plan: Plan, after: t.Any) -> dict[str, t.Any]:
-    """Return the module's own results; those that are predicted where something was done and they cannot be read."""
+def _report(module: AnsibleModule, task: Task[S], outcome: Outcome[S]) -> dict[str, t.Any]:
+    """Return the module's own results; predicted ones where something was done and the store cannot be read now."""
     try:
-        return task.report(have, after, module.check_mode)
+        return task.report(outcome)
     except (Overlay2Error, OSError) as error:
-        if module.check_mode or not plan.actions:
+        if outcome.predicted or not outcome.plan.actions:
             raise
         _warn_of_last_look(module, error)
+    have, plan = outcome.have, outcome.plan
+    predicted = Outcome(have, plan, plan.after, outcome.store, predicted=True, told=outcome.told)
     with contextlib.suppress(Overlay2Error, OSError):
-        return task.report(have, plan.after, True)
+        return task.report(predicted)
     return {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .._driver.prune.state import Room
+from .._driver.prune.state import Amount
 from .._errors import InvalidInput, printable
 from .arguments import parse_size
 
@@ -32,7 +32,7 @@ def parse_duration(text: str | None, option: str) -> int | None:
     return int(found.group(1)) * _SECONDS[found.group(2)]
 
 
-def parse_room(text: str | None, option: str) -> Room | None:
+def parse_room(text: str | None, option: str) -> Amount | None:
     """Return *text*, a size as parse_size takes it or a share such as ``15%``; None for None. Raises InvalidInput."""
     if text is None:
         return None
@@ -45,19 +45,19 @@ def parse_room(text: str | None, option: str) -> Room | None:
         size = None
     if size is None:
         raise InvalidInput(f"invalid {option} '{printable(text)}'", hint='write it as "20G" or "15%"', option=option)
-    return Room(size)
+    return Amount(size)
 
 
-def parse_number(text: str | None, option: str) -> Room | None:
+def parse_number(text: str | None, option: str) -> Amount | None:
     """Return *text*, a number of layers or a share of them such as ``20%``; None for None. Raises InvalidInput."""
     if text is None:
         return None
     share = _share(text)
     if share is None and not _COUNT.fullmatch(text):
         raise InvalidInput(f"invalid {option} '{printable(text)}'", hint='write it as "50" or "20%"', option=option)
-    return share or Room(int(text))
+    return share or Amount(int(text))
 
 
-def _share(text: str) -> Room | None:
+def _share(text: str) -> Amount | None:
     share = _SHARE.fullmatch(text)
-    return Room(float(share.group(1)), percent=True) if share and float(share.group(1)) <= 100 else None
+    return Amount(float(share.group(1)), percent=True) if share and float(share.group(1)) <= 100 else None

@@ -11,7 +11,6 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._driver.quota import projects
 from .._errors import NoSpace, Overlay2Error, printable
 from .ansible_module import HarmlessModule
 from .os_cures import cure_of
@@ -48,11 +47,13 @@ def fail(module: AnsibleModule, error: Overlay2Error, done: list[str]) -> None:
 
 
 def fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
+    from .._driver.quota import projects  # a run that succeeds does not need it
+
     home = str(module.params["home"])
     path = printable(error.filename if isinstance(error.filename, (str, bytes)) else home)
     why = printable(error.strerror or str(error))
     if error.errno in projects.FULL:
-        limited = projects.limit_reached(home, error.filename)
+        limited = projects.limit_reached_error(home, error.filename)
         if limited:
             return fail(module, limited, done)
         hint = "free some, or make the filesystem larger, and run the task again"

@@ -35,14 +35,14 @@ def delete_tree(path: str, until: Deadline | None = None) -> bool:
         return True
     try:
         with about(directory):
-            return _deleted(parent, name, until)
+            return _delete(parent, name, until)
     finally:
         os.close(parent)
 
 
-def _deleted(parent: int, name: str, until: Deadline | None) -> bool:
+def _delete(parent: int, name: str, until: Deadline | None) -> bool:
     try:
-        top = _entered(name, parent)
+        top = _enter(name, parent)
     except FileNotFoundError:
         return True
     try:
@@ -58,7 +58,7 @@ def _deleted(parent: int, name: str, until: Deadline | None) -> bool:
     return True
 
 
-def _entered(name: str, parent: int) -> int:
+def _enter(name: str, parent: int) -> int:
     """Open the directory *name* in *parent*, unless something is mounted on it. Raises OSError, EBUSY for that."""
     try:
         if has_openat2():
@@ -108,7 +108,7 @@ class _Tree(t.NamedTuple):
         if depth == _DEPTH:
             os.rename(name, os.urandom(8).hex(), src_dir_fd=fd, dst_dir_fd=self.top)
             return True
-        below = _entered(name, fd)
+        below = _enter(name, fd)
         try:
             with about(name):
                 moved = self.empty(below, depth + 1)

@@ -21,22 +21,22 @@ _OF_BUILDKIT = re.compile(r"[a-z0-9]{25}")
 _CHAIN = re.compile(r"(sha256):([a-f0-9]{64})")
 
 
-def is_no_id(id: str, ids: t.Collection[str]) -> str:
+def why_not_id(layer_id: str, ids: t.Collection[str]) -> str:
     """Return why what a record holds is not the whole id of a layer, there or gone; "" if it is.
 
     ids: of the layers that are there. An id of BuildKit's that is gone may be the beginning of one of these.
     """
-    if id in ids or _OF_DOCKER.fullmatch(id):
+    if layer_id in ids or _OF_DOCKER.fullmatch(layer_id):
         return ""
-    if not id:
+    if not layer_id:
         return "it is empty"
-    if not _OF_BUILDKIT.fullmatch(id):
-        return f"it holds '{printable(id[:64])}', which is not the id of a layer"
-    cut = any(other.startswith(id) for other in ids)
-    return f"it holds {id}, which may be the id of a layer cut off" if cut else ""
+    if not _OF_BUILDKIT.fullmatch(layer_id):
+        return f"it holds '{printable(layer_id[:64])}', which is not the id of a layer"
+    cut = any(other.startswith(layer_id) for other in ids)
+    return f"it holds {layer_id}, which may be the id of a layer cut off" if cut else ""
 
 
-def is_no_parent(parent: str, is_known: t.Callable[[str], bool]) -> str:
+def why_not_parent(parent: str, is_known: t.Callable[[str], bool]) -> str:
     """Return why what a record of a parent holds is no chain, or one without a record; "" if it is one.
 
     is_known: tells whether there is an entry of layerdb, by its path there.

@@ -88,17 +88,17 @@ def graph_driver_directory(home: str) -> str | None:
 def refusing(home: str, engine: str | None, what: str) -> t.Iterator[None]:
     """Within it a refusal says StoreForeign in a store of *engine*: what else would help is refused there, too.
 
-    what: as for store_foreign.
+    what: as for store_foreign_error.
     """
     try:
         yield
     except Overlay2Error as error:
         if engine:
-            raise store_foreign(home, engine, what) from error
+            raise store_foreign_error(home, engine, what) from error
         raise
 
 
-def store_foreign(home: str, engine: str, what: str, why: str = "", hint: str = "") -> StoreForeign:
+def store_foreign_error(home: str, engine: str, what: str, why: str = "", hint: str = "") -> StoreForeign:
     """Return the error for who would change a store of *engine*.
 
     what: the deed, as in "cannot ..."; why: more of the reason, as in "belongs to docker, and ..."; hint: "" for the

@@ -31,7 +31,7 @@ import typing as t
 from .._errors import StoreCorrupt, printable
 from .._linux.noatime import open_quietly, read_quietly
 from . import bolt
-from .docker_ids import is_no_id, is_no_parent
+from .docker_ids import why_not_id, why_not_parent
 from .engine import CONTAINERS_STORAGE, DOCKER, find_engine
 from .layer import Store, examine
 from .layout import LINKS, LOWER, is_id
@@ -81,21 +81,23 @@ def orphans(store: Store, needed: t.Container[str]) -> list[str]:
     return [id for id in sorted(store.ids) if id not in needed]
 
 
-def _lowers(home: str, id: str, links: t.Mapping[str, str | None], lenders: Lenders) -> t.Iterator[str]:
+def _lowers(home: str, layer_id: str, links: t.Mapping[str, str | None], lenders: Lenders) -> t.Iterator[str]:
     """Yield the layers below a layer, but for those of other stores. Raises StoreCorrupt where they cannot be told."""
     try:
-        layer, damage = examine(home, id)
+        layer, damage = examine(home, layer_id)
     except OSError as error:
-        raise _unreadable(os.path.join(home, id), error.strerror) from error
+        raise _unreadable_error(os.path.join(home, layer_id), error.strerror) from error
     for one in damage:
         if os.path.basename(one.path) == LOWER:
-            raise _unreadable(one.path, f"layer {id} is damaged: {one.message}")
+            raise _unreadable_error(one.path, f"layer {layer_id} is damaged: {one.message}")
     for place, link in enumerate(layer.lowers if layer else ()):
         lower = links.get(link)
-        if lower is None and lenders.lower(id, place, link):
+        if lower is None and lenders.lower(layer_id, place, link):
             continue
         if lower is None:
-            raise _unreadable(os.path.join(home, LINKS, link), f"layer {id} needs it, and it leads to no layer")
+            raise _unreadable_error(
+                os.path.join(home, LINKS, link), f"layer {layer_id} needs it, and it leads to no layer"
+            )
         yield lower
 
 
@@ -127,21 +129,21 @@ def _ids_in(root: str, kind: str, entry: str, ids: t.Collection[str]) -> t.Itera
     name = "mount-id" if os.path.basename(kind) == "mounts" else "cache-id"
     content = _content(root, f"{entry}/{name}")
     if content is None and not left:
-        raise _torn(root, entry, name, "it is missing")
+        raise _torn_error(root, entry, name, "it is missing")
     if content is not None:
-        why = is_no_id(content, ids)
+        why = why_not_id(content, ids)
         if why:
-            raise _torn(root, entry, name, why)
+            raise _torn_error(root, entry, name, why)
         yield name, content
     init = _content(root, f"{entry}/init-id") if name == "mount-id" else None
     if init is not None:
         if init != f"{content}-init":
-            raise _torn(root, entry, "init-id", "it does not hold what mount-id holds, and -init")
+            raise _torn_error(root, entry, "init-id", "it does not hold what mount-id holds, and -init")
         yield "init-id", init
     parent = _content(root, f"{entry}/parent")
-    why = is_no_parent(parent, _chains(root, left)) if parent is not None else ""
+    why = why_not_parent(parent, _chains(root, left)) if parent is not None else ""
     if why:
-        raise _torn(root, entry, "parent", why)
+        raise _torn_error(root, entry, "parent", why)
 
 
 def _chains(root: str, left: bool) -> t.Callable[[str], bool]:
@@ -156,20 +158,20 @@ def _content(root: str, path: str) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _unreadable(os.path.join(root, path), error.strerror) from error
+        raise _unreadable_error(os.path.join(root, path), error.strerror) from error
 
 
-def _torn(root: str, entry: str, name: str, why: str) -> StoreCorrupt:
+def _torn_error(root: str, entry: str, name: str, why: str) -> StoreCorrupt:
     """Return the error for a record in an entry of layerdb. Source of the cure: tried with dockerd 20.10."""
     directory = os.path.join(root, entry)
     if not names_in(directory):  # dockerd ignores such a directory for ever
         hint = f"stop docker, and remove the empty directory: rmdir {printable(directory)}"
-        return _unreadable(directory, "it is an empty directory, which a crash left", hint)
+        return _unreadable_error(directory, "it is an empty directory, which a crash left", hint)
     hint = (
         "until this is mended no layer here is taken for an orphan: have docker remove the image or container that the"
         f" record is of; if docker does not list it any more, stop docker and remove {printable(directory)}"
     )
-    return _unreadable(os.path.join(directory, name), why, hint)
+    return _unreadable_error(os.path.join(directory, name), why, hint)
 
 
 def _occurring(
@@ -186,11 +188,11 @@ def _occurring(
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
-                raise _unreadable(path, "it is no file")
+                raise _unreadable_error(path, "it is no file")
             data = chunk = os.read(fd, _CHUNK)
             wrong = wrong_with(data, status.st_size) if wrong_with else ""
             if wrong:
-                raise _unreadable(path, wrong)
+                raise _unreadable_error(path, wrong)
             while chunk:
                 found |= search.names_in(data)
                 chunk = os.read(fd, _CHUNK)
@@ -199,7 +201,7 @@ def _occurring(
         finally:
             os.close(fd)
     except OSError as error:
-        raise _unreadable(path, error.strerror) from error
+        raise _unreadable_error(path, error.strerror) from error
     return found
 
 
@@ -229,7 +231,7 @@ def _ids_of(record: t.Mapping[str, t.Any], path: str, key: str, *, optional: boo
     ids = [record.get(key), *(mapped if isinstance(mapped, list) else [mapped])]
     for id in ids[1:] if optional and not ids[0] else ids:
         if not isinstance(id, str) or not is_id(id):
-            raise _unreadable(path, f"it holds '{printable(str(id)[:64])}', which is not the id of a layer")
+            raise _unreadable_error(path, f"it holds '{printable(str(id)[:64])}', which is not the id of a layer")
         yield id
 
 
@@ -239,16 +241,16 @@ def _json_list(path: str, must: bool) -> list[dict[str, t.Any]]:
             records = json.load(file)
     except (FileNotFoundError, NotADirectoryError) as error:
         if must:
-            raise _unreadable(path, error.strerror) from error
+            raise _unreadable_error(path, error.strerror) from error
         return []
     except OSError as error:
-        raise _unreadable(path, error.strerror) from error
+        raise _unreadable_error(path, error.strerror) from error
     except (ValueError, RecursionError):
-        raise _unreadable(path, "it is not as containers-storage writes it") from None
+        raise _unreadable_error(path, "it is not as containers-storage writes it") from None
     if records is None:  # how it writes an empty list
         return []
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise _unreadable(path, "it is not as containers-storage writes it")
+        raise _unreadable_error(path, "it is not as containers-storage writes it")
     return records
 
 
@@ -257,10 +259,12 @@ def _directories(root: str, path: str) -> t.Iterator[str]:
     try:
         entries = names_in(os.path.join(root, path))
     except OSError as error:
-        raise _unreadable(os.path.join(root, path), error.strerror) from error
+        raise _unreadable_error(os.path.join(root, path), error.strerror) from error
     for entry in entries:
         if entry.is_symlink:
-            raise _unreadable(os.path.join(root, path, entry.name), "it is a symlink, which no engine makes there")
+            raise _unreadable_error(
+                os.path.join(root, path, entry.name), "it is a symlink, which no engine makes there"
+            )
         if entry.is_directory:
             yield f"{path}/{entry.name}"
 
@@ -272,7 +276,7 @@ def _files(root: str, path: str, depth: int = 8) -> t.Iterator[str]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _unreadable(os.path.join(root, path), error.strerror) from error
+        raise _unreadable_error(os.path.join(root, path), error.strerror) from error
     for entry in entries:
         if not entry.is_directory:
             yield f"{path}/{entry.name}"
@@ -280,7 +284,7 @@ def _files(root: str, path: str, depth: int = 8) -> t.Iterator[str]:
             yield from _files(root, f"{path}/{entry.name}", depth - 1)
 
 
-def _unreadable(path: str, why: str | None, hint: str = "") -> StoreCorrupt:
+def _unreadable_error(path: str, why: str | None, hint: str = "") -> StoreCorrupt:
     return StoreCorrupt(
         f"it cannot be told which layers are needed: {printable(path)}: {why or 'it cannot be read'}",
         hint=hint or "as long as this is so no layer here is taken for an orphan; have the engine repair it",

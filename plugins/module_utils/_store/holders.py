@@ -36,23 +36,23 @@ def check_holder(name: str) -> str:
     return name
 
 
-def read(home: str, id: str) -> tuple[str, ...]:
+def read(home: str, layer_id: str) -> tuple[str, ...]:
     """Return the holders of this boot, sorted. Raises OSError."""
-    return _read(home, id) or ()
+    return _read(home, layer_id) or ()
 
 
-def is_dead(home: str, id: str) -> bool:
+def is_dead(home: str, layer_id: str) -> bool:
     """Tell whether there is a file that names nobody: of another boot, or unreadable. Raises OSError."""
-    return _read(home, id) is None
+    return _read(home, layer_id) is None
 
 
-def write(home: str, id: str, holders: t.Iterable[str]) -> None:
+def write(home: str, layer_id: str, holders: t.Iterable[str]) -> None:
     """Make *holders* the holders of this boot; none removes the file. Raises InvalidInput, OSError.
 
     Replaced in one step, so that a reader never sees half a file; not synced, since it means nothing after a reboot.
     """
     names = sorted({check_holder(name) for name in holders})
-    path = os.path.join(home, id, HOLDERS)
+    path = os.path.join(home, layer_id, HOLDERS)
     if not names:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
@@ -61,10 +61,10 @@ def write(home: str, id: str, holders: t.Iterable[str]) -> None:
     replace_unsynced(path, text)
 
 
-def _read(home: str, id: str) -> tuple[str, ...] | None:
+def _read(home: str, layer_id: str) -> tuple[str, ...] | None:
     """Return the holders; () without a file, None for one that names nobody."""
     try:
-        data = read_quietly(os.path.join(home, id, HOLDERS))
+        data = read_quietly(os.path.join(home, layer_id, HOLDERS))
     except FileNotFoundError:
         return ()
     except OSError as error:

@@ -36,15 +36,15 @@ def read_file(path: str, cure: str = "") -> dict[str, t.Any] | None:
         return None
     except OSError as error:
         if error.errno in NO_FILE:
-            raise unreadable(path, cure) from None
+            raise unreadable_error(path, cure) from None
         raise
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):
-        raise unreadable(path, cure) from None
+        raise unreadable_error(path, cure) from None
     number: t.Any = content.get("format") if isinstance(content, dict) else None
     if not is_count(number) or not 1 <= number <= _LAST_FORMAT:
-        raise unreadable(path, cure)
+        raise unreadable_error(path, cure)
     if number > FORMAT:
         raise StoreCorrupt(
             f"{printable(path)} has format {number}; this version knows {FORMAT} at most",
@@ -72,7 +72,7 @@ def read_or_corrupt(path: str) -> dict[str, t.Any] | None:
         raise unread_record(path, error) from error
 
 
-def unreadable(path: str, cure: str = "") -> StoreCorrupt:
+def unreadable_error(path: str, cure: str = "") -> StoreCorrupt:
     """Return the error for a file of ours that holds what we never write; cure: "" for the usual."""
     return StoreCorrupt(
         f"{printable(path)} is not as this collection writes it",
@@ -85,7 +85,7 @@ def unreadable(path: str, cure: str = "") -> StoreCorrupt:
 
 def stage_file(path: str, content: t.Mapping[str, t.Any]) -> None:
     """Write *content* to a new file in a directory nobody sees yet: whoever publishes that syncs it. Raises OSError."""
-    write_new(path, _encoded(content), 0o600)
+    write_new(path, _encode(content), 0o600)
 
 
 def write_new(path: str, data: bytes, mode: int) -> None:
@@ -139,5 +139,5 @@ def _not_left(path: str) -> t.Iterator[None]:
         raise
 
 
-def _encoded(content: t.Mapping[str, t.Any]) -> bytes:
+def _encode(content: t.Mapping[str, t.Any]) -> bytes:
     return json.dumps({"format": FORMAT, **content}, sort_keys=True).encode() + b"\n"

@@ -13,7 +13,7 @@ import typing as t
 
 from .._errors import StoreCorrupt
 from .damage import Damage, unresolved
-from .json_file import read_file, read_or_corrupt, replace_file, unreadable
+from .json_file import read_file, read_or_corrupt, replace_file, unreadable_error
 from .layout import COMMITTED, DIFF, LOWER, OWN_FILE
 from .links import all_links, link_target, misnamed, read_link
 from .lower import PARENT, Lower, missing_lower, read_lower
@@ -282,7 +282,7 @@ def _read_record(path: str) -> Record:
     own = read_or_corrupt(path) or {}
     record = Record(*(own.get(name) for name in Record._fields))
     if not isinstance(record.read_write, (bool, type(None))) or not isinstance(record.parent, (str, type(None))):
-        raise unreadable(path)
+        raise unreadable_error(path)
     if not all(digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:-1]):
-        raise unreadable(path)
+        raise unreadable_error(path)
     return record

@@ -13,7 +13,7 @@ from .layout import STAGING
 from .lock import is_free
 from .recognition import names_in
 
-_RETIRED = STAGING + "-"  # what hidden names in home begin with
+RETIRED = STAGING + "-"  # what hidden names in home begin with
 
 
 def leftovers(parent: str) -> list[str]:
@@ -25,7 +25,7 @@ def leftovers(parent: str) -> list[str]:
                 found += [
                     os.path.join(parent, STAGING, staged.name) for staged in names_in(os.path.join(parent, STAGING))
                 ]
-        elif entry.name.startswith(_RETIRED):
+        elif entry.name.startswith(RETIRED):
             found.append(os.path.join(parent, entry.name))
     return sorted(path for path in found if _is_left(path))
 
@@ -44,7 +44,7 @@ def layers_in(paths: t.Iterable[str]) -> t.Iterator[str]:
     Those that another run has just swept, or that cannot be read, are left out.
     """
     for path in paths:
-        if os.path.basename(path).startswith(_RETIRED):
+        if os.path.basename(path).startswith(RETIRED):
             yield path
             continue
         with contextlib.suppress(OSError):

@@ -67,7 +67,7 @@ def layer_locked(home: str, layer_id: str, deadline: Deadline, *, shared: bool =
         try:
             stack.enter_context(locked(os.path.join(home, layer_id), deadline, shared=shared))
         except (FileNotFoundError, NotADirectoryError):
-            raise layer_not_found(home, layer_id) from None
+            raise layer_not_found_error(home, layer_id) from None
         yield
 
 
@@ -101,7 +101,7 @@ def is_still(fd: int, directory: str) -> bool:
         return False
 
 
-def layer_not_found(home: str, layer_id: str) -> LayerNotFound:
+def layer_not_found_error(home: str, layer_id: str) -> LayerNotFound:
     """Return the error for a layer that is not there."""
     return LayerNotFound(
         f"there is no layer {layer_id} in {printable(home)}",

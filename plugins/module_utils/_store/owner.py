@@ -37,9 +37,9 @@ def owner(home: str) -> str | None:
 
     raises: OSError.
     """
-    return managed_by(home) or (SOMEBODY if _is_unclaimed(home) else None)
+    return managed_by(home) or (SOMEBODY if is_unclaimed(home) else None)
 
 
-def _is_unclaimed(home: str) -> bool:
+def is_unclaimed(home: str) -> bool:
     """Tell whether a store has layers, and no file of ours that says whose they are. Raises OSError."""
     return not os.path.lexists(f"{home}/{OWN_FILE}") and any(True for _id in layer_ids(home))

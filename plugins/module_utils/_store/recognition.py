@@ -12,7 +12,7 @@ import typing as t
 from .._errors import InvalidInput, Overlay2Error, StoreCorrupt, StoreNotFound, printable
 from .._linux.noatime import open_quietly, read_quietly
 from .._linux.subject import about
-from .engine import CONTAINERD, managed_by, store_foreign
+from .engine import CONTAINERD, managed_by, store_foreign_error
 from .layout import (
     COMMITTED,
     DIFF,
@@ -79,15 +79,15 @@ def is_store(home: str) -> bool:
     except FileNotFoundError:
         return False
     except NotADirectoryError:
-        raise _no_store(home, "it is no directory") from None
+        raise _no_store_error(home, "it is no directory") from None
     at_links = next((entry for entry in entries if entry.name == LINKS), None)
     if at_links is None:
         found = sorted(entry.name for entry in entries if entry.name not in _BEFORE_LINKS)
         if found:
-            raise _without_links(home, entries, f"it holds '{printable(found[0])}' and no {LINKS}/ directory")
+            raise _no_links_error(home, entries, f"it holds '{printable(found[0])}' and no {LINKS}/ directory")
         return False
     if not at_links.is_directory:
-        raise _without_links(home, entries, f"its {LINKS} is no directory")
+        raise _no_links_error(home, entries, f"its {LINKS} is no directory")
     try:
         links = names_in(os.path.join(home, LINKS))
     except FileNotFoundError:  # another run is removing the store, l/ last
@@ -96,19 +96,24 @@ def is_store(home: str) -> bool:
         if not entry.is_symlink or not LINK_NAME.fullmatch(entry.name):
             why = f"{LINKS}/{printable(entry.name)} is no link of a layer"
             if not _was_made(home, entries):
-                raise _no_store(home, why)
-            raise _corrupt(home, f"{LINKS}/{entry.name}", "stranger", why, f"move it out of {LINKS}/")
+                raise _no_store_error(home, why)
+            raise _corrupt_error(home, f"{LINKS}/{entry.name}", "stranger", why, f"move it out of {LINKS}/")
     return True
 
 
 def require_store(home: str) -> None:
     """Raise StoreNotFound if there is no store at *home*, and what is_store raises if it holds something else."""
     if not is_store(home):
-        raise StoreNotFound(
-            f"there is no store at {printable(home)}",
-            hint="make one with strata.overlay2.overlay2_init, or check home",
-            home=printable(home),
-        )
+        raise store_not_found_error(home)
+
+
+def store_not_found_error(home: str) -> StoreNotFound:
+    """Return the error for a home where a store has to be, and is none."""
+    return StoreNotFound(
+        f"there is no store at {printable(home)}",
+        hint="make one with strata.overlay2.overlay2_init, or check home",
+        home=printable(home),
+    )
 
 
 def layer_ids(home: str) -> t.Iterator[str]:
@@ -176,23 +181,23 @@ def _has_link(directory: str) -> bool:
         return False
 
 
-def _without_links(home: str, entries: t.Sequence[Name], why: str) -> Overlay2Error:
+def _no_links_error(home: str, entries: t.Sequence[Name], why: str) -> Overlay2Error:
     """Return the error for a directory that has no l/ in which names of layers could be. Raises OSError."""
     if managed_by(home) == CONTAINERD:
-        return store_foreign(
+        return store_foreign_error(
             home, CONTAINERD, "use it as a store", "whose snapshotter keeps its layers there in another layout"
         )
     if not _was_made(home, entries):
-        return _no_store(home, why)
+        return _no_store_error(home, why)
     in_the_way = any(entry.name == LINKS for entry in entries)
     hint = (
         f"{f'move {LINKS} away, and ' * in_the_way}make the directory {LINKS} in it, mode {LINKS_MODE:04o}; then"
         " gather the subset health with strata.overlay2.overlay2_facts: it tells which names were in it"
     )
-    return _corrupt(home, LINKS, "link_missing", why, hint)
+    return _corrupt_error(home, LINKS, "link_missing", why, hint)
 
 
-def _corrupt(home: str, name: str, damage: str, why: str, hint: str) -> StoreCorrupt:
+def _corrupt_error(home: str, name: str, damage: str, why: str, hint: str) -> StoreCorrupt:
     """Return the error for a store with something wrong at the path *name* in it; damage: as findings call it."""
     return StoreCorrupt(
         f"the store at {printable(home)} is damaged: {why}",
@@ -203,7 +208,7 @@ def _corrupt(home: str, name: str, damage: str, why: str, hint: str) -> StoreCor
     )
 
 
-def _no_store(home: str, why: str) -> InvalidInput:
+def _no_store_error(home: str, why: str) -> InvalidInput:
     return InvalidInput(
         f"{printable(home)} is no overlay2 store: {why}",
         hint="give the directory of a store, or make one by strata.overlay2.overlay2_init in an empty or new directory",

@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from .._errors import InvalidInput, StoreCorrupt, printable
-from .json_file import is_count, read_file, replace_file, unreadable
+from .json_file import is_count, read_file, replace_file, unreadable_error
 from .layout import OWN_FILE
 
 ID_MAX = 2**32 - 2  # the last uid there is
@@ -73,15 +73,15 @@ class Settings(t.NamedTuple):
         return bool(self.uid_map or self.gid_map)
 
     def _host_ids(self, uid: int, gid: int) -> tuple[int, int]:
-        return self._translated(uid, gid, _CONTAINER, _HOST)
+        return self._translate(uid, gid, _CONTAINER, _HOST)
 
     def _container_ids(self, uid: int, gid: int) -> tuple[int, int]:
-        return self._translated(uid, gid, _HOST, _CONTAINER)
+        return self._translate(uid, gid, _HOST, _CONTAINER)
 
-    def _translated(self, uid: int, gid: int, source: int, target: int) -> tuple[int, int]:
+    def _translate(self, uid: int, gid: int, source: int, target: int) -> tuple[int, int]:
         return (
-            _translated(self.uid_map, uid, "uid", source, target),
-            _translated(self.gid_map, gid, "gid", source, target),
+            _translate(self.uid_map, uid, "uid", source, target),
+            _translate(self.gid_map, gid, "gid", source, target),
         )
 
 
@@ -102,7 +102,7 @@ def read_settings(home: str) -> Settings:
         ) from None
     size, inodes = content.get("size", 0), content.get("inodes", 0)
     if not all(is_count(limit) and limit <= _LIMIT_MAX for limit in (size, inodes)):
-        raise unreadable(path, _CURE)
+        raise unreadable_error(path, _CURE)
     return Settings(size, inodes, *maps)
 
 
@@ -139,7 +139,7 @@ def check_map(ranges: t.Sequence[IdRange], option: str) -> tuple[IdRange, ...]:
     return tuple(ordered)
 
 
-def _translated(ranges: t.Sequence[IdRange], number: int, word: str, source: int, target: int) -> int:
+def _translate(ranges: t.Sequence[IdRange], number: int, word: str, source: int, target: int) -> int:
     """Return the id for *number*; source, target: _CONTAINER or _HOST. Raises ValueError."""
     if not ranges or number == LEFT:
         return number

@@ -35,7 +35,7 @@ from .layout import (
     WORK,
     WORK_MODE,
 )
-from .leftovers import _RETIRED, layers_in, leftovers
+from .leftovers import RETIRED, layers_in, leftovers
 from .links import link_target
 from .lock import Deadline, try_lock
 from .lower import PARENT
@@ -103,7 +103,7 @@ class Retired:
 
     def __init__(self, home: str, layer_id: str, link: str) -> None:
         """Take the layer out of sight as retire_layer does, by a rename that needs no directory. Raises OSError."""
-        self.path = os.path.join(home, _RETIRED + os.urandom(8).hex())
+        self.path = os.path.join(home, RETIRED + os.urandom(8).hex())
         self._fd = open_quietly(os.path.join(home, layer_id), os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             try_lock(self._fd)  # the layer's own lock goes along; in vain where the run holds it already

@@ -8,155 +8,196 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._driver.content import actions, output_file
-from .._driver.content.actions import GiveAccess
-from .._driver.content.archive_file import Source, Written, check_compression, check_source, file_digest, is_tar
-from .._driver.content.layer_tar import LayerTar
+from .._driver.content.observe import difference_of
+from .._driver.content.output_file import NEW, WantedAccess, difference, stat_file
 from .._driver.content.place import Place
-from .._driver.content.state import DiffState, DiffTask, reported
+from .._driver.content.source import Source, check_source
+from .._driver.content.state import DiffState, OutputState, reported
 from .._driver.layers.observe import mounted_in
 from .._driver.layers.removal import check_empty_of_mounts, check_unused
-from .._driver.layers.state import StoreState
 from .._driver.plan import Plan
-from .._driver.state import LayerState
+from .._driver.store import Store
+from .._driver.task import Outcome, Sides
 from .._errors import InvalidInput, LayerInUse, printable
-from .._store.engine import store_foreign
+from .._store.engine import store_foreign_error
 from .._store.layout import DIFF, check_path
+from .content import ContentTask
 
 
 class Export(t.NamedTuple):
-    """How a layer's tar is to lie in a file. xattrs: with those of users."""
+    """How the tar of a layer is to lie in a file. xattrs: with those of users."""
 
     dest: str | None
     compression: str
     level: int | None
     xattrs: bool
-    access: output_file.WantedAccess
+    access: WantedAccess
 
 
-class ExportTask(DiffTask):
-    """The layer's tar is in a file."""
+class ExportTask(ContentTask):
+    """The tar of the layer is in a file."""
 
     def __init__(self, home: str, layer_id: str, parent: str | None, wanted: Export) -> None:
         super().__init__(home, layer_id, parent)
         if not wanted.dest:
             raise InvalidInput("state exported needs dest", hint="say where the tar is to be written")
+        from .._driver.content.archive_file import check_compression  # only an export needs it
+
         check_compression(wanted.compression, wanted.level)
         self._place = Place(os.path.abspath(check_path(wanted.dest, "dest")))
         self._wanted = wanted
-        self._there: output_file.Access | None = None
-        self._access = output_file.NEW
-        self._current: Written | None = None
-        self._action: actions.WriteArchive | None = None
-        self._tar: LayerTar | None = None
 
-    def plan(self, have: DiffState, predicting: bool) -> Plan:
-        """See Task; the tar is computed in check mode too."""
-        tar = self._tar = LayerTar(
-            self.difference_of(have, written=True), have.settings.container_ids, self._wanted.xattrs
-        )
+    def inspect(self, store: Store, have: DiffState, predicting: bool) -> DiffState:
+        """Read the file, and make the tar where the file may hold it already; in check mode make it in any case."""
+        changes = difference_of(store, have, self.parent, written=True)
+        from .._driver.content.archive_file import is_tar  # as above
+        from .._driver.content.layer_tar import LayerTar
+
+        tar = LayerTar(changes, have.settings.container_ids, self._wanted.xattrs)
         wanted = self._wanted
         with self._place.opened() as file:
-            there = output_file.found(file) if file else None
+            there = stat_file(file) if file else None
             if there and not wanted.access.allows(there.access, self._place):
-                there = None  # somebody else's: it is replaced, as if it were not there
-            ours = tar.digest() if there or predicting else None
-            self._current = is_tar(file, ours, wanted.compression) if file and there and ours else None
-        self._there = there and there.access
-        self._access = access = wanted.access.of(self._there or output_file.NEW)
-        if there and self._current:
-            same = access == there.access
-            return Plan(() if same else (GiveAccess(self._place, there, access),), have)
-        layer = self.layer(have)
-        self._action = actions.WriteArchive(layer, self._place, wanted.compression, wanted.level, access, tar)
-        diff_id = str(ours) if ours else None
-        return Plan((self._action,), have._replace(diff_id=diff_id, digest=None), long=True)
+                there = None  # the file is somebody else's: it is replaced as if it were not there
+            digest = tar.digest() if there or predicting else None
+            current = is_tar(file, digest, wanted.compression) if file and there and digest else None
+        output = OutputState(there, current, there.access if there else NEW)
+        diff_id = str(digest) if digest else None
+        return have._replace(difference=changes, tar=tar, output=output, diff_id=diff_id, digest=None)
 
-    def difference(self, before: DiffState, after: DiffState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-        """Return whether the file holds the layer's content, and whose it is."""
-        old, new = output_file.difference(self._there, self._access)
-        if self._action is not None:
+    def plan(self, have: DiffState, predicting: bool) -> Plan[DiffState]:
+        """See Task."""
+        output, tar, wanted = have.output, have.tar, self._wanted
+        if output is None or tar is None:
+            raise ValueError("the file was not inspected")
+        access = wanted.access.of(output.access)
+        if output.there and output.current:
+            after = have._replace(
+                output=output._replace(access=access), diff_id=output.current.diff_id, digest=output.current.digest
+            )
+            if access == output.there.access:
+                return Plan((), after)
+            from .._driver.content.output_actions import (
+                GiveAccess,  # a plan without a step does not need it, and each import is compiled on every host
+            )
+
+            return Plan((GiveAccess(self._place, output.there, access),), after)
+        from .._driver.content.output_actions import WriteArchive  # as above
+
+        action = WriteArchive(have.layer, self._place, wanted.compression, wanted.level, access, tar)
+        after = have._replace(output=output._replace(access=access, written=True))
+        return Plan((action,), after, prepares_unlocked=True)
+
+    def observe_after(self, store: Store, plan: Plan[DiffState]) -> DiffState:
+        """Return what the plan says: an export changes nothing in the store."""
+        return plan.after
+
+    def difference(self, before: DiffState, after: DiffState) -> Sides:
+        """Return whether the file holds the layer's content, and who may read the file."""
+        if before.output is None or after.output is None:
+            return {}, {}
+        old, new = difference(before.output.there and before.output.there.access, after.output.access)
+        if after.output.written:
             old, new = {"content": "not the layer's", **old}, {"content": "the layer's", **new}
         place = printable(self._place.path)
         return ({place: old}, {place: new}) if new else ({}, {})
 
-    def report(self, have: DiffState, after: DiffState, predicting: bool) -> dict[str, t.Any]:
+    def report(self, outcome: Outcome[DiffState]) -> dict[str, t.Any]:
         """See Task."""
-        diff_id, digest = after.diff_id, after.digest
-        if self._current is not None:
-            diff_id, digest = self._current.diff_id, self._current.digest
-        elif self._action is not None and not predicting:
-            diff_id, digest = self._action.diff_id, self._action.digest
-        found = self._tar.found if self._tar else self.difference_of(have)
-        return reported(found, diff_id, digest)
+        have, after = outcome.have, outcome.after
+        changes = have.difference or difference_of(outcome.store, have, self.parent)
+        digests = (outcome.told.get("diff_id", after.diff_id), outcome.told.get("digest", after.digest))
+        return reported(changes, *digests)
 
 
-class ApplyTask(DiffTask):
-    """The layer's content is that of a tar."""
+class ApplyTask(ContentTask):
+    """The content of the layer is that of a tar."""
 
-    reading = False
+    shares_locks = False
 
     def __init__(self, home: str, layer_id: str, source: Source) -> None:
         super().__init__(home, layer_id, None)
         check_source(source)
         self._source = source
-        self._action: actions.ApplyArchive | None = None
 
-    def plan(self, have: DiffState, predicting: bool) -> Plan:
+    def inspect(self, store: Store, have: DiffState, predicting: bool) -> DiffState:
+        """Read whether the tar is applied already, and what speaks against applying it."""
+        if self._is_applied(have):
+            return have._replace(applied=True)
+        if have.layers.engine:
+            return have
+        inside = mounted_in(self.home, [self.id])
+        filled = have.layer.committed and bool(os.listdir(store.path(self.id, DIFF)))
+        return have._replace(inside=inside, filled=filled)
+
+    def plan(self, have: DiffState, predicting: bool) -> Plan[DiffState]:
         """See Task. Raises LayerInUse, StoreForeign for a layer whose content must not change now."""
-        layer, source = self.layer(have), self._source
-        recorded = (layer.merged_diff_id, layer.merged_digest) if source.merge else (layer.diff_id, layer.digest)
-        if self._is_applied(*recorded):
-            return Plan((), have._replace(diff_id=recorded[0], digest=recorded[1]))
-        if have.store.engine:
-            raise store_foreign(self.home, have.store.engine, f"change the content of layer {self.id}")
-        self._check_free(layer, have.store)
-        self._action = actions.ApplyArchive(layer, source, have.settings, bool(have.features.userxattr))
-        diff_id = None if source.merge else source.diff_id
-        after = have.store._replace(
-            layers={**have.store.layers, self.id: layer.with_unknown_content()._replace(diff_id=diff_id)}
-        )
-        return Plan((self._action,), have._replace(store=after, diff_id=diff_id, digest=None), long=True)
+        layer, source = have.layer, self._source
+        if have.applied:
+            diff_id, digest = self._recorded(have)
+            return Plan((), have._replace(diff_id=diff_id, digest=digest))
+        if have.layers.engine:
+            raise store_foreign_error(self.home, have.layers.engine, f"change the content of layer {self.id}")
+        _check_free(have)
+        from .._driver.content.actions import ApplyArchive  # as above
 
-    def difference(self, before: DiffState, after: DiffState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+        action = ApplyArchive(layer, source, have.settings, bool(have.features.userxattr))
+        diff_id = None if source.merge else source.diff_id
+        after = layer.with_unknown_content()._replace(diff_id=diff_id)
+        return Plan((action,), have._replace(layer=after, diff_id=diff_id, digest=None), prepares_unlocked=True)
+
+    def difference(self, before: DiffState, after: DiffState) -> Sides:
         """Return the content by the digest that is asked for, where there is one."""
-        if self._action is None:
+        if before.applied:
             return {}, {}
         wanted = self._source.diff_id or self._source.digest or "the archive's"
         return {self.id: {"content": before.diff_id}}, {self.id: {"content": wanted}}
 
-    def report(self, have: DiffState, after: DiffState, predicting: bool) -> dict[str, t.Any]:
+    def report(self, outcome: Outcome[DiffState]) -> dict[str, t.Any]:
         """See Task."""
-        if self._action is not None and predicting:
-            diff_id, digest = self._action.diff_id or self._source.diff_id, self._action.digest or self._source.digest
+        after = outcome.after
+        if outcome.plan.actions and outcome.predicted:
+            diff_id = outcome.told.get("diff_id") or self._source.diff_id
+            digest = outcome.told.get("digest") or self._source.digest
             return {"diff_id": diff_id, "digest": digest, "size": None, "native": True}
-        digests = (self._action.diff_id, self._action.digest) if self._action else (after.diff_id, after.digest)
-        return reported(self.difference_of(after), *digests)
+        digests = (outcome.told.get("diff_id", after.diff_id), outcome.told.get("digest", after.digest))
+        return reported(difference_of(outcome.store, after, None), *digests)
 
-    def _is_applied(self, diff_id: str | None, digest: str | None) -> bool:
-        """Tell whether the tar is that of which these are recorded."""
+    def _recorded(self, have: DiffState) -> tuple[str | None, str | None]:
+        """Return the diff id and the digest that are recorded of the last tar that was merged, or applied."""
+        layer = have.layer
+        return (layer.merged_diff_id, layer.merged_digest) if self._source.merge else (layer.diff_id, layer.digest)
+
+    def _is_applied(self, have: DiffState) -> bool:
+        """Tell whether the tar is the one of which digests are recorded. Raises OSError."""
         source = self._source
+        diff_id, digest = self._recorded(have)
         if source.diff_id is None and source.digest is None:
+            from .._driver.content.archive_file import file_digest  # a task that knows a digest does not need it
+
             return digest is not None and file_digest(source.path) == digest
         wanted = ((source.diff_id, diff_id), (source.digest, digest))
-        return all(want is None or want == found for want, found in wanted)
+        return all(want is None or want == recorded for want, recorded in wanted)
 
-    def _check_free(self, layer: LayerState, store: StoreState) -> None:
-        check_empty_of_mounts(layer.id, mounted_in(self.home, [layer.id]), "change the content of")
-        check_unused(layer, store, "change the content of")
-        if not layer.committed:
-            return
-        if os.listdir(os.path.join(self.home, layer.id, DIFF)):
-            raise LayerInUse(
-                f"layer {layer.id} is sealed and has content",
-                hint="apply the tar to a new layer",
-                id=layer.id,
-            )
-        above = [other.id for other in store.layers.values() if layer.id in other.lowers and other.mounted]
-        if above:
-            raise LayerInUse(
-                f"layer {layer.id} is a lower of mounted layers: {', '.join(sorted(above))}",
-                hint="unmount them first",
-                id=layer.id,
-                mounted=sorted(above),
-            )
+
+def _check_free(have: DiffState) -> None:
+    """Raise LayerInUse for a layer whose content must not change now."""
+    layer = have.layer
+    check_empty_of_mounts(layer.id, have.inside, "change the content of")
+    check_unused(layer, have.layers, "change the content of")
+    if not layer.committed:
+        return
+    if have.filled:
+        raise LayerInUse(
+            f"layer {layer.id} is sealed and has content",
+            hint="apply the tar to a new layer",
+            id=layer.id,
+        )
+    above = [other.id for other in have.layers.layers.values() if layer.id in other.lowers and other.mounted]
+    if above:
+        raise LayerInUse(
+            f"layer {layer.id} is a lower of mounted layers: {', '.join(sorted(above))}",
+            hint="unmount them first",
+            id=layer.id,
+            mounted=sorted(above),
+        )

@@ -7,32 +7,36 @@ from __future__ import annotations
 
 import typing as t
 
-from .._driver.content.state import DiffState, DiffTask, reported
+from .._driver.content.observe import difference_of
+from .._driver.content.state import DiffState, reported
 from .._driver.plan import Plan
+from .._driver.task import Outcome, Sides
 from .._errors import InvalidInput
+from .content import ContentTask
 
 
-class InspectTask(DiffTask):
-    """What a layer has other than another one, and nothing else."""
+class InspectTask(ContentTask):
+    """The difference between a layer and another layer is told, and nothing is changed."""
 
     def __init__(self, home: str, layer_id: str, parent: str | None, max_changes: int) -> None:
-        """See DiffTask. max_changes: how many are listed at most. Raises InvalidInput for a negative number."""
+        """See ContentTask. max_changes: how many are listed at most. Raises InvalidInput for a negative number."""
         super().__init__(home, layer_id, parent)
         if max_changes < 0:
             message = f"invalid max_changes {max_changes}: it is negative"
             raise InvalidInput(message, hint="use 0 for no list", option="max_changes")
         self._max_changes = max_changes
 
-    def plan(self, have: DiffState, predicting: bool) -> Plan:
+    def plan(self, have: DiffState, predicting: bool) -> Plan[DiffState]:
         """See Task."""
         return Plan((), have)
 
-    def difference(self, before: DiffState, after: DiffState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-        """Nothing changes."""
+    def difference(self, before: DiffState, after: DiffState) -> Sides:
+        """Return nothing: nothing changes."""
         return {}, {}
 
-    def report(self, have: DiffState, after: DiffState, predicting: bool) -> dict[str, t.Any]:
+    def report(self, outcome: Outcome[DiffState]) -> dict[str, t.Any]:
         """See Task."""
-        found = self.difference_of(have, listed=self._max_changes)
+        have = outcome.have
+        found = difference_of(outcome.store, have, self.parent, listed=self._max_changes)
         listed, truncated = found.listed()
         return {**reported(found, have.diff_id, have.digest), "changes": listed, "truncated": truncated}

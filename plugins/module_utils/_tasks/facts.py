@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._driver.facts.status import SUBSETS, features
+from .._driver.store import Store
 from .._store.layout import check_home, check_id
 
 
@@ -20,12 +21,13 @@ def gather(home: str, subsets: t.Collection[str], ids: t.Sequence[str] | None = 
     home = check_home(home)
     for id in ids or ():
         check_id(id)
-    found = features(home)
+    store = Store(home)
+    found = features(store)
     wanted = set(SUBSETS[1:-1] if "all" in subsets else subsets) - {"status"}
     if wanted:
         from .._driver.facts.subsets import Details  # the status alone gets by without
 
-        details = Details(home, found, ids)
+        details = Details(store, found, ids)
         found.update(details.gather(wanted))
         found["problems"] += [problem._asdict() for problem in details.problems]
     return found

@@ -7,27 +7,24 @@ from __future__ import annotations
 
 import typing as t
 
-from .._driver.layers.observe import look, require
+from .._driver.layers.observe import observe_for_change, observe_for_removal, observe_layers
 from .._driver.layers.plan import check_wanted, plan_absent, plan_present
-from .._driver.layers.state import StoreState, Wanted
+from .._driver.layers.state import LayersState, WantedLayer
 from .._driver.plan import Plan
 from .._driver.state import predictable, reported
-from .._store.engine import refusing, store_foreign
+from .._driver.store import Store
+from .._driver.task import Outcome, Sides, Task, warnings_without_store
+from .._store.engine import refusing, store_foreign_error
 from .._store.layout import check_home, check_id
 
 
-class LayersTask:
+class LayersTask(Task[LayersState]):
     """Each layer of *wanted* is ``present``, ``committed`` or ``absent``."""
-
-    layers: t.Sequence[str] = ()
-    lengthy = False
-    reading = False
-    again = False
 
     def __init__(
         self,
         home: str,
-        wanted: t.Sequence[Wanted],
+        wanted: t.Sequence[WantedLayer],
         state: str,
         *,
         recursive: bool = False,
@@ -47,30 +44,30 @@ class LayersTask:
         else:
             check_wanted(wanted)
 
-    def observe(self) -> StoreState:
-        """Read the layers asked about, those they are to stand on, and for a removal those on them."""
+    def observe(self, store: Store, predicting: bool) -> LayersState:
+        """Read the layers asked about, and their parents; for a removal the layers that are built on them."""
         if self._state == "absent":
-            return look(self.home, self._ids, above=self._recursive, users=not self._force, removing=True)
+            return observe_for_removal(store, self._ids, above=self._recursive, users=not self._force)
         parents = [want.parent for want in self._wanted if want.parent]
-        return look(self.home, [*self._ids, *parents], creating=True)
+        return observe_for_change(store, [*self._ids, *parents])
 
-    def plan(self, have: StoreState, predicting: bool) -> Plan:
+    def plan(self, have: LayersState, predicting: bool) -> Plan[LayersState]:
         """See Task."""
         if self._state == "absent":
             return plan_absent(self._ids, have, recursive=self._recursive, force=self._force)
-        warnings = require(self.home, have.exists, predicting)
+        warnings = warnings_without_store(self.home, have.exists, predicting)
         with refusing(self.home, have.engine, "make or change layers"):
             plan = plan_present(self._wanted, have, sealed=self._state == "committed")
         if plan.actions and have.engine:
-            raise store_foreign(self.home, have.engine, plan.actions[0].describe())
-        return plan._replace(warnings=warnings)
+            raise store_foreign_error(self.home, have.engine, plan.actions[0].describe())
+        return plan.with_warnings(*warnings)
 
-    def root(self, have: StoreState) -> tuple[int, int]:
-        """See Task."""
-        return have.root
+    def observe_after(self, store: Store, plan: Plan[LayersState]) -> LayersState:
+        """Read the layers asked about; a removed layer was seen to go."""
+        return plan.after if self._state == "absent" else observe_layers(store, self._ids)
 
-    def difference(self, before: StoreState, after: StoreState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-        """Return what changes: of the layers asked about, and those it takes along."""
+    def difference(self, before: LayersState, after: LayersState) -> Sides:
+        """Return what changes: of the layers asked about, and of the layers that change with them."""
         changed = {
             layer_id: (predictable(before.layers.get(layer_id)), predictable(after.layers.get(layer_id)))
             for layer_id in dict.fromkeys([*self._ids, *before.layers, *after.layers])
@@ -78,7 +75,8 @@ class LayersTask:
         both = {layer_id: sides for layer_id, sides in changed.items() if sides[0] != sides[1]}
         return {id: sides[0] for id, sides in both.items()}, {id: sides[1] for id, sides in both.items()}
 
-    def report(self, have: StoreState, after: StoreState, predicting: bool) -> dict[str, t.Any]:
-        """Return the layers that are there, in the order asked."""
-        found = [reported(self.home, after.layers[layer_id]) for layer_id in self._ids if layer_id in after.layers]
+    def report(self, outcome: Outcome[LayersState]) -> dict[str, t.Any]:
+        """Return the layers that exist, in the order asked."""
+        layers = outcome.after.layers
+        found = [reported(self.home, layers[layer_id]) for layer_id in self._ids if layer_id in layers]
         return {"layers": found, "layer": found[0] if found else None} if self._single else {"layers": found}

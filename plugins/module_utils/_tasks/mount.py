@@ -5,121 +5,89 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
-from .._driver.layers.read import Observer
-from .._driver.mounts.actions import Unmount
-from .._driver.mounts.description import drift as differences
-from .._driver.mounts.plan import description, drift, plan_mounted, plan_unmounted
-from .._driver.mounts.state import Mounted, MountState, Wanted
+from .._driver.mounts.actions import Unmount, users_of_mount
+from .._driver.mounts.observe import observe_mount, with_means, with_obstacles
+from .._driver.mounts.plan import description, plan_mounted, plan_unmounted
+from .._driver.mounts.state import MountState, WantedMount
 from .._driver.plan import Plan
-from .._driver.probe import features as probe
-from .._driver.state import LayerState, reported
-from .._errors import NotSupported, Overlay2Error, printable
-from .._linux import mountinfo
-from .._linux.overlayfs import overlay_options
-from .._store.damage import Damage
-from .._store.engine import store_foreign
+from .._driver.state import reported
+from .._driver.store import Store
+from .._driver.task import Outcome, Sides, Task
+from .._errors import Overlay2Error, printable
+from .._store.engine import store_foreign_error
 from .._store.holders import check_holder
-from .._store.layout import DIFF, MERGED, VOLATILE_MARKER, WORK, check_home, check_id
-from .._store.lock import layer_not_found
-from .._store.owner import owner
-from .._store.recognition import is_directory, is_store, require_store
-from .._store.settings import read_settings
+from .._store.layout import DIFF, MERGED, check_home, check_id
+from .._store.lock import layer_not_found_error
+from .._store.recognition import store_not_found_error
 
 
-class MountTask:
+class MountTask(Task[MountState]):
     """A layer is ``mounted`` as *want* says, or ``unmounted``."""
 
-    lengthy = False
-    reading = False
-    again = False
-
-    def __init__(self, home: str, want: Wanted, state: str, *, force: bool = False) -> None:
+    def __init__(self, home: str, want: WantedMount, state: str, *, force: bool = False) -> None:
         self.home = check_home(home)
-        self.layers: t.Sequence[str] = (check_id(want.id),)
+        self.layers = (check_id(want.id),)
         check_holder(want.holder)
         self._want = want
         self._mounting = state == "mounted"
         self._force = force
 
-    def observe(self) -> MountState:
-        """Read the layer, its mount, and what may stand against making or ending that."""
-        have = MountState(self.home, exists=is_store(self.home))
-        observer = Observer(self.home)
-        layer = observer.layer(self._want.id) if have.exists else None
-        if layer is None:
+    def observe(self, store: Store, predicting: bool) -> MountState:
+        """Read the layer, its mount, and what speaks against making or ending the mount."""
+        have = observe_mount(store, self._want.id)
+        if have.layer is None:
             return have
-        found = observer.store.layer(layer.id)
-        links = found.lowers if found else ()
-        mount = observer.mount(layer.id)
-        have = have._replace(
-            layer=layer,
-            mount=_mounted(self.home, layer.id, links, layer.committed, mount) if mount else None,
-            links=links,
-            marker=os.path.lexists(os.path.join(self.home, layer.id, VOLATILE_MARKER)),
-            root=read_settings(self.home).root,
-        )
         if self._mounting:
-            return self._with_means(have, layer) if layer.lowers else have
-        if have.mount is None or self._force:
+            have = with_means(store, have, self._want)
+        elif have.mount is not None and not self._force:
+            have = with_obstacles(store, have)
+        return have
+
+    def inspect(self, store: Store, have: MountState, predicting: bool) -> MountState:
+        """Look for what would keep the predicted unmounting from success, which a run only meets as it unmounts."""
+        if not predicting or have.layer is None or have.mount is None:
             return have
-        return _with_obstacles(have, layer.id)
+        ends = any(isinstance(action, Unmount) for action in self.plan(have, predicting).actions)
+        return have._replace(busy=users_of_mount(self.home, have.layer.id)) if ends else have
 
-    def _with_means(self, have: MountState, layer: LayerState) -> MountState:
-        """Add what a mount needs. Raises StoreCorrupt for a layer that cannot be mounted, OSError."""
-        layer_id = layer.id
-        features = probe.probe(self.home)
-        refusal = probe.refusal(features) or _label_refusal(self._want.label)
-        have = have._replace(options=probe.mount_options(features), refusal=refusal)
-        if have.mount is not None and not drift(self._want, have):
-            return have
-        for name in (DIFF,) if layer.committed else (DIFF, WORK):
-            path = os.path.join(self.home, layer_id, name)
-            if not is_directory(path):
-                damage = Damage(f"{name}_missing", path, f"its {name} directory is missing")
-                from .._store.mending import Mending  # not needed by most runs, and each import is compiled
-
-                raise Mending(self.home).error(layer_id, damage)
-        return _with_obstacles(have, layer_id)
-
-    def plan(self, have: MountState, predicting: bool) -> Plan:
+    def plan(self, have: MountState, predicting: bool) -> Plan[MountState]:
         """See Task."""
-        if self._mounting:
-            require_store(self.home)
-            if have.layer is None:
-                raise layer_not_found(self.home, self._want.id)
+        if self._mounting and not have.exists:
+            raise store_not_found_error(self.home)
+        if self._mounting and have.layer is None:
+            raise layer_not_found_error(self.home, self._want.id)
         planner = plan_mounted if self._mounting else plan_unmounted
         try:
             plan = planner(self._want, have, force=self._force)
         except Overlay2Error:
-            self._check_ours()  # what else would help is refused in another engine's store
+            self._check_ours(have)  # the store of another engine refuses whatever else would help
             raise
         if plan.actions:
-            self._check_ours()
-        if predicting:
-            for action in plan.actions:
-                if isinstance(action, Unmount):
-                    action.check(self.home)
+            self._check_ours(have)
+        for action in plan.actions:
+            if have.busy and isinstance(action, Unmount):
+                raise action.busy_error(self.home, have.busy)
         return plan
 
-    def _check_ours(self) -> None:
-        engine = owner(self.home)
-        if engine:
-            raise store_foreign(self.home, engine, f"{'' if self._mounting else 'un'}mount layer {self._want.id}")
+    def _check_ours(self, have: MountState) -> None:
+        if have.engine:
+            verb = "mount" if self._mounting else "unmount"
+            raise store_foreign_error(self.home, have.engine, f"{verb} layer {self._want.id}")
 
-    def root(self, have: MountState) -> tuple[int, int]:
-        """See Task."""
-        return have.root
+    def observe_after(self, store: Store, plan: Plan[MountState]) -> MountState:
+        """Read the layer and its mount again; the options are those of the plan."""
+        return observe_mount(store, self._want.id)._replace(options=plan.after.options)
 
-    def difference(self, before: MountState, after: MountState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    def difference(self, before: MountState, after: MountState) -> Sides:
         """Return what changes of the layer's mount."""
         sides = _predictable(before), _predictable(after)
         return ({}, {}) if sides[0] == sides[1] else ({self._want.id: sides[0]}, {self._want.id: sides[1]})
 
-    def report(self, have: MountState, after: MountState, predicting: bool) -> dict[str, t.Any]:
+    def report(self, outcome: Outcome[MountState]) -> dict[str, t.Any]:
         """Return where the layer's content is to be seen, and how it is mounted."""
+        after = outcome.after
         layer = after.layer
         path = read_only = None
         if layer and after.mount:
@@ -134,47 +102,6 @@ class MountTask:
             "options": _options(after),
             "layer": reported(self.home, layer) if layer else None,
         }
-
-
-def _mounted(home: str, layer_id: str, links: t.Sequence[str], committed: bool, found: mountinfo.Mount) -> Mounted:
-    told = overlay_options(found)
-    differs = differences(home, layer_id, links, found, read_only=committed)
-    return Mounted(
-        read_only="ro" in found.options.split(",") or "ro" in told.others,
-        volatile=told.volatile,
-        label=told.others.get("context", ""),
-        astray=tuple(word for word in differs if word in ("lowers", "upper")),
-        data=found.super_options,
-    )
-
-
-def _with_obstacles(have: MountState, layer_id: str) -> MountState:
-    """Add what can be in the way of unmounting, and of mounting read-write. Raises OSError."""
-    from .._driver.in_use import users  # costs a look at the mounts of every process, and most runs change nothing
-
-    merged = os.path.join(have.home, layer_id, MERGED)
-    below = [
-        mount.mount_point
-        for mount in mountinfo.below(os.path.join(have.home, layer_id)).seen
-        if mountinfo.is_below(mount.mount_point, merged)
-        and not (mount.mount_point == merged and mount.fstype == "overlay")
-    ]
-    copies = [
-        f"on {printable(mount.mount_point)}"
-        + ("" if mount.here else f", seen by pid {mount.pid} ({printable(mount.command)})")
-        for mount in users.independent_mounts(have.home, layer_id)
-    ]
-    return have._replace(below=tuple(below), copies=tuple(copies))
-
-
-def _label_refusal(label: str | None) -> Overlay2Error | None:
-    """Return the error for a mount label where SELinux is off; the kernel would only call it an invalid argument."""
-    if not label:
-        return None
-    with open("/proc/filesystems", encoding="ascii") as file:
-        if any(line.split()[-1:] == ["selinuxfs"] for line in file):
-            return None
-    return NotSupported("SELinux is off here, so no mount can have a label", hint="leave mount_label out")
 
 
 def _options(after: MountState) -> str | None:

@@ -8,61 +8,51 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._driver.layers.observe import require
 from .._driver.plan import Plan
-from .._driver.prune.observe import look_to_prune, pending_bytes
-from .._driver.prune.plan import Pruning, plan_prune
-from .._driver.prune.rounds import Rounds, settles
+from .._driver.prune.observe import observe_to_prune, pending_bytes
+from .._driver.prune.plan import plan_prune
+from .._driver.prune.rounds import Rounds, first_round, settles
 from .._driver.prune.sizes import Sizes
-from .._driver.prune.state import Found, PruneState, Wanted
+from .._driver.prune.state import Decision, FoundLayer, PruneOptions, PruneState, Pruning
 from .._driver.state import predictable
+from .._driver.store import Store
+from .._driver.task import Outcome, Sides, Task, warnings_without_store
 from .._errors import InvalidInput, printable
 from .._store.layout import check_home
-from .._store.lock import is_free
 
 
-class PruneTask:
-    """Of the store at *home* is left what *wanted* keeps."""
+class PruneTask(Task[PruneState]):
+    """The store at *home* holds what *wanted* keeps. before: what earlier rounds of this run have done."""
 
-    layers: t.Sequence[str] = ()
-    lengthy = False
-    reading = False
-    again = False
-
-    def __init__(self, home: str, wanted: Wanted, before: Rounds | None = None) -> None:
+    def __init__(self, home: str, wanted: PruneOptions, before: Rounds | None = None) -> None:
         self.home = check_home(home)
-        self._before = before or Rounds()
-        self._wanted = self._before.left(check_wanted(wanted))
-        self._pruning: Pruning | None = None
+        self._all = check_wanted(wanted)
+        self._before = before or first_round(wanted)
+        self._wanted = self._before.left(wanted)
         self._sizes = Sizes(self.home)
-        self._sizes.measure()  # now, since the engine has locked nothing yet
 
-    def observe(self) -> PruneState:
+    def survey(self) -> None:
+        """Measure the layers, without any lock."""
+        self._sizes.measure()
+
+    def observe(self, store: Store, predicting: bool) -> PruneState:
         """Read the whole store."""
-        return look_to_prune(self.home, self._sizes)
+        return observe_to_prune(store, self._sizes, shared=predicting)
 
-    def plan(self, have: PruneState, predicting: bool) -> Plan:
+    def plan(self, have: PruneState, predicting: bool) -> Plan[PruneState]:
         """See Task."""
-        warnings = require(self.home, have.exists, predicting)
-        working = [id for id in have.found if not self._is_free(id, shared=predicting)]
-        self._pruning = plan_prune(self._wanted, have, working)
-        if self._before.too_many(len(have.found), len(going(self._pruning))):
-            self._pruning = self._pruning._replace(plan=Plan((), have), decisions=(), litter=(), bytes=0, spared=False)
+        warnings = warnings_without_store(self.home, have.exists, predicting)
+        plan = plan_prune(self._wanted, have)
+        if self._before.too_many(len(have.found), len(going(plan.after.pruning))):
             warnings += ("until_free is not reached: max_remove lets no more layers go",)
-        plan = self._pruning.plan
-        return plan._replace(warnings=(*warnings, *plan.warnings))
+            return Plan((), have, warnings=(*warnings, *plan.warnings))
+        return plan.with_warnings(*warnings)
 
-    def _is_free(self, id: str, *, shared: bool) -> bool:
-        try:
-            return is_free(os.path.join(self.home, id), shared=shared)
-        except OSError:  # it cannot be read, so it stays in any case
-            return True
+    def observe_after(self, store: Store, plan: Plan[PruneState]) -> PruneState:
+        """Return what the plan says: the report shows nothing of the store afterwards but what is still to delete."""
+        return plan.after
 
-    def root(self, have: PruneState) -> tuple[int, int]:
-        """See Task."""
-        return 0, 0
-
-    def difference(self, before: PruneState, after: PruneState) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    def difference(self, before: PruneState, after: PruneState) -> Sides:
         """Return which layers, and how much litter of a kind, there are of what changes."""
         sides = _view(before), _view(after)
         changed = [key for key in sides[0] if sides[0][key] != sides[1].get(key)]
@@ -70,34 +60,17 @@ class PruneTask:
             {key: sides[0][key] for key in changed}, {key: sides[1].get(key) for key in changed}
         )
 
-    def report(self, have: PruneState, after: PruneState, predicting: bool) -> dict[str, t.Any]:
+    def report(self, outcome: Outcome[PruneState]) -> dict[str, t.Any]:
         """Return the plan, and what of it is still to be done."""
-        pruning = self._pruning
-        if pruning is None:
-            raise AssertionError("there is no plan")
+        have, pruning = outcome.have, outcome.after.pruning
         pending: int | None = 0
-        if pruning.plan.actions and predicting:
+        if outcome.plan.actions and outcome.predicted:
             pending = None if self._wanted.max_seconds is not None else 0
-        elif not predicting and have.exists:
+        elif not outcome.predicted and have.exists:
             pending = pending_bytes(self.home)
-            target = self._wanted.until_free.of(have.size) if self._wanted.until_free else 0
-            if pruning.plan.actions and pruning.spared and not (pending and self._wanted.max_seconds is not None):
-                self.again = not settles(self.home, target)
         return self._before.told(
-            len(have.found),
             {
-                "layers": [
-                    {
-                        "id": decision.id,
-                        "parent": have.found[decision.id].layer.parent,
-                        "decision": "remove" if decision.goes else "keep",
-                        "reason": decision.reason,
-                        "bytes_exclusive": decision.exclusive,
-                        "bytes_shared": decision.shared,
-                        **_facts(have.found[decision.id], have.now),
-                    }
-                    for decision in pruning.decisions
-                ],
+                "layers": [_told(decision, have) for decision in pruning.decisions],
                 "remove_bytes": pruning.bytes,
                 "pending_bytes": pending,
                 "litter": [
@@ -112,13 +85,38 @@ class PruneTask:
             },
         )
 
+    def next_round(self, outcome: Outcome[PruneState], result: t.Mapping[str, t.Any]) -> PruneTask | None:
+        """Return another round while less is free than was asked for, and there are layers left that may go."""
+        have, pruning = outcome.have, outcome.after.pruning
+        if not (outcome.plan.actions and pruning.spared):
+            return None
+        if result["pending_bytes"] and self._wanted.max_seconds is not None:
+            return None
+        if settles(self.home, self._wanted.until_free.of(have.size) if self._wanted.until_free else 0):
+            return None
+        return PruneTask(self.home, self._all, self._before.then(len(have.found), result))
+
+
+def _told(decision: Decision, have: PruneState) -> dict[str, t.Any]:
+    """Return a decision as results show it."""
+    found = have.found[decision.id]
+    return {
+        "id": decision.id,
+        "parent": found.layer.parent,
+        "decision": "remove" if decision.goes else "keep",
+        "reason": decision.reason,
+        "bytes_exclusive": decision.exclusive,
+        "bytes_shared": decision.shared,
+        **_facts(found, have.now),
+    }
+
 
 def going(pruning: Pruning) -> list[str]:
     """Return the ids of the layers that go."""
     return [decision.id for decision in pruning.decisions if decision.goes]
 
 
-def check_wanted(wanted: Wanted) -> Wanted:
+def check_wanted(wanted: PruneOptions) -> PruneOptions:
     """Return *wanted* if it can be meant. Raises InvalidInput."""
     for option in ("keep_last", "max_seconds"):
         number = getattr(wanted, option)
@@ -131,7 +129,7 @@ def check_wanted(wanted: Wanted) -> Wanted:
     return wanted
 
 
-def _facts(found: Found, now: float) -> dict[str, int | None]:
+def _facts(found: FoundLayer, now: float) -> dict[str, int | None]:
     return {
         "inodes": None if found.unread else found.tree.inodes,
         "age_seconds": max(0, int(now - found.times.there)),

@@ -6,17 +6,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import os
 import typing as t
 
 from ..._archive.apply import apply_layer
 from ..._archive.clone import clone_tree
-from ..._archive.compression import (
-    ArchiveWriter,
-    check_writable,
-)
 from ..._errors import DigestMismatch, Overlay2Error, printable
 from ..._linux.rename import exchange
 from ..._linux.subject import about
@@ -26,55 +21,12 @@ from ..._store.layout import DIFF
 from ..._store.settings import Settings
 from ..plan import Action
 from ..quota import projects
-from ..run import Run
 from ..state import LayerState
-from . import output_file
-from .archive_file import Source, open_archive
-from .layer_tar import LayerTar
-from .output_file import Access, Found, difference, found, give
-from .place import Place
+from .archive_file import open_archive
+from .source import Source
 
-
-class WriteArchive(Action):
-    """Write a layer's tar to a file, which appears whole or not at all. Raises NotSupported where it cannot."""
-
-    def __init__(
-        self,
-        layer: LayerState,
-        place: Place,
-        compression: str,
-        level: int | None,
-        access: output_file.Access,
-        tar: LayerTar,
-    ) -> None:
-        check_writable(compression)
-        self.layer = layer
-        self.place = place
-        self.diff_id = self.digest = ""
-        self._compression = compression
-        self._level = level
-        self._access = access
-        self._tar = tar
-        self._new: output_file.NewFile | None = None
-
-    def describe(self) -> str:
-        return f"write the tar of layer {self.layer.id} to {printable(self.place.path)}"
-
-    def prepare(self, run: Run) -> None:
-        self._new = output_file.NewFile(self.place, self._access)
-        try:
-            with ArchiveWriter(self._new.write, self._compression, self._level) as writer:
-                self._tar.write(writer.write)
-                writer.finish()
-            self._new.finish()
-            self.diff_id, self.digest = writer.diff_id, writer.digest
-        except BaseException:
-            self._new.discard()
-            raise
-
-    def commit(self, run: Run) -> None:
-        if self._new:
-            self._new.publish()
+if t.TYPE_CHECKING:
+    from ..run import Run
 
 
 class ApplyArchive(Action):
@@ -96,7 +48,7 @@ class ApplyArchive(Action):
         except OSError as error:
             full = None
             with contextlib.suppress(OSError):
-                full = projects.no_space(run.home, self.layer.id) if error.errno in projects.FULL else None
+                full = projects.no_space_error(run.home, self.layer.id) if error.errno in projects.FULL else None
             if full:
                 raise full from error
             raise
@@ -149,6 +101,9 @@ class ApplyArchive(Action):
             _undo(undo)
             raise
 
+    def told(self) -> dict[str, t.Any]:
+        return {"diff_id": self.diff_id, "digest": self.digest}
+
     def _check(self, name: str, wanted: str | None, found: str) -> None:
         if wanted is not None and wanted != found:
             raise DigestMismatch(
@@ -168,23 +123,3 @@ def _undo(steps: t.Sequence[t.Callable[[], None]]) -> None:
     with contextlib.suppress(OSError, Overlay2Error):
         for step in reversed(steps):
             step()
-
-
-class GiveAccess(Action):
-    """Give a file, which holds what it is to hold, to other people."""
-
-    def __init__(self, place: Place, have: Found, access: Access) -> None:
-        self.access = access
-        self._place = place
-        self._have = have
-
-    def describe(self) -> str:
-        changes = difference(self._have.access, self.access)[1]
-        return f"set {', '.join(f'{key} {value}' for key, value in changes.items())} of {printable(self._place.path)}"
-
-    def commit(self, run: Run) -> None:
-        with self._place.opened() as file:
-            if file is None or found(file).inode != self._have.inode:  # what is there now is nothing we have read
-                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), self._place.path)
-            give(file.fileno(), self.access)
-            os.fsync(file.fileno())

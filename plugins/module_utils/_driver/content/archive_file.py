@@ -18,41 +18,18 @@ from ..._archive.compression import (
     compression_of,
 )
 from ..._archive.decompress import CHUNK, NONE, Read
-from ..._archive.digests import Digest, check_digest
+from ..._archive.digests import Digest
 from ..._errors import ArchiveRejected, InvalidInput, NotSupported, printable
 from ..._linux.noatime import open_quietly
 from ..._linux.subject import about
-from ..._store.layout import check_path
 
 _OVERHEAD = 1 << 20  # bytes that a compressed file may have more than its tar, with a 16th of that: enough for any tool
 _MOST_HOLES = 16 << 30  # bytes, which are read in seconds
 
 
-class Source(t.NamedTuple):
-    """A layer tar to be applied.
-
-    path:            on this host; "" while it is on the controller only.
-    diff_id, digest: as they must be; None if any will do. max_size: bytes, None for no limit.
-    """
-
-    path: str
-    diff_id: str | None
-    digest: str | None
-    merge: bool
-    max_size: int | None
-
-
 def check_compression(compression: str, level: int | None) -> None:
     """Raise InvalidInput if *compression* has no such *level*."""
     check_level(compression, level, "compression_level")
-
-
-def check_source(source: Source) -> None:
-    """Raise InvalidInput for an expected digest that is none, or a path that can be none."""
-    check_path(source.path, "src")
-    for option, value in (("diff_id", source.diff_id), ("digest", source.digest)):
-        if value is not None:
-            check_digest(value, option)
 
 
 class Written(t.NamedTuple):

@@ -16,7 +16,6 @@ from ..._archive.native_diff import tree_size, upper_changes
 from ..._errors import NotSupported
 from ..._linux.subject import about
 from ..._store.layout import DIFF, MERGED
-from ..mounts.private import merged_view
 from ..state import LayerState
 
 
@@ -110,6 +109,8 @@ class Difference:
         """Give the fds of both as mounts show them, None for an empty tree. Raises as merged_view."""
         if self._layer.lent:
             raise _lent(self._layer)
+        from ..mounts.private import merged_view  # a native diff does not need it
+
         with about(f"{self._home}/{self._layer.id}/{MERGED}"), contextlib.ExitStack() as stack:
             new = stack.enter_context(merged_view(self._home, self._layer, self._options))
             old = stack.enter_context(merged_view(self._home, self._other, self._options)) if self._other else None

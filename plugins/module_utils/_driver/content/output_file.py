@@ -22,7 +22,7 @@ from ..._store.settings import ID_MAX
 from .place import Place
 
 
-class Access(t.NamedTuple):
+class FileAccess(t.NamedTuple):
     """Whose a file is, and its mode: permissions, setuid, setgid and sticky. An id is None where the kernel chooses."""
 
     uid: int | None
@@ -37,7 +37,7 @@ class Access(t.NamedTuple):
 _NAMELESS = os.O_TMPFILE
 _CANNOT = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # what filesystems, and kernels, say that have no O_TMPFILE
 
-NEW = Access(None, None, 0o600)  # of a new file, if nothing else is asked for
+NEW = FileAccess(None, None, 0o600)  # of a new file, if nothing else is asked for
 
 
 class WantedAccess(t.NamedTuple):
@@ -47,24 +47,24 @@ class WantedAccess(t.NamedTuple):
     gid: int | None = None
     mode: t.Callable[[int], int] | None = None
 
-    def of(self, have: Access) -> Access:
+    def of(self, have: FileAccess) -> FileAccess:
         """Return what a file with *have* is to have."""
-        return Access(
+        return FileAccess(
             have.uid if self.uid is None else self.uid,
             have.gid if self.gid is None else self.gid,
             have.mode if self.mode is None else self.mode(have.mode),
         )
 
-    def allows(self, have: Access, place: Place) -> bool:
+    def allows(self, have: FileAccess, place: Place) -> bool:
         """Tell whether a file with *have* at *place* may stay: root's, or whose it is to be, or put there by root."""
         return place.private or have.uid in (0, self.uid)
 
 
-class Found(t.NamedTuple):
+class ExistingFile(t.NamedTuple):
     """A regular file that is there. inode: device and number."""
 
     inode: tuple[int, int]
-    access: Access
+    access: FileAccess
 
 
 def user_id(owner: str | None) -> int | None:
@@ -93,13 +93,13 @@ def _id(name: str | None, option: str, look_up: t.Callable[[str], int]) -> int |
     return number
 
 
-def found(file: t.BinaryIO) -> Found:
+def stat_file(file: t.BinaryIO) -> ExistingFile:
     """Return what an open file is. Raises OSError."""
     st = os.fstat(file.fileno())
-    return Found((st.st_dev, st.st_ino), Access(st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)))
+    return ExistingFile((st.st_dev, st.st_ino), FileAccess(st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)))
 
 
-def difference(have: Access | None, planned: Access) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+def difference(have: FileAccess | None, planned: FileAccess) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Return what *planned* changes; have: None for a new file, of which what the kernel chooses is not told."""
     after = planned.shown()
     before = have.shown() if have else dict.fromkeys(after)
@@ -114,7 +114,7 @@ class NewFile:
     (O_TMPFILE), it has one of its own there. Every OSError that it raises has the path in it.
     """
 
-    def __init__(self, place: Place, access: Access) -> None:
+    def __init__(self, place: Place, access: FileAccess) -> None:
         self._place = place
         self._access = access
         self._name = f"{place.name}.{os.urandom(6).hex()}.new"
@@ -140,7 +140,7 @@ class NewFile:
     def finish(self) -> None:
         """Give the file its access, and see that it is on the disk."""
         with self._explained():
-            give(self.fd, self._access)
+            set_access(self.fd, self._access)
             os.fsync(self.fd)
 
     def publish(self) -> None:
@@ -180,7 +180,7 @@ class NewFile:
             raise
 
 
-def give(fd: int, access: Access) -> None:
+def set_access(fd: int, access: FileAccess) -> None:
     """Give an open file *access*. At no moment may anybody do more than that, or than before. Raises OSError."""
     os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) & access.mode)
     os.fchown(fd, *(-1 if number is None else number for number in access[:2]))

@@ -33,7 +33,7 @@ class Place:
         """
         self.path = path
         directory, self.name = os.path.split(path)
-        self.fd = _opened(directory, path)
+        self.fd = _open_directory(directory, path)
         self.private = not _is_open_to_others(os.fstat(self.fd))
         with contextlib.suppress(FileNotFoundError):
             if stat.S_ISDIR(os.stat(self.name, dir_fd=self.fd).st_mode):
@@ -74,7 +74,7 @@ class Place:
         os.fsync(self.fd)
 
 
-def _opened(directory: str, path: str) -> int:
+def _open_directory(directory: str, path: str) -> int:
     """Open *directory*, one name after the other. Raises as Place."""
     names = directory.split("/")[::-1]
     symlinks = 0

@@ -14,7 +14,7 @@ from ..._errors import StoreCorrupt, printable
 from ..._store import holders
 from ..._store.cures import cure
 from ..._store.damage import Damage
-from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign
+from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign_error
 from ..._store.engine_records import orphans, references
 from ..._store.gone import gone_layers
 from ..._store.layer import Layer
@@ -23,7 +23,7 @@ from ..._store.owner import strangers
 from ..._store.recognition import has_content, is_directory, is_store, layer_ids, names_in
 from ..._store.settings import Settings, read_settings
 from ..layers.litter import find_litter
-from ..layers.read import Observer
+from ..store import Store
 from .access import find_access
 from .chains import Chains
 from .finding import Finding, Teller
@@ -69,8 +69,8 @@ def _examine(home: str) -> list[Finding]:
 
 class _Examination(Teller):
     def __init__(self, home: str) -> None:
-        self._observer = Observer(home)
-        super().__init__(self._observer.store)
+        self._observer = Store(home)
+        super().__init__(self._observer.files)
         self._settings: Settings | None = None
         self.layers: dict[str, Layer] = {}
         self.unread: set[str] = set()  # whose record cannot be read
@@ -102,7 +102,7 @@ class _Examination(Teller):
             why = f"it means nothing to {self.engine}: run `rm {self.at(OWN_FILE)}`" if theirs else error.hint
             yield self.cured("store_file_unreadable", OWN_FILE, OWN_FILE, str(error), why=why)
         if self.engine == SOMEBODY:
-            lost = store_foreign(self.home, SOMEBODY, "change the store")
+            lost = store_foreign_error(self.home, SOMEBODY, "change the store")
             yield self.found("store_file_unreadable", OWN_FILE, OWN_FILE, str(lost), lost.hint)
 
     def _of_files(self) -> t.Iterator[Finding]:

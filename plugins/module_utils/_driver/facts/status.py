@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to be known about a store: overlay2_facts. Takes no lock, writes nothing. PRIVATE to the collection."""
+"""What overlay2_facts always tells of a store. Takes no lock, writes nothing. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ import os
 import typing as t
 
 from ..._errors import StoreCorrupt, StoreForeign, printable
-from ..._linux import mountinfo
-from ..._store.engine import SOMEBODY, managed_by, store_foreign
-from ..._store.owner import owner
-from ..._store.recognition import is_store, layer_ids
-from ..._store.settings import read_settings
+from ..._store.engine import SOMEBODY, store_foreign_error
+from ..._store.owner import is_unclaimed
+from ..._store.recognition import layer_ids
 from ..mounts.state import mounted_layer
-from ..probe import features as probe
 from ..probe import problems
+from ..probe.features import status_rows
+from ..store import Store
 
 SUBSETS = ("status", "layers", "mounts", "usage", "quotas", "health", "summary", "all")
 
 
-def features(home: str, *, exists: bool | None = None) -> dict[str, t.Any]:
-    """Return what is always told. Walks nothing: one look at home, at l and at the mount table.
+def features(store: Store, *, exists: bool | None = None) -> dict[str, t.Any]:
+    """Return what facts always tells. This walks nothing: it reads home, l/ and the mount table.
 
-    In another engine's store also one at each layer, which may be none.
-    exists: what to say of that, for who knows better.
+    In the store of another engine it also looks at each layer directory, which may be something else.
+    exists: overrides what is found on disk, for a caller that knows better.
     """
-    told = probe.probe(home)
-    # Where a store was, there may be what nobody asks about.
-    found, count, wrong = (False, 0, []) if exists is False else _layers(home)
+    told = store.features
+    # Where a store was, there may be something else now that nobody asks about.
+    found, count, wrong = (False, 0, []) if exists is False else _layers(store)
     return {
-        "home": printable(home),
+        "home": printable(store.home),
         "exists": found if exists is None else exists,
-        "managed_by": managed_by(home),
+        "managed_by": store.managed_by,
         "backing_fs": told.backing_fs,
         "supports_d_type": told.supports_d_type,
         "native_overlay_diff": told.native_overlay_diff,
@@ -45,31 +44,31 @@ def features(home: str, *, exists: bool | None = None) -> dict[str, t.Any]:
         "max_depth": told.max_depth,
         "filesystem": told.filesystem,
         "layer_count": count,
-        "mount_count": sum(1 for mount in mountinfo.below(home).seen if mounted_layer(home, mount)),
+        "mount_count": sum(1 for mount in store.mount_table.seen if mounted_layer(store.home, mount)),
         "supported": told.supported,
         "problems": [problem._asdict() for problem in (*wrong, *told.problems)],
-        "status": probe.status_rows(told),
+        "status": status_rows(told),
     }
 
 
-def _layers(home: str) -> tuple[bool | None, int | None, list[problems.Problem]]:
-    """Return whether there is a store, how many layers it has, and what is wrong with it as a whole.
+def _layers(store: Store) -> tuple[bool | None, int | None, list[problems.Problem]]:
+    """Return whether there is a store, how many layers it has, and what is wrong with the store as a whole.
 
-    The first two are None where only root may know.
+    The first two are None where only root can know.
     """
     found: list[problems.Problem] = []
     try:
         try:
-            exists = is_store(home)
-        except StoreForeign as error:  # of another layout: it is no store of layers
+            exists = store.exists
+        except StoreForeign as error:  # a store of another layout does not hold layers as this one does
             return False, 0, [problems.other_layout(error)]
         except StoreCorrupt as error:
             exists = True
             found.append(problems.damaged_store(error))
         if not exists:
             return False, 0, []
-        return True, sum(1 for _unused in layer_ids(home)), [*found, *_of_own_file(home)]
-    except FileNotFoundError:  # removed between the two looks
+        return True, sum(1 for _id in layer_ids(store.home)), [*found, *_of_own_file(store)]
+    except FileNotFoundError:  # another run removed the store between the two looks
         return False, 0, []
     except PermissionError:
         if os.geteuid() == 0:
@@ -77,13 +76,13 @@ def _layers(home: str) -> tuple[bool | None, int | None, list[problems.Problem]]
         return None, None, []
 
 
-def _of_own_file(home: str) -> t.Iterator[problems.Problem]:
+def _of_own_file(store: Store) -> t.Iterator[problems.Problem]:
     try:
-        read_settings(home)
+        store.settings  # noqa: B018 - it is read to see whether it can be
     except StoreCorrupt as error:
         yield problems.damaged_store(error)
     except PermissionError:
         if os.geteuid() == 0:
             raise
-    if owner(home) == SOMEBODY:
-        yield problems.unclaimed_store(store_foreign(home, SOMEBODY, "change it"))
+    if not store.managed_by and is_unclaimed(store.home):
+        yield problems.unclaimed_store(store_foreign_error(store.home, SOMEBODY, "change it"))

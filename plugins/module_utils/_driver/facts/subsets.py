@@ -11,11 +11,11 @@ import typing as t
 from ..._errors import StoreCorrupt, printable
 from ..._store import holders
 from ..._store.layout import DIFF, VANISHED
-from ..layers.read import Observer
 from ..mounts.state import mounted_layer
 from ..probe.filesystem import merged_options
 from ..probe.problems import Problem, damaged_layers, unread_layer
 from ..state import LayerState, reported
+from ..store import Store
 
 if t.TYPE_CHECKING:
     from ..layers.disk_usage import Tree
@@ -27,11 +27,11 @@ if t.TYPE_CHECKING:
 class Details:
     """The facts about layers. ids: only these; None means all."""
 
-    def __init__(self, home: str, features: t.Mapping[str, t.Any], ids: t.Sequence[str] | None) -> None:
-        self.home = home
+    def __init__(self, store: Store, features: t.Mapping[str, t.Any], ids: t.Sequence[str] | None) -> None:
+        self.home = store.home
+        self._store = store
         self._features = features
         self._only = ids
-        self._observer = Observer(home)
         self._trees: dict[str, Tree] | None = None  # what usage has measured
         self.problems: list[Problem] = []  # what gathering found beside
 
@@ -61,7 +61,7 @@ class Details:
 
     def mounts(self) -> dict[str, t.Any]:
         """Return how the layers that are mounted or held are."""
-        mounted = {mounted_layer(self.home, mount): mount for mount in self._observer.mounts.values()}
+        mounted = {mounted_layer(self.home, mount): mount for mount in self._store.mounts.values()}
         found = {}
         for id in self._ids:
             mount = mounted.get(id)
@@ -111,7 +111,7 @@ class Details:
         found = {}
         for id in self._ids:
             try:
-                found[id] = _limits_and_use(self._observer.quota(id))
+                found[id] = _limits_and_use(self._store.quota(id))
             except VANISHED:
                 continue
             except OSError as error:
@@ -143,10 +143,10 @@ class Details:
         """The layers; damaged ones are left out, which is a problem."""
         found = []
         damaged = []
-        self._observer.store.read_ahead(self._ids)
+        self._store.files.read_ahead(self._ids)
         for id in self._ids:
             try:
-                layer = self._observer.layer(id)
+                layer = self._store.layer(id)
             except StoreCorrupt:
                 damaged.append(id)
                 continue
@@ -165,7 +165,7 @@ class Details:
         if not self._features["exists"]:
             return []
         try:
-            there = self._observer.store.ids
+            there = self._store.files.ids
         except VANISHED:
             return []
         return sorted(there) if self._only is None else [id for id in dict.fromkeys(self._only) if id in there]

@@ -51,7 +51,7 @@ class Claim(t.NamedTuple):
 class Claims:
     """What overlays claim of the store at *home*, which lies at *place* within the filesystem *dev*."""
 
-    def __init__(self, home: str, place: str, dev: str, own: proc.Table) -> None:
+    def __init__(self, home: str, place: str, dev: str, own: proc.MountTable) -> None:
         self._home = home
         self._place = place
         self._dev = dev
@@ -59,7 +59,7 @@ class Claims:
         self._options: dict[str, OverlayOptions] = {}
         self._inodes: dict[int, str] | None = None
 
-    def layers_of(self, table: proc.Table, mount: mountinfo.Mount) -> tuple[bool, list[str]]:
+    def layers_of(self, table: proc.MountTable, mount: mountinfo.Mount) -> tuple[bool, list[str]]:
         """Return whether the upper of the overlay *mount* in *table* is a layer, and that one, or else its lowers.
 
         Of a chain of our links only the nearest lower: it is the child of the others, and stands for them.
@@ -77,7 +77,7 @@ class Claims:
         if options.upper is not None and first:
             return True, [first]
         lowers = [self._lower(table, name, first, base) for name in names[1:]]
-        found = [id for id in (first, *lowers) if id]
+        found = [layer_id for layer_id in (first, *lowers) if layer_id]
         by_links = any(self._behind(name) for name in options.lowers)
         return False, found[: 1 if by_links else None]
 
@@ -87,21 +87,25 @@ class Claims:
             return None
         return inside[len(self._place) + 1 :].partition("/")[0] or None
 
-    def _in_place(self, table: proc.Table, mount: mountinfo.Mount, first: str) -> str | None:
+    def _in_place(self, table: proc.MountTable, mount: mountinfo.Mount, first: str) -> str | None:
         """Return the layer if the overlay lies where that one's belongs, "" if that is another store's place."""
         match = _OF_LAYER.fullmatch(mount.mount_point)
         if match is None or mount.root != "/":
             return None
-        directory, id = match.groups()
+        directory, layer_id = match.groups()
         parent = table.below(mount.id)
         under = table.by_id.get(parent)
         is_ours = under is not None and under.dev == self._dev and proc.inside(under, directory) == (self._place or "/")
-        if first == f"{directory}/{id}/{DIFF}" and table.has(parent) and not table.lies_in(parent, f"{directory}/{id}"):
-            return id if is_ours else ""
-        return id if is_ours and first in (f"{id}/{DIFF}", f"../{id}/{DIFF}") else None
+        if (
+            first == f"{directory}/{layer_id}/{DIFF}"
+            and table.has(parent)
+            and not table.lies_in(parent, f"{directory}/{layer_id}")
+        ):
+            return layer_id if is_ours else ""
+        return layer_id if is_ours and first in (f"{layer_id}/{DIFF}", f"../{layer_id}/{DIFF}") else None
 
     def _first(
-        self, table: proc.Table, mount: mountinfo.Mount, names: t.Sequence[str]
+        self, table: proc.MountTable, mount: mountinfo.Mount, names: t.Sequence[str]
     ) -> tuple[str | None, str | None]:
         """Return the layer that the first name means, and where names start that are as much ours as that one is.
 
@@ -123,12 +127,12 @@ class Claims:
             return claim.id, None
         return None, _base(name) if others_links and is_relative else None
 
-    def _may_be(self, table: proc.Table, name: str, id: str) -> bool:
+    def _may_be(self, table: proc.MountTable, name: str, layer_id: str) -> bool:
         """Tell whether a name that does not show it may mean a layer that an inode number tells of."""
-        leads = self._leads_to(table, name, id) if name.startswith("/") else None
+        leads = self._leads_to(table, name, layer_id) if name.startswith("/") else None
         return leads or (leads is None and (table.trusted or name.rpartition("/")[2] == DIFF))
 
-    def _lower(self, table: proc.Table, name: str, first: str | None, base: str | None) -> str | None:
+    def _lower(self, table: proc.MountTable, name: str, first: str | None, base: str | None) -> str | None:
         """Return the layer that another name than the first means. first, base: what that one told."""
         by_form = self._by_form(name)
         if base is not None and by_form and (base == _base(name) or (first is None and not name.startswith("/"))):
@@ -138,7 +142,7 @@ class Claims:
             return by_form if table.trusted else None
         return claim.id if claim and (claim.proved or table.trusted) else None
 
-    def _meant(self, table: proc.Table, name: str, by_form: str | None) -> Claim | None:
+    def _meant(self, table: proc.MountTable, name: str, by_form: str | None) -> Claim | None:
         """Return where an absolute name leads by the mounts of *table*, or if that is no place of ours by our own.
 
         One of our form, by_form, may lead through a symlink.
@@ -151,25 +155,25 @@ class Claims:
             if mount is None or mount.dev != self._dev:
                 continue
             inside = proc.inside(mount, path)
-            id = self.layer_in(inside)
-            if id == LINKS:
+            layer_id = self.layer_in(inside)
+            if layer_id == LINKS:
                 target = self._behind(path)
                 return Claim(target, True, known is table) if target else None
-            if id is not None:
-                return Claim(id, inside == f"{self._place}/{id}/{DIFF}", known is table)
+            if layer_id is not None:
+                return Claim(layer_id, inside == f"{self._place}/{layer_id}/{DIFF}", known is table)
         if by_form is None:
             return None
         leads = self._leads_to(table, name, by_form)
         return Claim(by_form, True, leads is True) if leads or (leads is None and self._behind(name)) else None
 
-    def _leads_to(self, table: proc.Table, name: str, id: str) -> bool | None:
+    def _leads_to(self, table: proc.MountTable, name: str, layer_id: str) -> bool | None:
         """Tell whether an absolute name leads to the diff of a layer as a process of *table* has it; None: not told."""
         try:
-            fd = self._opened(table, name)
+            fd = self._open(table, name)
         except OSError:
             return None
         try:
-            found, ours = os.lstat(f"{self._home}/{id}/{DIFF}"), statx.inode_of(fd)
+            found, ours = os.lstat(f"{self._home}/{layer_id}/{DIFF}"), statx.inode_of(fd)
             return (found.st_dev, found.st_ino) == ours
         except OSError:
             return None
@@ -194,29 +198,29 @@ class Claims:
             return None
         return target and target.group(1)
 
-    def _by_inode(self, table: proc.Table, mount: mountinfo.Mount) -> str | None:
+    def _by_inode(self, table: proc.MountTable, mount: mountinfo.Mount) -> str | None:
         """Return the layer whose diff is the upper or, without one, nearest lower; "" for none, None if not told."""
         if mount.root != "/":
             return None
         try:
-            fd = self._opened(table, mount.mount_point)
+            fd = self._open(table, mount.mount_point)
         except OSError:
             return None
         try:
             device, inode = statx.inode_of(fd)
             if f"{os.major(device)}:{os.minor(device)}" != mount.dev or not _MADE_UP <= inode < _FLAGGED:
                 return None
-            id = self._diffs().get(inode, "")
-            if not id:
+            layer_id = self._diffs().get(inode, "")
+            if not layer_id:
                 return ""
-            same = _same_filesystem(fd, f"{self._home}/{id}/{DIFF}")
-            return None if same is None else id if same else ""
+            same = _same_filesystem(fd, f"{self._home}/{layer_id}/{DIFF}")
+            return None if same is None else layer_id if same else ""
         except OSError:
             return None
         finally:
             os.close(fd)
 
-    def _opened(self, table: proc.Table, path: str) -> int:
+    def _open(self, table: proc.MountTable, path: str) -> int:
         """Open a directory as a process of *table* sees it. No filesystem is asked: it might never answer.
 
         Raises OSError: EAGAIN where it would have to be; EINVAL before Linux 5.12, which cannot promise that.
@@ -240,9 +244,9 @@ class Claims:
         """Return the layers by the inode number of their diff."""
         if self._inodes is None:
             self._inodes = {}
-            for id in os.listdir(self._home):
+            for layer_id in os.listdir(self._home):
                 with contextlib.suppress(OSError):
-                    self._inodes[os.lstat(f"{self._home}/{id}/{DIFF}").st_ino] = id
+                    self._inodes[os.lstat(f"{self._home}/{layer_id}/{DIFF}").st_ino] = layer_id
         return self._inodes
 
 

@@ -9,12 +9,12 @@ import os
 import shlex
 import typing as t
 
-from ..._errors import Overlay2Error, StoreCorrupt, printable
+from ..._errors import SHOWN, Overlay2Error, StoreCorrupt, printable, shorten
 from ..._linux import mountinfo
-from ..._store.engine import SOMEBODY, find_engine, store_foreign
+from ..._store.engine import SOMEBODY, find_engine, store_foreign_error
 from ..._store.engine_records import orphans, references
 from ..._store.layer import Store
-from . import users as busy
+from .users import User, describe_users, users_of_layers
 
 # What an engine's processes are called, or begin with; and how it is stopped.
 PROGRAMS = {
@@ -58,22 +58,22 @@ def read_records(store: Store, engine: str) -> Known:
     return Known(needed, frozenset(orphans(store, needed)))
 
 
-def removal_refusals(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, Overlay2Error]:
+def removal_errors(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, Overlay2Error]:
     """Return by id why a layer of *engine*'s store must not be removed; those that may have no key. Raises OSError."""
     ids = tuple(ids)
     if engine == SOMEBODY:
-        return {id: _refusal(home, engine, id, "") for id in ids}
+        return {id: _refusal_error(home, engine, id, "") for id in ids}
     known = read_records(Store(home), engine)
     if known.error:
-        return {id: _refusal(home, engine, id, f"and {known.error}", known.error.hint) for id in ids}
+        return {id: _refusal_error(home, engine, id, f"and {known.error}", known.error.hint) for id in ids}
     # Only then: it costs a scan of /proc.
     users = engine_users(home, engine) if any(id in known.orphans for id in ids) else None
     found = {}
     for id in ids:
         if id not in known.orphans:
-            found[id] = _refusal(home, engine, id, f"and {known.needed.get(id, 'it is no layer')}")
+            found[id] = _refusal_error(home, engine, id, f"and {known.needed.get(id, 'it is no layer')}")
         elif users:
-            found[id] = _refusal(home, engine, id, users.why, users.hint)
+            found[id] = _refusal_error(home, engine, id, users.why, users.hint)
     return found
 
 
@@ -86,9 +86,9 @@ def engine_users(home: str, engine: str) -> EngineUse | None:
     known = find_engine(home)
     root = known.root if known else os.path.dirname(home)
     own = (root, home, known.home if known else home)
-    found: dict[tuple[int, str], busy.User] = {}
+    found: dict[tuple[int, str], User] = {}
     for place in (root, home):  # in the second, overlays are told by its layers
-        for users in busy.scan(place, whole=True, ignored=own).values():
+        for users in users_of_layers(place, whole=True, ignored=own).values():
             found.update({user.key: user for user in users if user.how != "mount inside"})
     programs = PROGRAMS.get(engine, (engine,))
     mounts = [mount for mount in mountinfo.below(root).seen if mount.mount_point not in own]
@@ -97,20 +97,19 @@ def engine_users(home: str, engine: str) -> EngineUse | None:
     order = sorted(found.values(), key=lambda user: (not user.command.startswith(programs), user))
     if not order and not mounts:
         return None
-    return _told(engine, order, mounts, bool(order) and order[0].command.startswith(programs))
+    return _use_in_words(engine, order, mounts, bool(order) and order[0].command.startswith(programs))
 
 
-def _told(engine: str, users: t.Sequence[busy.User], mounts: t.Sequence[mountinfo.Mount], runs: bool) -> EngineUse:
+def _use_in_words(engine: str, users: t.Sequence[User], mounts: t.Sequence[mountinfo.Mount], runs: bool) -> EngineUse:
     """Put it into words: what runs first, then the mounts, the last one first, as they can be unmounted."""
-    told = [f"its data root is {busy.describe_users(users)}"] if users else []
+    told = [f"its data root is {describe_users(users)}"] if users else []
     points = [mount.mount_point for mount in reversed(mounts)]
     if mounts:
-        shown = [f"{mount.fstype} on {printable(mount.mount_point)}" for mount in mounts[: -busy.SHOWN - 1 : -1]]
-        more = f" and {len(mounts) - busy.SHOWN} more" if len(mounts) > busy.SHOWN else ""
-        told.append(f"what it left is mounted in its data root: {', '.join(shown)}{more}")
-    remedies = [*map(_remedy, users[: busy.SHOWN])]
+        shown = [f"{mount.fstype} on {printable(mount.mount_point)}" for mount in reversed(mounts)]
+        told.append(f"what it left is mounted in its data root: {shorten(shown)}")
+    remedies = [*map(_remedy, users[:SHOWN])]
     if points:
-        remedies.append("umount " + " ".join(map(shlex.quote, points[: busy.SHOWN])))
+        remedies.append("umount " + " ".join(map(shlex.quote, points[:SHOWN])))
     commands = printable("; ".join(dict.fromkeys(remedies)))
     if runs:
         stop = STOP.get(engine, f"systemctl stop {engine}")
@@ -118,7 +117,7 @@ def _told(engine: str, users: t.Sequence[busy.User], mounts: t.Sequence[mountinf
     return EngineUse(f"and {'; '.join(told)}", f"{engine} is not seen to run; end what uses its data root: {commands}")
 
 
-def _remedy(user: busy.User) -> str:
+def _remedy(user: User) -> str:
     """Return the command that ends a use."""
     if user.how == "mount" and not user.pid:
         return f"umount {shlex.quote(user.path)}"
@@ -129,5 +128,5 @@ def _remedy(user: busy.User) -> str:
     return f"swapoff {shlex.quote(user.path)}" if user.how == "swap file" else f"kill {user.pid}"
 
 
-def _refusal(home: str, engine: str, layer_id: str, why: str, hint: str = "") -> Overlay2Error:
-    return store_foreign(home, engine, f"remove layer {layer_id}", why, hint)
+def _refusal_error(home: str, engine: str, layer_id: str, why: str, hint: str = "") -> Overlay2Error:
+    return store_foreign_error(home, engine, f"remove layer {layer_id}", why, hint)

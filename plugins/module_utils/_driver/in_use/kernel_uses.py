@@ -11,35 +11,35 @@ import typing as t
 
 from ..._linux.loop import backing_inode, loops
 from ..._linux.swaps import swap_files
-from .layer_mounts import Hit, View
+from .layer_mounts import Hit, LayerMounts
 
 _DELETED = " (deleted)"
 
 
-def kernel_uses(view: View) -> t.Iterator[tuple[str, str, str, str]]:
+def kernel_uses(layer_mounts: LayerMounts) -> t.Iterator[tuple[str, str, str, str]]:
     """Yield id, device, how ("loop device" or "swap file") and path for each file of a layer that the kernel uses.
 
     Their names may be of any mount namespace, so the inode has to be that of the device's file, where it can be asked.
     """
     for loop in loops():
-        hits = view.named(loop.file)
+        hits = layer_mounts.named(loop.file)
         inode = backing_inode(loop.device) if hits else None
         for hit in hits:
-            if inode is None or _is_it(view, hit, inode):
+            if inode is None or _is_it(layer_mounts, hit, inode):
                 yield hit.id, loop.device, "loop device", hit.name
     for name in swap_files():
-        for hit in view.named(name):
+        for hit in layer_mounts.named(name):
             if _is_file(hit.name):
                 yield hit.id, "", "swap file", hit.name
 
 
-def _is_it(view: View, hit: Hit, inode: tuple[int, int]) -> bool:
+def _is_it(layer_mounts: LayerMounts, hit: Hit, inode: tuple[int, int]) -> bool:
     """Tell whether a file is the one with this st_dev and st_ino; of one that has no name here, whether it may be."""
     try:
         found = os.lstat(hit.name)
         return (found.st_dev, found.st_ino) == inode
     except OSError:
-        device = os.lstat(f"{view.home}/{hit.id}").st_dev
+        device = os.lstat(f"{layer_mounts.home}/{hit.id}").st_dev
         return inode[0] == device or f"{os.major(inode[0])}:{os.minor(inode[0])}" == hit.mount.dev
 
 

@@ -46,14 +46,14 @@ class LayerMount(t.NamedTuple):
 class Hit(t.NamedTuple):
     """A mount that a path may lead to. name: the path's, in our own namespace if we see what it lies on."""
 
-    table: proc.Table
+    table: proc.MountTable
     mount: mountinfo.Mount
     id: str
     name: str
 
 
-class View:
-    """The layers *ids* of the store at *home*, or all, through the mount namespaces of the tasks met so far.
+class LayerMounts:
+    """The layers *ids* of the store at *home*, or all, through the mount namespaces of the threads met so far.
 
     Raises OSError where home or our own mounts cannot be read.
     """
@@ -72,7 +72,7 @@ class View:
             if mount.fstype == "overlay" and _is_merged(self.home, mount.mount_point)
         }
         self._tables = {self._own.table.namespace: self._own.tables}
-        self._spots: dict[int, dict[str, list[tuple[proc.Table, mountinfo.Mount]]]] = {}
+        self._spots: dict[int, dict[str, list[tuple[proc.MountTable, mountinfo.Mount]]]] = {}
         self._starts: dict[int, tuple[str, ...]] = {}
         own = self._own.table.by_id
         self._ours = {
@@ -82,22 +82,22 @@ class View:
         }
         self._learn(self._own.table.namespace)
 
-    def learn(self, task: proc.Task) -> bool:
-        """Read the mounts of the namespace that *task* is in, once; tell whether they are known now."""
-        if task.namespace not in self._tables:
-            table = proc.table_of(task, self._dev)
+    def learn(self, thread: proc.Thread) -> bool:
+        """Read the mounts of the namespace that *thread* is in, once; tell whether they are known now."""
+        if thread.namespace not in self._tables:
+            table = proc.table_of(thread, self._dev)
             if table is None:
                 return False
-            self._tables[task.namespace] = [table]
-            self._learn(task.namespace)
-        table = self._tables[task.namespace][0]
+            self._tables[thread.namespace] = [table]
+            self._learn(thread.namespace)
+        table = self._tables[thread.namespace][0]
         if table.pid == os.getpid():
-            table.pid = task.pid
+            table.pid = thread.pid
         return True
 
     def _learn(self, space: int) -> None:
         """Note where the layers are seen in a namespace."""
-        spots: dict[str, list[tuple[proc.Table, mountinfo.Mount]]] = {}
+        spots: dict[str, list[tuple[proc.MountTable, mountinfo.Mount]]] = {}
         if space != self._own.table.namespace:  # a file that was opened in ours is named from our root
             spots = {spot: list(there) for spot, there in self._spots[self._own.table.namespace].items()}
         for table in self._tables[space]:
@@ -107,7 +107,7 @@ class View:
         self._spots[space] = spots
         self._starts[space] = tuple(spots)
 
-    def _spots_of(self, table: proc.Table, mount: mountinfo.Mount) -> t.Iterator[str]:
+    def _spots_of(self, table: proc.MountTable, mount: mountinfo.Mount) -> t.Iterator[str]:
         """Yield where *mount* shows layers."""
         if mount.dev != self._dev:
             if self._layers_of_mount(table, mount):
@@ -119,10 +119,10 @@ class View:
             yield mount.mount_point
 
     def hits(self, space: int, path: str, link: str) -> list[Hit]:
-        """Return the layers that *path* may lie in, going by its name; proved() tells which it does. Raises OSError.
+        """Return the layers that *path* may lie in, by its name alone; proved() checks the mount. Raises OSError.
 
-        space: the mount namespace of the task that has it; link: what tells it in /proc. What has a path too long to be
-        told, so that this is the link itself, is known by its mount alone.
+        space: the mount namespace of the thread that holds *path*. link: the link in /proc that leads to it. A path too
+        long to be read is the link itself; then only the mount is known.
         """
         if path == link:
             return list(self._too_long(space, link))
@@ -152,7 +152,7 @@ class View:
         there = [where for spot in above for where in spots.get(spot, ())]
         return [hit for table, mount in there for hit in self._hits_on(table, mount, path)]
 
-    def _hits_on(self, table: proc.Table, mount: mountinfo.Mount, path: str) -> t.Iterator[Hit]:
+    def _hits_on(self, table: proc.MountTable, mount: mountinfo.Mount, path: str) -> t.Iterator[Hit]:
         """Yield what *path* is if it lies on *mount*."""
         inside = proc.inside(mount, path)
         if mount.dev == self._dev:
@@ -161,9 +161,13 @@ class View:
                 yield Hit(table, mount, layer, self.home + inside[len(self._place) :])
             return
         layers = self._layers_of_mount(table, mount)
-        ours = [self._ours[id] for id in layers if id in self._ours and self._ours[id].dev == mount.dev]
-        for id in layers:
-            yield Hit(table, mount, id, proc.join(ours[0].mount_point, inside) if ours else path)
+        ours = [
+            self._ours[layer_id]
+            for layer_id in layers
+            if layer_id in self._ours and self._ours[layer_id].dev == mount.dev
+        ]
+        for layer_id in layers:
+            yield Hit(table, mount, layer_id, proc.join(ours[0].mount_point, inside) if ours else path)
 
     def _too_long(self, space: int, link: str) -> t.Iterator[Hit]:
         """Yield what *link* leads to where the path is longer than PATH_MAX: any user can have such a directory.
@@ -194,20 +198,20 @@ class View:
         for table in self._all():
             command = ""
             for mount in table.by_id.values():
-                for id in self._layers_of_mount(table, mount):
-                    if self._merged.get(mount.id) != id and mount.id not in found.get(id, ()):
+                for layer_id in self._layers_of_mount(table, mount):
+                    if self._merged.get(mount.id) != layer_id and mount.id not in found.get(layer_id, ()):
                         command = command or proc.command_of(table.pid)
-                        found.setdefault(id, {})[mount.id] = LayerMount(
-                            self._shows(mount, id),
+                        found.setdefault(layer_id, {})[mount.id] = LayerMount(
+                            self._shows(mount, layer_id),
                             table is self._own.table,
                             table.namespace,
                             table.pid,
                             command,
                             mount.mount_point,
                             mount.propagation,
-                            id in self._ours and propagation.takes_along(self._ours[id], mount, table),
+                            layer_id in self._ours and propagation.takes_along(self._ours[layer_id], mount, table),
                         )
-        return {id: list(mounts.values()) for id, mounts in found.items()}
+        return {layer_id: list(mounts.values()) for layer_id, mounts in found.items()}
 
     def mounted_in(self) -> dict[str, list[tuple[int, str]]]:
         """Return, by layer, what is mounted in its own directory, not on merged, in all the namespaces met so far.
@@ -219,31 +223,31 @@ class View:
             for mount in table.by_id.values():
                 for point in table.inner.get(mount.id, ()) if mount.dev == self._dev else ():
                     place = proc.inside(mount, point)
-                    id = self._layer_in(place)
-                    if id is not None and place != f"{self._place}/{id}/{MERGED}":
-                        found.setdefault(id, []).append((0 if table is self._own.table else table.pid, point))
+                    layer_id = self._layer_in(place)
+                    if layer_id is not None and place != f"{self._place}/{layer_id}/{MERGED}":
+                        found.setdefault(layer_id, []).append((0 if table is self._own.table else table.pid, point))
         return found
 
-    def _all(self) -> t.Iterator[proc.Table]:
+    def _all(self) -> t.Iterator[proc.MountTable]:
         for tables in self._tables.values():
             yield tables[0]
 
-    def _shows(self, mount: mountinfo.Mount, id: str) -> str:
+    def _shows(self, mount: mountinfo.Mount, layer_id: str) -> str:
         if mount.dev == self._dev:
             return "diff"
-        as_ours = id in self._ours and self._ours[id].dev == mount.dev
+        as_ours = layer_id in self._ours and self._ours[layer_id].dev == mount.dev
         return "merged" if as_ours or mount.dev in self._writable else "lower"
 
-    def _wants(self, id: str) -> bool:
+    def _wants(self, layer_id: str) -> bool:
         """Tell whether this is a layer asked for; where all are, it must not be a name of the store's own."""
-        return id in self._ids if self._ids is not None else id != LINKS and not id.startswith(".")
+        return layer_id in self._ids if self._ids is not None else layer_id != LINKS and not layer_id.startswith(".")
 
     def _layer_in(self, inside: str) -> str | None:
         """Return the wanted layer that a path within the store's filesystem lies in."""
-        id = self._claims.layer_in(inside)
-        return id if id and self._wants(id) else None
+        layer_id = self._claims.layer_in(inside)
+        return layer_id if layer_id and self._wants(layer_id) else None
 
-    def _layers_of_mount(self, table: proc.Table, mount: mountinfo.Mount) -> tuple[str, ...]:
+    def _layers_of_mount(self, table: proc.MountTable, mount: mountinfo.Mount) -> tuple[str, ...]:
         """Return the wanted layers that *mount* shows, or shows a part of, and nothing else."""
         if mount.dev == self._dev:
             layer = self._layer_in(mount.root)
@@ -257,14 +261,14 @@ class View:
                 self._writable.add(mount.dev)
             elif not named:  # lost links, or no layers at all: it is in the place of a layer's mount all the same
                 named = [self._merged[mount.id]] if mount.id in self._merged else []
-            found = tuple(dict.fromkeys(id for id in named if self._wants(id)))
+            found = tuple(dict.fromkeys(layer_id for layer_id in named if self._wants(layer_id)))
             self._overlays[mount.dev if found else known] = found
         return found
 
 
 def _is_merged(home: str, mount_point: str) -> bool:
-    id, _unused, rest = mount_point[len(home) + 1 :].partition("/")
-    return bool(id) and rest == MERGED
+    layer_id, _unused, rest = mount_point[len(home) + 1 :].partition("/")
+    return bool(layer_id) and rest == MERGED
 
 
 def _at_and_above(path: str) -> t.Iterator[str]:

@@ -27,23 +27,23 @@ class OwnMounts:
             data = file.read()
         fd = os.open(home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            id = mountinfo.mount_id(fd)
+            mount_id = mountinfo.mount_id(fd)
             whole, path = _whole(data, fd)
         finally:
             os.close(fd)
-        backing, path = _find(data, id), home if _find(data, id) else path
-        backing = backing or _find(whole, id)
+        backing, path = _find(data, mount_id), home if _find(data, mount_id) else path
+        backing = backing or _find(whole, mount_id)
         # Neither of them lists it where we may not enter our own namespace: then only our own names are understood.
-        backing = backing or mountinfo.Mount(id, 0, "", "/", "/", "", (), "", "", "")
+        backing = backing or mountinfo.Mount(mount_id, 0, "", "/", "/", "", (), "", "", "")
         self.dev = backing.dev
         self.place = proc.inside(backing, path or home).rstrip("/")
-        self.table = proc.Table(os.getpid(), space, data, self.dev)
-        if not self.table.has(id):
+        self.table = proc.MountTable(os.getpid(), space, data, self.dev)
+        if not self.table.has(mount_id):
             root = self.place[: -len(home)] if self.place.endswith(home) else "/"
             self.table.add(backing._replace(root=root or "/", mount_point="/"))
         self.tables = [self.table]
         if whole:
-            self.tables.append(proc.Table(os.getpid(), space, whole, self.dev))
+            self.tables.append(proc.MountTable(os.getpid(), space, whole, self.dev))
 
 
 def _whole(data: bytes, fd: int) -> tuple[bytes, str]:
@@ -68,7 +68,7 @@ def _is_chrooted() -> bool:
     return False
 
 
-def _find(data: bytes, id: int) -> mountinfo.Mount | None:
-    start = b"%d " % id
+def _find(data: bytes, mount_id: int) -> mountinfo.Mount | None:
+    start = b"%d " % mount_id
     lines = [line for line in data.split(b"\n") if line.startswith(start)]
     return mountinfo.parse(lines[0])[0] if lines else None

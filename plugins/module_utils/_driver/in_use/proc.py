@@ -22,7 +22,7 @@ _KINDS = (kcmp.KCMP_FS, kcmp.KCMP_FILES)
 _PATH_ONLY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-class Task(t.NamedTuple):
+class Thread(t.NamedTuple):
     """A thread: it can have a root, a working directory, open files and a mount namespace of its own.
 
     directory: its own in /proc.
@@ -42,7 +42,7 @@ class Task(t.NamedTuple):
     program: str
 
 
-def tasks() -> t.Iterator[Task]:
+def threads() -> t.Iterator[Thread]:
     """Yield every thread that has something of its own but the kernel's, ours too. Raises OSError without a /proc."""
     can_compare = os.readlink("/proc/self") == str(os.getpid())  # otherwise it is that of another pid namespace
     for pid in os.listdir("/proc"):
@@ -61,23 +61,23 @@ def tasks() -> t.Iterator[Task]:
                 directory = f"/proc/{pid}/task/{tid}"
                 program = _program(directory)
                 if program:
-                    yield _task(int(pid), directory, program, not first, not shares[kcmp.KCMP_FILES])
+                    yield _thread(int(pid), directory, program, not first, not shares[kcmp.KCMP_FILES])
                     first = first or int(tid)
 
 
 def _program(directory: str) -> str:
-    """Return what program a task runs, "" for none: the kernel's have none, nor have the dead. Raises OSError."""
+    """Return what program a thread runs, "" for none: the kernel's have none, nor have the dead. Raises OSError."""
     return path_of(directory + "/exe")
 
 
-def task_at(pid: int, directory: str) -> Task:
-    """Return the task whose directory in /proc this is. Raises OSError."""
-    return _task(pid, directory, _program(directory), True, True)
+def thread_at(pid: int, directory: str) -> Thread:
+    """Return the thread whose directory in /proc this is. Raises OSError."""
+    return _thread(pid, directory, _program(directory), True, True)
 
 
-def _task(pid: int, directory: str, program: str, first: bool, files: bool) -> Task:
+def _thread(pid: int, directory: str, program: str, first: bool, files: bool) -> Thread:
     namespace = os.readlink(directory + "/ns/mnt")  # mnt:[4026531841]
-    return Task(pid, directory, first, files, path_of(directory + "/root"), int(namespace[5:-1]), program)
+    return Thread(pid, directory, first, files, path_of(directory + "/root"), int(namespace[5:-1]), program)
 
 
 def path_of(link: str) -> str:
@@ -100,8 +100,8 @@ def command_of(pid: int) -> str:
     return "?"
 
 
-class Table:
-    """The mounts of one namespace. Paths are as in Task.root.
+class MountTable:
+    """The mounts of one namespace. Paths are as in Thread.root.
 
     pid:     a process that is in it. root: that one's root directory.
     trusted: none but root can mount there: it is no namespace of a user namespace below ours.
@@ -128,13 +128,13 @@ class Table:
 
     def _add(self, line: str, root: str, dev: str) -> None:
         """Take a line in. Few are parsed: a host of many containers has very many."""
-        id, parent_id, its_dev, _unused, mount_point, _unused = line.split(" ", 5)
+        mount_id, parent_id, its_dev, _unused, mount_point, _unused = line.split(" ", 5)
         wanted = its_dev == dev or " - overlay " in line
         if wanted or "\\" in mount_point:
             (mount,) = mountinfo.parse(os.fsencode(line))
             mount_point = mount.mount_point
         mount_point = join(root, mount_point)
-        self._put(int(id), int(parent_id), mount_point)
+        self._put(int(mount_id), int(parent_id), mount_point)
         if wanted:
             self._want(mount._replace(mount_point=mount_point))
 
@@ -143,30 +143,30 @@ class Table:
         self._put(mount.id, mount.parent_id, mount.mount_point)
         self._want(mount)
 
-    def _put(self, id: int, parent_id: int, mount_point: str) -> None:
-        self._points.setdefault(mount_point, []).append(id)
-        self._places[id] = mount_point, parent_id
+    def _put(self, mount_id: int, parent_id: int, mount_point: str) -> None:
+        self._points.setdefault(mount_point, []).append(mount_id)
+        self._places[mount_id] = mount_point, parent_id
         self.inner.setdefault(parent_id, []).append(mount_point)
 
     def _want(self, mount: mountinfo.Mount) -> None:
         self.by_id[mount.id] = mount
         self._devs.add(mount.dev)
 
-    def has(self, id: int) -> bool:
+    def has(self, mount_id: int) -> bool:
         """Tell whether a mount is in this namespace."""
-        return id in self._places
+        return mount_id in self._places
 
     def has_dev(self, dev: str) -> bool:
         """Tell whether a wanted mount of the filesystem *dev* is."""
         return dev in self._devs
 
-    def lies_in(self, id: int, directory: str) -> bool:
+    def lies_in(self, mount_id: int, directory: str) -> bool:
         """Tell whether a mount, which is in this namespace, has its mount point in *directory*."""
-        return mountinfo.is_below(self._places[id][0], directory)
+        return mountinfo.is_below(self._places[mount_id][0], directory)
 
-    def below(self, id: int) -> int:
+    def below(self, mount_id: int) -> int:
         """Return the id of the mount that a mount lies on, or all that are on its mount point; not always listed."""
-        point, parent = self._places[id]
+        point, parent = self._places[mount_id]
         while parent in self._places and self._places[parent][0] == point:
             parent = self._places[parent][1]
         return parent
@@ -180,29 +180,29 @@ class Table:
         return self._points[path][-1]
 
 
-def table_of(task: Task, dev: str) -> Table | None:
-    """Return the table of the namespace that *task* is in, or None if it is gone. Raises OSError.
+def table_of(thread: Thread, dev: str) -> MountTable | None:
+    """Return the table of the namespace that *thread* is in, or None if it is gone. Raises OSError.
 
     The kernel leaves out of a process's mountinfo what does not lie below its root. Where that is a plain directory,
     the mount that holds it is left out, so the namespace is read from its own root then.
     """
     try:
-        with open(task.directory + "/mountinfo", "rb") as file:
+        with open(thread.directory + "/mountinfo", "rb") as file:
             data = file.read()
-        trusted = namespace.belongs_to_us(task.directory + "/ns/mnt")
+        trusted = namespace.belongs_to_us(thread.directory + "/ns/mnt")
     except UNSEEN:
         return None
     except OSError as error:
         if error.errno == errno.EINVAL:  # it has left its namespaces, as its last step but one
             return None
         raise
-    table = Table(task.pid, task.namespace, data, dev, root=task.root, trusted=trusted)
-    if task.root == "/" and table.whole:
+    table = MountTable(thread.pid, thread.namespace, data, dev, root=thread.root, trusted=trusted)
+    if thread.root == "/" and table.whole:
         return table
     with contextlib.suppress(OSError):  # it is gone, or belongs to a user namespace above ours
-        data, _unused = namespace.from_its_root(task.directory + "/ns/mnt")
-        whole = Table(task.pid, task.namespace, data, dev, trusted=trusted)
-        whole.root = task.root
+        data, _unused = namespace.from_its_root(thread.directory + "/ns/mnt")
+        whole = MountTable(thread.pid, thread.namespace, data, dev, trusted=trusted)
+        whole.root = thread.root
         return whole
     return table
 

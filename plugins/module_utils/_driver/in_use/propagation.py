@@ -14,12 +14,12 @@ from . import proc
 class Propagation:
     """What umount(2) of mounts in the table *own* does to their copies in *tables*, which are all that are known."""
 
-    def __init__(self, own: proc.Table, tables: t.Sequence[proc.Table]) -> None:
+    def __init__(self, own: proc.MountTable, tables: t.Sequence[proc.MountTable]) -> None:
         self._own = own
         self._tables = tables
         self._receivers: dict[int, set[str]] = {}  # by the id of the mount that ours lies on
 
-    def takes_along(self, ours: Mount, mount: Mount, table: proc.Table) -> bool:
+    def takes_along(self, ours: Mount, mount: Mount, table: proc.MountTable) -> bool:
         """Tell whether umount(2) of *ours* takes *mount*, in *table*, along.
 
         It does so to whatever lies on the same directory of each mount that receives from the one ours lies on. So

@@ -9,14 +9,12 @@ import contextlib
 import os
 import typing as t
 
-from ..._errors import printable
+from ..._errors import printable, shorten
 from ..._linux.mountinfo import is_below
 from ..._store.layout import DIFF, MERGED, WORK
 from . import proc
 from .kernel_uses import kernel_uses
-from .layer_mounts import Hit, LayerMount, View
-
-SHOWN = 5  # users in a message
+from .layer_mounts import Hit, LayerMount, LayerMounts
 
 
 class User(t.NamedTuple):
@@ -58,7 +56,7 @@ _BY_ITSELF = {
 }
 
 
-def scan(
+def users_of_layers(
     home: str, ids: t.Collection[str] | None = None, *, whole: bool = False, ignored: t.Collection[str] = ()
 ) -> dict[str, list[User]]:
     """Return who uses the layers *ids* of the store at *home*, or any layer. Unused layers are left out.
@@ -70,48 +68,48 @@ def scan(
     the layer; with *whole* that counts as well. ignored: mount points; what is mounted there is no user. What nobody
     can see stands in docs/cleanup-plan.md. Raises OSError.
     """
-    view = View(home, ids)
+    layer_mounts = LayerMounts(home, ids)
     users: dict[str, dict[tuple[int, str], User]] = {}
 
-    def note(id: str, user: User) -> None:
-        users.setdefault(id, {}).setdefault(user.key, user)
+    def note(layer_id: str, user: User) -> None:
+        users.setdefault(layer_id, {}).setdefault(user.key, user)
 
-    for task in proc.tasks():
-        if view.learn(task) and task.pid != os.getpid():
-            for id, user in _uses_of(view, task, whole):
-                note(id, user)
-    for id, mounts in view.elsewhere().items():
+    for thread in proc.threads():
+        if layer_mounts.learn(thread) and thread.pid != os.getpid():
+            for layer_id, user in _uses_of(layer_mounts, thread, whole):
+                note(layer_id, user)
+    for layer_id, mounts in layer_mounts.elsewhere().items():
         for mount in mounts:
             if not mount.goes_with_ours and mount.mount_point not in ignored:
-                note(id, user_of(mount))
-    for id, inside in view.mounted_in().items():
+                note(layer_id, user_of(mount))
+    for layer_id, inside in layer_mounts.mounted_in().items():
         for pid, point in inside:
-            note(id, User(pid, proc.command_of(pid) if pid else "", "mount inside", point))
-    for id, device, how, name in kernel_uses(view):
-        note(id, User(0, device, how, name))
-    return {id: sorted(found.values()) for id, found in users.items()}
+            note(layer_id, User(pid, proc.command_of(pid) if pid else "", "mount inside", point))
+    for layer_id, device, how, name in kernel_uses(layer_mounts):
+        note(layer_id, User(0, device, how, name))
+    return {layer_id: sorted(found.values()) for layer_id, found in users.items()}
 
 
 def mounts_elsewhere(home: str, ids: t.Collection[str] | None = None) -> dict[str, list[LayerMount]]:
     """Return the mounts that show the layers *ids*, or any, besides those on <home>/<id>/merged in our own namespace.
 
-    Looks at the mounts alone, so costs less than scan(). Raises OSError.
+    Looks at the mounts alone, so costs less than users_of_layers(). Raises OSError.
     """
-    view = View(home, ids)
-    for task in proc.tasks():
-        view.learn(task)
-    return view.elsewhere()
+    layer_mounts = LayerMounts(home, ids)
+    for thread in proc.threads():
+        layer_mounts.learn(thread)
+    return layer_mounts.elsewhere()
 
 
 def mounted_in(home: str, ids: t.Collection[str]) -> dict[str, str]:
     """Return in words what we see mounted in the directories of layers, not on merged, by id. Raises OSError."""
-    found = View(home, ids).mounted_in()
-    return {id: ", ".join(printable(point) for _pid, point in inside[:SHOWN]) for id, inside in found.items()}
+    found = LayerMounts(home, ids).mounted_in()
+    return {layer_id: shorten([printable(point) for _pid, point in inside]) for layer_id, inside in found.items()}
 
 
-def independent_mounts(home: str, id: str) -> list[LayerMount]:
+def independent_mounts(home: str, layer_id: str) -> list[LayerMount]:
     """Return the overlays of layer *id* that will still be there when ours is unmounted. Raises OSError."""
-    mounts = mounts_elsewhere(home, [id]).get(id, [])
+    mounts = mounts_elsewhere(home, [layer_id]).get(layer_id, [])
     return [mount for mount in mounts if mount.shows == "merged" and not mount.goes_with_ours]
 
 
@@ -122,9 +120,7 @@ def user_of(mount: LayerMount) -> User:
 
 def describe_users(users: t.Sequence[User]) -> str:
     """Return "held by pid 123 (sleep) with its cwd in /store/a/diff", for a message."""
-    each = [_described(user) for user in users[:SHOWN]]
-    more = [f"{len(users) - SHOWN} more"] if len(users) > SHOWN else []
-    return "held by " + ", ".join(each + more)
+    return "held by " + shorten([_described(user) for user in users])
 
 
 def _described(user: User) -> str:
@@ -139,56 +135,56 @@ def _is_beside_content(path: str, layer: str) -> bool:
     return path == layer or (is_below(path, layer) and path[len(layer) + 1 :].partition("/")[0] not in _CONTENT)
 
 
-def _uses_of(view: View, task: proc.Task, whole: bool) -> t.Iterator[tuple[str, User]]:
-    """Yield the layers that a task uses, each once. whole: as in scan()."""
+def _uses_of(layer_mounts: LayerMounts, thread: proc.Thread, whole: bool) -> t.Iterator[tuple[str, User]]:
+    """Yield the layers that a thread uses, each once. whole: as in users_of_layers()."""
     found: set[str] = set()
-    for how, link, path in _held(task):
-        for hit in _hits(view, task, path, link):
+    for how, link, path in _held(thread):
+        for hit in _hits(layer_mounts, thread, path, link):
             if hit.id in found:
                 continue
-            if how == "open file" and not whole and _is_beside_content(hit.name, f"{view.home}/{hit.id}"):
+            if how == "open file" and not whole and _is_beside_content(hit.name, f"{layer_mounts.home}/{hit.id}"):
                 continue
-            if _is_proved(view, task, hit, link):
+            if _is_proved(layer_mounts, thread, hit, link):
                 found.add(hit.id)
-                yield hit.id, User(task.pid, proc.command_of(task.pid), how, hit.name)
+                yield hit.id, User(thread.pid, proc.command_of(thread.pid), how, hit.name)
 
 
-def _hits(view: View, task: proc.Task, path: str, link: str) -> t.Sequence[Hit]:
+def _hits(layer_mounts: LayerMounts, thread: proc.Thread, path: str, link: str) -> t.Sequence[Hit]:
     with contextlib.suppress(*proc.UNSEEN):  # it is gone
-        return view.hits(task.namespace, path, link)
+        return layer_mounts.hits(thread.namespace, path, link)
     return ()
 
 
-def _is_proved(view: View, task: proc.Task, hit: Hit, link: str) -> bool:
+def _is_proved(layer_mounts: LayerMounts, thread: proc.Thread, hit: Hit, link: str) -> bool:
     with contextlib.suppress(*proc.UNSEEN):  # as above
-        return bool(view.proved(task.namespace, [hit], link))
+        return bool(layer_mounts.proved(thread.namespace, [hit], link))
     return False
 
 
-def _held(task: proc.Task) -> t.Iterator[tuple[str, str, str]]:
-    """Yield how and by which link in /proc a task holds something, and the path; " (deleted)" at its end if it is.
+def _held(thread: proc.Thread) -> t.Iterator[tuple[str, str, str]]:
+    """Yield how and by which link in /proc a thread holds something, and the path; " (deleted)" at its end if it is.
 
     That is the link itself where it is too long to be told.
     """
-    yield "root", f"{task.directory}/root", task.root
-    for how, link in _links(task):
+    yield "root", f"{thread.directory}/root", thread.root
+    for how, link in _links(thread):
         path = ""
         with contextlib.suppress(*proc.UNSEEN):
             path = proc.path_of(link)
         if path.startswith("/"):  # otherwise a socket, a pipe and the like
             yield how, link, path
-    if task.first:
-        yield "mapped file", f"{task.directory}/exe", task.program
-        for path, place in _mapped(task.directory).items():
-            yield "mapped file", f"/proc/{task.pid}/map_files/{place}", path
+    if thread.first:
+        yield "mapped file", f"{thread.directory}/exe", thread.program
+        for path, place in _mapped(thread.directory).items():
+            yield "mapped file", f"/proc/{thread.pid}/map_files/{place}", path
 
 
-def _links(task: proc.Task) -> t.Iterator[tuple[str, str]]:
-    yield "cwd", f"{task.directory}/cwd"
-    if task.files:
+def _links(thread: proc.Thread) -> t.Iterator[tuple[str, str]]:
+    yield "cwd", f"{thread.directory}/cwd"
+    if thread.files:
         with contextlib.suppress(*proc.UNSEEN):
-            for fd in os.listdir(f"{task.directory}/fd"):
-                yield "open file", f"{task.directory}/fd/{fd}"
+            for fd in os.listdir(f"{thread.directory}/fd"):
+                yield "open file", f"{thread.directory}/fd/{fd}"
 
 
 def _mapped(directory: str) -> dict[str, str]:

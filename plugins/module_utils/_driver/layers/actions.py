@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
 from ..._store import staging
 from ..._store.last_use import note_use_below
 from ..plan import Action
 from ..quota.projects import limit
-from ..run import Run
 from ..state import LayerState
+
+if t.TYPE_CHECKING:
+    from ..run import Run
 
 
 class MakeLayer(Action):
@@ -56,7 +59,7 @@ class LimitLayer(Action):
 
     def commit(self, run: Run) -> None:
         limit(os.path.join(run.home, self.layer.id), self.layer.size_limit, self.layer.inodes_limit)
-        run.will_sync()
+        run.needs_sync()
 
 
 def limits_in_words(layer: LayerState) -> str:
@@ -76,7 +79,7 @@ class SealLayer(Action):
 
     def commit(self, run: Run) -> None:
         staging.seal_layer(run.home, self.layer_id)
-        run.will_sync()
+        run.needs_sync()
 
 
 class RemoveLayer(Action):
@@ -90,5 +93,5 @@ class RemoveLayer(Action):
         return f"remove layer {self.layer.id}"
 
     def commit(self, run: Run) -> None:
-        run.delete_for(self.seconds)
-        run.retire(self.layer.id, self.layer.link or "")
+        run.limit_deletion(self.seconds)
+        run.hide_layer(self.layer.id, self.layer.link or "")

@@ -12,7 +12,7 @@ import typing as t
 from ..._store import holders
 from ..._store.layout import HOLDERS, LINKS, STAGING, VANISHED
 from ..._store.leftovers import leftovers
-from ..quota import projects
+from ..quota import projects, support
 from .disk_usage import why_unread
 
 
@@ -66,7 +66,7 @@ def find_litter(
         with contextlib.suppress(OSError):  # of a layer that cannot be read: that is told of the layer
             if holders.is_dead(home, id):
                 yield Litter("dead_holder", id, f"{id}/{HOLDERS}", id)
-    if projects.is_on(home):
+    if support.project_quota_is_on(home):
         for use in projects.leaked(home):
             yield Litter("leaked_project", str(use.project_id), "")
 

@@ -21,12 +21,10 @@ from ..._store.layout import MAX_DEPTH, check_id
 from ..plan import Action, Plan
 from ..quota.projects import rounded
 from ..state import LayerState
-from . import removal
-from .actions import LimitLayer, MakeLayer, SealLayer
-from .state import StoreState, Wanted
+from .state import LayersState, WantedLayer
 
 
-def check_wanted(wanted: t.Sequence[Wanted]) -> None:
+def check_wanted(wanted: t.Sequence[WantedLayer]) -> None:
     """Raise InvalidInput for what cannot be meant, before anything is looked at."""
     places: dict[str, int] = {}
     for place, want in enumerate(wanted):
@@ -51,7 +49,7 @@ def check_wanted(wanted: t.Sequence[Wanted]) -> None:
             )
 
 
-def plan_present(wanted: t.Sequence[Wanted], have: StoreState, *, sealed: bool = False) -> Plan:
+def plan_present(wanted: t.Sequence[WantedLayer], have: LayersState, *, sealed: bool = False) -> Plan[LayersState]:
     """Plan that each layer of *wanted* is there, as asked for; sealed: committed, too. Pure.
 
     raises: LayerNotFound, ParentMismatch, LayerInUse, DepthExceeded, InvalidInput, QuotaNotSupported, and have.refusal.
@@ -61,13 +59,13 @@ def plan_present(wanted: t.Sequence[Wanted], have: StoreState, *, sealed: bool =
         planner.add(want)
     after = have._replace(layers=planner.layers, children=planner.children)
     touched = {have.layers[id].id for id in (*planner.sealed, *planner.limited) if id in have.layers}
-    return Plan(tuple(planner.actions), after, touches=tuple(sorted(touched)))
+    return Plan(tuple(planner.actions), after, must_be_free=tuple(sorted(touched)))
 
 
 class _Planner:
     """Goes through a list, each layer seeing what those before it will have made."""
 
-    def __init__(self, have: StoreState, sealed: bool) -> None:
+    def __init__(self, have: LayersState, sealed: bool) -> None:
         self.layers = dict(have.layers)
         self.children = dict(have.children)
         self.actions: list[Action] = []
@@ -76,7 +74,7 @@ class _Planner:
         self._have = have
         self._seal = sealed
 
-    def add(self, want: Wanted) -> None:
+    def add(self, want: WantedLayer) -> None:
         found = self.layers.get(want.id)
         if found is None:
             self._make(want)
@@ -87,7 +85,7 @@ class _Planner:
         if self._seal:
             self._seal_layer(want.id)
 
-    def _make(self, want: Wanted) -> None:
+    def _make(self, want: WantedLayer) -> None:
         if self._have.refusal:
             raise self._have.refusal
         if want.id in self._have.strangers:
@@ -109,12 +107,16 @@ class _Planner:
             )
         layer = LayerState(want.id, None, lowers, read_write=want.read_write, size_limit=size, inodes_limit=inodes)
         self.layers[want.id] = layer
+        from .actions import (
+            MakeLayer,  # a plan without a step does not need it, and each import is compiled on every host
+        )
+
         self.actions.append(MakeLayer(layer))
         if want.parent:
             self.children[want.parent] = tuple(sorted({*self.children.get(want.parent, ()), want.id}))
             self._seal_layer(want.parent)
 
-    def _check(self, want: Wanted, found: LayerState) -> None:
+    def _check(self, want: WantedLayer, found: LayerState) -> None:
         if want.parent is not None and want.parent != found.parent:
             raise ParentMismatch(
                 f"layer {want.id} is {_on(found.parent)}, not {_on(want.parent)}",
@@ -130,7 +132,7 @@ class _Planner:
             )
         self._limit(want, found)
 
-    def _limits(self, want: Wanted, size: int, inodes: int) -> tuple[int, int]:
+    def _limits(self, want: WantedLayer, size: int, inodes: int) -> tuple[int, int]:
         """Return the limits wanted, as the filesystem keeps them; *size* and *inodes* where they are left out."""
         size = size if want.size is None else want.size
         return rounded(size, self._have.block), inodes if want.inodes is None else want.inodes
@@ -139,7 +141,7 @@ class _Planner:
         if (size or inodes) and self._have.quota:
             raise self._have.quota
 
-    def _limit(self, want: Wanted, found: LayerState) -> None:
+    def _limit(self, want: WantedLayer, found: LayerState) -> None:
         """Plan the limits of a layer that is there. Raises QuotaNotSupported."""
         size, inodes = self._limits(want, found.size_limit, found.inodes_limit)
         self._check_limits(want.size or 0, want.inodes or 0)
@@ -153,6 +155,8 @@ class _Planner:
             )
         self.layers[want.id] = found._replace(size_limit=size, inodes_limit=inodes)
         self.limited.add(want.id)
+        from .actions import LimitLayer  # as above
+
         self.actions.append(LimitLayer(self.layers[want.id]))
 
     def _seal_layer(self, layer_id: str) -> None:
@@ -160,23 +164,31 @@ class _Planner:
         if layer.marked:
             return
         if layer.writable and not layer.committed:
+            from .removal import unmounting  # as above
+
             raise LayerInUse(
                 f"layer {layer_id} is mounted read-write, so it cannot be sealed or built on",
-                hint=removal.unmounting(layer),
+                hint=unmounting(layer),
                 id=layer_id,
                 holders=list(layer.holders),
             )
         self.layers[layer_id] = layer._replace(committed=True, marked=True)
         self.sealed.add(layer_id)
         if layer.link is not None or self._seal:  # what is made in this run and built on needs no word of its own
+            from .actions import SealLayer  # as above
+
             self.actions.append(SealLayer(layer_id))
 
 
-def plan_absent(ids: t.Sequence[str], have: StoreState, *, recursive: bool = False, force: bool = False) -> Plan:
+def plan_absent(
+    ids: t.Sequence[str], have: LayersState, *, recursive: bool = False, force: bool = False
+) -> Plan[LayersState]:
     """Plan that none of *ids* is there; recursive: nor what is built on them. Pure.
 
     force: as for plan_removal. Raises LayerInUse, StoreCorrupt, StoreForeign.
     """
+    from .removal import plan_removal  # only a removal needs it
+
     going = {layer_id for layer_id in ids if layer_id in have.layers}
     todo = sorted(going) if recursive else []
     while todo:
@@ -188,18 +200,18 @@ def plan_absent(ids: t.Sequence[str], have: StoreState, *, recursive: bool = Fal
     for layer_id in order:
         if layer_id in have.needed:
             raise have.needed[layer_id]
-        actions += removal.plan_removal(have.layers[layer_id], have, going, force)
+        actions += plan_removal(have.layers[layer_id], have, going, force)
     layers = {layer_id: layer for layer_id, layer in have.layers.items() if layer_id not in going}
     children = {
         layer_id: tuple(child for child in above if child not in going)
         for layer_id, above in have.children.items()
         if layer_id not in going
     }
-    after = have._replace(layers=layers, children=children, users={})
-    return Plan(tuple(actions), after, touches=tuple(sorted(going)))
+    after = have._replace(layers=layers, children=children, users=None)
+    return Plan(tuple(actions), after, must_be_free=tuple(sorted(going)))
 
 
-def _no_parent(want: Wanted) -> Overlay2Error:
+def _no_parent(want: WantedLayer) -> Overlay2Error:
     return LayerNotFound(
         f"there is no layer {want.parent}, the parent of {want.id}",
         hint="make the parent first, or earlier in the same list",

@@ -9,14 +9,13 @@ import typing as t
 
 from ..._errors import LayerInUse, StoreCorrupt, printable
 from ..._store.layout import MERGED
-from ..mounts.actions import DetachMount, DropHolders
 from ..plan import Action
 from ..state import LayerState
 from .actions import RemoveLayer
-from .state import StoreState
+from .state import LayersState
 
 
-def plan_removal(layer: LayerState, have: StoreState, going: t.Collection[str], force: bool) -> list[Action]:
+def plan_removal(layer: LayerState, have: LayersState, going: t.Collection[str], force: bool) -> list[Action]:
     """Plan that *layer* goes. Pure.
 
     going: ids of all layers that go in this run.
@@ -36,6 +35,9 @@ def plan_removal(layer: LayerState, have: StoreState, going: t.Collection[str], 
         check_unused(layer, have, "remove", "; or set force: true")
         check_not_needed(layer, have, going)
     actions: list[Action] = []
+    if layer.holders or layer.mounted:
+        from ..mounts.actions import DetachMount, DropHolders  # most layers that go are neither held nor mounted
+
     if layer.holders:
         actions.append(DropHolders(layer))
     if layer.mounted:
@@ -43,7 +45,7 @@ def plan_removal(layer: LayerState, have: StoreState, going: t.Collection[str], 
     return [*actions, RemoveLayer(layer)]
 
 
-def check_not_needed(layer: LayerState, have: StoreState, going: t.Collection[str]) -> None:
+def check_not_needed(layer: LayerState, have: LayersState, going: t.Collection[str]) -> None:
     """Raise StoreCorrupt if a damaged layer that is not *going*, too, may be built on *layer*."""
     for lost, command in have.lost:
         mend = f"mend layer {lost.id} first" + (f": run `{command}`" if command else "")
@@ -73,7 +75,7 @@ def check_empty_of_mounts(layer_id: str, inside: t.Mapping[str, str], what: str)
         )
 
 
-def check_unused(layer: LayerState, have: StoreState, what: str, or_else: str = "") -> None:
+def check_unused(layer: LayerState, have: LayersState, what: str, or_else: str = "") -> None:
     """Raise LayerInUse if *layer* is mounted, held or busy; what: the deed that this forbids.
 
     or_else: what else the caller's module knows against it, for the end of the hint.
@@ -83,8 +85,9 @@ def check_unused(layer: LayerState, have: StoreState, what: str, or_else: str = 
         why.append(f"is mounted on {printable(have.home)}/{layer.id}/{MERGED}")
     if layer.holders:
         why.append(f"is held by {', '.join(layer.holders)}")
-    if layer.id in have.users:
-        why.append(f"is in use: {have.users[layer.id]}")
+    users = (have.users or {}).get(layer.id, "")
+    if users:
+        why.append(f"is in use: {users}")
         cures.append("end the processes that use it")
     if layer.mounted or layer.holders:
         path = f"{printable(have.home)}/{layer.id}/{MERGED}"
@@ -96,7 +99,7 @@ def check_unused(layer: LayerState, have: StoreState, what: str, or_else: str = 
             id=layer.id,
             mounted=layer.mounted,
             holders=list(layer.holders),
-            users=have.users.get(layer.id, ""),
+            users=users,
         )
 
 

@@ -14,43 +14,50 @@ if t.TYPE_CHECKING:
     from ..._store.lost import Lost
 
 
-class StoreState(t.NamedTuple):
-    """The part of a store that a plan is about.
+class LostLayer(t.NamedTuple):
+    """A damaged layer that may be built on any other. command: for a shell, to mend it; "" where none surely does."""
+
+    lost: Lost
+    command: str
+
+
+class LayersState(t.NamedTuple):
+    """The layers of a store that a plan is about.
 
     exists:   there is a store at home.
-    layers:   by id: those asked about, and all that lie below (for a removal: above) them; a missing one has no key.
-    children: ids right above, by id; known for those asked about.
-    users:    who has a layer busy, in words, by id; looked for only where a plan may need it.
-    inside:   what is mounted in a layer's directory, not on merged, by id; looked for where layers may go.
-    lost:     damaged layers that may be built on any of them, and the command that mends each, "" for none that is
-              sure to; looked for where layers may go.
-    refusal:  why no layer can be made or mounted here; None if it can.
-    quota:    why there can be no limits here; None if there can.
-    defaults: limits of a new read-write layer, bytes and inodes; block: in how many bytes the filesystem counts.
-    engine:   whose store it is, if not ours, as owner() says; needed: by id, why a layer must not be removed from it.
-    strangers: those asked about whose name something else has that is no layer.
-    root:     uid and gid of the remapped root.
+    layers:   by id: the layers asked about, and all layers below them (for a removal: above them). A missing layer has
+              no key.
+    children: the ids of the children, by id; known only where a plan needs them.
+    users:    the processes that use a layer, in words, by id; None: not looked for.
+    inside:   what is mounted in the directory of a layer, but not on merged, by id; looked for where layers may go.
+    lost:     the damaged layers that may be built on any of them; looked for where layers may go.
+    refusal:  why no layer can be made or mounted here; None if one can.
+    quota:    why layers cannot have limits here; None if they can.
+    defaults: the limits of a new read-write layer: bytes, inodes.
+    block:    in how many bytes the filesystem counts.
+    engine:   whose the store is, if not ours, as owner() says.
+    needed:   why a layer must not be removed from the store of another engine, by id.
+    strangers: the ids asked about whose name something has that is not a layer.
     """
 
     home: str
     exists: bool
     layers: t.Mapping[str, LayerState]
     children: t.Mapping[str, tuple[str, ...]]
-    users: t.Mapping[str, str]
+    users: t.Mapping[str, str] | None = None
     refusal: Overlay2Error | None = None
     quota: Overlay2Error | None = None
     defaults: tuple[int, int] = (0, 0)
     block: int = 512
-    root: tuple[int, int] = (0, 0)
     engine: str | None = None
     needed: t.Mapping[str, Overlay2Error] = {}
     inside: t.Mapping[str, str] = {}
     strangers: frozenset[str] = frozenset()
-    lost: tuple[tuple[Lost, str], ...] = ()
+    lost: tuple[LostLayer, ...] = ()
 
 
-class Wanted(t.NamedTuple):
-    """A layer as it is asked for; None is omitted: leave as it is, or the default on a new layer.
+class WantedLayer(t.NamedTuple):
+    """A layer as it is asked for. None: leave an existing layer as it is; a new layer gets the default.
 
     parent: "" for none. size: bytes; inodes: files and directories; 0 for no limit.
     """

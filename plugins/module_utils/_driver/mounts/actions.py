@@ -21,9 +21,11 @@ from ..._store.last_use import note_use
 from ..._store.layer import record_content
 from ..._store.layout import MERGED, MERGED_MODE, VOLATILE_MARKER, WORK
 from ..plan import Action
-from ..run import Run
 from ..state import LayerState
 from .description import MountDescription, perform
+
+if t.TYPE_CHECKING:
+    from ..run import Run
 
 
 class MountLayer(Action):
@@ -97,22 +99,17 @@ class Unmount(Action):
     def describe(self) -> str:
         return f"unmount layer {self.layer_id}"
 
-    def check(self, home: str) -> None:
-        """Raise LayerInUse if it is seen now that it would fail; costs a scan of /proc. Raises OSError."""
-        users = _users(home, self.layer_id)
-        if users:
-            raise self._busy(home, users)
-
     def commit(self, run: Run) -> None:
         try:
             end_mount(run.home, self.layer_id)
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise
-            raise self._busy(run.home, _users(run.home, self.layer_id)) from None
+            raise self.busy_error(run.home, users_of_mount(run.home, self.layer_id)) from None
         note_use(run.home, self.layer_id)
 
-    def _busy(self, home: str, users: str) -> LayerInUse:
+    def busy_error(self, home: str, users: str) -> LayerInUse:
+        """Return the error for a mount that *users* keep busy, "" for users that were not found."""
         why = users or "no process that uses it could be found; it may be in another PID namespace"
         return LayerInUse(
             f"cannot unmount layer {self.layer_id}: {printable(home)}/{self.layer_id}/{MERGED} is busy: {why}",
@@ -132,13 +129,13 @@ class ClearMarker(Action):
         return f"sync layer {self.layer_id} and remove its volatile marker"
 
     def prepare(self, run: Run) -> None:
-        run.will_sync()  # most of it, while the mount is still there
+        run.needs_sync()  # most of it, while the mount is still there
 
     def commit(self, run: Run) -> None:
-        run.will_sync()
+        run.needs_sync()
         run.sync()
         delete_tree(os.path.join(run.home, self.layer_id, VOLATILE_MARKER))
-        run.will_sync()
+        run.needs_sync()
 
 
 class SetHolder(Action):
@@ -158,14 +155,14 @@ class SetHolder(Action):
         note_use(run.home, self.layer.id, self.layer.lowers)
 
 
-def _users(home: str, layer_id: str) -> str:
+def users_of_mount(home: str, layer_id: str) -> str:
     """Return who uses what is mounted on a layer's merged, in words; "" if nobody is seen to."""
-    from ..in_use import users as busy  # needed only when something is in the way
+    from ..in_use.users import describe_users, users_of_layers  # needed only when something is in the way
 
     merged = os.path.join(home, layer_id, MERGED)
-    users = busy.scan(home, [layer_id]).get(layer_id, [])
+    users = users_of_layers(home, [layer_id]).get(layer_id, [])
     found = [user for user in users if user.how != "mount" and is_below(user.path, merged)]
-    return busy.describe_users(found) if found else ""
+    return describe_users(found) if found else ""
 
 
 class DropHolders(Action):

@@ -103,7 +103,7 @@ def perform(description: MountDescription) -> None:
         mount.mount_from(directory, "overlay", target, "overlay", flags, data)
 
 
-def drift(
+def overlay_differs(
     home: str,
     id: str,
     lowers: t.Sequence[str],

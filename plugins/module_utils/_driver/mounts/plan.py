@@ -18,20 +18,7 @@ from ..plan import Action, Plan
 from ..state import LayerState
 from .actions import ClearMarker, DetachMount, DropHolders, ForgetContent, MountLayer, SetHolder, Unmount
 from .description import MountDescription, describe_mount
-from .state import Mounted, MountState, Wanted
-
-
-def drift(want: Wanted, have: MountState) -> tuple[str, ...]:
-    """Return in what the mount is not what is asked for: words, sorted; none where there is no mount. Pure."""
-    if have.mount is None or not _layer(have).lowers:
-        return ()
-    wanted = _wanted_mount(want, have)
-    differs = {
-        "label": have.mount.label != wanted.label,
-        "read_only": have.mount.read_only is not wanted.read_only,
-        "volatile": have.mount.volatile is not wanted.volatile,
-    }
-    return tuple(sorted([*have.mount.astray, *(word for word in differs if differs[word])]))
+from .state import Mounted, MountState, WantedMount, mount_differs, wanted_mount
 
 
 def description(mounted: Mounted, have: MountState) -> MountDescription:
@@ -47,16 +34,16 @@ def description(mounted: Mounted, have: MountState) -> MountDescription:
     )
 
 
-def plan_mounted(want: Wanted, have: MountState, *, force: bool = False) -> Plan:
+def plan_mounted(want: WantedMount, have: MountState, *, force: bool = False) -> Plan[MountState]:
     """Plan that the layer, which is there, is mounted as asked for, and held. Pure.
 
     force:  accept what an earlier boot's volatile mount left.
     raises: LayerInUse, StoreCorrupt, InvalidInput, NotSupported, and have.refusal.
     """
     layer = _layer(have)
-    mounted = _wanted_mount(want, have) if layer.lowers else None
+    mounted = wanted_mount(want, have) if layer.lowers else None
     actions: list[Action] = []
-    ending = bool(drift(want, have))
+    ending = bool(mount_differs(want, have))
     mounting = mounted is not None and (have.mount is None or ending)
     if ending:
         _check_unheld(want, have)
@@ -80,10 +67,10 @@ def plan_mounted(want: Wanted, have: MountState, *, force: bool = False) -> Plan
     after = _after(have, layer._replace(holders=names), mounted if mounting else have.mount)
     if mounted and mounting:
         after = after._replace(marker=mounted.volatile)
-    return Plan(tuple(actions), after, touches=touches)
+    return Plan(tuple(actions), after, must_be_free=touches)
 
 
-def plan_unmounted(want: Wanted, have: MountState, *, force: bool = False) -> Plan:
+def plan_unmounted(want: WantedMount, have: MountState, *, force: bool = False) -> Plan[MountState]:
     """Plan that the holder needs the layer no longer, and that the mount goes with the last one. Pure.
 
     force: drop all holders, and detach. Raises LayerInUse.
@@ -98,13 +85,7 @@ def plan_unmounted(want: Wanted, have: MountState, *, force: bool = False) -> Pl
     after = _after(have, layer._replace(holders=left), have.mount if left else None)
     if any(isinstance(action, ClearMarker) for action in actions):
         after = after._replace(marker=False)
-    return Plan(tuple(actions), after, long=after.marker is not have.marker)
-
-
-def _wanted_mount(want: Wanted, have: MountState) -> Mounted:
-    read_only = _layer(have).committed
-    kept = have.mount.label if have.mount else ""
-    return Mounted(read_only, want.volatile and not read_only, kept if want.label is None else want.label)
+    return Plan(tuple(actions), after, prepares_unlocked=after.marker is not have.marker)
 
 
 def _after(have: MountState, layer: LayerState, mounted: Mounted | None) -> MountState:
@@ -159,16 +140,16 @@ def _clear_for(have: MountState, force: bool) -> list[Action]:
     return [ClearMarker(layer.id)]
 
 
-def _check_unheld(want: Wanted, have: MountState) -> None:
+def _check_unheld(want: WantedMount, have: MountState) -> None:
     layer = _layer(have)
     others = [name for name in layer.holders if name != want.holder]
     if others:
-        words = drift(want, have)
+        words = mount_differs(want, have)
         raise LayerInUse(
             f"layer {layer.id} is mounted with another {', '.join(words)} and held by {', '.join(others)}",
             hint="unmount it for these holders first, or ask for the mount as it is",
             id=layer.id,
-            drift=list(words),
+            mount_differs=list(words),
             holders=others,
         )
 

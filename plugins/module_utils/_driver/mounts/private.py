@@ -15,7 +15,7 @@ from ..._linux.namespace import in_private_mounts
 from ..._linux.noatime import open_quietly
 from ..._store.layer import Store
 from ..._store.layout import DIFF, MERGED
-from ..._store.lock import layer_not_found
+from ..._store.lock import layer_not_found_error
 from ..state import LayerState
 from .description import MountDescription, describe_mount
 
@@ -37,7 +37,7 @@ def merged_view(home: str, layer: LayerState, options: t.Sequence[str]) -> t.Ite
         store = Store(home)
         found = store.layer(layer.id)
         if found is None:
-            raise layer_not_found(home, layer.id)
+            raise layer_not_found_error(home, layer.id)
         store.lowers(found)  # raises where one leads astray: the kernel would take it
         fd = _mounted(describe_mount(home, layer.id, found.lowers, read_only=True, options=options))
     try:

@@ -13,7 +13,7 @@ from ..._store.layout import MERGED
 from ..state import LayerState
 
 
-class Wanted(t.NamedTuple):
+class WantedMount(t.NamedTuple):
     """A mount as it is asked for.
 
     holder:   who needs it, or no longer does.
@@ -46,13 +46,14 @@ class MountState(t.NamedTuple):
     """A layer and its mount, as they are or as a plan says they will be.
 
     exists:  there is a store at home; layer, mount: None where there is none.
-    links:   names in l/ of its lowers, nearest first.
+    links:   the names in l/ of the lowers, nearest first.
     marker:  overlayfs has noted in its workdir that a mount skips, or skipped, syncs.
-    below:   mount points on the mount. copies: overlays of the layer, in words, that stay when ours goes. Both are
+    below:   mount points on the mount. copies: overlays of the layer, in words, that stay when our mount goes. Both are
              looked for only where a plan may need them.
+    busy:    the processes that use the mount, in words; looked for only where unmounting is predicted.
     options: what every mount of ours gets; refusal: why nothing can be mounted here, None if it can. Known only where
              the layer is to be mounted.
-    root:    uid and gid of the remapped root.
+    engine:  whose the store is, if not ours, as owner() says.
     """
 
     home: str
@@ -63,14 +64,35 @@ class MountState(t.NamedTuple):
     marker: bool = False
     below: tuple[str, ...] = ()
     copies: tuple[str, ...] = ()
+    busy: str = ""
     options: tuple[str, ...] | None = None
     refusal: Overlay2Error | None = None
-    root: tuple[int, int] = (0, 0)
+    engine: str | None = None
 
 
 def mounted_layer(home: str, mount: mountinfo.Mount) -> str:
     """Return the id of the layer on whose merged *mount* is an overlay; "" if it is something else."""
     if mount.fstype != "overlay" or not mount.mount_point.startswith(home + "/"):
         return ""
-    id, _unused, rest = mount.mount_point[len(home) + 1 :].partition("/")
-    return id if rest == MERGED else ""
+    layer_id, _slash, rest = mount.mount_point[len(home) + 1 :].partition("/")
+    return layer_id if rest == MERGED else ""
+
+
+def mount_differs(want: WantedMount, have: MountState) -> tuple[str, ...]:
+    """Return the properties in which the mount differs from what is asked for, sorted; none without a mount."""
+    if have.mount is None or have.layer is None or not have.layer.lowers:
+        return ()
+    wanted = wanted_mount(want, have)
+    differs = {
+        "label": have.mount.label != wanted.label,
+        "read_only": have.mount.read_only is not wanted.read_only,
+        "volatile": have.mount.volatile is not wanted.volatile,
+    }
+    return tuple(sorted([*have.mount.astray, *(word for word in differs if differs[word])]))
+
+
+def wanted_mount(want: WantedMount, have: MountState) -> Mounted:
+    """Return the mount that is asked for, of a layer that exists."""
+    read_only = have.layer is not None and have.layer.committed
+    kept = have.mount.label if have.mount else ""
+    return Mounted(read_only, want.volatile and not read_only, kept if want.label is None else want.label)

@@ -16,16 +16,15 @@ import contextlib
 import json
 import os
 import re
-import stat
 import typing as t
 
 from ..._linux import module
 from ..._linux.boot import boot_id
 from ..._linux.noatime import read_quietly
 from ..._store.json_file import replace_unsynced
+from ..._store.run_directory import is_private, make_private
 from .filesystem import Filesystem
 
-DIRECTORY = "/run/strata-overlay2"
 FORMAT = 1
 
 
@@ -37,7 +36,7 @@ class Parameters(t.NamedTuple):
     metacopy_on: bool | None
 
 
-class Answers(t.NamedTuple):
+class TrialResults(t.NamedTuple):
     """What trial mounts told, with the options that mount_options() gives. None: could not be found out.
 
     userxattr:           overlays have to keep their marks in user xattrs, and can.
@@ -77,52 +76,44 @@ def read_parameters() -> Parameters:
     return Parameters(*(module.switch("overlay", name) for name in ("index", "redirect_dir", "metacopy")))
 
 
-def load(directory: str, filesystem: Filesystem) -> Answers | None:
-    """Return the answers kept for *filesystem* in *directory*; None if there are none, or none to be trusted."""
+def load(directory: str, filesystem: Filesystem) -> TrialResults | None:
+    """Return the results kept for *filesystem* in *directory*; None if there are none, or none to be trusted."""
     try:
-        if not _is_private(os.lstat(directory)):
+        if not is_private(directory):
             return None
         kept = json.loads(read_quietly(_path(directory, filesystem)))
         if kept["true_for"] != _true_for(filesystem):
             return None
-        answers = Answers(parameters=read_parameters(), **kept["answers"])
+        results = TrialResults(parameters=read_parameters(), **kept["answers"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return answers if _is_sound(answers) else None
+    return results if _is_sound(results) else None
 
 
-def save(directory: str, filesystem: Filesystem, answers: Answers) -> None:
-    """Keep *answers*, if they are worth it.
+def save(directory: str, filesystem: Filesystem, results: TrialResults) -> None:
+    """Keep *results*, if they are worth it.
 
     Nothing is kept where *directory* cannot be written, or where it cannot be told what they are true for: a kernel
     without user namespaces has no /proc/self/ns/user.
     """
-    if not _is_sound(answers) or answers.parameters != read_parameters():
+    if not _is_sound(results) or results.parameters != read_parameters():
         return
-    told = answers._asdict()
+    told = results._asdict()
     del told["parameters"]
     with contextlib.suppress(OSError):
         text = json.dumps({"true_for": _true_for(filesystem), "answers": told}, sort_keys=True) + "\n"
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(directory, 0o700)
-        if not _is_private(os.lstat(directory)):
-            return
-        replace_unsynced(_path(directory, filesystem), text)  # two runs at once write the same
+        if make_private(directory):
+            replace_unsynced(_path(directory, filesystem), text)  # two runs at once write the same
 
 
-def _is_private(found: os.stat_result) -> bool:
-    """Tell whether nobody else can have put anything there."""
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
-
-
-def _is_sound(answers: Answers) -> bool:
+def _is_sound(results: TrialResults) -> bool:
     """Tell whether everything was found out, and works. Native diff may be off: that is the kernel's for good."""
-    switches = (answers.userxattr, answers.native_overlay_diff, answers.using_metacopy)
+    switches = (results.userxattr, results.native_overlay_diff, results.using_metacopy)
     return (
-        answers.overlay is True
+        results.overlay is True
         and all(isinstance(switch, bool) for switch in switches)
-        and answers.why_no_overlay is None
-        and isinstance(answers.why_no_native_diff, str) is not answers.native_overlay_diff
+        and results.why_no_overlay is None
+        and isinstance(results.why_no_native_diff, str) is not results.native_overlay_diff
     )
 
 

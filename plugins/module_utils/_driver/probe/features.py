@@ -16,9 +16,9 @@ from ..._errors import NotPermitted, NotSupported, Overlay2Error, QuotaNotSuppor
 from ..._linux import module
 from ..._linux.namespace import in_user_namespace
 from ..._store.layout import MAX_DEPTH
-from . import cache as answers
-from . import filesystem
-from .cache import Answers, Parameters
+from ..._store.run_directory import RUN_DIRECTORY
+from . import cache, filesystem
+from .cache import Parameters, TrialResults
 from .problems import IN_THE_WAY, Problem, find_problems
 
 
@@ -27,7 +27,7 @@ class Features(t.NamedTuple):
 
     backing_fs:          the filesystem, as moby calls it; "<unknown>" if it has no name there.
     supports_d_type:     directories hold the types of their entries.
-    native_overlay_diff, using_metacopy, userxattr: of overlays as we mount them; see Answers.
+    native_overlay_diff, using_metacopy, userxattr: of overlays as we mount them; see TrialResults.
     index_off:           the kernel knows the mount option.
     project_quota:       layers can have limits; project_quota_reason says why not.
     overlay:             overlays with several lowers work.
@@ -59,17 +59,17 @@ class Features(t.NamedTuple):
         return self.overlay is True and self.supports_d_type is True and not in_the_way
 
 
-def probe(home: str, *, trial: Answers | None = None, cache: str = answers.DIRECTORY) -> Features:
+def probe(home: str, *, trial: TrialResults | None = None, cache_directory: str = RUN_DIRECTORY) -> Features:
     """Return what a store at *home* can rely on; before it exists: at the place where it would be.
 
     trial:  what trial_on() answered, which goes further than what can be tried without a trace.
-    cache:  where answers are kept until the next boot.
+    cache_directory: where answers are kept until the next boot.
     raises: OSError where the filesystem cannot be looked at.
     """
     found = filesystem.look_at(home)
     is_root = os.geteuid() == 0
     if trial is None:
-        trial = _answers(found, cache) if is_root else _untried()
+        trial = _trial_results(found, cache_directory) if is_root else _untried()
     problems = [*_of_the_way(home, found.place), *find_problems(found, trial, is_root=is_root)]
     return Features(
         backing_fs=found.backing_fs,
@@ -92,7 +92,7 @@ def probe(home: str, *, trial: Answers | None = None, cache: str = answers.DIREC
 
 def mount_options(features: Features) -> tuple[str, ...]:
     """Return the options that every overlay of ours gets, in the order in which they are given."""
-    return answers.mount_options(features.parameters, features.userxattr)
+    return cache.mount_options(features.parameters, features.userxattr)
 
 
 def status_rows(features: Features) -> dict[str, str]:
@@ -106,7 +106,7 @@ def status_rows(features: Features) -> dict[str, str]:
     }
 
 
-def refusal(features: Features) -> Overlay2Error | None:
+def not_supported_error(features: Features) -> Overlay2Error | None:
     """Return the error for whoever would create a layer; None if it can be done. What is not known is refused."""
     if features.supported:
         return None
@@ -116,7 +116,7 @@ def refusal(features: Features) -> Overlay2Error | None:
     return kind(reasons[0].message, hint=reasons[0].hint)
 
 
-def quota_refusal(features: Features) -> Overlay2Error | None:
+def quota_not_supported_error(features: Features) -> Overlay2Error | None:
     """Return the error for whoever would limit a layer; None if it can be done."""
     for problem in features.problems:
         if problem.code == "no_project_quota":
@@ -128,21 +128,21 @@ def _word(value: bool | None) -> str:
     return "unknown" if value is None else str(value).lower()
 
 
-def _answers(found: filesystem.Filesystem, cache: str) -> Answers:
-    kept = answers.load(cache, found)
+def _trial_results(found: filesystem.Filesystem, cache_directory: str) -> TrialResults:
+    kept = cache.load(cache_directory, found)
     if kept is None:
         from .trial_mounts import trial_without_trace  # most runs get by without
 
         kept = trial_without_trace(found.place)
-        answers.save(cache, found, kept)
+        cache.save(cache_directory, found, kept)
     return kept
 
 
-def _untried() -> Answers:
-    return Answers(answers.read_parameters(), userxattr=None if in_user_namespace() else False)
+def _untried() -> TrialResults:
+    return TrialResults(cache.read_parameters(), userxattr=None if in_user_namespace() else False)
 
 
-def _index_off(trial: Answers) -> bool | None:
+def _index_off(trial: TrialResults) -> bool | None:
     """The parameter shows only once the module is loaded, which a trial sees to."""
     if trial.overlay is None and not module.is_loaded("overlay"):
         return None

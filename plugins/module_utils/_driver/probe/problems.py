@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._errors import Overlay2Error, printable
+from ..._errors import Overlay2Error, printable, shorten
 from ..._store.damage import UNREAD_CURE
-from .cache import Answers
+from .cache import TrialResults
 from .filesystem import Filesystem
 
-_SHOWN = 5  # ids in a message
 NEARLY_FULL_SHARE = 5  # percent
 NEARLY_FULL_SPACE = 10 << 30  # bytes
 NEARLY_FULL_INODES = 100_000
@@ -95,7 +94,7 @@ _D_TYPE_HINTS = {
 }
 
 
-def find_problems(filesystem: Filesystem, answers: Answers, *, is_root: bool) -> t.Iterator[Problem]:
+def find_problems(filesystem: Filesystem, answers: TrialResults, *, is_root: bool) -> t.Iterator[Problem]:
     """Yield the problems, the worst first."""
     if not is_root:
         yield Problem("not_root", "not running as root: no trial mount was made, and no store can be changed", _ROOT)
@@ -133,8 +132,7 @@ def other_layout(error: Overlay2Error) -> Problem:
 def damaged_layers(ids: t.Sequence[str]) -> t.Iterator[Problem]:
     """Yield that the layers *ids* are damaged, if there are any."""
     if ids:
-        more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-        message = f"damaged layers are left out: {', '.join(ids[:_SHOWN])}{more}"
+        message = f"damaged layers are left out: {shorten(ids)}"
         yield Problem("damaged_layers", message, "gather the subset health: it tells what is wrong, and the cure")
 
 
@@ -158,7 +156,7 @@ def _of_the_kind(filesystem: Filesystem) -> t.Iterator[Problem]:
         yield Problem("read_only", f"{name} is mounted read-only", "mount it read-write; the kernel's log may say why")
 
 
-def _of_the_entries(filesystem: Filesystem, answers: Answers) -> t.Iterator[Problem]:
+def _of_the_entries(filesystem: Filesystem, answers: TrialResults) -> t.Iterator[Problem]:
     name = _name(filesystem)
     if filesystem.supports_d_type is False:
         message = f"{name} does not keep the types of directory entries (d_type): overlays on it show removed files"
@@ -172,7 +170,7 @@ def _of_the_entries(filesystem: Filesystem, answers: Answers) -> t.Iterator[Prob
         yield Problem("no_xattrs", f"{name} keeps no {kind} xattrs, which overlays mark removed files with", _MOVE)
 
 
-def _of_overlays(answers: Answers) -> t.Iterator[Problem]:
+def _of_overlays(answers: TrialResults) -> t.Iterator[Problem]:
     why_no_overlay = answers.why_no_overlay or "unknown"
     if answers.overlay is None:
         yield Problem(

@@ -17,14 +17,14 @@ import typing as t
 from ..._errors import printable
 from ..._linux import mount, namespace
 from ..._linux.overlayfs import require_writable
-from .cache import Answers, mount_options, read_parameters
+from .cache import TrialResults, mount_options, read_parameters
 
 # Where the tmpfs of a trial goes: we cannot work without it, and nothing on the way to a store or to Python's modules
 # is hidden by it.
 _OUT_OF_THE_WAY = "/proc"
 
 
-def trial_without_trace(place: str) -> Answers:
+def trial_without_trace(place: str) -> TrialResults:
     """Return what overlays can do here. Writes nothing and makes no mount outside a private tmpfs.
 
     place: a directory of the filesystem in question. That can only be tried as a lower; what an upper can do is tried
@@ -32,7 +32,7 @@ def trial_without_trace(place: str) -> Answers:
     """
     in_userns = namespace.in_user_namespace()
 
-    def in_private() -> Answers:
+    def in_private() -> TrialResults:
         os.chdir(place)  # before anything is hidden, and so that no path needs escaping
         mount.mount("strata-overlay2", _OUT_OF_THE_WAY, "tmpfs", 0, "mode=0700")
         here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -45,17 +45,17 @@ def trial_without_trace(place: str) -> Answers:
         return not_tried(error, in_userns)
 
 
-def not_tried(error: OSError, in_userns: bool, trial: str = "") -> Answers:
+def not_tried(error: OSError, in_userns: bool, trial: str = "") -> TrialResults:
     """Return the answers where no trial was possible. trial: its directory, whose name tells nobody anything."""
     where = f" ({printable(error.filename)})" if error.filename and error.filename != trial else ""
-    return Answers(
+    return TrialResults(
         parameters=read_parameters(),
         userxattr=None if in_userns else False,
         why_no_overlay=f"no trial mount could be made: {error.strerror}{where}",
     )
 
 
-def try_overlays(in_userns: bool, refusal_of_lower: t.Callable[[t.Sequence[str]], str | None]) -> Answers:
+def try_overlays(in_userns: bool, refusal_of_lower: t.Callable[[t.Sequence[str]], str | None]) -> TrialResults:
     """Try everything in the working directory, which is empty and ours."""
     userxattr = in_userns and _refusal(["userxattr"]) is None
     refusal = None if userxattr else _refusal([])
@@ -63,8 +63,8 @@ def try_overlays(in_userns: bool, refusal_of_lower: t.Callable[[t.Sequence[str]]
     options = mount_options(parameters, userxattr)
     refusal = refusal or _refusal(options) or refusal_of_lower(options)
     if refusal:
-        return Answers(parameters, userxattr, overlay=False, why_no_overlay=refusal)
-    answers = Answers(parameters, userxattr, overlay=True, using_metacopy=_uses_metacopy(options, userxattr))
+        return TrialResults(parameters, userxattr, overlay=False, why_no_overlay=refusal)
+    answers = TrialResults(parameters, userxattr, overlay=True, using_metacopy=_uses_metacopy(options, userxattr))
     if in_userns and not userxattr:
         reason = "in a user namespace it needs the mount option userxattr, which Linux 5.11 brought"
         return answers._replace(native_overlay_diff=False, why_no_native_diff=reason)

@@ -17,48 +17,48 @@ from ..._store.last_use import Times, read_times
 from ..._store.layout import STAGING, VANISHED
 from ..._store.leftovers import leftovers
 from ..._store.links import all_links
+from ..._store.lock import is_free
 from ..._store.lost import find_lost
-from ..._store.owner import owner
-from ..._store.recognition import is_store, layer_ids
-from ..._store.settings import read_settings
+from ..._store.recognition import layer_ids
 from ..in_use import engine as foreign_layers
 from ..layers.disk_usage import BLOCK, Moved, Tree, why_unread
 from ..layers.litter import Litter, find_litter
 from ..layers.observe import users_of
-from ..layers.read import Observer
 from ..layers.stuck import why_stuck
 from ..state import LayerState
+from ..store import Store
 from .sizes import _UNKNOWN, Sizes
-from .state import Found, PruneState
+from .state import FoundLayer, PruneState
 
 
-def look_to_prune(home: str, sizes: Sizes) -> PruneState:
+def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
     """Return the state of a store, with all that a plan of what may go needs.
 
-    raises: what is_store does for a home that is no store, StoreCorrupt for one of a newer format, or whose own file
-            cannot be read; OSError.
+    shared: ask for the locks of layers as a reader does: check mode must not keep another run waiting.
+    raises: what is_store() raises, StoreCorrupt for a store whose own file is damaged or of a newer format; OSError.
     """
-    if not is_store(home):
+    home = store.home
+    if not store.exists:
         return PruneState(home, False)
-    read_settings(home)
-    observer = Observer(home)
-    whose = owner(home)
+    store.settings  # noqa: B018 - nothing goes from a store whose own file is damaged
+    whose = store.owner
     engine = None if whose == SOMEBODY else whose
-    layers, damage, unread = _layers(observer, bool(engine))
-    known = foreign_layers.read_records(observer.store, engine) if engine else foreign_layers.Known()
+    layers, damage, unread = _layers(store, bool(engine))
+    known = foreign_layers.read_records(store.files, engine) if engine else foreign_layers.Known()
     users = users_of(home, layers)
     space = os.statvfs(home)
     links = all_links(home)
-    needed = {name for id in {*damage, *unread} for name in observer.store.lower(id).names}
-    litter = [_weighed(home, found, sizes) for found in find_litter(home, observer.store.ids, links, needed)]
+    needed = {name for id in {*damage, *unread} for name in store.files.lower(id).names}
+    litter = [_weighed(home, found, sizes) for found in find_litter(home, store.files.ids, links, needed)]
     dead = {found.subject for found in litter if found.code == "dead_holder"}
     looks = ((id, _measured(home, id, sizes, foreign=bool(engine), was_held=id in dead)) for id in layers)
     measured = {id: told for id, told in looks if told is not None}
     return PruneState(
         home=home,
         exists=True,
+        working=frozenset(id for id in measured if not _is_free(store.path(id), shared=shared)),
         found={
-            id: Found(
+            id: FoundLayer(
                 layers[id],
                 tree,
                 times,
@@ -78,8 +78,16 @@ def look_to_prune(home: str, sizes: Sizes) -> PruneState:
         engine_users=foreign_layers.engine_users(home, engine) if engine else None,
         error=known.error,
         unclaimed=whose == SOMEBODY,
-        lost=tuple(lost for lost in find_lost(observer.store) if lost.id not in known.orphans),
+        lost=tuple(lost for lost in find_lost(store.files) if lost.id not in known.orphans),
     )
+
+
+def _is_free(directory: str, *, shared: bool) -> bool:
+    """Tell whether no other run works on the layer in *directory*."""
+    try:
+        return is_free(directory, shared=shared)
+    except OSError:  # the layer cannot be read, so it stays in any case
+        return True
 
 
 def pending_bytes(home: str) -> int:
@@ -146,7 +154,7 @@ def _weighed(home: str, found: Litter, sizes: Sizes) -> Litter:
         return found._replace(unread=why_unread(error, path))
 
 
-def _layers(observer: Observer, foreign: bool) -> tuple[dict[str, LayerState], dict[str, str], dict[str, str]]:
+def _layers(store: Store, foreign: bool) -> tuple[dict[str, LayerState], dict[str, str], dict[str, str]]:
     """Return the layers, what is wrong with them, and what could not be read in them, by id.
 
     Of one that is damaged, or could not be read, there is what can be told.
@@ -154,44 +162,42 @@ def _layers(observer: Observer, foreign: bool) -> tuple[dict[str, LayerState], d
     layers: dict[str, LayerState] = {}
     damage: dict[str, str] = {}
     unread: dict[str, str] = {}
-    store = observer.store
-    observer.store.read_ahead(store.ids)
-    for id in sorted(store.ids):
+    store.files.read_ahead(store.files.ids)
+    for id in sorted(store.files.ids):
         try:
-            layer = _layer(observer, id, damage)
+            layer = _layer(store, id, damage)
         except VANISHED:  # another engine, which does not ask for our lock, has just removed it
             if not foreign:
                 raise
             continue
         except OSError as error:
-            unread[id] = why_unread(error, f"{observer.home}/{id}")
-            layer = LayerState(id, None, _lowers_by_name(observer, id), mounted=observer.mount(id) is not None)
+            unread[id] = why_unread(error, f"{store.home}/{id}")
+            layer = LayerState(id, None, _lowers_by_name(store, id), mounted=store.mount(id) is not None)
         if layer is not None:
             layers[id] = layer
     return layers, damage, unread
 
 
-def _layer(observer: Observer, id: str, damage: dict[str, str]) -> LayerState | None:
+def _layer(store: Store, id: str, damage: dict[str, str]) -> LayerState | None:
     """Return a layer as far as it can be told, and note in *damage* what is wrong with it."""
     try:
-        return observer.layer(id)
+        return store.layer(id)
     except StoreCorrupt as error:
         damage[id] = str(error)
-        return _remains(observer, id)
+        return _remains(store, id)
 
 
-def _remains(observer: Observer, id: str) -> LayerState | None:
-    lowers = _lowers_by_name(observer, id)
+def _remains(store: Store, id: str) -> LayerState | None:
+    lowers = _lowers_by_name(store, id)
     try:
-        layer = observer.remains(id)
+        layer = store.salvage(id)
     except StoreCorrupt:  # its record cannot be read
-        mounted = observer.mount(id) is not None
-        return LayerState(id, None, lowers, mounted=mounted, holders=holders.read(observer.home, id))
-    return layer and layer._replace(lowers=layer.lowers if observer.store.lower(id).parent else lowers)
+        mounted = store.mount(id) is not None
+        return LayerState(id, None, lowers, mounted=mounted, holders=holders.read(store.home, id))
+    return layer and layer._replace(lowers=layer.lowers if store.files.lower(id).parent else lowers)
 
 
-def _lowers_by_name(observer: Observer, id: str) -> tuple[str, ...]:
+def _lowers_by_name(store: Store, id: str) -> tuple[str, ...]:
     """Return the ids of the layers that the names in a damaged layer's lower file lead to."""
-    store = observer.store
-    targets = (store.links.get(name) for name in store.lower(id).names)
-    return tuple(dict.fromkeys(target for target in targets if target in store.ids and target != id))
+    targets = (store.files.links.get(name) for name in store.files.lower(id).names)
+    return tuple(dict.fromkeys(target for target in targets if target in store.files.ids and target != id))

@@ -12,47 +12,27 @@ import typing as t
 from fnmatch import fnmatchcase
 
 from ..._errors import TooManyLayers, printable
-from ..._store.engine import SOMEBODY, store_foreign
-from ..layers.actions import RemoveLayer
+from ..._store.engine import SOMEBODY, store_foreign_error
 from ..layers.disk_usage import Tree
 from ..layers.litter import Litter
 from ..plan import Action, Plan
-from .state import Decision, Found, PruneState, Wanted
-from .sweep import Sweep
+from .state import Decision, FoundLayer, PruneOptions, PruneState, Pruning
 from .warnings import find_warnings
 
 
-class Pruning(t.NamedTuple):
-    """A plan with what it rests on. bytes: freed by all of it, litter included.
-
-    spared: what could go, too, and stays since until_free and until_used are reached without it.
-    """
-
-    plan: Plan
-    decisions: tuple[Decision, ...]
-    litter: tuple[Litter, ...]
-    bytes: int
-    spared: bool = False
-
-
-def plan_prune(wanted: Wanted, have: PruneState, working: t.Collection[str] = ()) -> Pruning:
-    """Plan which layers go, children first, and which litter. Pure.
-
-    working: ids of the layers that another run is at work on. raises: TooManyLayers, StoreForeign.
-    """
-    chooser = _Chooser(wanted, have, working)
+def plan_prune(wanted: PruneOptions, have: PruneState) -> Plan[PruneState]:
+    """Plan which layers go, children first, and which litter. Pure. Raises TooManyLayers, StoreForeign."""
+    chooser = _Chooser(wanted, have)
     going = chooser.going
     _check_number(wanted, have, len(going))
     unread = {id for id, found in have.found.items() if found.unread}
-    litter = tuple(found for found in have.litter if found.layer not in {*working, *going, *unread})
+    litter = tuple(found for found in have.litter if found.layer not in {*have.working, *going, *unread})
     sweeping = tuple(found for found in litter if not found.stuck) if chooser.may_sweep else ()
-    actions: list[Action] = [RemoveLayer(have.found[id].layer, wanted.max_seconds) for id in going]
-    if sweeping:
-        actions.append(Sweep(sweeping, wanted.max_seconds))
+    actions = _actions(wanted, have, going, sweeping)
     if actions and have.unclaimed:
-        raise store_foreign(have.home, SOMEBODY, actions[0].describe())
+        raise store_foreign_error(have.home, SOMEBODY, actions[0].describe())
     if actions and have.engine and have.engine_users:
-        raise store_foreign(
+        raise store_foreign_error(
             have.home, have.engine, actions[0].describe(), have.engine_users.why, have.engine_users.hint
         )
     left = {id: found for id, found in have.found.items() if id not in set(going)}
@@ -61,13 +41,29 @@ def plan_prune(wanted: Wanted, have: PruneState, working: t.Collection[str] = ()
     freed = sum(decision.exclusive or 0 for decision in decisions if decision.goes)
     freed += sum(found.bytes for found in sweeping)
     after = have._replace(
-        found=left, litter=tuple(found for found in litter if found not in sweeping), free=have.free + freed
+        found=left,
+        litter=tuple(found for found in litter if found not in sweeping),
+        free=have.free + freed,
+        pruning=Pruning(decisions, litter, freed, chooser.spared),
     )
-    plan = Plan(tuple(actions), after, tuple(find_warnings(wanted, have)), tuple(sorted(touches)))
-    return Pruning(plan, decisions, litter, freed, chooser.spared)
+    return Plan(actions, after, warnings=tuple(find_warnings(wanted, have)), must_be_free=sorted(touches))
 
 
-def _check_number(wanted: Wanted, have: PruneState, count: int) -> None:
+def _actions(
+    wanted: PruneOptions, have: PruneState, going: t.Sequence[str], sweeping: tuple[Litter, ...]
+) -> list[Action]:
+    if not going and not sweeping:
+        return []
+    from ..layers.actions import (
+        RemoveLayer,  # a plan without a step does not need it, and each import is compiled on every host
+    )
+    from .sweep import Sweep
+
+    actions: list[Action] = [RemoveLayer(have.found[id].layer, wanted.max_seconds) for id in going]
+    return [*actions, Sweep(sweeping, wanted.max_seconds)] if sweeping else actions
+
+
+def _check_number(wanted: PruneOptions, have: PruneState, count: int) -> None:
     """Raise TooManyLayers if that is more than may go in one run."""
     if wanted.max_remove is not None and count > wanted.max_remove.of(len(have.found)):
         raise TooManyLayers(
@@ -82,7 +78,7 @@ def _check_number(wanted: Wanted, have: PruneState, count: int) -> None:
 class _Chooser:
     """Chooses the layers that go. reasons: why the others stay, by id."""
 
-    def __init__(self, wanted: Wanted, have: PruneState, working: t.Collection[str]) -> None:
+    def __init__(self, wanted: PruneOptions, have: PruneState) -> None:
         self._wanted = wanted
         self._have = have
         self._above: dict[str, list[str]] = {id: [] for id in have.found}
@@ -93,7 +89,7 @@ class _Chooser:
         newest = _newest(have, wanted.keep_last or 0)
         self.reasons = {
             id: (
-                _in_use(found, have, wanted, id in working)
+                _in_use(found, have, wanted, id in have.working)
                 or _may_be_needed(found, have)
                 or _spared(found, have, wanted, id in newest)
             )
@@ -224,7 +220,7 @@ def _newest(have: PruneState, count: int) -> set[str]:
     return {id for lineage in lineages.values() for id in sorted(lineage, key=age)[:count]}
 
 
-def _in_use(found: Found, have: PruneState, wanted: Wanted, working: bool) -> str:
+def _in_use(found: FoundLayer, have: PruneState, wanted: PruneOptions, working: bool) -> str:
     """Return why a layer stays whatever is selected, "" if it need not."""
     if have.engine and not found.orphan:
         return f"{have.engine} needs it: {found.needed}" if found.needed else str(have.error or "it is just being made")
@@ -244,13 +240,13 @@ def _in_use(found: Found, have: PruneState, wanted: Wanted, working: bool) -> st
     return "busy: another run is at work on it" if working else ""
 
 
-def _may_be_needed(found: Found, have: PruneState) -> str:
+def _may_be_needed(found: FoundLayer, have: PruneState) -> str:
     """Return which damaged layer may be built on a layer, in words; "" for none."""
     lost = next((lost for lost in have.lost if lost.may_be_on(found.layer.id, found.layer.lowers)), None)
     return f"layer {lost.id} is damaged, and may be built on it" if lost else ""
 
 
-def _spared(found: Found, have: PruneState, wanted: Wanted, newest: bool) -> str:
+def _spared(found: FoundLayer, have: PruneState, wanted: PruneOptions, newest: bool) -> str:
     """Return which option keeps a layer, "" if none does."""
     id = found.layer.id
     if not wanted.selectors:
@@ -271,7 +267,7 @@ def _spared(found: Found, have: PruneState, wanted: Wanted, newest: bool) -> str
     return "no orphan (orphans_only)" if wanted.orphans_only and not found.orphan else ""
 
 
-def _in_words(found: Found) -> str:
+def _in_words(found: FoundLayer) -> str:
     """Return when a layer was made and used."""
     made, used = (time.strftime("%Y-%m-%d", time.gmtime(seconds)) for seconds in found.times)
     return f"made {made}, last used {used}"

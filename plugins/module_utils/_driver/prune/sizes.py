@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import typing as t
 
@@ -23,25 +24,30 @@ _UNKNOWN = Tree(0, 0, {})
 
 
 class Sizes:
-    """What trees in a store take: measured without any lock, since that takes long, and anew where it may have changed.
+    """Measures trees in a store. Measuring takes long, so the first time is without any lock.
 
-    Known by what is replaced with a layer's content, and the times of its uses: what has none of these changed is as it
-    was, or is in use.
+    A layer is measured again where its content may have changed. The cache key is the inode of the layer, the inode of
+    its diff and the time of its last use: if none of them changed, the size is unchanged, or the layer is in use and
+    stays anyway.
     """
 
     def __init__(self, home: str) -> None:
         self._home = home
-        self._per_inode = inode_bytes(home) if os.path.isdir(home) else 0
         self._known: dict[str, tuple[t.Any, Tree]] = {}
 
+    @functools.cached_property
+    def _per_inode(self) -> int:
+        return inode_bytes(self._home) if os.path.isdir(self._home) else 0
+
     def measure(self) -> None:
-        """Measure all there is; what fails now is looked at again when it is needed."""
+        """Measure all layers and leftovers. A tree that cannot be measured now is tried again when it is needed."""
         with contextlib.suppress(Overlay2Error, OSError):
             if is_store(self._home):
                 for id in layer_ids(self._home):
                     with contextlib.suppress(OSError):
                         self.of_layer(id)
                 for path in leftovers(self._home):
+                    self._known.pop(path, None)  # nothing tells whether another run has swept a part of it
                     with contextlib.suppress(OSError):
                         self.of(path)
 

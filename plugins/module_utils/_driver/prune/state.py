@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from ..in_use.engine import EngineUse
 
 
-class Room(t.NamedTuple):
+class Amount(t.NamedTuple):
     """So many bytes of a filesystem, or layers of a store; with *percent*, that share of all there are."""
 
     amount: float
@@ -32,7 +32,7 @@ class Room(t.NamedTuple):
         return f"{self.amount:g}{'%' if self.percent else ''}"
 
 
-class Wanted(t.NamedTuple):
+class PruneOptions(t.NamedTuple):
     """What is asked for; None is omitted. A layer goes only if all that is given lets it.
 
     keep, match:            ids or globs of what stays, and of what alone may go.
@@ -50,12 +50,12 @@ class Wanted(t.NamedTuple):
     match: tuple[str, ...] | None = None
     unused_for: int | None = None
     older_than: int | None = None
-    until_free: Room | None = None
-    until_used: Room | None = None
+    until_free: Amount | None = None
+    until_used: Amount | None = None
     orphans_only: bool = False
     remove_foreign: bool = False
     max_seconds: int | None = None
-    max_remove: Room | None = None
+    max_remove: Amount | None = None
 
     @property
     def selectors(self) -> list[str]:
@@ -65,7 +65,7 @@ class Wanted(t.NamedTuple):
         return [*given, "orphans_only"] if self.orphans_only else given
 
 
-class Found(t.NamedTuple):
+class FoundLayer(t.NamedTuple):
     """A layer as it was found.
 
     tree:    what its directory takes.
@@ -85,31 +85,6 @@ class Found(t.NamedTuple):
     unread: str = ""
 
 
-class PruneState(t.NamedTuple):
-    """A store as it was found.
-
-    found:      its layers, by id.
-    now:        seconds since the epoch. size, free: of the filesystem, in bytes.
-    engine:     whose store it is, if not ours; its users: who is at work there; error: why it cannot be told
-                which layers it needs.
-    unclaimed:  somebody else made it, and no engine's records are found: nothing in it is changed.
-    lost:       damaged layers that may be built on others than those told, but for orphans.
-    """
-
-    home: str
-    exists: bool
-    found: t.Mapping[str, Found] = {}
-    litter: tuple[Litter, ...] = ()
-    now: float = 0.0
-    size: int = 0
-    free: int = 0
-    engine: str | None = None
-    engine_users: EngineUse | None = None
-    error: StoreCorrupt | None = None
-    unclaimed: bool = False
-    lost: tuple[Lost, ...] = ()
-
-
 class Decision(t.NamedTuple):
     """What becomes of a layer, and why. exclusive: bytes freed if it goes; shared: those that stay even so.
 
@@ -121,3 +96,44 @@ class Decision(t.NamedTuple):
     reason: str
     exclusive: int | None
     shared: int | None
+
+
+class Pruning(t.NamedTuple):
+    """What a plan decides. bytes: freed by all of it, litter included.
+
+    spared: layers that could go, too, stay, since until_free and until_used are reached without them.
+    """
+
+    decisions: tuple[Decision, ...] = ()
+    litter: tuple[Litter, ...] = ()
+    bytes: int = 0
+    spared: bool = False
+
+
+class PruneState(t.NamedTuple):
+    """A store as it was found.
+
+    found:      its layers, by id.
+    now:        seconds since the epoch. size, free: of the filesystem, in bytes.
+    engine:     whose store it is, if not ours; its users: who is at work there; error: why it cannot be told
+                which layers it needs.
+    unclaimed:  somebody else made it, and no engine's records are found: nothing in it is changed.
+    lost:       damaged layers that may be built on others than those told, but for orphans.
+    working:    ids of the layers that another run works on.
+    pruning:    what the plan decides; empty before there is one.
+    """
+
+    home: str
+    exists: bool
+    found: t.Mapping[str, FoundLayer] = {}
+    litter: tuple[Litter, ...] = ()
+    now: float = 0.0
+    size: int = 0
+    free: int = 0
+    engine: str | None = None
+    engine_users: EngineUse | None = None
+    error: StoreCorrupt | None = None
+    unclaimed: bool = False
+    lost: tuple[Lost, ...] = ()
+    working: frozenset[str] = frozenset()
+    pruning: Pruning = Pruning()

@@ -12,7 +12,9 @@ from ..._store.last_use import note_use_below
 from ..layers.litter import _WORDS, Litter
 from ..plan import Action
 from ..quota import projects
-from ..run import Run
+
+if t.TYPE_CHECKING:
+    from ..run import Run
 
 
 class Sweep(Action):
@@ -28,7 +30,7 @@ class Sweep(Action):
         return "sweep " + ", ".join(parts)
 
     def commit(self, run: Run) -> None:
-        run.delete_for(self.seconds)
+        run.limit_deletion(self.seconds)
         run.sweep()
         staging.sweep_links(run.home, [found.subject for found in self.litter if found.code == "dangling_link"])
         for found in self.litter:

@@ -10,19 +10,19 @@ import typing as t
 from fnmatch import fnmatchcase
 
 from ..._errors import printable
-from ..._store.engine import SOMEBODY, store_foreign
-from .state import PruneState, Wanted
+from ..._store.engine import SOMEBODY, store_foreign_error
+from .state import PruneOptions, PruneState
 
 _SHOWN = 5  # layers in warnings
 
 
-def find_warnings(wanted: Wanted, have: PruneState) -> t.Iterator[str]:
+def find_warnings(wanted: PruneOptions, have: PruneState) -> t.Iterator[str]:
     """Yield the warnings, those about the options first."""
     for glob in wanted.keep:
         if not any(fnmatchcase(id, glob) for id in have.found):
             yield f"keep: no layer is called {printable(glob)}"
     if have.unclaimed:
-        yield str(store_foreign(have.home, SOMEBODY, "sweep litter"))
+        yield str(store_foreign_error(have.home, SOMEBODY, "sweep litter"))
     elif wanted.orphans_only and have.exists and have.engine is None:
         yield "orphans_only: this is no store of another engine, so no layer goes"
     if have.error is not None:

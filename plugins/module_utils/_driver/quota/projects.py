@@ -14,25 +14,23 @@ import contextlib
 import errno
 import os
 import random
-import stat
 import typing as t
 
 from ..._errors import NoSpace, NotPermitted, printable
 from ..._linux import fsxattr, quotactl
-from ..._linux.namespace import in_user_namespace
 from ..._linux.noatime import open_quietly
 from ..._linux.subject import about
 from ..._store.layout import is_id
 from ..._store.lock import Deadline, locked
+from ..._store.run_directory import RUN_DIRECTORY, make_private
+from .support import project_quota_is_on
 
 FIRST_ID = 1 << 20  # dockerd counts up from the id of its home, 0 as a rule, and looks at no other's
-LOCKS = "/run/strata-overlay2"  # of root alone, and gone with the next boot
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _PROJECTS = "/etc/projid"
 _WAIT = 60  # seconds for another run that picks an id: it takes no time
 _APART = 64  # ids, one of which is tried after one that somebody took at the same time
-_BOTH = quotactl.FS_QUOTA_PDQ_ACCT | quotactl.FS_QUOTA_PDQ_ENFD
 _NO_ATTRIBUTES = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL)
 _SPARE = 1 << 20  # bytes free on a filesystem that is not full itself, and as many inodes >> 16
 
@@ -53,17 +51,6 @@ class Use(t.NamedTuple):
         if self.inodes_limit:
             parts.append(f"{self.inodes_used} of {self.inodes_limit} inodes")
         return " and ".join(parts)
-
-
-def is_on(home: str) -> bool:
-    """Tell whether limits can be set and are enforced on the filesystem of *home*. Cheaper than to find out why not."""
-    if in_user_namespace():
-        return False
-    try:
-        with _opened(home) as fd:
-            return quotactl.asked(fd, quotactl.state) & _BOTH == _BOTH
-    except OSError:
-        return False
 
 
 def block_size(home: str) -> int:
@@ -95,22 +82,16 @@ def use_of(directory: str, home_id: int = 0) -> Use | None:
 
 
 def assign(directory: str, above: int = 0) -> int:
-    """Make the empty *directory* a project of its own, and return its id: one that is free on its filesystem.
+    """Make the empty *directory* a project of its own, and return the id, which was free on the filesystem.
 
-    What is made in it from now on belongs to the project. above: an id; look for a free one only behind it.
-    Raises StoreBusy, OSError.
+    New files in the directory belong to the project from now on. above: search for a free id above this one.
+    raises: NotPermitted, StoreBusy, OSError.
     """
     with _opened(directory) as fd, _picking(os.fstat(fd).st_dev):
-        had = fsxattr.get(fd)
-        flags = had.xflags | fsxattr.FS_XFLAG_PROJINHERIT
-        candidate = max(FIRST_ID, above + 1)
-        while True:
-            project_id = _free_id(fd, candidate)
-            fsxattr.put(fd, had._replace(project_id=project_id, xflags=flags))
-            if quotactl.asked(fd, quotactl.get, project_id).inodes_used <= 1:
-                return project_id
-            # Who has taken it, too, does not see our lock: the run in a container has a /run of its own.
-            candidate = project_id + random.randint(1, _APART)
+        project_id = _free_id(fd, max(FIRST_ID, above + 1))
+        while not _take(fd, project_id):
+            project_id = _free_id(fd, project_id + random.randint(1, _APART))
+        return project_id
 
 
 def limit(directory: str, size: int, inodes: int) -> None:
@@ -169,13 +150,13 @@ def stop_inheritance(*directories: str) -> None:
                 fsxattr.put(fd, found._replace(xflags=found.xflags & ~fsxattr.FS_XFLAG_PROJINHERIT))
 
 
-def no_space(home: str, layer_id: str) -> NoSpace | None:
+def no_space_error(home: str, layer_id: str) -> NoSpace | None:
     """Return the error for a layer that is full by its own limit; None where its limit is not the reason.
 
     To be asked while what filled it is still there. Raises OSError.
     """
     directory = os.path.join(home, layer_id)
-    if not is_on(home):
+    if not project_quota_is_on(home):
         return None
     found = use_of(directory, project_of(home))
     space = os.statvfs(home)
@@ -195,14 +176,14 @@ def no_space(home: str, layer_id: str) -> NoSpace | None:
     )
 
 
-def limit_reached(home: str, filename: t.Any) -> NoSpace | None:
+def limit_reached_error(home: str, filename: t.Any) -> NoSpace | None:
     """Return the error for the layer that *filename* lies in, if its limit is why nothing more goes there."""
     home = os.path.realpath(home)
     if not isinstance(filename, str) or not filename.startswith(home + "/"):
         return None
     layer_id = filename[len(home) + 1 :].partition("/")[0]
     with contextlib.suppress(OSError):
-        return no_space(home, layer_id) if is_id(layer_id) else None
+        return no_space_error(home, layer_id) if is_id(layer_id) else None
     return None
 
 
@@ -263,6 +244,16 @@ def _free_id(fd: int, candidate: int) -> int:
         candidate += 1
 
 
+def _take(fd: int, project_id: int) -> bool:
+    """Give the empty directory *fd* a project id, and tell whether no other file has the id. Raises OSError.
+
+    Another run may have taken the same id, because it cannot see our lock: its container has its own /run.
+    """
+    had = fsxattr.get(fd)
+    fsxattr.put(fd, had._replace(project_id=project_id, xflags=had.xflags | fsxattr.FS_XFLAG_PROJINHERIT))
+    return quotactl.asked(fd, quotactl.get, project_id).inodes_used <= 1
+
+
 def _counts(found: quotactl.DiskQuota) -> bool:
     """Tell whether a project has limits or files: ext4 goes on to know one for a while that has neither."""
     return bool(found.blocks_limit or found.inodes_limit or found.blocks_used or found.inodes_used)
@@ -281,16 +272,16 @@ def _named_ids() -> set[int]:
 
 @contextlib.contextmanager
 def _picking(device: int) -> t.Iterator[None]:
-    """Hold the lock of all who pick an id on that filesystem: two stores may share it. Raises StoreBusy, OSError."""
-    directory = os.path.join(LOCKS, f"projects-{os.major(device)}:{os.minor(device)}")
-    for path in (LOCKS, directory):
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)
-        found = os.lstat(path)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+    """Hold the lock of the runs that pick an id on the filesystem *device*, which several stores may share.
+
+    raises: NotPermitted where another user may hold the lock, StoreBusy, OSError.
+    """
+    directory = os.path.join(RUN_DIRECTORY, f"projects-{os.major(device)}:{os.minor(device)}")
+    for path in (RUN_DIRECTORY, directory):
+        if not make_private(path):
             raise NotPermitted(
-                f"{printable(path)} is no directory of root's, so it cannot keep two runs apart",
-                hint="remove it",
+                f"{printable(path)} is not a directory that only root can enter, so it cannot be used as a lock",
+                hint="remove it, and run the task again",
                 path=printable(path),
             )
     with locked(directory, Deadline(_WAIT)):

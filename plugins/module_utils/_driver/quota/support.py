@@ -14,6 +14,7 @@ from ..._linux import mountinfo, quotactl
 from ..._linux.namespace import in_user_namespace
 from ..._linux.noatime import open_quietly
 
+_ON = quotactl.FS_QUOTA_PDQ_ACCT | quotactl.FS_QUOTA_PDQ_ENFD
 _MOUNT_OPTIONS = ("prjquota", "pquota")  # as the kernel shows them
 _NO_DEVICE = (errno.ENOENT, errno.ENOTBLK, errno.ENODEV, errno.ENXIO)
 
@@ -31,40 +32,59 @@ class QuotaOff(t.NamedTuple):
     hint: str
 
 
+def project_quota_is_on(place: str) -> bool:
+    """Tell whether limits can be set, and are enforced, on the filesystem of the directory *place*."""
+    try:
+        return _is_enforced(_flags(place))
+    except OSError:
+        return False
+
+
 def why_no_project_quota(place: str, kind: str, mount: mountinfo.Mount | None) -> QuotaOff | None:
     """Return why no limit can be set on the filesystem of the directory *place*; None where project quota is on.
 
     kind:  the kernel's name for the filesystem.
-    mount: what place lies on, if our mounts list it.
+    mount: the mount that *place* lies on, if our mountinfo lists it.
     """
+    try:
+        flags = _flags(place)
+    except OSError as error:
+        return _refused(error, mount) if kind in _TO_HAVE_IT else _unknown(kind)
     if in_user_namespace():
         return QuotaOff("a user namespace cannot set quotas", "limit layers from outside of it")
-    if kind not in _TO_HAVE_IT:
-        return QuotaOff(f"{printable(kind)} has no project quota", "to limit layers, use XFS or ext4 with prjquota")
-    try:
-        flags = _state(place)
-    except OSError as error:
-        return _refused(error, mount)
     return why_off(flags, kind, mount.super_options.split(",") if mount else ())
 
 
 def why_off(flags: int, kind: str, options: t.Collection[str]) -> QuotaOff | None:
     """Return what *flags*, as quotactl gives them, lack for limits. Pure. options: those the filesystem has now."""
-    if not flags & quotactl.FS_QUOTA_PDQ_ACCT:
-        is_option = any(option in options for option in _MOUNT_OPTIONS)
-        why = "with prjquota, but project quota is off" if is_option else "without prjquota"
-        return QuotaOff(f"{kind} is mounted {why}", _TO_HAVE_IT[kind])
-    if not flags & quotactl.FS_QUOTA_PDQ_ENFD:
+    if _is_enforced(flags):
+        return None
+    if kind not in _TO_HAVE_IT:
+        return _unknown(kind)
+    if flags & quotactl.FS_QUOTA_PDQ_ACCT:
         return QuotaOff("project quota is accounted but not enforced", "mount it with prjquota, by umount and mount")
-    return None
+    is_option = any(option in options for option in _MOUNT_OPTIONS)
+    why = "with prjquota, but project quota is off" if is_option else "without prjquota"
+    return QuotaOff(f"{kind} is mounted {why}", _TO_HAVE_IT[kind])
 
 
-def _state(place: str) -> int:
+def _flags(place: str) -> int:
+    """Return the quota flags of the filesystem of *place*; 0 in a user namespace, which has none. Raises OSError."""
+    if in_user_namespace():
+        return 0
     fd = open_quietly(place, os.O_DIRECTORY)
     try:
         return quotactl.asked(fd, quotactl.state)
     finally:
         os.close(fd)
+
+
+def _is_enforced(flags: int) -> bool:
+    return flags & _ON == _ON
+
+
+def _unknown(kind: str) -> QuotaOff:
+    return QuotaOff(f"{printable(kind)} has no project quota", "to limit layers, use XFS or ext4 with prjquota")
 
 
 def _refused(error: OSError, mount: mountinfo.Mount | None) -> QuotaOff:

@@ -24,8 +24,10 @@ from ..._store.lock import Deadline, locked
 from ..._store.recognition import is_store, names_in
 from ..._store.settings import IdRange, Settings, write_settings
 from ..plan import Action, Overtaken
-from ..run import Run
-from .state import Access
+from .state import DirectoryAccess
+
+if t.TYPE_CHECKING:
+    from ..run import Run
 
 _PAUSE = 0.05  # seconds between two attempts
 
@@ -39,7 +41,7 @@ class MakeStore(Action):
     new_home: there is no home yet, so the engine found nothing to lock.
     """
 
-    def __init__(self, settings: Settings, access: t.Mapping[str, Access], new_home: bool) -> None:
+    def __init__(self, settings: Settings, access: t.Mapping[str, DirectoryAccess], new_home: bool) -> None:
         self.settings = settings
         self.access = access
         self.new_home = new_home
@@ -74,7 +76,7 @@ class MakeStore(Action):
                     remove_file(os.path.join(run.home, OWN_FILE))
                 self._undo()
                 raise
-            run.will_sync()
+            run.needs_sync()
 
     def _lock_home(self, home: str, deadline: Deadline) -> None:
         """Lock the home just made. Raises Overtaken if another run has made a store of it first, or removed it."""
@@ -112,7 +114,7 @@ class MakeStore(Action):
 class SetAccess(Action):
     """Set mode and owner of home or l."""
 
-    def __init__(self, path: str, access: Access) -> None:
+    def __init__(self, path: str, access: DirectoryAccess) -> None:
         self.path = path
         self.access = access
 
@@ -122,7 +124,7 @@ class SetAccess(Action):
 
     def commit(self, run: Run) -> None:
         _set_access(self.path, self.access)
-        run.will_sync()
+        run.needs_sync()
 
 
 class KeepSettings(Action):
@@ -206,6 +208,7 @@ def _empty_staging(home: str, deadline: Deadline) -> None:
 
 def _try_overlays(home: str) -> None:
     """Raise NotSupported if no overlay can have its upper at *home*; otherwise keep the answers."""
+    from ..._store.run_directory import RUN_DIRECTORY
     from ..probe import cache, features, filesystem
     from .trial import trial_on
 
@@ -215,13 +218,13 @@ def _try_overlays(home: str) -> None:
     finally:
         room.close()
         staging.sweep(home, leftovers(home))
-    refusal = features.refusal(features.probe(home, trial=told))
+    refusal = features.not_supported_error(features.probe(home, trial=told))
     if refusal:
         raise refusal
-    cache.save(cache.DIRECTORY, filesystem.look(home), told)
+    cache.save(RUN_DIRECTORY, filesystem.look(home), told)
 
 
-def _set_access(path: str, access: Access) -> None:
+def _set_access(path: str, access: DirectoryAccess) -> None:
     """Set it on a directory, never through a symlink; nobody gets in between who may not. Raises OSError."""
     fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
     with about(path):
@@ -231,7 +234,7 @@ def _set_access(path: str, access: Access) -> None:
             os.close(fd)
 
 
-def _set_access_of(fd: int, access: Access) -> None:
+def _set_access_of(fd: int, access: DirectoryAccess) -> None:
     found = os.fstat(fd)
     os.fchmod(fd, access.mode & 0o700)
     try:

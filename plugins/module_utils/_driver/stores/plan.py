@@ -10,33 +10,31 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._errors import InvalidInput, LayerInUse, Overlay2Error, StoreForeign, printable
-from ..._store.engine import SOMEBODY, store_foreign
+from ..._errors import InvalidInput, LayerInUse, Overlay2Error, StoreForeign, printable, shorten
+from ..._store.engine import SOMEBODY, store_foreign_error
 from ..._store.layout import HOME_MODE, LINKS, LINKS_MODE, MERGED
 from ..._store.settings import Settings
-from ..layers import removal
-from ..layers.state import StoreState
-from ..mounts.actions import ClearMarker, DetachMount, DropHolders, Unmount
+from ..layers.state import LayersState
 from ..plan import Action, Plan
 from ..state import LayerState
-from .actions import KeepSettings, MakeStore, RemoveStore, SetAccess, TakeOver
-from .state import Access, Wanted, WholeStore
-
-_SHOWN = 5  # names in a message
+from .state import DirectoryAccess, StoreState, WantedStore
 
 
-def plan_present(want: Wanted, have: WholeStore) -> Plan:
+def plan_present(want: WantedStore, have: StoreState) -> Plan[StoreState]:
     """Plan that there is a store with the settings wanted, where only who may enters. Pure.
 
     raises: InvalidInput, QuotaNotSupported, StoreForeign; have.refusal where a store would have to be made.
     """
     adopting = want.adopt and have.engine == SOMEBODY
     if want.adopt and have.engine and not adopting:
-        raise store_foreign(have.home, have.engine, "take over the store")
+        raise store_foreign_error(have.home, have.engine, "take over the store")
     settings = _settings(want, have, may_remap=adopting or not have.layers)
     access = {
         name: _corrected(have.access.get(name), wanted)
-        for name, wanted in (("", Access(HOME_MODE, 0, settings.root[1])), (LINKS, Access(LINKS_MODE, 0, 0)))
+        for name, wanted in (
+            ("", DirectoryAccess(HOME_MODE, 0, settings.root[1])),
+            (LINKS, DirectoryAccess(LINKS_MODE, 0, 0)),
+        )
     }
     after = have._replace(exists=True, access=access, settings=settings, engine=None if adopting else have.engine)
     if not have.exists:
@@ -44,32 +42,42 @@ def plan_present(want: Wanted, have: WholeStore) -> Plan:
             raise _taken(have)
         if have.refusal:
             raise have.refusal
+        from .actions import (
+            MakeStore,  # a plan without a step does not need it, and each import is compiled on every host
+        )
+
         return _ours((MakeStore(settings, access, not have.access),), have, after, "make a store")
     changed = [name for name in access if access[name] != have.access[name]]
-    actions: list[Action] = [SetAccess(f"{have.home}/{name}".rstrip("/"), access[name]) for name in changed]
-    if adopting:
-        actions.insert(0, TakeOver(settings))
-    elif settings != have.settings:
-        actions.append(KeepSettings(have.settings, settings))
+    actions: list[Action] = []
+    if changed or adopting or settings != have.settings:
+        from .actions import KeepSettings, SetAccess, TakeOver  # as above
+
+        actions += [SetAccess(f"{have.home}/{name}".rstrip("/"), access[name]) for name in changed]
+        if adopting:
+            actions.insert(0, TakeOver(settings))
+        elif settings != have.settings:
+            actions.append(KeepSettings(have.settings, settings))
     plan = _ours(actions, have._replace(engine=after.engine), after, "change the store")
-    return plan._replace(warnings=tuple(_warnings(after)))
+    return plan.with_warnings(*_warnings(after))
 
 
-def _warnings(have: WholeStore) -> t.Iterator[str]:
+def _warnings(have: StoreState) -> t.Iterator[str]:
     if have.refusal:
         yield f"no layer can be made or mounted here: {have.refusal}"
     if have.engine == SOMEBODY:
-        error = store_foreign(have.home, SOMEBODY, "change the store")
+        error = store_foreign_error(have.home, SOMEBODY, "change the store")
         yield f"{error}; {error.hint}"
 
 
-def plan_unmounted(have: WholeStore, force: bool) -> Plan:
+def plan_unmounted(have: StoreState, force: bool) -> Plan[StoreState]:
     """Plan that no layer is mounted or held; force: detach what is busy. Pure. Raises LayerInUse, StoreForeign."""
     in_use = [have.layers[id] for id in sorted(have.layers) if have.layers[id].mounted or have.layers[id].holders]
     if in_use and have.engine:
-        raise store_foreign(have.home, have.engine, "unmount layers")
+        raise store_foreign_error(have.home, have.engine, "unmount layers")
     actions: list[Action] = []
     for layer in in_use:
+        from ..mounts.actions import ClearMarker, DropHolders  # as above
+
         if layer.mounted:
             actions.append(_end(layer, have, force))
             actions += [ClearMarker(layer.id)] if layer.id in have.volatile else []
@@ -77,41 +85,45 @@ def plan_unmounted(have: WholeStore, force: bool) -> Plan:
             actions.append(DropHolders(layer))
     ended = {layer.id: layer._replace(mounted=False, writable=False, holders=()) for layer in in_use}
     after = have._replace(layers={**have.layers, **ended}, volatile=frozenset(), users={})
-    return Plan(tuple(actions), after, touches=tuple(layer.id for layer in in_use))
+    return Plan(tuple(actions), after, must_be_free=tuple(layer.id for layer in in_use))
 
 
-def plan_absent(have: WholeStore, force: bool) -> Plan:
+def plan_absent(have: StoreState, force: bool) -> Plan[StoreState]:
     """Plan that there is no store; force: nor are its layers, mounted or not. Pure.
 
     raises: LayerInUse while there are layers, StoreForeign.
     """
-    warnings = (f"{printable(have.home)} itself stays: it holds {_listed(have.keeps)}",) if have.keeps else ()
+    from ..layers.removal import plan_removal  # as above
+    from .actions import RemoveStore
+
+    kept = shorten([printable(name) for name in have.keeps])
+    warnings = (f"{printable(have.home)} itself stays: it holds {kept}",) if kept else ()
     if not have.exists and (have.home_stays or not have.access):
         return Plan((), have, warnings=warnings)
     if have.engine:
-        raise store_foreign(have.home, have.engine, "remove the store")
+        raise store_foreign_error(have.home, have.engine, "remove the store")
     if have.layers and not force:
         raise _has_layers(have)
     actions: list[Action] = []
-    as_state = StoreState(have.home, True, have.layers, {}, {}, inside=have.inside)
+    as_state = LayersState(have.home, True, have.layers, {}, inside=have.inside)
     for layer in sorted(have.layers.values(), key=lambda layer: (-len(layer.lowers), layer.id)):
         if layer.mounted:
             actions.append(_end(layer, have, force))
-        actions += removal.plan_removal(layer._replace(mounted=False), as_state, (), force)
+        actions += plan_removal(layer._replace(mounted=False), as_state, (), force)
     access = {"": have.access[""]} if have.home_stays else {}
     after = have._replace(exists=False, access=access, settings=Settings(), layers={}, volatile=frozenset(), users={})
     actions.append(RemoveStore(have.home_stays))
-    return Plan(tuple(actions), after, warnings=warnings, touches=tuple(sorted(have.layers)))
+    return Plan(tuple(actions), after, warnings=warnings, must_be_free=tuple(sorted(have.layers)))
 
 
-def _ours(actions: t.Sequence[Action], have: WholeStore, after: WholeStore, what: str) -> Plan:
+def _ours(actions: t.Sequence[Action], have: StoreState, after: StoreState, what: str) -> Plan[StoreState]:
     """Return the plan, unless it would change another engine's store."""
     if actions and have.engine:
-        raise store_foreign(have.home, have.engine, what)
+        raise store_foreign_error(have.home, have.engine, what)
     return Plan(tuple(actions), after)
 
 
-def _taken(have: WholeStore) -> Overlay2Error:
+def _taken(have: StoreState) -> Overlay2Error:
     return StoreForeign(
         f"cannot make a store at {printable(have.home)}: dockerd would take {printable(have.taken)} for a graph"
         " driver's store at its next start, and then no longer see the images that it keeps in containerd's",
@@ -121,7 +133,7 @@ def _taken(have: WholeStore) -> Overlay2Error:
     )
 
 
-def _settings(want: Wanted, have: WholeStore, *, may_remap: bool) -> Settings:
+def _settings(want: WantedStore, have: StoreState, *, may_remap: bool) -> Settings:
     asked = {name: getattr(want, name) for name in Settings._fields}
     settings = have.settings._replace(**{name: value for name, value in asked.items() if value is not None})
     if bool(settings.uid_map) is not bool(settings.gid_map):
@@ -143,14 +155,14 @@ def _settings(want: Wanted, have: WholeStore, *, may_remap: bool) -> Settings:
     return settings
 
 
-def _corrected(found: Access | None, wanted: Access) -> Access:
+def _corrected(found: DirectoryAccess | None, wanted: DirectoryAccess) -> DirectoryAccess:
     """Return what *found* has to become: a mode that is tighter than needed is left."""
     if found is None or found.mode & ~wanted.mode or found[1:] != wanted[1:]:
         return wanted
     return wanted if wanted.gid and found.mode != wanted.mode else found
 
 
-def _end(layer: LayerState, have: WholeStore, force: bool) -> Action:
+def _end(layer: LayerState, have: StoreState, force: bool) -> Action:
     """Return how the mounts of a layer end. Raises LayerInUse."""
     merged = f"{printable(have.home)}/{layer.id}/{MERGED}"
     if layer.id in have.covers:
@@ -167,18 +179,15 @@ def _end(layer: LayerState, have: WholeStore, force: bool) -> Action:
             holders=list(layer.holders),
             users=have.users[layer.id],
         )
+    from ..mounts.actions import DetachMount, Unmount  # as above
+
     return DetachMount(layer.id) if force else Unmount(layer.id, "; or set force: true")
 
 
-def _has_layers(have: WholeStore) -> LayerInUse:
+def _has_layers(have: StoreState) -> LayerInUse:
     return LayerInUse(
-        f"the store at {printable(have.home)} has layers: {_listed(sorted(have.layers))}",
+        f"the store at {printable(have.home)} has layers: {shorten(sorted(have.layers))}",
         hint="remove them with strata.overlay2.overlay2_layer, or set force: true",
         layers=len(have.layers),
         mounted=sorted(layer.id for layer in have.layers.values() if layer.mounted),
     )
-
-
-def _listed(names: t.Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return printable(", ".join(names[:_SHOWN])) + more

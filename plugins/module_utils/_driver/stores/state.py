@@ -12,7 +12,7 @@ from ..._store.settings import IdRange, Settings
 from ..state import LayerState
 
 
-class Access(t.NamedTuple):
+class DirectoryAccess(t.NamedTuple):
     """Who may enter a directory. mode: permission bits."""
 
     mode: int
@@ -20,7 +20,7 @@ class Access(t.NamedTuple):
     gid: int
 
 
-class Wanted(t.NamedTuple):
+class WantedStore(t.NamedTuple):
     """Defaults and maps as they are asked for; None is omitted: leave as it is. Empty maps mean no remapping.
 
     adopt: a store that somebody else made becomes ours.
@@ -33,7 +33,7 @@ class Wanted(t.NamedTuple):
     adopt: bool = False
 
 
-class WholeStore(t.NamedTuple):
+class StoreState(t.NamedTuple):
     """A store as overlay2_init sees it.
 
     exists:      there is a store at home.
@@ -52,7 +52,7 @@ class WholeStore(t.NamedTuple):
 
     home: str
     exists: bool
-    access: t.Mapping[str, Access]
+    access: t.Mapping[str, DirectoryAccess]
     settings: Settings = Settings()
     layers: t.Mapping[str, LayerState] = {}
     covers: t.Mapping[str, str] = {}

@@ -56,7 +56,7 @@ def _user_names(user: str) -> tuple[str, str]:
     try:
         found = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
     except (KeyError, OverflowError, ValueError):  # ValueError: a NUL in it, or too many digits
-        raise _unknown(f"there is no user '{printable(user)}'") from None
+        raise _unknown_error(f"there is no user '{printable(user)}'") from None
     return found.pw_name, str(found.pw_uid)
 
 
@@ -64,7 +64,7 @@ def _group_names(group: str) -> tuple[str, str]:
     try:
         found = grp.getgrgid(int(group)) if group.isdecimal() else grp.getgrnam(group)
     except (KeyError, OverflowError, ValueError):  # as above
-        raise _unknown(f"there is no group '{printable(group)}'") from None
+        raise _unknown_error(f"there is no group '{printable(group)}'") from None
     return found.gr_name, str(found.gr_gid)
 
 
@@ -77,7 +77,7 @@ def _map(path: str, owners: t.Iterable[t.Sequence[str]], subject: str) -> Map:
             joined.append(IdRange(following, start, size))
         if joined:
             return check_map(joined, path)
-    raise _unknown(f"{path} has no range for '{printable(subject)}'")
+    raise _unknown_error(f"{path} has no range for '{printable(subject)}'")
 
 
 def _ranges(path: str, names: t.Sequence[str]) -> t.Iterator[tuple[int, int]]:
@@ -92,11 +92,11 @@ def _ranges(path: str, names: t.Sequence[str]) -> t.Iterator[tuple[int, int]]:
         if name not in names:
             continue
         if len(numbers) != 2 or not all(map(_NUMBER.fullmatch, numbers)):
-            raise _unknown(f"{path} has a line that is no range: '{printable(line)}'")
+            raise _unknown_error(f"{path} has a line that is no range: '{printable(line)}'")
         yield int(numbers[0]), int(numbers[1])
 
 
-def _unknown(why: str) -> InvalidInput:
+def _unknown_error(why: str) -> InvalidInput:
     return InvalidInput(
         f"userns_remap: {why}",
         hint=f"add the user, and lines such as user:100000:65536 to {SUBUID} and {SUBGID}; or give uid_map and gid_map",

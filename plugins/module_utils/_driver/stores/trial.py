@@ -9,11 +9,11 @@ import os
 
 from ..._linux import namespace
 from ..._linux.subject import about
-from ..probe.cache import Answers
+from ..probe.cache import TrialResults
 from ..probe.trial_mounts import not_tried, try_overlays
 
 
-def trial_on(directory: str) -> Answers:
+def trial_on(directory: str) -> TrialResults:
     """Return what overlays can do whose lowers and upper are on the filesystem of *directory*.
 
     directory: of the caller, who sweeps it after a kill: nothing is left then but a directory without mounts.
@@ -24,7 +24,7 @@ def trial_on(directory: str) -> Answers:
     in_userns = namespace.in_user_namespace()
     path = os.path.join(directory, "trial-" + os.urandom(8).hex())
 
-    def in_private() -> Answers:
+    def in_private() -> TrialResults:
         os.chdir(path)
         return try_overlays(in_userns, lambda options: None)
 

@@ -7,7 +7,7 @@ import json
 import unicodedata
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._errors import harmless, printable
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import harmless, printable, shorten
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,3 +60,16 @@ def test_no_two_names_are_shown_alike(one, other):
 def test_what_was_forgotten_is_made_harmless(text):
     assert not any(map(is_harmful, harmless(text)))
     assert harmless(text) == text or any(map(is_harmful, text)) or set("\u061c\u200e\u200f") & set(text)
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        ([], ""),
+        (["a"], "a"),
+        (list("abcde"), "a, b, c, d, e"),
+        (list("abcdefgh"), "a, b, c, d, e and 3 more"),
+    ],
+)
+def test_a_long_list_is_cut_and_counted(parts, text):
+    assert shorten(parts) == text

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 
 _seen: list[str] | None = None
 
@@ -31,10 +32,10 @@ def opened():
 
 def test_only_what_is_new_is_synced(tmp_path, opened):
     home = str(tmp_path)
-    run = Run(home)
+    run = Run(Store(home))
     run.sync()
     assert opened.count(home) == 0  # nothing was written yet
-    run.will_sync()
+    run.needs_sync()
     run.sync()
     assert opened.count(home) == 1
     run.sync()
@@ -58,7 +59,7 @@ def leave(home, name):
 
 def test_what_killed_runs_left_is_swept_when_asked(tmp_path):
     leave(tmp_path, "one")
-    run = Run(str(tmp_path))
+    run = Run(Store(str(tmp_path)))
     assert run.close() == []
     assert os.listdir(tmp_path) == [".staging"]
     (tmp_path / "l").mkdir()
@@ -70,13 +71,13 @@ def test_what_killed_runs_left_is_swept_when_asked(tmp_path):
 def test_what_there_is_no_time_for_is_left_to_the_next_run(tmp_path):
     (tmp_path / "l").mkdir()
     leave(tmp_path, "one")
-    run = Run(str(tmp_path))
-    run.delete_for(0)
+    run = Run(Store(str(tmp_path)))
+    run.limit_deletion(0)
     mine = run.staging()
     os.mkdir(f"{mine}/layer")
     assert run.close() == []
     assert sorted(os.listdir(tmp_path / ".staging")) == sorted(["one", os.path.basename(mine)])
-    later = Run(str(tmp_path))
+    later = Run(Store(str(tmp_path)))
     later.staging()
     assert later.close() == []
     assert os.listdir(tmp_path) == ["l"]

@@ -12,6 +12,7 @@ import sys
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.plan import Action, Plan
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.task import Task
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._module import engine
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
@@ -21,32 +22,26 @@ from ansible_collections.strata.overlay2.tests import modules
 pytestmark = pytest.mark.root
 
 
-class LookingTask:
+class LookingTask(Task):
     """Tells whether the layer app is there, and whether others could take its lock, while the store's is held."""
 
     layers = ("app",)
-    lengthy = False
-    reading = False
-    again = False
 
     def __init__(self, home):
         self.home = home
 
-    def observe(self):
+    def observe(self, store, predicting):
         layer = os.path.join(self.home, "app")
         return {"there": os.path.isdir(layer), "free": is_free(layer)}
 
     def plan(self, have, predicting):
         return Plan((), have)
 
-    def root(self, have):
-        return 0, 0
-
     def difference(self, before, after):
         return {}, {}
 
-    def report(self, have, after, predicting):
-        return have
+    def report(self, outcome):
+        return outcome.have
 
 
 def main():
@@ -108,7 +103,7 @@ class ForgingTask(LookingTask):
     def difference(self, before, after):
         return {FORGED: FORGED}, {}
 
-    def report(self, have, after, predicting):
+    def report(self, outcome):
         return {"names": {FORGED: [FORGED, 1, None, True]}}
 
 
@@ -173,10 +168,12 @@ class ActingTask(LookingTask):
     def plan(self, have, predicting):
         return Plan((Step(self.home),), have)
 
-    def report(self, have, after, predicting):
+    def report(self, outcome):
         ActingTask.rounds += 1
-        self.again = ActingTask.rounds < 3 and not predicting
         return {"rounds": ActingTask.rounds}
+
+    def next_round(self, outcome, result):
+        return self if result["rounds"] < 3 else None
 
 
 class Step(Action):
@@ -245,21 +242,23 @@ class MakingTask(LookingTask):
         super().__init__(home)
         self.fails = fails
 
-    def observe(self):
-        have = super().observe()
+    def observe(self, store, predicting):
+        have = super().observe(store, predicting)
         if have["there"] and self.fails == "observe":
             raise OSError(errno.EIO, os.strerror(errno.EIO), self.home)
         return have
 
     def plan(self, have, predicting):
-        return Plan((MakeApp(self.fails == "lock"),), {"there": True, "free": None}, long=self.fails == "lock")
+        return Plan(
+            (MakeApp(self.fails == "lock"),), {"there": True, "free": None}, prepares_unlocked=self.fails == "lock"
+        )
 
-    def report(self, have, after, predicting):
-        if not predicting and self.fails in ("report", "every report"):
+    def report(self, outcome):
+        if not outcome.predicted and self.fails in ("report", "every report"):
             raise OSError(errno.E2BIG, os.strerror(errno.E2BIG), self.home)
         if self.fails == "every report":
             raise OSError(errno.EIO, os.strerror(errno.EIO), self.home)
-        return after
+        return outcome.after
 
 
 @pytest.mark.parametrize("fails", ["lock", "observe", "report", "every report"])
@@ -279,7 +278,7 @@ def test_what_is_done_is_no_failure_where_it_cannot_be_looked_at(tmp_path, capfd
 
 def test_an_error_of_the_system_without_a_path_is_of_the_home(tmp_path):
     class Failing(LookingTask):
-        def observe(self):
+        def observe(self, store, predicting):
             os.close(1000)
 
     def main():

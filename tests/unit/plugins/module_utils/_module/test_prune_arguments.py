@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Room
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Amount
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_arguments import (
     parse_duration,
@@ -33,12 +33,12 @@ def test_no_duration(text):
     ("text", "room"),
     [
         (None, None),
-        ("0", Room(0)),
-        ("20G", Room(20 << 30)),
-        ("1.5g", Room(3 << 29)),
-        ("15%", Room(15, percent=True)),
-        ("2.5 %", Room(2.5, percent=True)),
-        ("100%", Room(100, percent=True)),
+        ("0", Amount(0)),
+        ("20G", Amount(20 << 30)),
+        ("1.5g", Amount(3 << 29)),
+        ("15%", Amount(15, percent=True)),
+        ("2.5 %", Amount(2.5, percent=True)),
+        ("100%", Amount(100, percent=True)),
     ],
 )
 def test_room(text, room):
@@ -54,7 +54,12 @@ def test_no_room(text):
 
 @pytest.mark.parametrize(
     ("text", "number", "shown"),
-    [("0", Room(0), "0"), ("50", Room(50), "50"), ("2.5 %", Room(2.5, percent=True), "2.5%"), (None, None, "None")],
+    [
+        ("0", Amount(0), "0"),
+        ("50", Amount(50), "50"),
+        ("2.5 %", Amount(2.5, percent=True), "2.5%"),
+        (None, None, "None"),
+    ],
 )
 def test_number(text, number, shown):
     assert parse_number(text, "max_remove") == number

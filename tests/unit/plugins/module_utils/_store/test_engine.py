@@ -15,7 +15,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.engine impo
     graph_driver_directory,
     managed_by,
     refusing,
-    store_foreign,
+    store_foreign_error,
 )
 
 
@@ -34,13 +34,13 @@ def test_the_records_beside_home_tell(tmp_path, beside, engine):
 
 
 def test_the_error_names_whose_it_is():
-    error = store_foreign("/s", "docker", "unmount layers")
+    error = store_foreign_error("/s", "docker", "unmount layers")
     assert str(error) == "cannot unmount layers: the store at /s belongs to docker"
     assert error.details["managed_by"] == "docker"
 
 
 def test_a_store_that_somebody_made_can_be_taken_over():
-    error = store_foreign("/s", SOMEBODY, "unmount layers")
+    error = store_foreign_error("/s", SOMEBODY, "unmount layers")
     assert str(error).startswith("cannot unmount layers: the store at /s was made by somebody else: it has layers")
     assert "adopt: true" in error.hint
     assert error.details["managed_by"] is None

@@ -10,12 +10,13 @@ import random
 import shutil
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.observe import look
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.observe import observe_for_removal
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.plan import plan_absent
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.observe import look_to_prune
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.observe import observe_to_prune
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.plan import plan_prune
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.sizes import Sizes
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import PruneOptions
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse, Overlay2Error, StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
 
@@ -102,12 +103,14 @@ def test_what_a_damaged_layer_was_built_on_is_never_removed_unasked(tmp_path, re
     for id in PARENTS:
         for recursive in (False, True):
             try:
-                have = look(str(home), [id], above=recursive, removing=True)
+                have = observe_for_removal(Store(str(home)), [id], above=recursive, users=False)
                 plan = plan_absent([id], have, recursive=recursive)
             except Overlay2Error:
                 continue
-            assert stays_whole(PARENTS.keys() - set(plan.touches)), (id, recursive, plan.touches)
-    going = plan_prune(Wanted(older_than=0), look_to_prune(str(home), Sizes(str(home)))).plan.touches
+            assert stays_whole(PARENTS.keys() - set(plan.must_be_free)), (id, recursive, plan.must_be_free)
+    going = plan_prune(
+        PruneOptions(older_than=0), observe_to_prune(Store(str(home)), Sizes(str(home)), shared=True)
+    ).must_be_free
     assert stays_whole(PARENTS.keys() - set(going)), going
 
 
@@ -115,34 +118,40 @@ def test_what_a_damaged_layer_was_built_on_is_never_removed_unasked(tmp_path, re
 def test_a_layer_that_a_damaged_one_may_be_built_on_goes_by_force_only(tmp_path, how):
     home = make_store(tmp_path / "store", recorded=False)
     how(home / "job/lower")
-    have = look(str(home), ["other"], removing=True)
+    have = observe_for_removal(Store(str(home)), ["other"], above=False, users=False)
     with pytest.raises(StoreCorrupt, match="layer job may be built on it, and is damaged") as error:
         plan_absent(["other"], have)
     assert error.value.details["damaged"] == "job"
     assert "PARENT" in error.value.hint and "force: true" in error.value.hint
-    assert plan_absent(["other"], have, force=True).touches == ("other",)
+    assert plan_absent(["other"], have, force=True).must_be_free == ("other",)
     with pytest.raises(Overlay2Error, match="job"):
-        plan_absent(["base"], look(str(home), ["base"], above=True, removing=True), recursive=True)
-    both = look(str(home), ["other", "job"], removing=True)
-    assert plan_absent(["other", "job"], both).touches == ("job", "other")
+        plan_absent(["base"], observe_for_removal(Store(str(home)), ["base"], above=True, users=False), recursive=True)
+    both = observe_for_removal(Store(str(home)), ["other", "job"], above=False, users=False)
+    assert plan_absent(["other", "job"], both).must_be_free == ("job", "other")
 
 
 @pytest.mark.parametrize("how", [cut, nuls, empty, lose])
 def test_where_our_record_tells_the_parent_only_what_is_needed_stays(tmp_path, how):
     home = make_store(tmp_path / "store", recorded=True)
     how(home / "job/lower")
-    assert plan_absent(["other"], look(str(home), ["other"], removing=True)).touches == ("other",)
+    assert plan_absent(
+        ["other"], observe_for_removal(Store(str(home)), ["other"], above=False, users=False)
+    ).must_be_free == ("other",)
     with pytest.raises(LayerInUse, match="layer mid has children: job, kid"):
-        plan_absent(["mid"], look(str(home), ["mid"], removing=True))
-    told = plan_absent(["base"], look(str(home), ["base"], above=True, removing=True), recursive=True)
-    assert told.touches == ("base", "job", "kid", "mid")
+        plan_absent(["mid"], observe_for_removal(Store(str(home)), ["mid"], above=False, users=False))
+    told = plan_absent(
+        ["base"], observe_for_removal(Store(str(home)), ["base"], above=True, users=False), recursive=True
+    )
+    assert told.must_be_free == ("base", "job", "kid", "mid")
 
 
 def test_what_is_built_on_a_damaged_layer_is_nothing_that_it_may_need(tmp_path):
     home = make_store(tmp_path / "store", recorded=False)
     lose(home / "mid/lower")
-    assert plan_absent(["kid"], look(str(home), ["kid"], removing=True)).touches == ("kid",)
-    told = plan_absent(["mid"], look(str(home), ["mid"], above=True, removing=True), recursive=True)
-    assert told.touches == ("job", "kid", "mid")
+    assert plan_absent(
+        ["kid"], observe_for_removal(Store(str(home)), ["kid"], above=False, users=False)
+    ).must_be_free == ("kid",)
+    told = plan_absent(["mid"], observe_for_removal(Store(str(home)), ["mid"], above=True, users=False), recursive=True)
+    assert told.must_be_free == ("job", "kid", "mid")
     with pytest.raises(StoreCorrupt, match="layer mid may be built on it"):
-        plan_absent(["base"], look(str(home), ["base"], removing=True))
+        plan_absent(["base"], observe_for_removal(Store(str(home)), ["base"], above=False, users=False))

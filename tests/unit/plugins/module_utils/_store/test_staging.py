@@ -151,13 +151,37 @@ def test_a_staging_directory_is_locked(home):
     room.close()
 
 
-def test_a_look_in_between_leaves_no_second_directory(home, monkeypatch):
-    looks = iter([False])
-    monkeypatch.setattr(staging, "try_lock", lambda fd: next(looks, True))  # somebody else has the first one's lock
-    room = staging.Staging(str(home))
-    assert os.listdir(home / ".staging") == [os.path.basename(room.path)]
-    room.close()
-    assert not os.path.lexists(home / ".staging")
+LOCKER = """
+import contextlib, fcntl
+def lock():
+    while True:
+        with contextlib.suppress(OSError):
+            fd = os.open(sys.argv[1], os.O_DIRECTORY)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                time.sleep(0.01)
+            finally:
+                os.close(fd)
+threading.Thread(target=lock).start()
+"""
+
+
+def test_a_look_in_between_leaves_no_second_directory(home, run_python, monkeypatch):
+    first = home / ".staging" / bytes(8).hex()  # another process locks the directory of this name as soon as it can
+    run_python(
+        f"def lock():{LOCKER.replace(chr(10), chr(10) + ' ')}\nthreading.Thread(target=lock).start()", str(first)
+    )
+    urandom, attempts, path = os.urandom, 0, str(first)
+    while path == str(first) and attempts < 10_000:
+        attempts += 1
+        names = iter([bytes(8)])
+        monkeypatch.setattr(os, "urandom", lambda size, names=names: next(names, None) or urandom(size))
+        room = staging.Staging(str(home))
+        path = room.path
+        assert os.listdir(home / ".staging") == [os.path.basename(path)]
+        room.close()
+        assert not os.path.lexists(home / ".staging")
+    assert path != str(first), "the other process never got the lock"
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content import output_file
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.archive_file import Source
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.source import Source
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.diff import ApplyTask, Export, ExportTask
 

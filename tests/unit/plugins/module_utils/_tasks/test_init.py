@@ -9,10 +9,12 @@ import subprocess
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.state import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.state import WantedStore
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, LayerInUse
 from ansible_collections.strata.overlay2.plugins.module_utils._store.settings import IdRange, Settings, read_settings
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.init import InitTask
+from ansible_collections.strata.overlay2.tests import tasks
 
 pytestmark = pytest.mark.root
 
@@ -21,20 +23,11 @@ MAP = (IdRange(0, 100000, 65536),)
 
 def converge(task):
     """Do what the engine does, twice; return what was done, and what is then there."""
-    have = task.observe()
-    plan = task.plan(have, False)
-    run = Run(task.home, task.root(have))
-    for action in plan.actions:
-        action.prepare(run)
-    run.sync()
-    for action in plan.actions:
-        action.commit(run)
-    run.sync()
-    assert run.close() == []
-    after = task.observe()
-    assert task.difference(after, plan.after) == ({}, {})
-    assert task.plan(after, False).actions == ()
-    return [action.describe() for action in plan.actions], after
+    outcome = tasks.do(task)
+    again = tasks.plan(task)
+    assert task.difference(again.have, outcome.plan.after) == ({}, {})
+    assert again.plan.actions == ()
+    return tasks.sentences(outcome), again.have
 
 
 def access(path):
@@ -46,7 +39,7 @@ def test_a_new_store_and_its_parents(tmp_path):
     home = tmp_path / "a/b/store"
     old = os.umask(0o077)
     try:
-        done, _unused = converge(InitTask(str(home), Wanted(uid_map=MAP, gid_map=MAP), "present"))
+        done, _unused = converge(InitTask(str(home), WantedStore(uid_map=MAP, gid_map=MAP), "present"))
     finally:
         os.umask(old)
     assert done == ["make the store with uid map 0:100000:65536, gid map 0:100000:65536"]
@@ -60,34 +53,34 @@ def test_a_new_store_and_its_parents(tmp_path):
 def test_an_empty_directory_becomes_one_through_a_symlink(tmp_path):
     (tmp_path / "real").mkdir(mode=0o777)
     (tmp_path / "link").symlink_to("real")
-    converge(InitTask(str(tmp_path / "link"), Wanted(), "present"))
+    converge(InitTask(str(tmp_path / "link"), WantedStore(), "present"))
     assert access(tmp_path / "real") == (0o710, 0, 0)
 
 
 def test_what_a_killed_run_left_becomes_one(tmp_path):
     (tmp_path / "store/l").mkdir(parents=True)
     (tmp_path / "store/.staging/dead").mkdir(parents=True)
-    converge(InitTask(str(tmp_path / "store"), Wanted(), "present"))
+    converge(InitTask(str(tmp_path / "store"), WantedStore(), "present"))
     assert access(tmp_path / "store/l") == (0o700, 0, 0)
 
 
 def test_settings_are_written_only_when_they_differ(tmp_path, traces):
     home = str(tmp_path / "store")
-    converge(InitTask(home, Wanted(uid_map=MAP, gid_map=MAP), "present"))
+    converge(InitTask(home, WantedStore(uid_map=MAP, gid_map=MAP), "present"))
     before = traces(tmp_path)
-    assert converge(InitTask(home, Wanted(0, 0, None, MAP), "present"))[0] == []
+    assert converge(InitTask(home, WantedStore(0, 0, None, MAP), "present"))[0] == []
     assert traces(tmp_path) == before
 
 
 def test_a_trial_that_fails_leaves_nothing(loop_filesystem, traces):
     mounted = loop_filesystem("ext4", "-O", "^filetype")
-    task = InitTask(str(mounted / "a/store"), Wanted(), "present")
-    have = task.observe()
+    task = InitTask(str(mounted / "a/store"), WantedStore(), "present")
+    have = task.observe(Store(task.home), False)
     assert have.refusal is not None
     (make,) = task.plan(have._replace(refusal=None), False).actions
     before = sorted(os.listdir(mounted))
     with pytest.raises(type(have.refusal)):
-        make.prepare(Run(task.home))
+        make.prepare(Run(Store(task.home)))
     assert sorted(os.listdir(mounted)) == before
 
 
@@ -96,7 +89,7 @@ def test_all_mounts_end_and_holders_go(hand_made_store):
     for id in ("base", "job", "idle"):
         store.add(id)
     merged = store.mount("job", "base")
-    done, after = converge(InitTask(store.home, Wanted(), "unmounted"))
+    done, after = converge(InitTask(store.home, WantedStore(), "unmounted"))
     assert done == ["unmount layer job"]
     assert not os.path.exists(merged)
     assert not any(layer.mounted for layer in after.layers.values())
@@ -109,10 +102,10 @@ def test_what_is_mounted_below_is_named(hand_made_store):
     merged = store.mount("job", "base")
     os.mkdir(f"{merged}/proc")
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", f"{merged}/proc"], check=True)
-    task = InitTask(store.home, Wanted(), "unmounted")
+    task = InitTask(store.home, WantedStore(), "unmounted")
     with pytest.raises(LayerInUse, match=f"{merged}/proc is mounted below it"):
-        task.plan(task.observe(), True)
-    done, _unused = converge(InitTask(store.home, Wanted(), "unmounted", force=True))
+        tasks.plan(task, predicting=True)
+    done, _unused = converge(InitTask(store.home, WantedStore(), "unmounted", force=True))
     assert done == ["detach the mount of layer job"]
 
 
@@ -123,9 +116,9 @@ def test_another_mount_on_merged_is_never_ended(hand_made_store):
     merged = store.mount("job", "base")
     subprocess.run(["mount", "-t", "tmpfs", "mine", merged], check=True)
     for state in ("unmounted", "absent"):
-        task = InitTask(store.home, Wanted(), state, force=True)
+        task = InitTask(store.home, WantedStore(), state, force=True)
         with pytest.raises(LayerInUse, match="tmpfs mine is mounted over it"):
-            task.plan(task.observe(), False)
+            tasks.plan(task)
     subprocess.run(["umount", merged], check=True)
 
 
@@ -139,17 +132,17 @@ def test_all_goes_children_first(hand_made_store):
         file.write(f"l/{store.links['base']}")
     store.mount("job", "base")
     os.mknod(f"{store.home}/backingFsBlockDev", stat.S_IFBLK | 0o600, os.makedev(7, 0))
-    done, _unused = converge(InitTask(store.home, Wanted(), "absent", force=True))
+    done, _unused = converge(InitTask(store.home, WantedStore(), "absent", force=True))
     assert done == ["detach the mount of layer job", "remove layer job", "remove layer base", "remove the store"]
     assert not os.path.exists(store.home)
 
 
 def test_what_is_no_part_of_it_stays_and_home_too(tmp_path):
     home = tmp_path / "store"
-    converge(InitTask(str(home), Wanted(), "present"))
+    converge(InitTask(str(home), WantedStore(), "present"))
     (home / "mine").write_text("mine")
-    task = InitTask(str(home), Wanted(), "absent")
-    assert task.plan(task.observe(), True).warnings == (f"{home} itself stays: it holds mine",)
+    task = InitTask(str(home), WantedStore(), "absent")
+    assert tasks.plan(task, predicting=True).plan.warnings == (f"{home} itself stays: it holds mine",)
     assert converge(task)[0] == ["remove the store, but for its directory"]
     assert os.listdir(home) == ["mine"]
 
@@ -158,4 +151,4 @@ def test_what_is_no_part_of_it_stays_and_home_too(tmp_path):
 def test_a_file_is_no_home(tmp_path, state):
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInput, match="is no directory"):
-        InitTask(str(tmp_path / "file"), Wanted(), state).observe()
+        InitTask(str(tmp_path / "file"), WantedStore(), state).observe(Store(str(tmp_path / "file")), False)

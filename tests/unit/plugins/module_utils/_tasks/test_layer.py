@@ -8,23 +8,17 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import Wanted
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import WantedLayer
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse, StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.layer import LayersTask
+from ansible_collections.strata.overlay2.tests import tasks
 
 
 def converge(task):
-    plan = task.plan(task.observe(), False)
-    run = Run(task.home)
-    for step in ("prepare", "commit"):
-        for action in plan.actions:
-            getattr(action, step)(run)
-        run.sync()
-    assert run.close() == []
-    assert task.plan(task.observe(), False).actions == ()
-    return [action.describe() for action in plan.actions]
+    done = tasks.sentences(tasks.do(task))
+    assert tasks.plan(task).plan.actions == ()
+    return done
 
 
 @pytest.fixture
@@ -44,7 +38,7 @@ def home(tmp_path):
 
 
 def absent(home, *ids, **more):
-    return LayersTask(str(home), [Wanted(id) for id in ids], "absent", **more)
+    return LayersTask(str(home), [WantedLayer(id) for id in ids], "absent", **more)
 
 
 def left(home):
@@ -56,7 +50,7 @@ def left(home):
 def test_a_layer_with_children_stays_whatever_is_forced(home, force):
     task = absent(home, "tools", force=force)
     with pytest.raises(LayerInUse, match="layer tools has children: job"):
-        task.plan(task.observe(), False)
+        tasks.plan(task)
     assert left(home) == (["base", "job", "l", "tools"], 3)
 
 
@@ -93,7 +87,7 @@ def test_a_damaged_layer_can_be_removed_with_all_built_on_it(home, harm):
     harm(home)
     task = absent(home, "tools")
     with pytest.raises(LayerInUse, match="layer tools has children: job"):
-        task.plan(task.observe(), False)
+        tasks.plan(task)
     assert converge(absent(home, "tools", recursive=True)) == ["remove layer job", "remove layer tools"]
     assert left(home) == (["base", "l"], 1)
 
@@ -101,5 +95,5 @@ def test_a_damaged_layer_can_be_removed_with_all_built_on_it(home, harm):
 def test_nothing_is_built_on_a_damaged_layer(home):
     empty_link(home)
     with pytest.raises(StoreCorrupt, match="layer tools is damaged"):
-        LayersTask(str(home), [Wanted("new", "tools")], "present").observe()
+        tasks.plan(LayersTask(str(home), [WantedLayer("new", "tools")], "present"))
     assert left(home) == (["base", "job", "l", "tools"], 3)

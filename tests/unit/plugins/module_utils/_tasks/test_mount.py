@@ -10,9 +10,10 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import Wanted as WantedLayer
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.state import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import WantedLayer
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.state import WantedMount
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     NotSupported,
     StoreCorrupt,
@@ -21,27 +22,19 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
 from ansible_collections.strata.overlay2.plugins.module_utils._store.settings import IdRange, Settings, write_settings
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.layer import LayersTask
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.mount import MountTask
+from ansible_collections.strata.overlay2.tests import tasks
 
 LAYERS = [WantedLayer("base", ""), WantedLayer("tools", "base"), WantedLayer("job", "tools", read_write=True)]
 
 
 def converge(task, steps=None):
     """Do the first *steps* of what the task plans, or all, and return all their sentences."""
-    have = task.observe()
-    plan = task.plan(have, False)
-    run = Run(task.home, task.root(have))
-    for action in plan.actions:
-        action.prepare(run)
-    run.sync()
-    for action in plan.actions[:steps]:
-        action.commit(run)
-    run.sync()
-    assert run.close() == []
+    outcome = tasks.do(task, steps)
     if steps is None:
-        seen = task.observe()
-        assert task.difference(seen, plan.after) == ({}, {})
-        assert task.plan(seen, True).actions == ()
-    return [action.describe() for action in plan.actions]
+        again = tasks.plan(task, predicting=True)
+        assert task.difference(again.have, outcome.plan.after) == ({}, {})
+        assert again.plan.actions == ()
+    return tasks.sentences(outcome)
 
 
 @pytest.fixture
@@ -54,11 +47,11 @@ def home(loop_filesystem):
 
 def mounting(home, holder="ci", **more):
     force = more.pop("force", False)
-    return MountTask(str(home), Wanted("job", holder, **more), "mounted", force=force)
+    return MountTask(str(home), WantedMount("job", holder, **more), "mounted", force=force)
 
 
 def unmounting(home, holder="ci", *, force=False):
-    return MountTask(str(home), Wanted("job", holder), "unmounted", force=force)
+    return MountTask(str(home), WantedMount("job", holder), "unmounted", force=force)
 
 
 def test_everything_made_belongs_to_the_remapped_root(home):
@@ -72,7 +65,7 @@ def test_everything_made_belongs_to_the_remapped_root(home):
 
 
 def test_merged_is_roots_alone_before_the_mount(home):
-    converge(MountTask(str(home), Wanted("tools", "ci"), "mounted"))  # read-only: merged shows the diff's own mode
+    converge(MountTask(str(home), WantedMount("tools", "ci"), "mounted"))  # read-only: merged shows the diff's own mode
     subprocess.run(["umount", home / "tools/merged"], check=True)
     assert (home / "tools/merged").stat().st_mode & 0o7777 == 0o700
 
@@ -98,11 +91,11 @@ def test_killed_between_two_steps_the_next_run_needs_no_help(home, steps, volati
 
 def test_a_mount_that_fails_leaves_no_trace(home):
     task = mounting(home)
-    have = task.observe()
+    have = task.observe(Store(task.home), False)
     plan = task.plan(have._replace(options=("no_such_option=1",)), False)
     before = sorted(os.listdir(home / "job"))
     with pytest.raises(OSError, match="merged"):
-        plan.actions[0].commit(Run(str(home)))
+        plan.actions[0].commit(Run(Store(str(home))))
     assert sorted(os.listdir(home / "job")) == before
 
 
@@ -139,7 +132,7 @@ def test_a_copy_with_the_layer_as_upper_is_seen_before_a_second(home, tmp_path):
 def test_without_work_nothing_is_mounted(home):
     (home / "job/work").rmdir()
     with pytest.raises(StoreCorrupt, match="its work directory is missing"):
-        mounting(home).observe()
+        tasks.plan(mounting(home))
 
 
 def test_a_label_needs_selinux(home):

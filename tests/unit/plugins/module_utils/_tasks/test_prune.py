@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.disk_usage import inode_bytes
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Room, Wanted
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Amount, PruneOptions
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, StoreForeign, StoreNotFound
 from ansible_collections.strata.overlay2.plugins.module_utils._store import holders, staging
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.prune import PruneTask
+from ansible_collections.strata.overlay2.tests import tasks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -64,30 +64,20 @@ def age(home, id, days, made):
 
 def look(home, **wanted):
     """Return what check mode tells."""
-    task = PruneTask(str(home), Wanted(**wanted))
-    have = task.observe()
-    plan = task.plan(have, True)
-    sides = task.difference(have, plan.after)
-    return [action.describe() for action in plan.actions], sides, task.report(have, plan.after, True)
+    task = PruneTask(str(home), PruneOptions(**wanted))
+    outcome = tasks.plan(task, predicting=True)
+    return tasks.sentences(outcome), task.difference(outcome.have, outcome.plan.after), task.report(outcome)
 
 
 def prune(home, **wanted):
     """Do it, and return what the run tells."""
-    task = PruneTask(str(home), Wanted(**wanted))
-    have = task.observe()
-    plan = task.plan(have, False)
-    sides = task.difference(have, plan.after)
-    run = Run(task.home)
-    for step in ("prepare", "commit"):
-        for action in plan.actions:
-            getattr(action, step)(run)
-        run.sync()
-    after = task.observe()
-    assert sorted(after.found) == sorted(plan.after.found)
+    task = PruneTask(str(home), PruneOptions(**wanted))
+    outcome = tasks.do(task)
+    after, planned = tasks.plan(task).have, outcome.plan.after
+    assert sorted(after.found) == sorted(planned.found)
     swept = [found for found in after.litter if found.code != "staging_leftover"]  # these go when all else is done
-    assert swept == [found for found in plan.after.litter if found.code != "staging_leftover"]
-    assert run.close() == []
-    return [action.describe() for action in plan.actions], sides, task.report(have, after, False)
+    assert swept == [found for found in planned.litter if found.code != "staging_leftover"]
+    return tasks.sentences(outcome), task.difference(outcome.have, planned), task.report(outcome)
 
 
 def without_ages(told):
@@ -316,8 +306,8 @@ def test_where_no_store_is(tmp_path):
         prune(home)
     actions, _sides, report = look(home, unused_for=0)
     assert (actions, report["layers"], report["pending_bytes"]) == ([], [], 0)
-    task = PruneTask(str(home), Wanted())
-    assert "there is no store" in task.plan(task.observe(), True).warnings[0]
+    task = PruneTask(str(home), PruneOptions())
+    assert "no store exists" in tasks.plan(task, predicting=True).plan.warnings[0]
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInput, match="is no overlay2 store"):
         prune(tmp_path)
@@ -334,7 +324,7 @@ def test_where_no_store_is(tmp_path):
 )
 def test_what_cannot_be_meant(home, wanted, message):
     with pytest.raises(InvalidInput, match=message):
-        PruneTask(str(home), Wanted(**wanted))
+        PruneTask(str(home), PruneOptions(**wanted))
 
 
 @pytest.fixture
@@ -417,7 +407,7 @@ WANTED = st.fixed_dictionaries(
         "match": GLOBS,
         "unused_for": st.integers(0, 4).map(lambda days: days * DAY),
         "older_than": st.integers(0, 4).map(lambda days: days * DAY),
-        "until_free": st.sampled_from([Room(0), Room(100, percent=True)]),
+        "until_free": st.sampled_from([Amount(0), Amount(100, percent=True)]),
     },
 )
 

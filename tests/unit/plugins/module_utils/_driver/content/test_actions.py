@@ -12,9 +12,10 @@ import tarfile
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.actions import ApplyArchive
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.archive_file import Source
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.source import Source
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import noatime
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Record, examine, record_content
 from ansible_collections.strata.overlay2.plugins.module_utils._store.settings import Settings
@@ -44,7 +45,7 @@ def tar(tmp_path_factory):
 def fill(home, tar, before_commit=lambda: None):
     """Fill the layer app as a run does, but for its two syncs of the filesystem."""
     layer = LayerState("app", "A" * 26, (), diff_id=OLD.diff_id, digest=OLD.digest)
-    run = Run(str(home))
+    run = Run(Store(str(home)))
     try:
         action = ApplyArchive(layer, Source(str(tar), None, None, False, None), Settings(), False)
         action.prepare(run)

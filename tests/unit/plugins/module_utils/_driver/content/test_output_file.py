@@ -12,9 +12,10 @@ import stat
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content import output_file
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.actions import GiveAccess
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.output_actions import GiveAccess
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.place import Place
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import child
 
@@ -23,7 +24,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files to others"),
 ]
 
-OLD = output_file.Access(5, 6, 0o644)
+OLD = output_file.FileAccess(5, 6, 0o644)
 
 
 def access_of(path, follow=False):
@@ -45,18 +46,21 @@ def file(tmp_path):
     [
         pytest.param(output_file.WantedAccess(), OLD, OLD, id="nothing asked: as it is"),
         pytest.param(output_file.WantedAccess(), output_file.NEW, output_file.NEW, id="nothing asked of a new file"),
-        pytest.param(output_file.WantedAccess(uid=0), OLD, output_file.Access(0, 6, 0o644), id="only the owner"),
+        pytest.param(output_file.WantedAccess(uid=0), OLD, output_file.FileAccess(0, 6, 0o644), id="only the owner"),
         pytest.param(
-            output_file.WantedAccess(gid=0), output_file.NEW, output_file.Access(None, 0, 0o600), id="only the group"
+            output_file.WantedAccess(gid=0),
+            output_file.NEW,
+            output_file.FileAccess(None, 0, 0o600),
+            id="only the group",
         ),
         pytest.param(
             output_file.WantedAccess(mode=lambda have: have & ~0o044),
             OLD,
-            output_file.Access(5, 6, 0o600),
+            output_file.FileAccess(5, 6, 0o600),
             id="less mode",
         ),
         pytest.param(
-            output_file.WantedAccess(mode=lambda have: 0), OLD, output_file.Access(5, 6, 0), id="no mode at all"
+            output_file.WantedAccess(mode=lambda have: 0), OLD, output_file.FileAccess(5, 6, 0), id="no mode at all"
         ),
     ],
 )
@@ -71,7 +75,7 @@ def test_what_is_asked_for_over_what_there_is(wanted, have, planned):
         pytest.param(OLD, OLD, {}, {}, id="nothing"),
         pytest.param(OLD, OLD._replace(mode=0o4640), {"mode": "0644"}, {"mode": "4640"}, id="the mode"),
         pytest.param(
-            OLD, output_file.Access(0, 0, 0o644), {"owner": 5, "group": 6}, {"owner": 0, "group": 0}, id="both ids"
+            OLD, output_file.FileAccess(0, 0, 0o644), {"owner": 5, "group": 6}, {"owner": 0, "group": 0}, id="both ids"
         ),
         pytest.param(
             None, output_file.NEW, {"mode": None}, {"mode": "0600"}, id="a new file: not what the kernel chooses"
@@ -114,7 +118,7 @@ def test_whose_file_stays(tmp_path, uid, mode, owner, asked, stays):
     os.chown(tmp_path / "d", uid, 0)
     os.chmod(tmp_path / "d", mode)
     place = Place(str(tmp_path / "d" / "file"))
-    assert output_file.WantedAccess(uid=asked).allows(output_file.Access(owner, 0, 0o644), place) == stays
+    assert output_file.WantedAccess(uid=asked).allows(output_file.FileAccess(owner, 0, 0o644), place) == stays
 
 
 class TestGiving:
@@ -127,7 +131,7 @@ class TestGiving:
     @pytest.mark.parametrize("mode", [0, 0o400, 0o640, 0o777, 0o4755, 0o2640], ids=oct)
     @pytest.mark.parametrize("umask", [0, 0o777], ids=oct)
     def test_a_new_file_has_less_until_it_is_given_all(self, tmp_path, mode, umask, nameless):
-        wanted = output_file.Access(5, 6, mode)
+        wanted = output_file.FileAccess(5, 6, mode)
         before = os.umask(umask)
         try:
             new = output_file.NewFile(Place(str(tmp_path / "new")), wanted)
@@ -214,15 +218,20 @@ class TestGiving:
         assert len(list(tmp_path.iterdir())) == (0 if nameless else 1)
 
     @pytest.mark.parametrize(
-        "wanted", [output_file.Access(0, 7, 0o4711), output_file.Access(5, 6, 0o600), output_file.Access(9, 6, 0o644)]
+        "wanted",
+        [
+            output_file.FileAccess(0, 7, 0o4711),
+            output_file.FileAccess(5, 6, 0o600),
+            output_file.FileAccess(9, 6, 0o644),
+        ],
     )
     def test_the_action_does_what_it_says(self, file, tmp_path, wanted):
         with Place(str(file)).opened() as opened:
-            there = output_file.found(opened)
+            there = output_file.stat_file(opened)
         action = GiveAccess(Place(str(file)), there, wanted)
         assert action.describe().startswith("set ") and str(file) in action.describe()
         assert file.stat().st_uid == 5
-        action.commit(Run(str(tmp_path)))
+        action.commit(Run(Store(str(tmp_path))))
         assert access_of(file) == wanted
         assert file.read_text() == "content"
 
@@ -237,23 +246,23 @@ class TestGiving:
         os.chmod(file, 0o660)
         monkeypatch.setattr(os, "fchown", watched)
         with open(file, "rb") as opened:
-            output_file.give(opened.fileno(), output_file.Access(7, 8, 0o604))
+            output_file.set_access(opened.fileno(), output_file.FileAccess(7, 8, 0o604))
         assert seen == [(5, 6, 0o600), (7, 8, 0o600)]
         assert access_of(file) == (7, 8, 0o604)
 
     def test_what_was_put_in_its_place_is_left_alone(self, file, tmp_path):
         with Place(str(file)).opened() as opened:
-            there = output_file.found(opened)
-        action = GiveAccess(Place(str(file)), there, output_file.Access(1000, 1000, 0o666))
+            there = output_file.stat_file(opened)
+        action = GiveAccess(Place(str(file)), there, output_file.FileAccess(1000, 1000, 0o666))
         other = tmp_path / "other"
         other.write_text("secret")
         os.replace(other, file)
         before = access_of(file)
         with pytest.raises(OSError, match="Stale"):
-            action.commit(Run(str(tmp_path)))
+            action.commit(Run(Store(str(tmp_path))))
         os.unlink(file)
         os.symlink(tmp_path / "victim", file)
         (tmp_path / "victim").write_text("secret")
         with pytest.raises(OSError, match="Stale"):
-            action.commit(Run(str(tmp_path)))
+            action.commit(Run(Store(str(tmp_path))))
         assert access_of(tmp_path / "victim") == before

@@ -13,7 +13,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts impo
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.check import examine_store
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.hidden_mounts import hidden_mounts
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import users
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.read import Observer
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 
 pytestmark = pytest.mark.root
 
@@ -43,10 +43,10 @@ def store(hand_made_store, request):
 
 
 def test_a_hidden_mount_is_none_of_this_store(store):
-    assert Observer(store.home).mount("app") is None
-    assert status.features(store.home)["mount_count"] == 0
+    assert Store(store.home).mount("app") is None
+    assert status.features(Store(store.home))["mount_count"] == 0
     assert users.mounts_elsewhere(store.home).get("app", []) == []
-    assert users.scan(store.home) == {}
+    assert users.users_of_layers(store.home) == {}
     assert users.mounted_in(store.home, ["app", "base"]) == {}
 
 
@@ -67,8 +67,8 @@ def test_a_layer_is_mounted_over_a_hidden_mount_all_the_same(store):
         ["mount", "-t", "overlay", "-o", "lowerdir=/usr:/etc", "none", f"{store.home}/app/merged"], check=True
     )
     try:
-        assert Observer(store.home).mount("app") is not None
-        assert status.features(store.home)["mount_count"] == 1
+        assert Store(store.home).mount("app") is not None
+        assert status.features(Store(store.home))["mount_count"] == 1
         assert users.independent_mounts(store.home, "app") == []
         (found,) = hidden_mounts(store.home)
         assert f"what was mounted on {store.home} later hides it" in found.message
@@ -95,9 +95,9 @@ def test_who_is_in_the_store_below_is_in_none_here(store, run_python):
     pids = [run_python("os.chdir(sys.argv[1])", f"{store.home}/app/{name}") for name in ("diff", "merged")]
     pids.append(run_python("file = open(sys.argv[1])", f"{store.home}/base/diff/base"))
     subprocess.run(["mount", "--bind", f"{os.path.dirname(store.home)}/../filesystem1/other", store.home], check=True)
-    assert users.scan(store.home) == {}
+    assert users.users_of_layers(store.home) == {}
     here = run_python("os.chdir(sys.argv[1])", f"{store.home}/app/diff")
-    assert {user.pid for user in users.scan(store.home)["app"]} == {here}
+    assert {user.pid for user in users.users_of_layers(store.home)["app"]} == {here}
     assert here not in pids
 
 

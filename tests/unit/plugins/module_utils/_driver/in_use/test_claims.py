@@ -140,7 +140,7 @@ time.sleep(600)
     options = options.replace("$1", store.home).replace("$BASE", store.links["base"])
     pid = run(*namespace, sys.executable, "-c", code, store.home, str(tmp_path), f"index=off,{options}")
     assert [mount.shows for mount in users.mounts_elsewhere(store.home)["app"] if mount.pid == pid] == [shown]
-    assert pid in {user.pid for user in users.scan(store.home)["app"]}
+    assert pid in {user.pid for user in users.users_of_layers(store.home)["app"]}
 
 
 @pytest.mark.root

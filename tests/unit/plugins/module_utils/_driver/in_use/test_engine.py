@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use.engine import (
     engine_users,
-    removal_refusals,
+    removal_errors,
 )
 
 BEFORE_5_12 = tuple(int(part) for part in os.uname().release.split(".")[:2]) < (5, 12)
@@ -35,7 +35,7 @@ def store(hand_made_store):
 
 @pytest.mark.root
 def test_what_a_record_names_stays_and_the_rest_may_go(store):
-    refusals = removal_refusals(store.home, "docker", ["base", "lone"])
+    refusals = removal_errors(store.home, "docker", ["base", "lone"])
     assert list(refusals) == ["base"]
     assert str(refusals["base"]) == (
         f"cannot remove layer base: the store at {store.home} belongs to docker, and its record {CACHE_ID} names it"
@@ -46,7 +46,7 @@ def test_what_a_record_names_stays_and_the_rest_may_go(store):
 @pytest.mark.root
 def test_nothing_may_go_while_a_record_cannot_be_read(store):
     Path(store.home, "..", CACHE_ID).write_text("")
-    refusals = removal_refusals(store.home, "docker", ["base", "lone"])
+    refusals = removal_errors(store.home, "docker", ["base", "lone"])
     assert sorted(refusals) == ["base", "lone"]
     assert "abc/cache-id: it is empty" in str(refusals["lone"])
 
@@ -54,7 +54,7 @@ def test_nothing_may_go_while_a_record_cannot_be_read(store):
 @pytest.mark.root
 def test_what_is_no_layer_stays(store):
     os.mkdir(f"{store.home}/tempdirs")
-    assert "it is no layer" in str(removal_refusals(store.home, "docker", ["tempdirs"])["tempdirs"])
+    assert "it is no layer" in str(removal_errors(store.home, "docker", ["tempdirs"])["tempdirs"])
 
 
 def why(store, engine="docker"):
@@ -75,7 +75,7 @@ def why(store, engine="docker"):
 def test_nothing_may_go_while_the_data_root_is_in_use(store, run_python, code, where):
     assert why(store) == ""
     pid = run_python(code, store.home)
-    refusal = removal_refusals(store.home, "docker", ["lone"])["lone"]
+    refusal = removal_errors(store.home, "docker", ["lone"])["lone"]
     assert f"belongs to docker, and its data root is held by pid {pid} (" in str(refusal)
     assert where in str(refusal)
     assert refusal.hint == f"docker is not seen to run; end what uses its data root: kill {pid}"

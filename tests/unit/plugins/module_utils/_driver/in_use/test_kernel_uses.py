@@ -49,9 +49,9 @@ def loop():
 def test_a_loop_device_uses_its_backing_file(store, loop, place, name):
     path = f"{store.home}/{place}/{name}"
     device = loop(path)
-    assert users.scan(store.home) == {"app": [users.User(0, device, "loop device", path)]}
-    assert users.scan(store.home, ["base"]) == {}
-    text = users.describe_users(users.scan(store.home)["app"])
+    assert users.users_of_layers(store.home) == {"app": [users.User(0, device, "loop device", path)]}
+    assert users.users_of_layers(store.home, ["base"]) == {}
+    text = users.describe_users(users.users_of_layers(store.home)["app"])
     assert text.startswith(f"held by {device}, which has {store.home}/{place}/")
 
 
@@ -60,7 +60,7 @@ def test_a_deleted_backing_file_is_used_all_the_same(store, loop, place):
     path = f"{store.home}/{place}/image"
     device = loop(path)
     os.unlink(path)
-    assert users.scan(store.home) == {"app": [users.User(0, device, "loop device", f"{path} (deleted)")]}
+    assert users.users_of_layers(store.home) == {"app": [users.User(0, device, "loop device", f"{path} (deleted)")]}
 
 
 @pytest.mark.parametrize("place", ["app/diff", "app/merged"])
@@ -71,7 +71,7 @@ def test_a_backing_file_named_in_another_namespace_is_found(store, loop, run, tm
     device = loop(
         f"{tmp_path}/image", "nsenter", f"--mount=/proc/{pid}/ns/mnt", "sh", "-c", 'truncate -s 1M "$4"; "$@"', "sh"
     )
-    assert (0, device) in [user[:2] for user in users.scan(store.home)["app"]]
+    assert (0, device) in [user[:2] for user in users.users_of_layers(store.home)["app"]]
 
 
 def test_a_name_that_is_another_file_is_no_use(store, loop):
@@ -81,9 +81,9 @@ def test_a_name_that_is_another_file_is_no_use(store, loop):
         loop(path)
     finally:
         subprocess.run(["umount", "--lazy", f"{store.home}/app/diff"], check=True)
-    assert users.scan(store.home) == {}
+    assert users.users_of_layers(store.home) == {}
     with open(path, "wb"):  # the kernel shows no path of it any more, or this one
-        assert users.scan(store.home) == {}
+        assert users.users_of_layers(store.home) == {}
 
 
 @pytest.mark.parametrize("name", ["swap", "a b\tc\\\n"])
@@ -97,9 +97,9 @@ def test_the_kernel_uses_a_swap_file(store, name):
     if swapon.returncode:
         pytest.skip(swapon.stderr.strip())
     try:
-        found = users.scan(store.home)
+        found = users.users_of_layers(store.home)
         assert found == {"base": [users.User(0, "", "swap file", path)]}
         assert users.describe_users(found["base"]).startswith("held by the kernel, which swaps to ")
     finally:
         subprocess.run(["swapoff", path], check=True)
-    assert users.scan(store.home) == {}
+    assert users.users_of_layers(store.home) == {}

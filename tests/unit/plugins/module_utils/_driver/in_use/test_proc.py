@@ -22,11 +22,11 @@ MOUNTS = rb"""43 27 0:20 / / rw - ext4 /dev/vda rw
 
 @pytest.fixture
 def table():
-    return lambda root="/", dev="0:21": proc.Table(7, 8, MOUNTS, dev, root=root)
+    return lambda root="/", dev="0:21": proc.MountTable(7, 8, MOUNTS, dev, root=root)
 
 
 def task_in(pid, directory):
-    return proc.Task(pid, directory, True, True, "/", 1, "/bin/sh")
+    return proc.Thread(pid, directory, True, True, "/", 1, "/bin/sh")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_zombie_has_neither_table_nor_task():
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     try:
         assert proc.table_of(task_in(pid, f"/proc/{pid}"), "0:1") is None
-        assert [task for task in proc.tasks() if task.pid == pid] == []
+        assert [thread for thread in proc.threads() if thread.pid == pid] == []
     finally:
         os.waitpid(pid, 0)
 
@@ -133,11 +133,11 @@ done.wait()
 )
 def test_every_thread_with_something_of_its_own_is_a_task(run_python, flags, files):
     pid = run_python(THREAD, str(flags))
-    found = [task for task in proc.tasks() if task.pid == pid]
-    assert [task.files for task in found] == files
-    assert [task.first for task in found] == [True, False][: len(files)]
-    assert {task.namespace for task in found} == {os.stat("/proc/self/ns/mnt").st_ino}
-    assert {task.root for task in found} == {"/"}
+    found = [thread for thread in proc.threads() if thread.pid == pid]
+    assert [thread.files for thread in found] == files
+    assert [thread.first for thread in found] == [True, False][: len(files)]
+    assert {thread.namespace for thread in found} == {os.stat("/proc/self/ns/mnt").st_ino}
+    assert {thread.root for thread in found} == {"/"}
 
 
 def test_threads_outlive_the_first_one(run_python):
@@ -151,15 +151,15 @@ threading.Thread(target=wait_and_say).start()
 libc.syscall(ctypes.c_long({"x86_64": 60, "aarch64": 93}[os.uname().machine]), 0)  # exit of this thread alone
 """
     pid = run_python(code)
-    found = [task for task in proc.tasks() if task.pid == pid]
-    assert [task.first for task in found] == [True]
+    found = [thread for thread in proc.threads() if thread.pid == pid]
+    assert [thread.first for thread in found] == [True]
     assert found[0].directory != f"/proc/{pid}/task/{pid}"
 
 
 def test_our_own_table_is_our_mountinfo():
     mounts = mountinfo.read()
     dev = mounts[0].dev
-    table = proc.table_of(proc.task_at(os.getpid(), "/proc/self"), dev)
+    table = proc.table_of(proc.thread_at(os.getpid(), "/proc/self"), dev)
     assert sorted(table.by_id) == sorted(one.id for one in mounts if one.dev == dev or one.fstype == "overlay")
     assert table.trusted
     assert all(table.has(one.id) for one in mounts)
@@ -176,10 +176,10 @@ def test_our_own_table_is_our_mountinfo():
 def test_the_table_of_a_namespace_is_whole_behind_a_chroot(run, tmp_path, command, trusted):
     code = "import os, sys, time; os.chroot(sys.argv[1]); print('ready', flush=True); time.sleep(600)"
     pid = run(*command, sys.executable, "-c", code, str(tmp_path))
-    (task,) = [task for task in proc.tasks() if task.pid == pid]
-    assert task.root == str(tmp_path)
+    (thread,) = [thread for thread in proc.threads() if thread.pid == pid]
+    assert thread.root == str(tmp_path)
     mounts = mountinfo.read()
-    table = proc.table_of(task, mounts[0].dev)
+    table = proc.table_of(thread, mounts[0].dev)
     assert (table.whole, table.trusted) == (True, trusted)
     assert {one.mount_point for one in table.by_id.values()} >= {"/"}
     assert len(table.by_id) >= len([one for one in mounts if one.dev == mounts[0].dev])

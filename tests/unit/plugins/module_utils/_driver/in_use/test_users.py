@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import users as busy
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import users
 
 SLEEP = "echo ready; exec sleep 600"
 MAP = """
@@ -73,8 +73,8 @@ def store(hand_made_store, request):
 def how_by_layer(home, pid, ids=None):
     """How a process uses each layer, and the path, from home on where it lies there."""
     found = {}
-    for id, users in busy.scan(home, ids).items():
-        for user in users:
+    for id, its_users in users.users_of_layers(home, ids).items():
+        for user in its_users:
             if user.pid == pid:
                 found[id] = user.how, user.path.replace(home + "/", "")
     return found
@@ -120,7 +120,7 @@ def test_a_process_is_found_by_what_it_holds(store, run_python, code, path, how,
     pid = run_python(code, f"{store.home}/{path}")
     assert how_by_layer(store.home, pid) == {"app": (how, named)}
     assert how_by_layer(store.home, pid, ["app"]) == {"app": (how, named)}
-    assert busy.scan(store.home, ["app2", "other"]) == {}
+    assert users.users_of_layers(store.home, ["app2", "other"]) == {}
 
 
 @pytest.mark.root
@@ -188,9 +188,9 @@ def test_a_file_of_a_thread_with_a_table_of_its_own_is_found(store, run_python):
 def test_a_module_behind_a_chroot_sees_those_outside(store, run_python, python_output):
     code = """
 import os, pickle, sys
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import users as busy
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import users
 os.chroot(sys.argv[1])
-print({id: [user[2:] for user in users] for id, users in busy.scan("/store").items()})
+print({id: [user[2:] for user in found] for id, found in users.users_of_layers("/store").items()})
 """
     top = os.path.dirname(store.home)
     os.makedirs(f"{top}/proc")
@@ -282,9 +282,9 @@ def test_a_bind_mount_elsewhere_is_seen_through(store, run, tmp_path, source):
     subprocess.run(["mount", "--bind", f"{store.home}/{source}", target], check=True)
     try:
         pid = run("sh", "-c", f"cd {target}; {SLEEP}")
-        users = {user.pid: user for user in busy.scan(store.home, ["app"])["app"]}
-        assert users.pop(pid)[2:] == ("cwd", f"{store.home}/{source}")
-        ((how, path),) = [user[2:] for user in users.values()]
+        by_pid = {user.pid: user for user in users.users_of_layers(store.home, ["app"])["app"]}
+        assert by_pid.pop(pid)[2:] == ("cwd", f"{store.home}/{source}")
+        ((how, path),) = [user[2:] for user in by_pid.values()]
         assert (how, path) == ("mount", str(target))
     finally:
         subprocess.run(["umount", "--lazy", target], check=True)
@@ -295,23 +295,23 @@ def test_a_copy_left_in_another_namespace_is_told_by_its_upper(store, run_python
     pid = run_python(PIVOT, f"{store.home}/app/merged")
     subprocess.run(["umount", f"{store.home}/app/merged"], check=True)
     assert how_by_layer(store.home, pid) == {"app": ("root", "/")}
-    assert [mount.pid for mount in busy.independent_mounts(store.home, "app")] == [pid]
+    assert [mount.pid for mount in users.independent_mounts(store.home, "app")] == [pid]
 
 
 @pytest.mark.root
 def test_a_copy_is_a_use_if_it_does_not_go_with_ours(store, run):
     parents = {"private": run("unshare", "--mount", "--propagation", "private", "sh", "-c", SLEEP)}
     parents["slave"] = run("unshare", "--mount", "--propagation", "slave", "sh", "-c", SLEEP)
-    found = {user.pid: user.how for user in busy.scan(store.home, ["app"]).get("app", [])}
+    found = {user.pid: user.how for user in users.users_of_layers(store.home, ["app"]).get("app", [])}
     assert found[parents["private"]] == "mount"
-    (slave,) = [one for one in busy.mounts_elsewhere(store.home)["app"] if one.pid == parents["slave"]]
+    (slave,) = [one for one in users.mounts_elsewhere(store.home)["app"] if one.pid == parents["slave"]]
     assert (parents["slave"] in found) is not slave.goes_with_ours
 
 
 @pytest.mark.root
 def test_we_are_no_user_ourselves(store):
     with open(f"{store.home}/app/diff/app", encoding="ascii"):
-        assert busy.scan(store.home) == {}
+        assert users.users_of_layers(store.home) == {}
 
 
 @pytest.mark.root
@@ -319,7 +319,7 @@ def test_we_are_no_user_ourselves(store):
 def test_who_locks_a_layer_or_reads_about_it_is_no_user(store, run_python, path):
     (Path(store.home) / "app/link").write_text("")
     run_python("fd = os.open(sys.argv[1], os.O_RDONLY)", f"{store.home}/{path}")
-    assert busy.scan(store.home) == {}
+    assert users.users_of_layers(store.home) == {}
 
 
 @pytest.mark.root
@@ -327,9 +327,9 @@ def test_one_process_uses_many_layers_and_each_once(store, run_python):
     code = "files = [open(path) for path in sys.argv[1:] for _ in range(3)]"
     paths = [f"{store.home}/{id}/diff/{id}" for id in ("base", "app", "other")]
     pid = run_python(code, *paths)
-    found = busy.scan(store.home)
+    found = users.users_of_layers(store.home)
     assert sorted(found) == ["app", "base", "other"]
-    assert [[user.pid for user in users] for users in found.values()] == [[pid]] * 3
+    assert [[user.pid for user in one] for one in found.values()] == [[pid]] * 3
 
 
 @pytest.mark.root
@@ -346,7 +346,7 @@ def test_names_that_proc_escapes(hand_made_store, run_python, name, code):
     store.add("app")
     path = f"{store.home}/app/diff" + ("/app" if code is MAP else "")
     pid = run_python(code, path)
-    assert [user[0:1] + user[3:] for user in busy.scan(store.home)["app"]] == [(pid, path)]
+    assert [user[0:1] + user[3:] for user in users.users_of_layers(store.home)["app"]] == [(pid, path)]
 
 
 @pytest.mark.root
@@ -363,11 +363,11 @@ def test_a_layer_on_the_filesystem_of_all_is_found(layers, run_python):
 
 
 def user(pid, how="cwd", path="/store/app/diff", command="sleep"):
-    return busy.User(pid, command, how, path)
+    return users.User(pid, command, how, path)
 
 
 @pytest.mark.parametrize(
-    ("users", "text"),
+    ("described", "text"),
     [
         pytest.param([user(123)], "held by pid 123 (sleep) with its cwd in /store/app/diff", id="one"),
         pytest.param(
@@ -383,11 +383,11 @@ def user(pid, how="cwd", path="/store/app/diff", command="sleep"):
         ),
     ],
 )
-def test_users_are_described(users, text):
-    assert busy.describe_users(users) == text
+def test_users_are_described(described, text):
+    assert users.describe_users(described) == text
 
 
 def test_many_users_are_counted():
-    text = busy.describe_users([user(pid) for pid in range(1, 10)])
+    text = users.describe_users([user(pid) for pid in range(1, 10)])
     assert text.count("pid") == 5
-    assert text.endswith(", 4 more")
+    assert text.endswith(" and 4 more")

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.litter import Litter, find_litter
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.sweep import Sweep
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 from ansible_collections.strata.overlay2.plugins.module_utils._store.links import all_links
 from ansible_collections.strata.overlay2.plugins.module_utils._store.lock import Deadline, locked
 
@@ -55,7 +56,7 @@ def test_only_what_was_found_is_swept(home):
     (home / "l" / LINK).symlink_to("../gone/diff")
     (home / "l" / ("B" * 26)).symlink_to("../gone/diff")
     sweep = Sweep([litter for litter in found(home) if litter.subject != "B" * 26], None)
-    run = Run(str(home))
+    run = Run(Store(str(home)))
     sweep.commit(run)
     assert run.close() == []
     assert [litter.subject for litter in found(home)] == ["B" * 26]
@@ -66,7 +67,7 @@ def test_a_name_of_a_leftover_goes_with_it(home):
     (home / ".staging/killed/gone/link").write_text(LINK)
     (home / "l" / LINK).symlink_to("../gone/diff")
     assert [litter.code for litter in found(home)] == ["dangling_link", "staging_leftover"]
-    run = Run(str(home))
+    run = Run(Store(str(home)))
     Sweep(found(home), None).commit(run)
     assert run.close() == []
     assert found(home) == []
@@ -76,7 +77,7 @@ def test_a_name_that_leads_somewhere_by_now_stays(home):
     (home / "l" / LINK).symlink_to("../gone/diff")
     sweep = Sweep(found(home), None)
     (home / "gone").mkdir()
-    run = Run(str(home))
+    run = Run(Store(str(home)))
     sweep.commit(run)
     assert run.close() == []
     assert LINK in os.listdir(home / "l")

@@ -7,9 +7,14 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.observe import look
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.observe import (
+    observe_for_change,
+    observe_for_removal,
+    observe_layers,
+)
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.plan import plan_absent, plan_present
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import WantedLayer
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     LayerInUse,
     StoreCorrupt,
@@ -30,7 +35,7 @@ def chain(layers):
 
 
 def test_force_removes_no_layer_that_has_children(chain):
-    have = look(chain.home, ["near"], removing=True)
+    have = observe_for_removal(Store(chain.home), ["near"], above=False, users=False)
     assert have.children == {"near": ("app",)}
     with pytest.raises(LayerInUse, match="has children: app"):
         plan_absent(["near"], have, force=True)
@@ -51,18 +56,18 @@ def test_what_is_mounted_read_write_in_another_namespace_is_not_sealed(hand_made
     subprocess.run(["umount", f"{store.home}/app/merged"], check=True)
     if held:
         holders.write(store.home, "app", ["ci"])
-    have = look(store.home, ["app", "base"], creating=True)
+    have = observe_for_change(Store(store.home), ["app", "base"])
     assert have.layers["app"].writable is held and not have.layers["app"].mounted
     if held:
         with pytest.raises(LayerInUse, match="is mounted read-write, so it cannot be sealed or built on"):
-            plan_present([Wanted("child", "app")], have)
+            plan_present([WantedLayer("child", "app")], have)
 
 
 @pytest.mark.parametrize("damaged", ["l/{}\n", "l/{}:", "{}", " l/{}:l/gone"])
 def test_a_damaged_child_is_a_child_of_the_first_layer_it_names(chain, damaged):
     with open(f"{chain.home}/app/lower", "w", encoding="ascii") as file:
         file.write(damaged.format(chain.links["near"]))
-    have = look(chain.home, ["near"], removing=True)
+    have = observe_for_removal(Store(chain.home), ["near"], above=False, users=False)
     with pytest.raises(LayerInUse, match="has children: app"):
         plan_absent(["near"], have)
 
@@ -70,13 +75,13 @@ def test_a_damaged_child_is_a_child_of_the_first_layer_it_names(chain, damaged):
 def test_another_engine_s_layers_are_told_by_its_records(chain, tmp_path):
     (tmp_path / "overlay-layers").mkdir()
     (tmp_path / "overlay-layers/layers.json").write_text('[{"id": "app"}]')
-    have = look(chain.home, ["far", "near"], removing=True)
+    have = observe_for_removal(Store(chain.home), ["far", "near"], above=False, users=False)
     assert have.engine == "containers-storage"
     assert list(have.needed) == ["near"]
     with pytest.raises(StoreForeign, match="layer app, which its records name, is built on it"):
         plan_absent(["near"], have)
     assert [action.describe() for action in plan_absent(["far"], have).actions] == ["remove layer far"]
-    assert look(chain.home, ["far", "near"]).needed == {}
+    assert observe_layers(Store(chain.home), ["far", "near"]).needed == {}
 
 
 def no_link_file(home):
@@ -113,8 +118,8 @@ def parent_of_itself(home):
 def test_a_damaged_layer_is_looked_at_to_be_removed_alone(chain, harm):
     harm(chain.home)
     with pytest.raises(StoreCorrupt):
-        look(chain.home, ["app"])
-    have = look(chain.home, ["app"], above=True, removing=True)
+        observe_layers(Store(chain.home), ["app"])
+    have = observe_for_removal(Store(chain.home), ["app"], above=True, users=False)
     assert [action.describe() for action in plan_absent(["app"], have, recursive=True).actions] == ["remove layer app"]
 
 
@@ -123,8 +128,10 @@ def test_the_children_of_a_layer_whose_link_file_is_wrong_keep_it(chain, content
     with open(f"{chain.home}/near/link", "w", encoding="ascii") as file:
         file.write(content)
     with pytest.raises(LayerInUse, match="has children: app"):
-        plan_absent(["near"], look(chain.home, ["near"], removing=True), force=True)
-    both = plan_absent(["near"], look(chain.home, ["near"], above=True, removing=True), recursive=True)
+        plan_absent(["near"], observe_for_removal(Store(chain.home), ["near"], above=False, users=False), force=True)
+    both = plan_absent(
+        ["near"], observe_for_removal(Store(chain.home), ["near"], above=True, users=False), recursive=True
+    )
     assert [action.describe() for action in both.actions] == ["remove layer app", "remove layer near"]
 
 
@@ -134,4 +141,4 @@ def test_the_children_of_a_layer_that_has_two_names_keep_it(chain):
     with open(f"{chain.home}/near/link", "w", encoding="ascii") as file:
         file.write(name)
     with pytest.raises(LayerInUse, match="has children: app"):
-        plan_absent(["near"], look(chain.home, ["near"], removing=True), force=True)
+        plan_absent(["near"], observe_for_removal(Store(chain.home), ["near"], above=False, users=False), force=True)

@@ -9,7 +9,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.pla
     plan_absent,
     plan_present,
 )
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import StoreState, Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import LayersState, WantedLayer
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     DepthExceeded,
@@ -32,7 +32,7 @@ LOST_MARK = BASE._replace(marked=False)
 
 def store(*layers, users=None, refusal=None, quota=None):
     children = {layer.id: tuple(sorted(other.id for other in layers if other.parent == layer.id)) for layer in layers}
-    return StoreState("/s", True, {layer.id: layer for layer in layers}, children, users or {}, refusal, quota)
+    return LayersState("/s", True, {layer.id: layer for layer in layers}, children, users or {}, refusal, quota)
 
 
 def sentences(plan):
@@ -42,29 +42,29 @@ def sentences(plan):
 @pytest.mark.parametrize(
     ("wanted", "sealed", "have", "expected"),
     [
-        pytest.param([Wanted("base")], False, store(), ["make layer base"], id="a missing layer is made"),
-        pytest.param([Wanted("base", "")], False, store(BASE), [], id="one that is there is left"),
+        pytest.param([WantedLayer("base")], False, store(), ["make layer base"], id="a missing layer is made"),
+        pytest.param([WantedLayer("base", "")], False, store(BASE), [], id="one that is there is left"),
         pytest.param(
-            [Wanted("base"), Wanted("app", "base"), Wanted("job", "app", read_write=True)],
+            [WantedLayer("base"), WantedLayer("app", "base"), WantedLayer("job", "app", read_write=True)],
             False,
             store(),
             ["make layer base", "make layer app on base", "make read-write layer job on app"],
             id="a chain",
         ),
         pytest.param(
-            [Wanted("job", "app", read_write=True)],
+            [WantedLayer("job", "app", read_write=True)],
             False,
             store(BASE, APP),
             ["make read-write layer job on app", "seal layer app"],
             id="a child seals its parent",
         ),
-        pytest.param([Wanted("app")], True, store(BASE, APP), ["seal layer app"], id="sealing"),
-        pytest.param([Wanted("base")], True, store(BASE), [], id="sealed twice"),
+        pytest.param([WantedLayer("app")], True, store(BASE, APP), ["seal layer app"], id="sealing"),
+        pytest.param([WantedLayer("base")], True, store(BASE), [], id="sealed twice"),
         pytest.param(
-            [Wanted("app", "base")], False, store(LOST_MARK, APP), ["seal layer base"], id="a mark that was lost"
+            [WantedLayer("app", "base")], False, store(LOST_MARK, APP), ["seal layer base"], id="a mark that was lost"
         ),
-        pytest.param([Wanted("base")], True, store(), ["make layer base", "seal layer base"], id="made sealed"),
-        pytest.param([Wanted("job", read_write=False, size=0)], False, store(BASE, SEALED_APP, JOB), [], id="0"),
+        pytest.param([WantedLayer("base")], True, store(), ["make layer base", "seal layer base"], id="made sealed"),
+        pytest.param([WantedLayer("job", read_write=False, size=0)], False, store(BASE, SEALED_APP, JOB), [], id="0"),
     ],
 )
 def test_present(wanted, sealed, have, expected):
@@ -75,17 +75,17 @@ def test_present(wanted, sealed, have, expected):
 
 
 def test_what_is_planned_is_what_will_be_seen():
-    plan = plan_present([Wanted("base"), Wanted("app", "base")], store())
+    plan = plan_present([WantedLayer("base"), WantedLayer("app", "base")], store())
     assert plan.after.layers["base"] == LayerState("base", None, (), committed=True, read_write=False, marked=True)
     assert plan.after.layers["app"] == LayerState("app", None, ("base",), read_write=False)
 
 
 def test_the_128th_lower_is_the_last():
-    chain = [Wanted("0")] + [Wanted(str(number), str(number - 1)) for number in range(1, 129)]
+    chain = [WantedLayer("0")] + [WantedLayer(str(number), str(number - 1)) for number in range(1, 129)]
     plan = plan_present(chain, store())
     assert len(plan.after.layers["128"].lowers) == 128
     with pytest.raises(DepthExceeded, match="layer 129 would have 129 lowers"):
-        plan_present([*chain, Wanted("129", "128")], store())
+        plan_present([*chain, WantedLayer("129", "128")], store())
 
 
 WRITABLE = APP._replace(mounted=True, writable=True, holders=("ci",))
@@ -94,29 +94,29 @@ WRITABLE = APP._replace(mounted=True, writable=True, holders=("ci",))
 @pytest.mark.parametrize(
     ("want", "have", "error", "words"),
     [
-        (Wanted("app", ""), store(BASE, APP), ParentMismatch, "layer app is on base, not without parent"),
-        (Wanted("app", "none"), store(), LayerNotFound, "there is no layer none, the parent of app"),
-        (Wanted("job", "app"), store(BASE, WRITABLE), LayerInUse, "layer app is mounted read-write"),
-        (Wanted("app", read_write=True), store(BASE, APP), InvalidInput, "exists and is no read-write layer"),
+        (WantedLayer("app", ""), store(BASE, APP), ParentMismatch, "layer app is on base, not without parent"),
+        (WantedLayer("app", "none"), store(), LayerNotFound, "there is no layer none, the parent of app"),
+        (WantedLayer("job", "app"), store(BASE, WRITABLE), LayerInUse, "layer app is mounted read-write"),
+        (WantedLayer("app", read_write=True), store(BASE, APP), InvalidInput, "exists and is no read-write layer"),
         (
-            Wanted("x", read_write=True, size=1),
+            WantedLayer("x", read_write=True, size=1),
             store(quota=QuotaNotSupported("no quota here", hint="mount with it")),
             QuotaNotSupported,
             "no quota here",
         ),
         (
-            Wanted("x", read_write=True),
+            WantedLayer("x", read_write=True),
             store(quota=QuotaNotSupported("no quota here", hint="mount with it"))._replace(defaults=(0, 5)),
             QuotaNotSupported,
             "no quota here",
         ),
         (
-            Wanted("job", read_write=True, inodes=5),
+            WantedLayer("job", read_write=True, inodes=5),
             store(BASE, APP, JOB),
             QuotaNotSupported,
             "layer job was made while project quota was off",
         ),
-        (Wanted("x"), store(refusal=NotSupported("no d_type", hint="ftype=1")), NotSupported, "no d_type"),
+        (WantedLayer("x"), store(refusal=NotSupported("no d_type", hint="ftype=1")), NotSupported, "no d_type"),
     ],
 )
 def test_what_cannot_be_is_refused(want, have, error, words):
@@ -135,39 +135,49 @@ def limited(*layers, **given):
     ("want", "have", "expected"),
     [
         pytest.param(
-            Wanted("job", read_write=True, size=1),
+            WantedLayer("job", read_write=True, size=1),
             limited(),
             ["make read-write layer job, limited to 4096 bytes"],
             id="up to a block",
         ),
         pytest.param(
-            Wanted("job", read_write=True),
+            WantedLayer("job", read_write=True),
             limited(defaults=(8192, 50)),
             ["make read-write layer job, limited to 8192 bytes and 50 inodes"],
             id="the store's limits",
         ),
         pytest.param(
-            Wanted("job", read_write=True, size=0, inodes=7),
+            WantedLayer("job", read_write=True, size=0, inodes=7),
             limited(defaults=(8192, 50)),
             ["make read-write layer job, limited to 7 inodes"],
             id="its own before the store's",
         ),
-        pytest.param(Wanted("base"), limited(defaults=(8192, 50)), ["make layer base"], id="not for read-only ones"),
         pytest.param(
-            Wanted("job", read_write=True, size=8192, inodes=100), limited(BASE, SEALED_APP, PROJECT), [], id="as it is"
+            WantedLayer("base"), limited(defaults=(8192, 50)), ["make layer base"], id="not for read-only ones"
         ),
         pytest.param(
-            Wanted("job", read_write=True, size=8000), limited(BASE, SEALED_APP, PROJECT), [], id="the same, rounded"
+            WantedLayer("job", read_write=True, size=8192, inodes=100),
+            limited(BASE, SEALED_APP, PROJECT),
+            [],
+            id="as it is",
         ),
-        pytest.param(Wanted("job"), limited(BASE, SEALED_APP, PROJECT, defaults=(4096, 1)), [], id="left as it is"),
         pytest.param(
-            Wanted("job", read_write=True, size=9000),
+            WantedLayer("job", read_write=True, size=8000),
+            limited(BASE, SEALED_APP, PROJECT),
+            [],
+            id="the same, rounded",
+        ),
+        pytest.param(
+            WantedLayer("job"), limited(BASE, SEALED_APP, PROJECT, defaults=(4096, 1)), [], id="left as it is"
+        ),
+        pytest.param(
+            WantedLayer("job", read_write=True, size=9000),
             limited(BASE, SEALED_APP, PROJECT),
             ["limit layer job to 12288 bytes and 100 inodes"],
             id="another size",
         ),
         pytest.param(
-            Wanted("job", size=0, inodes=0),
+            WantedLayer("job", size=0, inodes=0),
             limited(BASE, SEALED_APP, PROJECT),
             ["limit layer job to nothing: no size, no inodes"],
             id="lifted",
@@ -178,24 +188,24 @@ def test_limits(want, have, expected):
     plan = plan_present([want], have)
     assert sentences(plan) == expected
     assert plan_present([want], plan.after).actions == ()
-    assert plan.touches == (("job",) if expected and "job" in have.layers else ())
+    assert plan.must_be_free == (("job",) if expected and "job" in have.layers else ())
 
 
 def test_an_existing_layer_needs_nothing_of_the_filesystem():
     refused = store(BASE, refusal=NotSupported("no d_type", hint="ftype=1"))
-    assert plan_present([Wanted("base")], refused).actions == ()
+    assert plan_present([WantedLayer("base")], refused).actions == ()
 
 
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        ([Wanted("../x")], "invalid layer id"),
-        ([Wanted("a", "b/c")], "invalid parent of layer a"),
-        ([Wanted("a"), Wanted("a")], "is listed twice"),
-        ([Wanted("a", "b"), Wanted("b")], "before its parent b"),
-        ([Wanted("a", "a")], "before its parent a"),
-        ([Wanted("a", size=1)], "read-only"),
-        ([Wanted("a", inodes=1)], "read-only"),
+        ([WantedLayer("../x")], "invalid layer id"),
+        ([WantedLayer("a", "b/c")], "invalid parent of layer a"),
+        ([WantedLayer("a"), WantedLayer("a")], "is listed twice"),
+        ([WantedLayer("a", "b"), WantedLayer("b")], "before its parent b"),
+        ([WantedLayer("a", "a")], "before its parent a"),
+        ([WantedLayer("a", size=1)], "read-only"),
+        ([WantedLayer("a", inodes=1)], "read-only"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(wanted, words):

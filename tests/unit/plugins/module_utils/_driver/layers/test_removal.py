@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.removal import check_unused, plan_removal
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import StoreState
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import LayersState
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse
 
@@ -14,7 +14,7 @@ UNMOUNT = "unmount it by strata.overlay2.overlay2_mount with state: unmounted"
 
 
 def store(layer, users="", children=()):
-    return StoreState("/s", True, {"job": layer}, {"job": children}, {"job": users} if users else {})
+    return LayersState("/s", True, {"job": layer}, {"job": children}, {"job": users} if users else {})
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_any_home_can_be_mounted(hand_made_store, name, read_only):
     names, line = mounted_here(description)
     assert sorted(names) == ["app", "far", "near"]
     assert line.mount_point == f"{store.home}/app/merged"
-    assert describe.drift(store.home, "app", links, line, read_only=read_only) == ()
+    assert describe.overlay_differs(store.home, "app", links, line, read_only=read_only) == ()
 
 
 @pytest.mark.root
@@ -141,8 +141,8 @@ def test_128_lowers_can_be_mounted_and_are_recognised(hand_made_store, id, read_
     assert description.directory is not None
     names, line = mounted_here(description)
     assert len(names) == 129
-    assert describe.drift(store.home, id, links, line, read_only=read_only) == ()
-    assert describe.drift(store.home, id, links[:-1], line, read_only=read_only) == ("lowers",)
+    assert describe.overlay_differs(store.home, id, links, line, read_only=read_only) == ()
+    assert describe.overlay_differs(store.home, id, links[:-1], line, read_only=read_only) == ("lowers",)
 
 
 @pytest.mark.root
@@ -152,8 +152,8 @@ def test_volatile_is_recognised(hand_made_store):
     store.add("app", work=True)
     description = describe.describe_mount(store.home, "app", links, read_only=False, options=OFF, volatile=True)
     _unused, line = mounted_here(description)
-    assert describe.drift(store.home, "app", links, line, read_only=False, volatile=True) == ()
-    assert describe.drift(store.home, "app", links, line, read_only=False) == ("volatile",)
+    assert describe.overlay_differs(store.home, "app", links, line, read_only=False, volatile=True) == ()
+    assert describe.overlay_differs(store.home, "app", links, line, read_only=False) == ("volatile",)
 
 
 @pytest.mark.root
@@ -201,10 +201,10 @@ def test_drift_is_told_in_words(mounted, words):
     def resolve(path):
         return {f"/home/l/{A}": "/home/base/diff", f"/home/l/{B}": "/home/far/diff"}.get(path, os.path.normpath(path))
 
-    assert describe.drift("/home", "app", [A, B], mounted, read_only=False, resolve=resolve) == words
+    assert describe.overlay_differs("/home", "app", [A, B], mounted, read_only=False, resolve=resolve) == words
 
 
 @pytest.mark.parametrize(("label", "words"), [(LABEL, ()), ("other", ("label",)), ("", ("label",)), (None, ("label",))])
 def test_the_label_is_compared(label, words):
     mounted = line(f'context="{LABEL}",lowerdir=l/{A},{UPPER}')
-    assert describe.drift("/home", "app", [A], mounted, read_only=False, label=label) == words
+    assert describe.overlay_differs("/home", "app", [A], mounted, read_only=False, label=label) == words

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.plan import (
-    drift,
+    mount_differs,
     plan_mounted,
     plan_unmounted,
 )
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.state import Mounted, MountState, Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.state import (
+    Mounted,
+    MountState,
+    WantedMount,
+)
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     InvalidInput,
@@ -20,7 +24,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
 
 BASE = LayerState("base", "A" * 26, (), committed=True)
 JOB = LayerState("job", "C" * 26, ("app", "base"), read_write=True)
-WANT = Wanted("job", "ci")
+WANT = WantedMount("job", "ci")
 RW = Mounted(read_only=False)
 RO = Mounted(read_only=True)
 
@@ -119,27 +123,29 @@ LABELLED = Mounted(read_only=False, label="a:b:c")
             ["sync layer job and remove its volatile marker", "mount layer job"],
             id="a volatile mount of this boot vanished",
         ),
-        pytest.param(Wanted("base", "ci"), state(BASE), ["hold layer base for ci"], id="no parent, no mount"),
+        pytest.param(WantedMount("base", "ci"), state(BASE), ["hold layer base for ci"], id="no parent, no mount"),
         pytest.param(
-            Wanted("base", "ci"),
+            WantedMount("base", "ci"),
             state(KNOWN_BASE),
             ["forget the diff id of layer base", "hold layer base for ci"],
             id="no parent, and its diff may be written to",
         ),
         pytest.param(
-            Wanted("base", "ci"),
+            WantedMount("base", "ci"),
             state(KNOWN_BASE._replace(committed=True)),
             ["hold layer base for ci"],
             id="no parent, and sealed",
         ),
-        pytest.param(Wanted("base", "ci", "a:b:c", True), state(BASE, holders=("ci",)), [], id="no parent, no drift"),
+        pytest.param(
+            WantedMount("base", "ci", "a:b:c", True), state(BASE, holders=("ci",)), [], id="no parent, no mount_differs"
+        ),
     ],
 )
 def test_mounted(want, have, expected):
     plan = plan_mounted(want, have)
     assert sentences(plan) == expected
     assert plan_mounted(want, plan.after).actions == ()
-    assert drift(want, plan.after) == ()
+    assert mount_differs(want, plan.after) == ()
 
 
 def test_what_is_planned_is_what_will_be_seen():
@@ -155,8 +161,8 @@ def test_who_writes_forgets_what_was_merged():
 
 
 def test_a_mount_looks_after_its_lowers():
-    assert plan_mounted(WANT, state()).touches == ("app", "base")
-    assert plan_mounted(WANT, state(mount=RW)).touches == ()
+    assert plan_mounted(WANT, state()).must_be_free == ("app", "base")
+    assert plan_mounted(WANT, state(mount=RW)).must_be_free == ()
 
 
 STALE = state(marker=True)
@@ -249,7 +255,7 @@ def test_a_copy_of_what_is_only_read_is_no_obstacle():
     ],
 )
 def test_unmounted(have, force, expected):
-    plan = plan_unmounted(Wanted(have.layer.id if have.layer else "job", "ci"), have, force=force)
+    plan = plan_unmounted(WantedMount(have.layer.id if have.layer else "job", "ci"), have, force=force)
     assert sentences(plan) == expected
     assert plan_unmounted(WANT, plan.after, force=force).actions == ()
 
@@ -268,5 +274,5 @@ def test_what_is_used_is_not_unmounted(have, words):
 
 
 def test_the_store_is_not_kept_locked_for_a_sync():
-    assert plan_unmounted(WANT, state(mount=VOLATILE, marker=True)).long
-    assert not plan_unmounted(WANT, state(mount=RW)).long
+    assert plan_unmounted(WANT, state(mount=VOLATILE, marker=True)).prepares_unlocked
+    assert not plan_unmounted(WANT, state(mount=RW)).prepares_unlocked

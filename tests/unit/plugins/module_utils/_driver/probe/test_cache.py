@@ -9,9 +9,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import cache as answers
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import filesystem
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.cache import Answers, Parameters
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import cache, filesystem
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.cache import Parameters, TrialResults
 
 OTHERS = "an answer for something else"
 
@@ -21,48 +20,48 @@ def found(tmp_path: Path) -> filesystem.Filesystem:
     return filesystem.look(str(tmp_path))
 
 
-def good(**changes: t.Any) -> Answers:
-    told = Answers(answers.read_parameters(), False, overlay=True, native_overlay_diff=True, using_metacopy=False)
+def good(**changes: t.Any) -> TrialResults:
+    told = TrialResults(cache.read_parameters(), False, overlay=True, native_overlay_diff=True, using_metacopy=False)
     return told._replace(**changes)
 
 
-def the_file(cache: Path) -> Path:
-    [path] = cache.iterdir()
+def the_file(directory: Path) -> Path:
+    [path] = directory.iterdir()
     return path
 
 
 def test_what_is_kept_is_found_again(tmp_path, found):
-    cache = tmp_path / "cache"
+    directory = tmp_path / "cache"
     told = good(native_overlay_diff=False, why_no_native_diff="an old kernel")
-    answers.save(str(cache), found, told)
-    assert answers.load(str(cache), found) == told
-    assert cache.stat().st_mode & 0o777 == 0o700
-    path = the_file(cache)
+    cache.save(str(directory), found, told)
+    assert cache.load(str(directory), found) == told
+    assert directory.stat().st_mode & 0o777 == 0o700
+    path = the_file(directory)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.name == f"{os.major(found.dev)}-{os.minor(found.dev)}-{found.kind}.json"
 
 
 def test_each_filesystem_has_its_own(tmp_path, found):
-    cache = str(tmp_path / "cache")
+    directory = str(tmp_path / "cache")
     other = found._replace(kind="fuse.a/../b", dev=found.dev + 1)
-    answers.save(cache, found, good(using_metacopy=True))
-    assert answers.load(cache, other) is None
-    answers.save(cache, other, good())
-    assert answers.load(cache, found) == good(using_metacopy=True)
-    assert answers.load(cache, other) == good()
+    cache.save(directory, found, good(using_metacopy=True))
+    assert cache.load(directory, other) is None
+    cache.save(directory, other, good())
+    assert cache.load(directory, found) == good(using_metacopy=True)
+    assert cache.load(directory, other) == good()
     assert sorted(os.listdir(tmp_path)) == ["cache"]
 
 
 @pytest.mark.parametrize("key", ["boot_id", "filesystem", "format", "kernel", "parameters", "user_namespace"])
 def test_what_is_true_for_something_else_is_ignored_and_replaced(tmp_path, found, key):
-    cache = tmp_path / "cache"
-    answers.save(str(cache), found, good(using_metacopy=True))
-    kept = json.loads(the_file(cache).read_text())
+    directory = tmp_path / "cache"
+    cache.save(str(directory), found, good(using_metacopy=True))
+    kept = json.loads(the_file(directory).read_text())
     kept["true_for"][key] = OTHERS
-    the_file(cache).write_text(json.dumps(kept))
-    assert answers.load(str(cache), found) is None
-    answers.save(str(cache), found, good())
-    assert answers.load(str(cache), found) == good()
+    the_file(directory).write_text(json.dumps(kept))
+    assert cache.load(str(directory), found) is None
+    cache.save(str(directory), found, good())
+    assert cache.load(str(directory), found) == good()
 
 
 @pytest.mark.parametrize(
@@ -76,19 +75,19 @@ def test_what_is_true_for_something_else_is_ignored_and_replaced(tmp_path, found
     ],
 )
 def test_a_file_that_says_something_else_is_ignored(tmp_path, found, change):
-    cache = tmp_path / "cache"
-    answers.save(str(cache), found, good())
-    kept = {**json.loads(the_file(cache).read_text()), **change}
-    the_file(cache).write_text(json.dumps(kept))
-    assert answers.load(str(cache), found) is None
+    directory = tmp_path / "cache"
+    cache.save(str(directory), found, good())
+    kept = {**json.loads(the_file(directory).read_text()), **change}
+    the_file(directory).write_text(json.dumps(kept))
+    assert cache.load(str(directory), found) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"null", b"[1]", b"\xff\xfe", b"[" * 100000, b'{"true_for": 1}'])
 def test_a_file_that_cannot_be_understood_is_ignored(tmp_path, found, content):
-    cache = tmp_path / "cache"
-    answers.save(str(cache), found, good())
-    the_file(cache).write_bytes(content)
-    assert answers.load(str(cache), found) is None
+    directory = tmp_path / "cache"
+    cache.save(str(directory), found, good())
+    the_file(directory).write_bytes(content)
+    assert cache.load(str(directory), found) is None
 
 
 @pytest.mark.parametrize(
@@ -103,36 +102,36 @@ def test_a_file_that_cannot_be_understood_is_ignored(tmp_path, found, content):
     ],
 )
 def test_only_what_works_is_kept(tmp_path, found, change):
-    cache = tmp_path / "cache"
-    answers.save(str(cache), found, good(**change))
-    assert not cache.exists()
+    directory = tmp_path / "cache"
+    cache.save(str(directory), found, good(**change))
+    assert not directory.exists()
 
 
 def test_a_symlink_is_not_written_through(tmp_path, found):
-    cache = tmp_path / "cache"
-    answers.save(str(cache), found, good())
-    name = the_file(cache).name
+    directory = tmp_path / "cache"
+    cache.save(str(directory), found, good())
+    name = the_file(directory).name
     (tmp_path / "victim").write_text("content")
-    (cache / f"{name}.new").symlink_to(tmp_path / "victim")
-    answers.save(str(cache), found, good(using_metacopy=True))
+    (directory / f"{name}.new").symlink_to(tmp_path / "victim")
+    cache.save(str(directory), found, good(using_metacopy=True))
     assert (tmp_path / "victim").read_text() == "content"
-    assert answers.load(str(cache), found) == good()
+    assert cache.load(str(directory), found) == good()
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o701, 0o777])
 def test_a_directory_that_others_can_enter_is_not_used(tmp_path, found, mode):
-    cache = tmp_path / "cache"
-    answers.save(str(cache), found, good())
-    cache.chmod(mode)
-    assert answers.load(str(cache), found) is None
-    the_file(cache).unlink()
-    answers.save(str(cache), found, good())
-    assert list(cache.iterdir()) == []
+    directory = tmp_path / "cache"
+    cache.save(str(directory), found, good())
+    directory.chmod(mode)
+    assert cache.load(str(directory), found) is None
+    the_file(directory).unlink()
+    cache.save(str(directory), found, good())
+    assert list(directory.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", ["a file", "a symlink", "below nothing", "in a kernel filesystem"])
 def test_where_nothing_can_be_kept_nothing_is(tmp_path, found, kind):
-    cache = {
+    directory = {
         "a file": tmp_path / "file",
         "a symlink": tmp_path / "symlink",
         "below nothing": tmp_path / "nothing/below",
@@ -141,8 +140,8 @@ def test_where_nothing_can_be_kept_nothing_is(tmp_path, found, kind):
     (tmp_path / "file").touch()
     (tmp_path / "private").mkdir(mode=0o700)
     (tmp_path / "symlink").symlink_to("private")
-    answers.save(str(cache), found, good())
-    assert answers.load(str(cache), found) is None
+    cache.save(str(directory), found, good())
+    assert cache.load(str(directory), found) is None
     assert list((tmp_path / "private").iterdir()) == []
 
 
@@ -152,19 +151,19 @@ def test_on_a_kernel_without_user_namespaces_nothing_is_kept(tmp_path, python_ou
     code = (
         "import os, subprocess, sys\n"
         "from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import filesystem\n"
-        "from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import cache as answers\n"
+        "from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import cache\n"
         "found = filesystem.look(sys.argv[1])\n"
-        "boot_id = answers.boot_id()\n"
+        "boot_id = cache.boot_id()\n"
         "subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', '/proc'], check=True)\n"
         "os.makedirs('/proc/sys/kernel/random')\n"
         "with open('/proc/sys/kernel/random/boot_id', 'w') as file: file.write(boot_id)\n"
-        "told = answers.Answers(answers.read_parameters(), False, True, True, False)\n"
-        "answers.save(sys.argv[2], found, told)\n"
-        "print(answers.load(sys.argv[2], found))\n"
+        "told = cache.TrialResults(cache.read_parameters(), False, True, True, False)\n"
+        "cache.save(sys.argv[2], found, told)\n"
+        "print(cache.load(sys.argv[2], found))\n"
     )
-    cache = tmp_path / "cache"
-    assert python_output(code, str(tmp_path), str(cache), before=["unshare", "--mount"]) == "None\n"
-    assert not cache.exists()
+    directory = tmp_path / "cache"
+    assert python_output(code, str(tmp_path), str(directory), before=["unshare", "--mount"]) == "None\n"
+    assert not directory.exists()
 
 
 @pytest.mark.parametrize(
@@ -180,4 +179,4 @@ def test_on_a_kernel_without_user_namespaces_nothing_is_kept(tmp_path, python_ou
     ],
 )
 def test_mount_options(parameters, userxattr, options):
-    assert answers.mount_options(parameters, userxattr) == options
+    assert cache.mount_options(parameters, userxattr) == options

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import features as under_test
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.cache import Answers, Parameters
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.cache import Parameters, TrialResults
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.features import (
     Features,
     mount_options,
@@ -41,7 +41,7 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def probe(cache: Path) -> t.Callable[..., Features]:
-    return lambda home, **more: under_test.probe(str(home), cache=str(cache), **more)
+    return lambda home, **more: under_test.probe(str(home), cache_directory=str(cache), **more)
 
 
 def codes(features: Features) -> list[str]:
@@ -65,13 +65,13 @@ def test_a_filesystem_for_a_store(loop_filesystem, probe, traces, kind, backing_
     assert traces(root) == before
 
     assert features.supported is True
-    assert under_test.refusal(features) is None
+    assert under_test.not_supported_error(features) is None
     assert codes(features) == ["no_project_quota"]
     assert (features.overlay, features.supports_d_type, features.native_overlay_diff) == (True, True, True)
     assert (features.using_metacopy, features.userxattr, features.in_user_namespace) == (False, False, False)
     assert features.project_quota is False
     assert features.project_quota_reason in features.problems[0].message
-    error = under_test.quota_refusal(features)
+    error = under_test.quota_not_supported_error(features)
     assert isinstance(error, QuotaNotSupported)
     assert (str(error), error.hint) == features.problems[0][1:]
     assert features.kernel == os.uname().release
@@ -106,7 +106,7 @@ def test_without_d_type_nothing_can_be_created(loop_filesystem, probe):
     assert features.supported is False
     assert codes(features) == ["no_d_type", "no_project_quota"]
     assert status_rows(features)["Supports d_type"] == "false"
-    error = under_test.refusal(features)
+    error = under_test.not_supported_error(features)
     assert isinstance(error, NotSupported)
     assert (str(error), error.hint) == features.problems[0][1:]
 
@@ -183,7 +183,7 @@ def test_another_boot_believes_nothing(tmp_path, probe, cache):
 def test_a_second_run_makes_no_process_and_ships_no_trial(tmp_path, cache, python_output):
     code = IMPORTS + (
         "forks = []\nsys.addaudithook(lambda event, _: event == 'os.fork' and forks.append(event))\n"
-        f"probe({str(tmp_path)!r}, cache={str(cache)!r})\n"
+        f"probe({str(tmp_path)!r}, cache_directory={str(cache)!r})\n"
         "print(len(forks), any(name.endswith('probe.trial_mounts') for name in sys.modules))"
     )
     assert python_output(code) == "1 True\n"
@@ -200,7 +200,7 @@ def test_space_is_never_kept(loop_filesystem, probe):
 
 @pytest.mark.root
 def test_without_a_place_for_the_cache_it_works(tmp_path):
-    assert under_test.probe(str(tmp_path), cache="/proc/cache").overlay is True
+    assert under_test.probe(str(tmp_path), cache_directory="/proc/cache").overlay is True
 
 
 @pytest.mark.root
@@ -221,7 +221,7 @@ def test_without_root_what_can_be_told_is_told(loop_filesystem, cache):
     def as_nobody() -> Features:
         os.chroot(root)
         become_nobody()
-        return under_test.probe("/home", cache=str(cache))
+        return under_test.probe("/home", cache_directory=str(cache))
 
     (root / "proc").mkdir()
     subprocess.run(["mount", "--bind", "/proc", root / "proc"], check=True)
@@ -234,7 +234,7 @@ def test_without_root_what_can_be_told_is_told(loop_filesystem, cache):
     assert codes(features)[:2] == ["not_root", "no_d_type"]
     assert not cache.exists()
     assert status_rows(features)["Native Overlay Diff"] == "unknown"
-    assert isinstance(under_test.refusal(features), NotPermitted)
+    assert isinstance(under_test.not_supported_error(features), NotPermitted)
 
 
 @pytest.mark.root
@@ -248,7 +248,7 @@ def test_without_the_right_to_go_there_nothing_is_promised(loop_filesystem, cach
     def as_nobody() -> Features:
         os.chroot(root)
         become_nobody()
-        return under_test.probe("/closed/home", cache=str(cache))
+        return under_test.probe("/closed/home", cache_directory=str(cache))
 
     features = child.in_child(as_nobody)
     assert features.supported is False
@@ -259,7 +259,7 @@ def test_without_the_right_to_go_there_nothing_is_promised(loop_filesystem, cach
 def test_in_a_user_namespace(tmp_path, cache, python_output):
     code = IMPORTS + (
         "from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.features import mount_options\n"
-        f"found = probe({str(tmp_path)!r}, cache={str(cache)!r})\n"
+        f"found = probe({str(tmp_path)!r}, cache_directory={str(cache)!r})\n"
         "print(found.in_user_namespace, found.userxattr, found.native_overlay_diff, found.supported)\n"
         "print(mount_options(found)[-1], codes(found).split()[:2], found.project_quota_reason)"
     )
@@ -272,7 +272,7 @@ def test_in_a_user_namespace(tmp_path, cache, python_output):
 @pytest.mark.root
 def test_in_a_container_that_may_not_mount(tmp_path, cache, python_output):
     code = IMPORTS + (
-        f"found = probe({str(tmp_path)!r}, cache={str(cache)!r})\n"
+        f"found = probe({str(tmp_path)!r}, cache_directory={str(cache)!r})\n"
         "print(found.overlay, found.supported, found.problems[0].code, found.problems[0].message)"
     )
     told = python_output(code, before=["setpriv", "--bounding-set=-sys_admin"])
@@ -287,12 +287,12 @@ def test_what_is_not_known_is_refused_and_full_is_not(tmp_path, probe):
     unknown = features._replace(
         overlay=None, problems=(Problem("nearly_full", "a", "b"), Problem("not_probed", "c", "d"))
     )
-    error = under_test.refusal(unknown)
+    error = under_test.not_supported_error(unknown)
     assert isinstance(error, NotSupported)
     assert (str(error), error.hint) == ("c", "d")
     full = features._replace(problems=(Problem("nearly_full", "a", "b"),))
-    assert under_test.refusal(full) is None
-    assert under_test.quota_refusal(full) is None
+    assert under_test.not_supported_error(full) is None
+    assert under_test.quota_not_supported_error(full) is None
 
 
 def test_words_for_what_is_not_known():
@@ -307,6 +307,6 @@ def test_words_for_what_is_not_known():
 
 
 def test_options_come_from_what_was_found(tmp_path, probe):
-    told = Answers(Parameters(False, True, True), False, True, True, False)
+    told = TrialResults(Parameters(False, True, True), False, True, True, False)
     assert mount_options(probe(tmp_path, trial=told)) == ("index=off", "redirect_dir=off", "metacopy=off")
     assert mount_options(probe(tmp_path, trial=told._replace(userxattr=True))) == ("index=off", "userxattr")

@@ -8,7 +8,7 @@ import re
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import problems
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.cache import Answers, Parameters
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.cache import Parameters, TrialResults
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.filesystem import Filesystem
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota.support import QuotaOff
 
@@ -32,7 +32,7 @@ GOOD = Filesystem(
     user_xattrs=True,
     quota_off=None,
 )
-WORKS = Answers(Parameters(False, False, False), False, True, True, False)
+WORKS = TrialResults(Parameters(False, False, False), False, True, True, False)
 
 
 def found(filesystem=GOOD, answers=WORKS, is_root=True):
@@ -113,7 +113,7 @@ def test_in_a_user_namespace_user_xattrs_are_needed():
 
 
 def test_without_root_that_says_it_all():
-    untried = Answers(WORKS.parameters, False)
+    untried = TrialResults(WORKS.parameters, False)
     assert [one.code for one in found(answers=untried, is_root=False)] == ["not_root"]
 
 

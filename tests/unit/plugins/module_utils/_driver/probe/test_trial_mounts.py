@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import cache, trial_mounts
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.cache import Answers
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe.cache import TrialResults
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.trial import trial_on
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import child, mount, namespace
 from ansible_collections.strata.overlay2.plugins.module_utils._store.delete import delete_tree
@@ -29,8 +29,10 @@ IMPORTS = (
 IN_THE_MIDDLE = "sys.addaudithook(lambda event, _: event == 'os.rename' and os.kill(%s, signal.SIGKILL))\n"
 
 
-def works(userxattr: bool = False) -> Answers:
-    return Answers(cache.read_parameters(), userxattr, overlay=True, native_overlay_diff=True, using_metacopy=False)
+def works(userxattr: bool = False) -> TrialResults:
+    return TrialResults(
+        cache.read_parameters(), userxattr, overlay=True, native_overlay_diff=True, using_metacopy=False
+    )
 
 
 @pytest.fixture
@@ -171,7 +173,7 @@ def test_without_the_right_nothing_is_known(tmp_path):
     (tmp_path / "own").mkdir()
     os.chown(tmp_path / "own", 65534, 65534)
 
-    def as_nobody() -> list[Answers]:
+    def as_nobody() -> list[TrialResults]:
         os.chdir(tmp_path)  # what lies above may be closed to others than root
         become_nobody()
         return [trial_mounts.trial_without_trace("/"), trial_on("own")]

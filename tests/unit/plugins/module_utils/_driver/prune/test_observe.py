@@ -11,12 +11,16 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.observe import look_to_prune, pending_bytes
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.observe import (
+    observe_to_prune,
+    pending_bytes,
+)
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.plan import plan_prune
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.sizes import Sizes
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import PruneOptions
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.sweep import Sweep
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 
 pytestmark = pytest.mark.root
 
@@ -67,7 +71,7 @@ def move(path):
 
 
 def look(home):
-    return look_to_prune(str(home), Sizes(str(home)))
+    return observe_to_prune(Store(str(home)), Sizes(str(home)), shared=True)
 
 
 def test_a_store_is_told(home):
@@ -91,7 +95,7 @@ def test_what_was_held_when_the_host_went_down_was_used_until_it_came_up(home):
         os.utime(home / "app" / ".strata.json", (time.time() - days * 86400,) * 2)
         assert abs(look(home).found["app"].times.used - (up if days else time.time())) < 10
     (litter,) = look(home).litter
-    with contextlib.closing(Run(str(home))) as run:
+    with contextlib.closing(Run(Store(str(home)))) as run:
         Sweep([litter], None).commit(run)
     assert look(home).litter == ()
     assert time.time() - look(home).found["app"].times.used < 10
@@ -111,10 +115,10 @@ def test_what_was_measured_is_measured_again_only_where_it_may_have_changed(home
     (home / "near/diff").rename(home / "near/old")  # as if its content had been replaced
     (home / "near/diff").mkdir()
     (home / "far/.strata.json").write_text('{"format": 1}')  # as if it had been used
-    look_to_prune(str(home), sizes)
+    observe_to_prune(Store(str(home)), sizes, shared=True)
     assert sorted(measured) == ["far", "near"]
     measured.clear()
-    look_to_prune(str(home), sizes)
+    observe_to_prune(Store(str(home)), sizes, shared=True)
     assert measured == []
 
 
@@ -144,7 +148,9 @@ def test_a_layer_that_does_not_stand_still_stays(home, scanned):
     scanned(move)
     have = look(home)
     assert "being changed" in have.found["app"].users and have.found["far"].users == ""
-    goes = {decision.id: decision.goes for decision in plan_prune(Wanted(match=("*",)), have).decisions}
+    goes = {
+        decision.id: decision.goes for decision in plan_prune(PruneOptions(match=("*",)), have).after.pruning.decisions
+    }
     assert goes == {"app": False, "near": False, "far": False}
 
 

@@ -5,14 +5,21 @@
 
 from __future__ import annotations
 
+import typing as t
 from fnmatch import fnmatchcase
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use.engine import EngineUse
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.disk_usage import Linked, Tree
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.litter import Litter
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.plan import Plan
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.plan import plan_prune
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Found, PruneState, Room, Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import (
+    Amount,
+    FoundLayer,
+    PruneOptions,
+    PruneState,
+)
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     StoreCorrupt,
@@ -27,11 +34,26 @@ NOW = 1_800_000_000.0
 DAY = 86400
 
 
+class Decided(t.NamedTuple):
+    """A plan with what it decides."""
+
+    plan: Plan
+    decisions: tuple
+    litter: tuple
+    bytes: int
+    spared: bool
+
+
+def decide(wanted, have, working=()):
+    plan = plan_prune(wanted, have._replace(working=frozenset(working)))
+    return Decided(plan, *plan.after.pruning)
+
+
 def layer(id, *lowers, days=10, made=None, size=1000, linked=(), mounted=False, holders=(), **more):
     """A layer that was last used so many days ago."""
     state = LayerState(id, "L" * 26, lowers, mounted=mounted, holders=holders)
     times = Times(NOW - (days if made is None else made) * DAY, NOW - days * DAY)
-    return Found(state, Tree(size, 5, dict(linked)), times, **more)
+    return FoundLayer(state, Tree(size, 5, dict(linked)), times, **more)
 
 
 def store(*layers, **more):
@@ -40,11 +62,11 @@ def store(*layers, **more):
 
 
 def gone(wanted, have, working=()):
-    return [decision.id for decision in plan_prune(wanted, have, working).decisions if decision.goes]
+    return [decision.id for decision in decide(wanted, have, working).decisions if decision.goes]
 
 
 def reason(wanted, have, id, working=()):
-    return {decision.id: decision.reason for decision in plan_prune(wanted, have, working).decisions}[id]
+    return {decision.id: decision.reason for decision in decide(wanted, have, working).decisions}[id]
 
 
 CHAIN = store(layer("base"), layer("tools", "base"), layer("job", "tools", "base", days=2))
@@ -53,23 +75,25 @@ CHAIN = store(layer("base"), layer("tools", "base"), layer("job", "tools", "base
 @pytest.mark.parametrize(
     ("wanted", "have", "expected"),
     [
-        pytest.param(Wanted(), CHAIN, [], id="nothing selects layers"),
-        pytest.param(Wanted(keep=("x",)), CHAIN, [], id="keep alone selects none"),
-        pytest.param(Wanted(unused_for=DAY), CHAIN, ["job", "tools", "base"], id="children first"),
-        pytest.param(Wanted(unused_for=2 * DAY), CHAIN, ["job", "tools", "base"], id="unused for just so long"),
-        pytest.param(Wanted(unused_for=3 * DAY), CHAIN, [], id="a child that is used keeps all below it"),
-        pytest.param(Wanted(unused_for=DAY, keep=("job",)), CHAIN, [], id="a kept child keeps all below it"),
-        pytest.param(Wanted(unused_for=DAY, keep=("t*",)), CHAIN, ["job"], id="a glob"),
-        pytest.param(Wanted(match=("job", "b*")), CHAIN, ["job"], id="match, and a child that does not"),
-        pytest.param(Wanted(match=()), CHAIN, [], id="match nothing"),
-        pytest.param(Wanted(match=("*",), unused_for=3 * DAY), CHAIN, [], id="every option has to let it go"),
-        pytest.param(Wanted(older_than=DAY), store(layer("a", days=0, made=2), layer("b", days=0)), ["a"], id="age"),
-        pytest.param(Wanted(unused_for=0), store(layer("future", days=-3)), [], id="a clock that went back"),
-        pytest.param(Wanted(orphans_only=True), CHAIN, [], id="no orphans in a store of our own"),
-        pytest.param(Wanted(keep_last=0), CHAIN, ["job", "tools", "base"], id="keep none"),
-        pytest.param(Wanted(keep_last=1), CHAIN, [], id="the newest keeps all below it"),
+        pytest.param(PruneOptions(), CHAIN, [], id="nothing selects layers"),
+        pytest.param(PruneOptions(keep=("x",)), CHAIN, [], id="keep alone selects none"),
+        pytest.param(PruneOptions(unused_for=DAY), CHAIN, ["job", "tools", "base"], id="children first"),
+        pytest.param(PruneOptions(unused_for=2 * DAY), CHAIN, ["job", "tools", "base"], id="unused for just so long"),
+        pytest.param(PruneOptions(unused_for=3 * DAY), CHAIN, [], id="a child that is used keeps all below it"),
+        pytest.param(PruneOptions(unused_for=DAY, keep=("job",)), CHAIN, [], id="a kept child keeps all below it"),
+        pytest.param(PruneOptions(unused_for=DAY, keep=("t*",)), CHAIN, ["job"], id="a glob"),
+        pytest.param(PruneOptions(match=("job", "b*")), CHAIN, ["job"], id="match, and a child that does not"),
+        pytest.param(PruneOptions(match=()), CHAIN, [], id="match nothing"),
+        pytest.param(PruneOptions(match=("*",), unused_for=3 * DAY), CHAIN, [], id="every option has to let it go"),
         pytest.param(
-            Wanted(keep_last=2),
+            PruneOptions(older_than=DAY), store(layer("a", days=0, made=2), layer("b", days=0)), ["a"], id="age"
+        ),
+        pytest.param(PruneOptions(unused_for=0), store(layer("future", days=-3)), [], id="a clock that went back"),
+        pytest.param(PruneOptions(orphans_only=True), CHAIN, [], id="no orphans in a store of our own"),
+        pytest.param(PruneOptions(keep_last=0), CHAIN, ["job", "tools", "base"], id="keep none"),
+        pytest.param(PruneOptions(keep_last=1), CHAIN, [], id="the newest keeps all below it"),
+        pytest.param(
+            PruneOptions(keep_last=2),
             store(
                 layer("base", days=9),
                 *(layer(f"job{n}", "base", days=n) for n in range(5)),
@@ -96,27 +120,27 @@ def test_what_goes(wanted, have, expected):
 )
 def test_what_is_in_use_stays_with_all_below_it(more, expected):
     have = store(layer("base"), layer("job", "base", **more), layer("other"))
-    assert gone(Wanted(unused_for=0), have) == ["other"]
-    assert reason(Wanted(unused_for=0), have, "job") == expected
-    assert reason(Wanted(unused_for=0), have, "base") == "layer job, which stays, is built on it"
+    assert gone(PruneOptions(unused_for=0), have) == ["other"]
+    assert reason(PruneOptions(unused_for=0), have, "job") == expected
+    assert reason(PruneOptions(unused_for=0), have, "base") == "layer job, which stays, is built on it"
 
 
 def test_what_another_run_works_on_stays():
-    assert gone(Wanted(unused_for=0), CHAIN, ["job"]) == []
-    assert reason(Wanted(unused_for=0), CHAIN, "job", ["job"]) == "busy: another run is at work on it"
+    assert gone(PruneOptions(unused_for=0), CHAIN, ["job"]) == []
+    assert reason(PruneOptions(unused_for=0), CHAIN, "job", ["job"]) == "busy: another run is at work on it"
 
 
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        (Wanted(), "no option says which layers may go"),
-        (Wanted(unused_for=0, keep=("x", "jo?")), "keep: jo?"),
-        (Wanted(keep_last=3), "one of the newest 3 of its lineage (keep_last)"),
-        (Wanted(match=("x",)), "not in match"),
-        (Wanted(unused_for=3 * DAY), "used within unused_for"),
-        (Wanted(older_than=3 * DAY), "made within older_than"),
-        (Wanted(orphans_only=True), "no orphan (orphans_only)"),
-        (Wanted(until_free=Room(0)), "until_free is reached without it"),
+        (PruneOptions(), "no option says which layers may go"),
+        (PruneOptions(unused_for=0, keep=("x", "jo?")), "keep: jo?"),
+        (PruneOptions(keep_last=3), "one of the newest 3 of its lineage (keep_last)"),
+        (PruneOptions(match=("x",)), "not in match"),
+        (PruneOptions(unused_for=3 * DAY), "used within unused_for"),
+        (PruneOptions(older_than=3 * DAY), "made within older_than"),
+        (PruneOptions(orphans_only=True), "no orphan (orphans_only)"),
+        (PruneOptions(until_free=Amount(0)), "until_free is reached without it"),
     ],
 )
 def test_why_a_layer_stays(wanted, expected):
@@ -126,28 +150,30 @@ def test_why_a_layer_stays(wanted, expected):
 def test_a_layer_that_was_restored_goes_by_when_that_was():
     """Its last use is older than its link: nothing that goes by when a layer was made may let it go for that."""
     have = store(layer("base", days=5), layer("old", "base", days=4), layer("back", "base", days=9, made=1))
-    assert gone(Wanted(keep_last=1), have) == ["old"]
-    assert gone(Wanted(older_than=3 * DAY), have) == ["old"]
-    assert gone(Wanted(unused_for=8 * DAY), have) == ["back"]
+    assert gone(PruneOptions(keep_last=1), have) == ["old"]
+    assert gone(PruneOptions(older_than=3 * DAY), have) == ["old"]
+    assert gone(PruneOptions(unused_for=8 * DAY), have) == ["back"]
 
 
 def test_why_a_layer_goes():
-    assert reason(Wanted(unused_for=0, until_free=Room(1e9)), CHAIN, "job") == "selected by unused_for, until_free"
+    assert (
+        reason(PruneOptions(unused_for=0, until_free=Amount(1e9)), CHAIN, "job") == "selected by unused_for, until_free"
+    )
 
 
 @pytest.mark.parametrize(
     ("room", "free", "expected"),
     [
-        pytest.param(Room(2000), 2000, [], id="enough is free"),
-        pytest.param(Room(2001), 2000, ["oldest"], id="the oldest use first"),
-        pytest.param(Room(4000), 2000, ["top", "oldest"], id="what is built on it before a layer that is older"),
-        pytest.param(Room(0.6, percent=True), 2000, ["top", "oldest", "base", "new"], id="a share of the filesystem"),
-        pytest.param(Room(1e9), 0, ["top", "oldest", "base", "new"], id="as much as there is"),
+        pytest.param(Amount(2000), 2000, [], id="enough is free"),
+        pytest.param(Amount(2001), 2000, ["oldest"], id="the oldest use first"),
+        pytest.param(Amount(4000), 2000, ["top", "oldest"], id="what is built on it before a layer that is older"),
+        pytest.param(Amount(0.6, percent=True), 2000, ["top", "oldest", "base", "new"], id="a share of the filesystem"),
+        pytest.param(Amount(1e9), 0, ["top", "oldest", "base", "new"], id="as much as there is"),
     ],
 )
 def test_until_free(room, free, expected):
     layers = (layer("base", days=90), layer("top", "base", days=40), layer("oldest", days=50), layer("new", days=1))
-    assert sorted(gone(Wanted(until_free=room), store(*layers, free=free))) == sorted(expected)
+    assert sorted(gone(PruneOptions(until_free=room), store(*layers, free=free))) == sorted(expected)
 
 
 def test_what_litter_takes_counts_once():
@@ -159,10 +185,10 @@ def test_what_litter_takes_counts_once():
             Litter("staging_leftover", "a", "a/.staging/y", "a", 400),
         ),
     )
-    assert gone(Wanted(until_free=Room(900)), have) == []
-    assert gone(Wanted(until_free=Room(901)), have) == ["a"]
-    assert gone(Wanted(until_free=Room(1501)), have) == ["a", "b"]
-    pruning = plan_prune(Wanted(until_free=Room(901)), have)
+    assert gone(PruneOptions(until_free=Amount(900)), have) == []
+    assert gone(PruneOptions(until_free=Amount(901)), have) == ["a"]
+    assert gone(PruneOptions(until_free=Amount(1501)), have) == ["a", "b"]
+    pruning = decide(PruneOptions(until_free=Amount(901)), have)
     assert [found.path for found in pruning.litter] == [".staging/x"]  # the other goes with its layer
     assert pruning.bytes == 1500
     assert [action.describe() for action in pruning.plan.actions] == [
@@ -174,13 +200,13 @@ def test_what_litter_takes_counts_once():
 def test_a_file_with_several_names_is_freed_with_the_last_of_them():
     file = Linked(1, 2, 300)
     have = store(layer("a", linked={7: file}), layer("b", linked={7: file}), layer("kept", linked={8: file}))
-    found = {decision.id: decision[3:] for decision in plan_prune(Wanted(match=("a", "b")), have).decisions}
+    found = {decision.id: decision[3:] for decision in decide(PruneOptions(match=("a", "b")), have).decisions}
     assert found == {"a": (1000, 300), "b": (1300, 0), "kept": (1000, 300)}
-    assert plan_prune(Wanted(match=("a", "b")), have).bytes == 2300
+    assert decide(PruneOptions(match=("a", "b")), have).bytes == 2300
 
 
 def test_what_descendants_need_is_shared():
-    found = {decision.id: decision[3:] for decision in plan_prune(Wanted(match=("job",)), CHAIN).decisions}
+    found = {decision.id: decision[3:] for decision in decide(PruneOptions(match=("job",)), CHAIN).decisions}
     assert found == {"job": (1000, 0), "tools": (1000, 0), "base": (0, 1000)}
 
 
@@ -192,15 +218,15 @@ LITTER = (
 
 
 def test_litter_is_swept_whatever_is_asked_for():
-    pruning = plan_prune(Wanted(), CHAIN._replace(litter=LITTER), ["base"])
+    pruning = decide(PruneOptions(), CHAIN._replace(litter=LITTER), ["base"])
     assert pruning.litter == LITTER[:2]
     (sweep,) = pruning.plan.actions
     assert sweep.describe() == "sweep 1 dangling name in l/, 1 file with dead holders"
-    assert pruning.plan.touches == ("job",)
+    assert pruning.plan.must_be_free == ("job",)
 
 
 def test_a_name_to_keep_that_is_no_layers_is_told():
-    assert plan_prune(Wanted(keep=("job", "j0b")), CHAIN).plan.warnings == ("keep: no layer is called j0b",)
+    assert decide(PruneOptions(keep=("job", "j0b")), CHAIN).plan.warnings == ("keep: no layer is called j0b",)
 
 
 DOCKERS = store(
@@ -210,26 +236,26 @@ DOCKERS = store(
     litter=LITTER[:1],
     engine="docker",
 )
-REMOVE = Wanted(orphans_only=True, remove_foreign=True)
+REMOVE = PruneOptions(orphans_only=True, remove_foreign=True)
 
 
 def test_what_is_foreign_is_reported():
-    pruning = plan_prune(Wanted(orphans_only=True), DOCKERS)
+    pruning = decide(PruneOptions(orphans_only=True), DOCKERS)
     assert pruning.plan.actions == () and pruning.bytes == 0 and pruning.litter == LITTER[:1]
     why = "orphan: none of docker's records names it, but foreign is not set to remove"
     reasons = {decision.id: decision.reason for decision in pruning.decisions}
     assert reasons == {"base": "docker needs it: its record x names it", "orphan": why, "broken": why}
-    running = plan_prune(Wanted(), DOCKERS._replace(engine_users=EngineUse("which runs", "stop docker", True)))
+    running = decide(PruneOptions(), DOCKERS._replace(engine_users=EngineUse("which runs", "stop docker", True)))
     assert running.decisions[1].reason == why + "; docker runs, so it may just be made"
 
 
 def test_what_is_foreign_goes_when_told_so():
-    pruning = plan_prune(REMOVE, DOCKERS)
+    pruning = decide(REMOVE, DOCKERS)
     assert gone(REMOVE, DOCKERS) == ["orphan", "broken"]
     assert pruning.decisions[0].reason == "orphan: none of docker's records names it; selected by orphans_only"
     assert pruning.plan.actions[-1].describe() == "sweep 1 dangling name in l/"
     assert gone(REMOVE._replace(unused_for=5 * DAY), DOCKERS) == ["orphan"]
-    assert gone(Wanted(remove_foreign=True), DOCKERS) == []
+    assert gone(PruneOptions(remove_foreign=True), DOCKERS) == []
 
 
 def test_what_is_foreign_stays_while_the_engine_runs():
@@ -237,10 +263,10 @@ def test_what_is_foreign_stays_while_the_engine_runs():
         engine_users=EngineUse("which runs: its data root is held by pid 1 (dockerd)", "stop docker", True)
     )
     with pytest.raises(StoreForeign, match="which runs: its data root is held by pid 1") as error:
-        plan_prune(REMOVE, running)
+        decide(REMOVE, running)
     assert error.value.hint.startswith("stop docker")
     idle = running._replace(found={"base": DOCKERS.found["base"]}, litter=())
-    assert plan_prune(REMOVE, idle).plan.actions == ()
+    assert decide(REMOVE, idle).plan.actions == ()
 
 
 def test_what_is_foreign_stays_while_a_record_cannot_be_read():
@@ -248,7 +274,7 @@ def test_what_is_foreign_stays_while_a_record_cannot_be_read():
     have = DOCKERS._replace(
         found={id: found._replace(orphan=False, needed="") for id, found in DOCKERS.found.items()}, error=unreadable
     )
-    pruning = plan_prune(REMOVE, have)
+    pruning = decide(REMOVE, have)
     assert pruning.plan.actions == ()
     assert {decision.reason for decision in pruning.decisions} == {str(unreadable)}
     assert str(unreadable) in pruning.plan.warnings
@@ -286,20 +312,20 @@ def stores(draw):
 
 GLOBS = st.lists(st.sampled_from([*IDS, "[a-c]", "*"]), max_size=2).map(tuple)
 WANTED = st.builds(
-    Wanted,
+    PruneOptions,
     keep=GLOBS,
     keep_last=st.none() | st.integers(0, 3),
     match=st.none() | GLOBS,
     unused_for=st.none() | st.integers(0, 5).map(lambda days: days * DAY),
     older_than=st.none() | st.integers(0, 5).map(lambda days: days * DAY),
-    until_free=st.none() | st.builds(Room, st.integers(0, 100), st.just(True)),
+    until_free=st.none() | st.builds(Amount, st.integers(0, 100), st.just(True)),
     max_remove=st.none(),
 )
 
 
 @given(WANTED, stores())
 def test_the_laws_of_a_plan(wanted, have):
-    pruning = plan_prune(wanted, have)
+    pruning = decide(wanted, have)
     going = [decision.id for decision in pruning.decisions if decision.goes]
     staying = have.found.keys() - going
     assert sorted(decision.id for decision in pruning.decisions) == sorted(have.found)
@@ -312,7 +338,7 @@ def test_the_laws_of_a_plan(wanted, have):
         assert not any(fnmatchcase(id, glob) for glob in wanted.keep)
         assert not {*going[:place]}.intersection(found.layer.lowers), "children first"
     assert set(pruning.plan.after.found) == staying
-    assert plan_prune(wanted, pruning.plan.after).plan.actions == ()
+    assert decide(wanted, pruning.plan.after).plan.actions == ()
 
 
 def freed_by(have, going):
@@ -328,7 +354,7 @@ def freed_by(have, going):
 
 @given(WANTED, stores())
 def test_what_is_freed_is_what_no_name_is_left_of(wanted, have):
-    pruning = plan_prune(wanted, have)
+    pruning = decide(wanted, have)
     assert pruning.bytes == freed_by(have, {decision.id for decision in pruning.decisions if decision.goes})
     for decision in pruning.decisions:
         tree = have.found[decision.id].tree
@@ -336,11 +362,11 @@ def test_what_is_freed_is_what_no_name_is_left_of(wanted, have):
         assert decision.exclusive >= 0 and decision.shared >= 0
 
 
-@given(WANTED.filter(lambda wanted: wanted.until_free is not None), stores())
+@given(WANTED.filter(lambda wanted: wanted.until_free is not None and wanted.until_used is None), stores())
 def test_no_more_goes_than_until_free_takes(wanted, have):
     target = wanted.until_free.of(have.size)
-    pruning = plan_prune(wanted, have)
-    everything = plan_prune(wanted._replace(until_free=Room(1e12)), have)
+    pruning = decide(wanted, have)
+    everything = decide(wanted._replace(until_free=Amount(1e12)), have)
     going = {decision.id for decision in pruning.decisions if decision.goes}
     assert going <= {decision.id for decision in everything.decisions if decision.goes}
     if have.free + pruning.bytes < target:
@@ -352,37 +378,37 @@ def test_no_more_goes_than_until_free_takes(wanted, have):
 @pytest.mark.parametrize(
     ("room", "refused"),
     [
-        pytest.param(Room(3), False, id="just so many"),
-        pytest.param(Room(2), True, id="one more than may"),
-        pytest.param(Room(75, percent=True), False, id="just that share"),
-        pytest.param(Room(74.9, percent=True), True, id="more than that share"),
-        pytest.param(Room(0), True, id="none may"),
+        pytest.param(Amount(3), False, id="just so many"),
+        pytest.param(Amount(2), True, id="one more than may"),
+        pytest.param(Amount(75, percent=True), False, id="just that share"),
+        pytest.param(Amount(74.9, percent=True), True, id="more than that share"),
+        pytest.param(Amount(0), True, id="none may"),
     ],
 )
 def test_no_more_go_than_may(room, refused):
     have = store(*CHAIN.found.values(), layer("young", days=0))
-    wanted = Wanted(unused_for=DAY, max_remove=room)
+    wanted = PruneOptions(unused_for=DAY, max_remove=room)
     if not refused:
         assert gone(wanted, have) == ["job", "tools", "base"]
         return
     with pytest.raises(TooManyLayers, match="3 of 4 layers would be removed from the store at /store") as error:
-        plan_prune(wanted, have)
+        decide(wanted, have)
     assert error.value.details == {"remove_count": 3, "layer_count": 4}
 
 
 def test_where_no_layer_goes_there_are_never_too_many():
-    assert gone(Wanted(max_remove=Room(0)), CHAIN) == []
-    assert gone(Wanted(unused_for=0, max_remove=Room(0, percent=True)), store()) == []
+    assert gone(PruneOptions(max_remove=Amount(0)), CHAIN) == []
+    assert gone(PruneOptions(unused_for=0, max_remove=Amount(0, percent=True)), store()) == []
 
 
 def test_no_more_go_than_it_takes_until_layers_take_so_little():
     have = store(layer("a", days=3), layer("b", days=2), layer("c", days=1), free=0)
-    assert gone(Wanted(until_used=Room(2000)), have) == ["a"]
-    assert gone(Wanted(until_used=Room(1999)), have) == ["a", "b"]
-    assert gone(Wanted(until_used=Room(0.1, percent=True)), have) == ["a", "b"]
-    assert gone(Wanted(until_used=Room(3000)), have) == []
-    assert reason(Wanted(until_used=Room(2000)), have, "c") == "until_used is reached without it"
-    both = Wanted(until_used=Room(3000), until_free=Room(1500))
+    assert gone(PruneOptions(until_used=Amount(2000)), have) == ["a"]
+    assert gone(PruneOptions(until_used=Amount(1999)), have) == ["a", "b"]
+    assert gone(PruneOptions(until_used=Amount(0.1, percent=True)), have) == ["a", "b"]
+    assert gone(PruneOptions(until_used=Amount(3000)), have) == []
+    assert reason(PruneOptions(until_used=Amount(2000)), have, "c") == "until_used is reached without it"
+    both = PruneOptions(until_used=Amount(3000), until_free=Amount(1500))
     assert gone(both, have) == ["a", "b"]
     assert reason(both, have, "c") == "until_free and until_used are reached without it"
 
@@ -390,52 +416,54 @@ def test_no_more_go_than_it_takes_until_layers_take_so_little():
 def test_what_layers_take_counts_a_file_with_several_names_once():
     linked = {7: Linked(1, 2, 500)}
     have = store(layer("a", days=3, linked=linked), layer("b", days=2, linked=linked), layer("c", days=1))
-    assert gone(Wanted(until_used=Room(3500)), have) == []
-    assert gone(Wanted(until_used=Room(2500)), have) == ["a"]
-    assert gone(Wanted(until_used=Room(1000)), have) == ["a", "b"]
+    assert gone(PruneOptions(until_used=Amount(3500)), have) == []
+    assert gone(PruneOptions(until_used=Amount(2500)), have) == ["a"]
+    assert gone(PruneOptions(until_used=Amount(1000)), have) == ["a", "b"]
 
 
 @pytest.mark.parametrize("days", [NOW / DAY - 1, NOW / DAY - 16435, -3])
-@pytest.mark.parametrize("wanted", [Wanted(unused_for=0), Wanted(older_than=0), Wanted(unused_for=DAY, keep_last=0)])
+@pytest.mark.parametrize(
+    "wanted", [PruneOptions(unused_for=0), PruneOptions(older_than=0), PruneOptions(unused_for=DAY, keep_last=0)]
+)
 def test_impossible_times_select_nothing(wanted, days):
     have = store(layer("odd", days=days), layer("other"))
     assert gone(wanted, have) == ["other"]
     assert reason(wanted, have, "odd").startswith("its times cannot be right: made ")
-    assert any("layers odd have times before 2015" in warning for warning in plan_prune(wanted, have).plan.warnings)
+    assert any("layers odd have times before 2015" in warning for warning in decide(wanted, have).plan.warnings)
 
 
 def test_impossible_times_go_last_where_the_oldest_use_goes_first():
     have = store(layer("odd", days=NOW / DAY), layer("old", days=9), layer("new", days=1))
-    assert gone(Wanted(until_free=Room(2000)), have) == ["new", "old"]
-    assert gone(Wanted(until_free=Room(3000)), have) == ["new", "odd", "old"]
+    assert gone(PruneOptions(until_free=Amount(2000)), have) == ["new", "old"]
+    assert gone(PruneOptions(until_free=Amount(3000)), have) == ["new", "odd", "old"]
 
 
 def test_a_layer_that_cannot_be_read_stays_and_has_no_size():
     broken = layer("broken", "base", unread="/store/broken/diff/file: Input/output error")
     have = store(layer("base"), broken, layer("other", "base"))
-    pruning = plan_prune(Wanted(unused_for=0), have)
+    pruning = decide(PruneOptions(unused_for=0), have)
     assert [decision[:1] + decision[3:] for decision in pruning.decisions if not decision.goes] == [
         ("base", 0, 1000),
         ("broken", None, None),
     ]
-    assert gone(Wanted(unused_for=0), have) == ["other"]
-    assert reason(Wanted(unused_for=0), have, "broken") == f"it cannot be read: {broken.unread}"
+    assert gone(PruneOptions(unused_for=0), have) == ["other"]
+    assert reason(PruneOptions(unused_for=0), have, "broken") == f"it cannot be read: {broken.unread}"
     assert pruning.bytes == 1000
     assert broken.unread in pruning.plan.warnings[0]
 
 
 def test_many_that_cannot_be_read_are_few_warnings():
     have = store(*(layer(f"l{number}", unread="why") for number in range(100)))
-    assert len(plan_prune(Wanted(unused_for=0), have).plan.warnings) == 6
+    assert len(decide(PruneOptions(unused_for=0), have).plan.warnings) == 6
 
 
 def test_litter_that_nothing_can_be_deleted_of_is_no_change():
     stuck = Litter("staging_leftover", "x", ".staging/x", bytes=7000, stuck="/store/.staging/x/sw: swapped to")
     other = Litter("staging_leftover", "y", ".staging/y", bytes=500)
-    pruning = plan_prune(Wanted(), store(layer("a"), litter=(stuck,)))
+    pruning = decide(PruneOptions(), store(layer("a"), litter=(stuck,)))
     assert pruning.plan.actions == () and pruning.litter == (stuck,) and pruning.bytes == 0
     assert pruning.plan.warnings == ("/store/.staging/x cannot be swept: /store/.staging/x/sw: swapped to",)
-    both = plan_prune(Wanted(until_free=Room(1000)), store(layer("a"), litter=(stuck, other)))
+    both = decide(PruneOptions(until_free=Amount(1000)), store(layer("a"), litter=(stuck, other)))
     assert [action.describe() for action in both.plan.actions] == [
         "remove layer a",
         "sweep 1 leftover of killed runs, or of deleting",

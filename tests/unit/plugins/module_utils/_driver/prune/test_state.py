@@ -4,21 +4,21 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Room, Wanted
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Amount, PruneOptions
 
 
 def test_room_is_bytes_or_a_share():
-    assert Room(300).of(2000) == 300
-    assert Room(15, percent=True).of(2000) == 300
+    assert Amount(300).of(2000) == 300
+    assert Amount(15, percent=True).of(2000) == 300
 
 
 @pytest.mark.parametrize(
     ("wanted", "selectors"),
     [
-        pytest.param(Wanted(keep=("a",), max_seconds=1, remove_foreign=True), [], id="none"),
-        pytest.param(Wanted(keep_last=0), ["keep_last"], id="0 is given"),
-        pytest.param(Wanted(match=()), ["match"], id="an empty list is given"),
-        pytest.param(Wanted(unused_for=0, orphans_only=True), ["unused_for", "orphans_only"], id="two"),
+        pytest.param(PruneOptions(keep=("a",), max_seconds=1, remove_foreign=True), [], id="none"),
+        pytest.param(PruneOptions(keep_last=0), ["keep_last"], id="0 is given"),
+        pytest.param(PruneOptions(match=()), ["match"], id="an empty list is given"),
+        pytest.param(PruneOptions(unused_for=0, orphans_only=True), ["unused_for", "orphans_only"], id="two"),
     ],
 )
 def test_what_says_which_layers_may_go(wanted, selectors):

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota import projects
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota.support import project_quota_is_on
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import NotPermitted, StoreBusy
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import fsxattr
 
@@ -19,7 +20,7 @@ needs_root = pytest.mark.root
 
 @pytest.fixture(params=[("xfs", ()), ("ext4", EXT4)], ids=["xfs", "ext4"])
 def home(request, loop_filesystem, tmp_path, monkeypatch):
-    monkeypatch.setattr(projects, "LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setattr(projects, "RUN_DIRECTORY", str(tmp_path / "locks"))
     kind, arguments = request.param
     made = loop_filesystem(kind, *arguments, options="prjquota") / "home"
     made.mkdir()
@@ -104,16 +105,16 @@ def test_use_in_words(use, expected):
 @pytest.mark.parametrize("kind", ["ext4", "btrfs"])
 def test_without_project_quota(loop_filesystem, kind):
     home = str(loop_filesystem(kind))
-    assert not projects.is_on(home)
+    assert not project_quota_is_on(home)
     assert projects.project_of(home) == 0
     assert projects.use_of(home) is None
-    assert projects.no_space(home, "lost+found") is None
+    assert projects.no_space_error(home, "lost+found") is None
     projects.stop_inheritance(home, home + "/none")
 
 
 @needs_root
 def test_a_directory_becomes_a_project_with_limits(home):
-    assert projects.is_on(home)
+    assert project_quota_is_on(home)
     layer = directory(home, "layer")
     assert projects.use_of(layer) is None
     made = projects.assign(layer)
@@ -155,15 +156,17 @@ def test_ids_are_free_on_the_filesystem_and_have_no_name(home, tmp_path, monkeyp
 
 
 @needs_root
-def test_an_id_that_another_took_at_the_same_time_is_left_to_it(home, monkeypatch):
-    other = directory(home, "other")
+def test_an_id_that_another_took_at_the_same_time_is_left_to_it(home):
+    """Runs that race for ids are in tests/crash/test_limits.py."""
+    other, layer = directory(home, "other"), directory(home, "layer")
     taken = projects.assign(other)
-    look = projects._free_id
-    seen = [taken, taken]  # free when we looked, twice
-    monkeypatch.setattr(projects, "_free_id", lambda fd, candidate: seen.pop() if seen else look(fd, candidate))
-    layer = directory(home, "layer")
+    fd = os.open(layer, os.O_RDONLY)
+    try:
+        assert not projects._take(fd, taken)  # free when we looked
+    finally:
+        os.close(fd)
     made = projects.assign(layer)
-    assert taken < made <= taken + projects._APART
+    assert made != taken
     assert (projects.use_of(layer).project_id, projects.use_of(layer).inodes_used) == (made, 1)
     assert projects.use_of(other).inodes_used == 1
 
@@ -192,9 +195,9 @@ def test_a_home_stops_to_give_its_project_to_all(home):
 def test_a_layer_that_is_full_by_its_limit(home):
     layer = directory(home, "layer")
     projects.assign(layer)
-    assert projects.no_space(home, "layer") is None
+    assert projects.no_space_error(home, "layer") is None
     projects.limit(layer, 1 << 20, 0)
-    error = projects.no_space(home, "layer")
+    error = projects.no_space_error(home, "layer")
     assert "layer is full" in str(error)
     assert error.details["size_limit"] == 1 << 20
     assert error.details["id"] == "layer"
@@ -203,14 +206,17 @@ def test_a_layer_that_is_full_by_its_limit(home):
 @needs_root
 def test_a_place_of_somebody_else_keeps_nobody_apart(tmp_path, monkeypatch):
     (tmp_path / "locks").write_text("a file")
-    monkeypatch.setattr(projects, "LOCKS", str(tmp_path / "locks"))
-    with pytest.raises(NotPermitted, match="no directory of root's"), projects._picking(os.makedev(7, 1)):
+    monkeypatch.setattr(projects, "RUN_DIRECTORY", str(tmp_path / "locks"))
+    with (
+        pytest.raises(NotPermitted, match="not a directory that only root can enter"),
+        projects._picking(os.makedev(7, 1)),
+    ):
         raise AssertionError
 
 
 @needs_root
 def test_who_picks_has_the_lock_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(projects, "LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setattr(projects, "RUN_DIRECTORY", str(tmp_path / "locks"))
     monkeypatch.setattr(projects, "_WAIT", 0)
     with projects._picking(os.makedev(7, 1)):
         with projects._picking(os.makedev(7, 2)):

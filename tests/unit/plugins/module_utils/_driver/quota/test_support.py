@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota.support import why_no_project_quota, why_off
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota.support import (
+    project_quota_is_on,
+    why_no_project_quota,
+    why_off,
+)
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import device_node, mountinfo, quotactl
 
 COUNTED, ENFORCED = quotactl.FS_QUOTA_PDQ_ACCT, quotactl.FS_QUOTA_PDQ_ENFD
@@ -14,7 +18,9 @@ WITH_FEATURE = ("-O", "quota,project", "-E", "quotatype=prjquota")
 def ask(place: str) -> tuple[str, str] | None:
     mount = mountinfo.mount_of(place, mountinfo.read())
     assert mount is not None
-    return why_no_project_quota(place, mount.fstype, mount)
+    why = why_no_project_quota(place, mount.fstype, mount)
+    assert project_quota_is_on(place) is (why is None)
+    return why
 
 
 @pytest.mark.root
@@ -56,6 +62,12 @@ def test_what_the_kernel_says_is_judged(flags, options, reason):
     assert (found and found.reason) == reason
 
 
+def test_a_filesystem_of_an_unknown_kind_is_judged_by_what_the_kernel_says():
+    assert why_off(COUNTED | ENFORCED, "newfs", ()) is None
+    found = why_off(COUNTED, "newfs", ())
+    assert found is not None and found.reason == "newfs has no project quota"
+
+
 def test_a_filesystem_without():
     found = ask("/proc")
     assert found is not None
@@ -71,14 +83,14 @@ def test_a_device_that_is_not_here_is_named(loop_filesystem, monkeypatch):
     monkeypatch.setattr(device_node, "SYS_FSOPEN", 9999)
     monkeypatch.setattr(device_node, "is_node", lambda *_arguments: False)
     found = why_no_project_quota(str(place), mount.fstype, mount)
-    assert found is not None
+    assert found is not None and not project_quota_is_on(str(place))
     assert found[0].startswith("the kernel has to be asked by block device, and there is none at /dev/loop")
 
 
 def test_in_a_user_namespace(python_output):
     code = (
         "from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota.support import *\n"
-        "print(why_no_project_quota('/', 'xfs', None).reason)"
+        "print(project_quota_is_on('/'), why_no_project_quota('/', 'xfs', None).reason)"
     )
     before = ["unshare", "--user", "--map-root-user"]
-    assert python_output(code, before=before) == "a user namespace cannot set quotas\n"
+    assert python_output(code, before=before) == "False a user namespace cannot set quotas\n"

@@ -10,7 +10,11 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.pla
     plan_present,
     plan_unmounted,
 )
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.state import Access, Wanted, WholeStore
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.state import (
+    DirectoryAccess,
+    StoreState,
+    WantedStore,
+)
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     InvalidInput,
     LayerInUse,
@@ -21,13 +25,13 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
 from ansible_collections.strata.overlay2.plugins.module_utils._store.engine import SOMEBODY
 from ansible_collections.strata.overlay2.plugins.module_utils._store.settings import IdRange, Settings
 
-GOOD = {"": Access(0o710, 0, 0), "l": Access(0o700, 0, 0)}
+GOOD = {"": DirectoryAccess(0o710, 0, 0), "l": DirectoryAccess(0o700, 0, 0)}
 MAP = (IdRange(0, 100000, 65536),)
 NO_D_TYPE = NotSupported("no d_type", hint="ftype=1")
 NO_QUOTA = QuotaNotSupported("no quota", hint="prjquota")
 
-NONE = WholeStore("/s", False, {})
-STORE = WholeStore("/s", True, GOOD)
+NONE = StoreState("/s", False, {})
+STORE = StoreState("/s", True, GOOD)
 BASE = LayerState("base", "A" * 26, ())
 JOB = LayerState("job", "B" * 26, ("",), mounted=True, holders=("ci", "me"))
 LAYERS = STORE._replace(layers={"base": BASE, "job": JOB})
@@ -40,31 +44,35 @@ def sentences(plan):
 @pytest.mark.parametrize(
     ("want", "have", "expected"),
     [
-        pytest.param(Wanted(), NONE, ["make the store"], id="a missing one is made"),
+        pytest.param(WantedStore(), NONE, ["make the store"], id="a missing one is made"),
         pytest.param(
-            Wanted(size=1 << 30, uid_map=MAP, gid_map=MAP),
+            WantedStore(size=1 << 30, uid_map=MAP, gid_map=MAP),
             NONE,
             ["make the store with default size 1073741824 bytes, uid map 0:100000:65536, gid map 0:100000:65536"],
             id="with settings",
         ),
-        pytest.param(Wanted(), STORE, [], id="one that is there is left"),
-        pytest.param(Wanted(0, 0, (), ()), STORE, [], id="none of what there is none of"),
+        pytest.param(WantedStore(), STORE, [], id="one that is there is left"),
+        pytest.param(WantedStore(0, 0, (), ()), STORE, [], id="none of what there is none of"),
         pytest.param(
-            Wanted(),
-            STORE._replace(settings=Settings(5, 6, MAP, MAP), access={"": Access(0o710, 0, 100000), "l": GOOD["l"]}),
+            WantedStore(),
+            STORE._replace(
+                settings=Settings(5, 6, MAP, MAP), access={"": DirectoryAccess(0o710, 0, 100000), "l": GOOD["l"]}
+            ),
             [],
             id="omitted is left",
         ),
-        pytest.param(Wanted(inodes=7), STORE, ["set default inodes to 7"], id="a changed default"),
+        pytest.param(WantedStore(inodes=7), STORE, ["set default inodes to 7"], id="a changed default"),
         pytest.param(
-            Wanted(),
-            STORE._replace(access={**GOOD, "": Access(0o701, 0, 0)}),
+            WantedStore(),
+            STORE._replace(access={**GOOD, "": DirectoryAccess(0o701, 0, 0)}),
             ["set mode of /s to 0710, owner to 0:0"],
             id="old dockerd's mode",
         ),
-        pytest.param(Wanted(), STORE._replace(access={**GOOD, "": Access(0o700, 0, 0)}), [], id="a tighter mode"),
         pytest.param(
-            Wanted(uid_map=MAP, gid_map=MAP),
+            WantedStore(), STORE._replace(access={**GOOD, "": DirectoryAccess(0o700, 0, 0)}), [], id="a tighter mode"
+        ),
+        pytest.param(
+            WantedStore(uid_map=MAP, gid_map=MAP),
             STORE,
             [
                 "set mode of /s to 0710, owner to 0:100000",
@@ -72,13 +80,13 @@ def sentences(plan):
             ],
             id="remapped while it has no layers",
         ),
-        pytest.param(Wanted(), STORE._replace(refusal=NO_D_TYPE), [], id="an old store without d_type"),
-        pytest.param(Wanted(), STORE._replace(engine="docker"), [], id="nothing to do in Docker's"),
-        pytest.param(Wanted(), LAYERS._replace(engine=SOMEBODY), [], id="nothing to do in somebody else's"),
-        pytest.param(Wanted(adopt=True), LAYERS, [], id="adopted twice"),
-        pytest.param(Wanted(adopt=True), NONE, ["make the store"], id="nothing to adopt"),
+        pytest.param(WantedStore(), STORE._replace(refusal=NO_D_TYPE), [], id="an old store without d_type"),
+        pytest.param(WantedStore(), STORE._replace(engine="docker"), [], id="nothing to do in Docker's"),
+        pytest.param(WantedStore(), LAYERS._replace(engine=SOMEBODY), [], id="nothing to do in somebody else's"),
+        pytest.param(WantedStore(adopt=True), LAYERS, [], id="adopted twice"),
+        pytest.param(WantedStore(adopt=True), NONE, ["make the store"], id="nothing to adopt"),
         pytest.param(
-            Wanted(size=5, uid_map=MAP, gid_map=MAP, adopt=True),
+            WantedStore(size=5, uid_map=MAP, gid_map=MAP, adopt=True),
             LAYERS._replace(engine=SOMEBODY),
             [
                 "take over the store with default size 5 bytes, uid map 0:100000:65536, gid map 0:100000:65536",
@@ -99,17 +107,17 @@ def test_present(want, have, expected):
 @pytest.mark.parametrize(
     ("want", "have", "error", "words"),
     [
-        (Wanted(), NONE._replace(refusal=NO_D_TYPE), NotSupported, "no d_type"),
-        (Wanted(size=1), STORE._replace(quota=NO_QUOTA), QuotaNotSupported, "no quota"),
-        (Wanted(inodes=1), NONE._replace(quota=NO_QUOTA), QuotaNotSupported, "no quota"),
-        (Wanted(), STORE._replace(settings=Settings(size=1), quota=NO_QUOTA), QuotaNotSupported, "no quota"),
-        (Wanted(uid_map=MAP), STORE, InvalidInput, "there would be no gid_map"),
-        (Wanted(uid_map=MAP, gid_map=MAP), LAYERS, InvalidInput, "cannot change while it has layers"),
-        (Wanted(size=1), STORE._replace(engine="docker"), StoreForeign, "belongs to docker"),
-        (Wanted(), NONE._replace(engine="docker"), StoreForeign, "cannot make a store"),
-        (Wanted(size=1), STORE._replace(engine=SOMEBODY), StoreForeign, "was made by somebody else"),
-        (Wanted(adopt=True), STORE._replace(engine="docker"), StoreForeign, "cannot take over the store"),
-        (Wanted(), NONE._replace(taken="/x/overlay2"), StoreForeign, "dockerd would take /x/overlay2"),
+        (WantedStore(), NONE._replace(refusal=NO_D_TYPE), NotSupported, "no d_type"),
+        (WantedStore(size=1), STORE._replace(quota=NO_QUOTA), QuotaNotSupported, "no quota"),
+        (WantedStore(inodes=1), NONE._replace(quota=NO_QUOTA), QuotaNotSupported, "no quota"),
+        (WantedStore(), STORE._replace(settings=Settings(size=1), quota=NO_QUOTA), QuotaNotSupported, "no quota"),
+        (WantedStore(uid_map=MAP), STORE, InvalidInput, "there would be no gid_map"),
+        (WantedStore(uid_map=MAP, gid_map=MAP), LAYERS, InvalidInput, "cannot change while it has layers"),
+        (WantedStore(size=1), STORE._replace(engine="docker"), StoreForeign, "belongs to docker"),
+        (WantedStore(), NONE._replace(engine="docker"), StoreForeign, "cannot make a store"),
+        (WantedStore(size=1), STORE._replace(engine=SOMEBODY), StoreForeign, "was made by somebody else"),
+        (WantedStore(adopt=True), STORE._replace(engine="docker"), StoreForeign, "cannot take over the store"),
+        (WantedStore(), NONE._replace(taken="/x/overlay2"), StoreForeign, "dockerd would take /x/overlay2"),
     ],
 )
 def test_what_cannot_be_is_refused(want, have, error, words):
@@ -134,7 +142,7 @@ def test_unmounted(have, force, expected):
     plan = plan_unmounted(have, force)
     assert sentences(plan) == expected
     assert plan_unmounted(plan.after, force).actions == ()
-    assert plan.touches == (("job",) if expected else ())
+    assert plan.must_be_free == (("job",) if expected else ())
 
 
 @pytest.mark.parametrize(
@@ -150,7 +158,7 @@ def test_what_is_busy_stays_mounted(change, force, error, words):
         plan_unmounted(LAYERS._replace(**change), force)
 
 
-EMPTY = WholeStore("/s", False, {"": GOOD[""]})
+EMPTY = StoreState("/s", False, {"": GOOD[""]})
 
 
 @pytest.mark.parametrize(

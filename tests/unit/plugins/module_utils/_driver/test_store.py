@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.read import Observer, chain_id
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store, chain_id
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Record, record_content
 
@@ -40,16 +40,16 @@ def chain(layers):
 
 def test_a_chain_has_its_ids(chain):
     near = chain_id(EMPTY, EMPTY)
-    assert Observer(chain.home).layer("app").chain_id == chain_id(near, EMPTY)
-    assert Observer(chain.home).layer("near").chain_id == near
+    assert Store(chain.home).layer("app").chain_id == chain_id(near, EMPTY)
+    assert Store(chain.home).layer("near").chain_id == near
 
 
 def test_a_damaged_parent_leaves_its_child_but_for_the_chain_id(chain):
     Path(chain.home, "near/link").write_text("")
-    app = Observer(chain.home).layer("app")
+    app = Store(chain.home).layer("app")
     assert (app.lowers, app.diff_id, app.chain_id) == (("near", "far"), EMPTY, None)
-    assert Observer(chain.home).children("near") == ("app",)
-    assert Observer(chain.home).children("far") == ("near",)
+    assert Store(chain.home).children("near") == ("app",)
+    assert Store(chain.home).children("far") == ("near",)
 
 
 def test_damaged_layers_in_a_circle_are_no_endless_way(chain):
@@ -59,14 +59,14 @@ def test_damaged_layers_in_a_circle_are_no_endless_way(chain):
     Path(chain.home, "app/lower").write_text(f"{near}:{far}")
     for id in ("app", "far"):
         with pytest.raises(StoreCorrupt, match="does not go on"):
-            Observer(chain.home).layer(id)
-    assert [Observer(chain.home).remains(id).parent for id in ("app", "near", "far")] == ["near", "far", "app"]
+            Store(chain.home).layer(id)
+    assert [Store(chain.home).salvage(id).parent for id in ("app", "near", "far")] == ["near", "far", "app"]
 
 
 def test_what_remains_of_a_damaged_layer_is_told(chain):
     Path(chain.home, "near/link").unlink()
     os.unlink(f"{chain.home}/l/{chain.links['far']}")
-    found = Observer(chain.home).remains("near")
+    found = Store(chain.home).salvage("near")
     assert (found.link, found.lowers) == (chain.links["near"], (f"l/{chain.links['far']}",))
-    assert Observer(chain.home).remains("none") is None
-    assert Observer(chain.home).remains("app").lowers == ("near", f"l/{chain.links['far']}")
+    assert Store(chain.home).salvage("none") is None
+    assert Store(chain.home).salvage("app").lowers == ("near", f"l/{chain.links['far']}")

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading a layer whose content is looked at. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._store.engine import CONTAINERS_STORAGE
+from ..._store.lock import layer_not_found_error
+from ..._store.recognition import store_not_found_error
+from ..layers.observe import observe_layers
+from ..probe import features
+from ..state import LayerState
+from ..store import Store
+from .diff import Difference
+from .state import DiffState
+
+
+def observe_content(store: Store, layer_id: str, asked: t.Sequence[str]) -> DiffState:
+    """Return the state of a layer, of the layers *asked* about beside, and of all that is built on them.
+
+    raises: StoreNotFound, LayerNotFound, StoreCorrupt, OSError.
+    """
+    if not store.exists:
+        raise store_not_found_error(store.home)
+    layers = observe_layers(store, asked, above=True)
+    for one in asked:
+        if one not in layers.layers:
+            raise layer_not_found_error(store.home, one)
+    layer = layers.layers[layer_id]
+    return DiffState(layers, layer, store.settings, store.features, diff_id=layer.diff_id, digest=layer.digest)
+
+
+def difference_of(store: Store, have: DiffState, parent: str | None, **how: t.Any) -> Difference:
+    """Return what the layer has that the layer compared with does not have.
+
+    parent: the id of the layer compared with, "" for an empty tree; None: the layer's own parent.
+    how:    as Difference takes it.
+    raises: the refusal of a mount that the comparison needs.
+    """
+    layer = have.layer
+    parent = layer.parent if parent is None else parent
+    own = parent == layer.parent and have.features.native_overlay_diff is not False
+    other = None
+    if parent and parent == layer.parent:  # a parent is sealed, so it makes no difference whether it is mounted
+        other = LayerState(parent, None, layer.lowers[1:])
+    elif parent:
+        other = have.layers.layers[parent]
+    if (layer.lowers or other) and not own and (refusal := features.not_supported_error(have.features)):
+        raise refusal
+    return Difference(
+        store.home,
+        layer,
+        other,
+        own=own,
+        options=features.mount_options(have.features),
+        userxattr=bool(have.features.userxattr),
+        marker_files=have.layers.engine == CONTAINERS_STORAGE,
+        **how,
+    )

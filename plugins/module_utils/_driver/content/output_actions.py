@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writing a layer's tar to a file, and giving the file to other people. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import errno
+import os
+import typing as t
+
+from ..._archive.compression import ArchiveWriter, check_writable
+from ..._errors import printable
+from ..plan import Action
+from ..state import LayerState
+from . import output_file
+from .layer_tar import LayerTar
+from .output_file import ExistingFile, FileAccess, difference, set_access, stat_file
+from .place import Place
+
+if t.TYPE_CHECKING:
+    from ..run import Run
+
+
+class WriteArchive(Action):
+    """Write a layer's tar to a file, which appears whole or not at all. Raises NotSupported where it cannot."""
+
+    def __init__(
+        self,
+        layer: LayerState,
+        place: Place,
+        compression: str,
+        level: int | None,
+        access: output_file.FileAccess,
+        tar: LayerTar,
+    ) -> None:
+        check_writable(compression)
+        self.layer = layer
+        self.place = place
+        self.diff_id = self.digest = ""
+        self._compression = compression
+        self._level = level
+        self._access = access
+        self._tar = tar
+        self._new: output_file.NewFile | None = None
+
+    def describe(self) -> str:
+        return f"write the tar of layer {self.layer.id} to {printable(self.place.path)}"
+
+    def prepare(self, run: Run) -> None:
+        self._new = output_file.NewFile(self.place, self._access)
+        try:
+            with ArchiveWriter(self._new.write, self._compression, self._level) as writer:
+                self._tar.write(writer.write)
+                writer.finish()
+            self._new.finish()
+            self.diff_id, self.digest = writer.diff_id, writer.digest
+        except BaseException:
+            self._new.discard()
+            raise
+
+    def commit(self, run: Run) -> None:
+        if self._new:
+            self._new.publish()
+
+    def told(self) -> dict[str, t.Any]:
+        return {"diff_id": self.diff_id, "digest": self.digest}
+
+
+class GiveAccess(Action):
+    """Give a file, which holds what it is to hold, to other people."""
+
+    def __init__(self, place: Place, have: ExistingFile, access: FileAccess) -> None:
+        self.access = access
+        self._place = place
+        self._have = have
+
+    def describe(self) -> str:
+        changes = difference(self._have.access, self.access)[1]
+        return f"set {', '.join(f'{key} {value}' for key, value in changes.items())} of {printable(self._place.path)}"
+
+    def commit(self, run: Run) -> None:
+        with self._place.opened() as file:
+            if file is None or stat_file(file).inode != self._have.inode:  # what is there now is nothing we have read
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), self._place.path)
+            set_access(file.fileno(), self.access)
+            os.fsync(file.fileno())

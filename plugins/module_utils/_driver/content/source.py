@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tar that a layer is applied from, as it is asked for. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._archive.digests import check_digest
+from ..._store.layout import check_path
+
+
+class Source(t.NamedTuple):
+    """A layer tar to be applied.
+
+    path:            on this host; "" while it is on the controller only.
+    diff_id, digest: as they must be; None if any will do. max_size: bytes, None for no limit.
+    """
+
+    path: str
+    diff_id: str | None
+    digest: str | None
+    merge: bool
+    max_size: int | None
+
+
+def check_source(source: Source) -> None:
+    """Raise InvalidInput for an expected digest that is none, or a path that can be none."""
+    check_path(source.path, "src")
+    for option, value in (("diff_id", source.diff_id), ("digest", source.digest)):
+        if value is not None:
+            check_digest(value, option)

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading a layer and its mount. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._errors import NotSupported, Overlay2Error, printable
+from ..._linux import mountinfo
+from ..._linux.overlayfs import overlay_options
+from ..._store.damage import Damage
+from ..._store.layout import DIFF, MERGED, VOLATILE_MARKER, WORK
+from ..._store.recognition import is_directory
+from ..store import Store
+from .description import overlay_differs
+from .state import Mounted, MountState, WantedMount, mount_differs
+
+
+def observe_mount(store: Store, layer_id: str) -> MountState:
+    """Return the state of a layer and of its mount. Raises StoreCorrupt, what is_store() raises, OSError."""
+    have = MountState(store.home, exists=store.exists)
+    layer = store.layer(layer_id) if have.exists else None
+    if layer is None:
+        return have
+    store.settings  # noqa: B018 - a store whose own file is damaged is not mounted from
+    found = store.files.layer(layer_id)
+    links = found.lowers if found else ()
+    mount = store.mount(layer_id)
+    return have._replace(
+        layer=layer,
+        mount=_mounted(store.home, layer_id, links, layer.committed, mount) if mount else None,
+        links=links,
+        marker=os.path.lexists(store.path(layer_id, VOLATILE_MARKER)),
+        engine=store.owner,
+    )
+
+
+def with_means(store: Store, have: MountState, want: WantedMount) -> MountState:
+    """Return *have* with what a mount needs. Raises StoreCorrupt for a layer that cannot be mounted, OSError."""
+    layer = have.layer
+    if layer is None or not layer.lowers:
+        return have
+    from ..probe import features  # a run that unmounts does not need it
+
+    refusal = features.not_supported_error(store.features) or _label_refusal(want.label)
+    have = have._replace(options=features.mount_options(store.features), refusal=refusal)
+    if have.mount is not None and not mount_differs(want, have):
+        return have
+    for name in (DIFF,) if layer.committed else (DIFF, WORK):
+        path = store.path(layer.id, name)
+        if not is_directory(path):
+            damage = Damage(f"{name}_missing", path, f"its {name} directory is missing")
+            raise store.files.mending.error(layer.id, damage)
+    return with_obstacles(store, have)
+
+
+def with_obstacles(store: Store, have: MountState) -> MountState:
+    """Return *have* with what can be in the way of unmounting, and of mounting read-write. Raises OSError."""
+    from ..in_use import users  # costs a look at the mounts of every process, and most runs change nothing
+
+    if have.layer is None:
+        return have
+    merged = store.path(have.layer.id, MERGED)
+    below = [
+        mount.mount_point
+        for mount in store.mount_table.seen
+        if mountinfo.is_below(mount.mount_point, merged)
+        and not (mount.mount_point == merged and mount.fstype == "overlay")
+    ]
+    copies = [
+        f"on {printable(mount.mount_point)}"
+        + ("" if mount.here else f", seen by pid {mount.pid} ({printable(mount.command)})")
+        for mount in users.independent_mounts(store.home, have.layer.id)
+    ]
+    return have._replace(below=tuple(below), copies=tuple(copies))
+
+
+def _mounted(home: str, layer_id: str, links: t.Sequence[str], committed: bool, found: mountinfo.Mount) -> Mounted:
+    told = overlay_options(found)
+    differs = overlay_differs(home, layer_id, links, found, read_only=committed)
+    return Mounted(
+        read_only="ro" in found.options.split(",") or "ro" in told.others,
+        volatile=told.volatile,
+        label=told.others.get("context", ""),
+        astray=tuple(word for word in differs if word in ("lowers", "upper")),
+        data=found.super_options,
+    )
+
+
+def _label_refusal(label: str | None) -> Overlay2Error | None:
+    """Return the error for a mount label where SELinux is off; the kernel would only call it an invalid argument."""
+    if not label:
+        return None
+    with open("/proc/filesystems", encoding="ascii") as file:
+        if any(line.split()[-1:] == ["selinuxfs"] for line in file):
+            return None
+    return NotSupported("SELinux is off here, so no mount can have a label", hint="leave mount_label out")

@@ -1,0 +1,263 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One store, as one attempt sees it. PRIVATE to the collection.
+
+A task gets a Store for each attempt and hands it down: no function below asks the disk again for what the Store knows.
+A layer is named by its id alone, since an attempt has one Store. A layer of another store would be named by both, as
+``LayerRef(store, layer_id)``: docs/architecture.md tells what that would change.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import typing as t
+
+from .._errors import StoreCorrupt
+from .._linux import mountinfo
+from .._store.engine import SOMEBODY, managed_by
+from .._store.layout import LINKS, MERGED
+from .._store.owner import is_unclaimed
+from .._store.recognition import is_store
+from .._store.settings import Settings, read_settings
+from .state import LayerState
+
+if t.TYPE_CHECKING:
+    from .._store.layer import Layer
+    from .._store.layer import Store as LayerFiles
+    from .probe.features import Features
+    from .quota.projects import Use
+
+
+def chain_id(below: str, diff_id: str) -> str:
+    """Return the chain id of a layer with *diff_id* on a chain; below: that chain's id, "" for none.
+
+    source: OCI image specification, "Layer ChainID".
+    """
+    if not below:
+        return diff_id
+    return "sha256:" + hashlib.sha256(f"{below} {diff_id}".encode()).hexdigest()
+
+
+class Store:
+    """Reads a store. Reads each thing when it is first asked for, and once: make a new Store to see what has changed.
+
+    home: the path of the store, without symlinks. There may be no store at home.
+
+    Each attribute raises OSError, and names what else it raises. An attribute imports what it needs when it is asked
+    for: each import is compiled on every host, and most runs ask for a few attributes.
+    """
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self._chains: dict[str, str | None] = {}
+
+    @functools.cached_property
+    def files(self) -> LayerFiles:
+        """The files of the layers."""
+        from .._store.layer import Store as LayerFiles
+
+        return LayerFiles(self.home)
+
+    @functools.cached_property
+    def exists(self) -> bool:
+        """Whether there is a store at home. Raises what is_store() raises for something else at home."""
+        return is_store(self.home)
+
+    @functools.cached_property
+    def managed_by(self) -> str | None:
+        """The engine that manages the store, None for none."""
+        return managed_by(self.home)
+
+    @functools.cached_property
+    def owner(self) -> str | None:
+        """Whose the store is, as owner() says: an engine, SOMEBODY, or None where it is ours."""
+        return self.managed_by or (SOMEBODY if self.exists and is_unclaimed(self.home) else None)
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """The settings in the store's own file. Raises StoreCorrupt."""
+        return read_settings(self.home)
+
+    @functools.cached_property
+    def features(self) -> Features:
+        """What the kernel and the filesystem at home support."""
+        from .probe.features import probe
+
+        return probe(self.home)
+
+    @functools.cached_property
+    def mount_table(self) -> mountinfo.Below:
+        """The mounts below home."""
+        return mountinfo.below(self.home)
+
+    @functools.cached_property
+    def mounts(self) -> dict[str, mountinfo.Mount]:
+        """The overlays that the paths in home lead to, by mount point; of several on one mount point, the topmost.
+
+        An overlay that a later mount hides (a filesystem mounted at home, for one) is left out: its mount point has the
+        name of a layer of this store, but the overlay belongs to another store.
+        """
+        return {mount.mount_point: mount for mount in self.mount_table.seen if mount.fstype == "overlay"}
+
+    @functools.cached_property
+    def has_quota(self) -> bool:
+        """Whether layers can be limited: project quota is on."""
+        from .quota.support import project_quota_is_on
+
+        return project_quota_is_on(self.home)
+
+    @functools.cached_property
+    def home_project(self) -> int:
+        """The project id of home, 0 for none."""
+        from .quota.projects import project_of
+
+        return project_of(self.home)
+
+    @functools.cached_property
+    def block(self) -> int:
+        """In how many bytes the filesystem counts the limits of layers."""
+        from .quota.projects import block_size
+
+        return block_size(self.home)
+
+    def path(self, *parts: str) -> str:
+        """Return the path of something below home."""
+        return "/".join((self.home, *parts))
+
+    def mount(self, layer_id: str) -> mountinfo.Mount | None:
+        """Return the overlay on the merged directory of a layer, None if there is none."""
+        return self.mounts.get(self.path(layer_id, MERGED))
+
+    def quota(self, layer_id: str) -> Use | None:
+        """Return the limits and the use of a layer; None where project quota is off, or the layer is not a project."""
+        if not self.has_quota:
+            return None
+        from .quota.projects import use_of
+
+        return use_of(self.path(layer_id), self.home_project)
+
+    def layer(self, layer_id: str) -> LayerState | None:
+        """Return the state of a layer, None if there is no such layer. Raises StoreCorrupt, OSError."""
+        found = self.files.layer(layer_id)
+        if found is None:
+            return None
+        lowers = self.files.lowers(found)
+        mount = self.mount(layer_id)
+        use = self.quota(layer_id) if found.record.read_write is not False else None
+        return LayerState(
+            id=layer_id,
+            link=found.link,
+            lowers=lowers,
+            committed=found.marked or bool(self.children(layer_id)),
+            read_write=found.record.read_write,
+            mounted=mount is not None,
+            writable=mount is not None and _has_upper(mount),
+            holders=self._holders(layer_id),
+            size_limit=use.size_limit if use else 0,
+            inodes_limit=use.inodes_limit if use else 0,
+            project_id=use.project_id if use else None,
+            diff_id=found.record.diff_id,
+            digest=found.record.digest,
+            merged_diff_id=found.record.merged_diff_id,
+            merged_digest=found.record.merged_digest,
+            chain_id=self._chain_id(layer_id, lowers),
+            marked=found.marked,
+            lent={lower: self.files.lent[lower] for lower in lowers if lower in self.files.lent},
+        )
+
+    def salvage(self, layer_id: str) -> LayerState | None:
+        """Return as much of the state of a layer as can be read, so that a damaged layer can be removed too.
+
+        A lower whose name leads to no layer stands in lowers by that name, as l/NAME. Raises StoreCorrupt for a record
+        of a newer format, and for one that cannot be read; OSError.
+        """
+        try:
+            return self.layer(layer_id)
+        except StoreCorrupt:
+            found, _damage = self.files.examine(layer_id)
+        if found is None:
+            return None
+        names = self.files.names_of(layer_id)
+        return LayerState(
+            id=layer_id,
+            link=found.link if found.link in names else next(iter(names), ""),
+            lowers=self._remaining_lowers(found),
+            committed=found.marked or bool(self.children(layer_id)),
+            read_write=found.record.read_write,
+            mounted=self.mount(layer_id) is not None,
+            holders=self._holders(layer_id),
+            diff_id=found.record.diff_id,
+            digest=found.record.digest,
+            merged_diff_id=found.record.merged_diff_id,
+            merged_digest=found.record.merged_digest,
+            marked=found.marked,
+        )
+
+    def _remaining_lowers(self, layer: Layer) -> tuple[str, ...]:
+        """Return the ids of the layers that a damaged layer is built on, as far as they can be read."""
+        parent = self.files.lower(layer.id).parent
+        if not parent:
+            from .._store.links import link_target
+
+            return tuple(link_target(self.home, link) or f"{LINKS}/{link}" for link in layer.lowers)
+        try:
+            found = self.files.layer(parent)
+            below = self.files.lowers(found) if found else ()
+        except StoreCorrupt:
+            below = ()
+        return (parent, *(id for id in below if id != layer.id))
+
+    def children(self, layer_id: str, *, by_any_name: bool = False) -> tuple[str, ...]:
+        """Return the ids of the children of a layer, sorted; of a damaged layer the children that its names tell.
+
+        by_any_name: also children that know the layer by another name than its link. dockerd gives a second name to a
+                     layer that it makes again.
+        raises:      OSError.
+        """
+        try:
+            found = self.files.layer(layer_id)
+            names = {found.link} if found else set()
+        except StoreCorrupt:
+            from .._store.links import read_link
+
+            by_any_name = True
+            names = {read_link(self.home, layer_id, [])}
+            names = {name for name in names if self.files.links.get(name) is None}  # else it is that layer's
+        if by_any_name:
+            names.update(self.files.names_of(layer_id))
+        above = {child for name in names for child in self.files.children.get(name, ())}
+        above.update(self.files.recorded_children.get(layer_id, ()))
+        return tuple(sorted(above - {layer_id}))
+
+    def _holders(self, layer_id: str) -> tuple[str, ...]:
+        from .._store.holders import read
+
+        return read(self.home, layer_id)
+
+    def _chain_id(self, layer_id: str, lowers: tuple[str, ...]) -> str | None:
+        """Return the chain id; None where a layer of the chain is damaged, or has content that came from no tar.
+
+        This walks *lowers*, which is finite. A walk from parent to parent may be a circle where layers are damaged.
+        """
+        chain: str | None = ""
+        for id in reversed((layer_id, *lowers)):
+            if id not in self._chains:
+                diff_id = self._diff_id(id)
+                self._chains[id] = None if chain is None or diff_id is None else chain_id(chain, diff_id)
+            chain = self._chains[id]
+        return chain
+
+    def _diff_id(self, layer_id: str) -> str | None:
+        try:
+            layer = self.files.layer(layer_id)
+        except StoreCorrupt:
+            return None
+        return layer.record.diff_id if layer else None
+
+
+def _has_upper(mount: mountinfo.Mount) -> bool:
+    from .._linux.overlayfs import overlay_options
+
+    return overlay_options(mount).upper is not None

@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tasks without a module around them: what the engine does, but for locks."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.task import Outcome, Task
+
+
+def plan(task: Task[t.Any], *, predicting: bool = False) -> Outcome[t.Any]:
+    """Return what is there and what is planned; nothing is done."""
+    task.survey()
+    store = Store(task.home)
+    have = task.inspect(store, task.observe(store, predicting), predicting)
+    planned = task.plan(have, predicting)
+    return Outcome(have, planned, planned.after, store, predicted=predicting, told={})
+
+
+def do(task: Task[t.Any], steps: int | None = None) -> Outcome[t.Any]:
+    """Do the first *steps* of what the task plans, or all; return what came of it."""
+    outcome = plan(task)
+    run = Run(outcome.store)
+    told: dict[str, t.Any] = {}
+    for action in outcome.plan.actions:
+        action.prepare(run)
+    run.sync()
+    for action in outcome.plan.actions[:steps]:
+        action.commit(run)
+        told.update(action.told())
+    run.sync()
+    now = Store(task.home)
+    after = task.observe_after(now, outcome.plan)
+    assert run.close() == []
+    return Outcome(outcome.have, outcome.plan, after, now, predicted=False, told=told)
+
+
+def sentences(outcome: Outcome[t.Any]) -> list[str]:
+    """Return what was planned, as results tell it."""
+    return [action.describe() for action in outcome.plan.actions]
