@@ -96,3 +96,10 @@ def test_the_variables_of_a_role_are_in_its_readme():
             re.findall(rf"^ +({role.name}_\w+):", options, re.MULTILINE)
         )
         assert names == set(re.findall(rf"`({role.name}_\w+)`", (role / "README.md").read_text(encoding="utf-8")))
+
+
+def test_every_unit_test_lies_where_the_code_that_it_tests_lies():
+    tests = ROOT / "tests/unit"
+    for path in (tests / "plugins").rglob("test_*.py"):
+        code = ROOT / path.relative_to(tests).with_name(path.name[len("test_") :])
+        assert code.exists(), f"{path.relative_to(ROOT)} tests no file of code"
