@@ -12,8 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TITLE = """# Errors
 
-The result of a failed task has `msg`, which names the subject and the cause, `hint`, which says what to do, and
-`error`, one of the codes below. The codes never change. `python3 dev.d/errors.py` writes this page from the classes.
+The result of a task that fails has `msg` (the subject and the cause), `hint` (what to do) and `error`: one of these
+codes. The codes never change. This page is made from the classes by `python3 dev.d/errors.py`.
 
 | `error` | when |
 |---|---|
@@ -21,7 +21,7 @@ The result of a failed task has `msg`, which names the subject and the cause, `h
 
 
 def load() -> types.ModuleType:
-    """Return the module with the classes, loaded without the collection."""
+    """Return the module with the classes, without the collection around it."""
     spec = importlib.util.spec_from_file_location("errors", ROOT / "plugins/module_utils/_errors.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -32,7 +32,7 @@ def load() -> types.ModuleType:
 def page() -> str:
     """Return the text of the page."""
     rows = [f"| `{kind.code}` | {kind.__doc__} |\n" for kind in load().Overlay2Error.__subclasses__()]
-    other = "| `os_error` | The kernel refuses something else; see `errno` and `path`. |\n"
+    other = "| `os_error` | Any other refusal of the kernel, with `errno` and `path`. |\n"
     return TITLE + "".join(rows) + other
 
 

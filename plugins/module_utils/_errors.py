@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Failures a user can act on. PRIVATE to the collection.
 
-Each kind owns a stable code that playbooks may test; docs/errors.md is made from these classes. Everything
-the kernel refuses stays an OSError until the engine reports it.
+Each class has a stable code that playbooks may test. docs/errors.md is made from the classes. A call that the kernel
+refuses stays an OSError until the engine reports the error.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import typing as t
 
 SHOWN = 5  # names in a message; of the others only the number is told
 
-# What no name may do to a terminal, a log or JSON: steer (C0, DEL, C1), begin a line (those, and U+2028, U+2029), show
-# signs in another order (the bidirectional controls), be half a surrogate pair.
+# Characters that harm a terminal, a log or JSON: they control the terminal (C0, DEL, C1), begin a line (the same, and
+# U+2028, U+2029), change the order of the text (bidirectional controls), or are half a surrogate pair.
 _HARMFUL = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(name: str | bytes) -> str:
     r"""Return *name* as valid text on one line: a byte that is not UTF-8 becomes ``\xNN``, a backslash ``\\``.
 
-    A control character becomes ``\xNN``, too. Beyond ASCII it becomes ``\uNNNN``, as half a surrogate pair does, which
-    no file's name holds but a parameter may.
+    An ASCII control character becomes ``\xNN``; another one becomes ``\uNNNN``, and so does half a surrogate pair,
+    which only a parameter can hold, not the name of a file.
 
-    The one form in which names reach results and messages, so that no result can break JSON or a terminal and no two
-    names look the same.
+    All results and messages show names in this form, so that no name can break JSON or a terminal and no two names look
+    the same.
     """
     return harmless(os.fsdecode(name).replace("\\", "\\\\"))
 
 
 def harmless(text: str) -> str:
-    """Return *text* with control characters as printable() shows them; what printable() has returned stays as it is."""
+    """Return *text* with control characters as printable() shows them; the answer of printable() stays as it is."""
     return text if text.isprintable() else _HARMFUL.sub(_escaped, text)
 
 
@@ -45,18 +45,18 @@ def shorten(parts: t.Sequence[str]) -> str:
 
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found.group())
-    if 0xDC80 <= code <= 0xDCFF:  # how Python decodes a byte that is not UTF-8
+    if 0xDC80 <= code <= 0xDCFF:  # Python decodes a byte that is not UTF-8 to this
         code -= 0xDC00
-    elif code >= 0x80:  # \\x80 and more are those bytes
+    elif code >= 0x80:  # \\x80 and above mean bytes that are not UTF-8
         return f"\\u{code:04x}"
     return f"\\x{code:02x}"
 
 
 class Overlay2Error(Exception):
-    """Base of every failure a user can act on. Bugs are never wrapped in it.
+    """Base of every failure a user can act on. A bug is never wrapped in an Overlay2Error.
 
-    message: names the subject and the cause.
-    hint:    what to do about it.
+    message: the subject and the cause.
+    hint:    what to do about the failure.
     details: values for the result, JSON-safe only.
     """
 
@@ -93,19 +93,19 @@ class NotPermitted(Overlay2Error):
 
 
 class NotSupported(Overlay2Error):
-    """The kernel, the backing filesystem or a missing tool rules it out."""
+    """The kernel, the backing filesystem or a missing tool does not allow the task."""
 
     code = "not_supported"
 
 
 class QuotaNotSupported(Overlay2Error):
-    """A limit is asked for where project quotas are off; the message says why."""
+    """The task sets a limit, but project quotas are off; the message says why."""
 
     code = "quota_not_supported"
 
 
 class ParentMismatch(Overlay2Error):
-    """The layer exists on another parent."""
+    """The layer exists, but on another parent."""
 
     code = "parent_mismatch"
 
@@ -127,7 +127,7 @@ class DepthExceeded(Overlay2Error):
 
 
 class StoreCorrupt(Overlay2Error):
-    """The store's files contradict each other, or are of a newer format."""
+    """The store's files contradict each other, or have a newer format."""
 
     code = "store_corrupt"
 
@@ -139,7 +139,7 @@ class StoreBusy(Overlay2Error):
 
 
 class StoreForeign(Overlay2Error):
-    """The store belongs to another engine, which would lose the change or be broken by it, or to somebody unknown."""
+    """The store belongs to another engine, which would lose the change or break, or to an unknown owner."""
 
     code = "store_foreign"
 

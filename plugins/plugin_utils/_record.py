@@ -1,16 +1,16 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is kept of a host on the controller: bounded in size, whatever the host says. Pure. PRIVATE to the collection.
+"""Makes the record of a host that the controller keeps: of limited size, whatever the host sends. Pure. PRIVATE.
 
-A host may be hostile, so every value is made to be of its type, and no text is longer than it may be.
+A host may be hostile: each value is converted to its type, and each text is cut to its limit.
 
 {"format": 1, "host": "...", "time": 1700000000.0, "state": "ok", "message": "", "hint": "", "store": {...},
  "problems": [{"code": "...", "level": 2, "message": "...", "hint": "..."}], "problem_count": 1,
  "lineages": [...], "plan": {...} or null, "cleanup": {...} or null, "tree": {...} or null}
 
-state: ok, absent (no store there), failed, unreachable, or stopped (too many layers would have gone).
-level: 3 what damages or stops a store, 2 what needs somebody, 1 what is good to know.
+state: ok, absent (no store), failed, unreachable, or stopped (the run would remove too many layers).
+level: 3 damages or stops a store, 2 needs a decision of a person, 1 is good to know.
 """
 
 from __future__ import annotations
@@ -26,25 +26,37 @@ LINEAGES = 8
 MESSAGE = 400  # characters
 NAME = 255
 
-_DAMAGE = (
-    *("link_missing", "link_empty", "link_doubled", "link_astray", "lower_missing", "lower_malformed"),
-    *("lower_unresolved", "diff_missing", "work_missing", "store_file_unreadable", "damaged_layers"),
-    *("damaged_store",),
-)
-_IN_THE_WAY = (
-    *("unreachable", "nested_overlay", "network_filesystem", "unsuitable_filesystem", "read_only"),
-    *("no_d_type", "no_xattrs", "no_overlay", "not_root"),
-)
-_SOMEBODY = (
-    *("nearly_full", "orphan", "layer_gone", "stale_volatile"),
-    *("loose_mode", "owner_wrong", "stray_files", "hidden_mount"),
-    *("other_layout", "unclaimed_store", "unread_layer"),
-)
-_GOOD_TO_KNOW = (
-    *("no_native_diff", "no_project_quota", "not_persistent", "needs_userxattr", "not_probed"),
-    *("dangling_link", "staging_leftover", "dead_holder", "leaked_project", "unsealed_parent"),
-    *("stranger",),
-)
+# By code of a finding or problem: its level. A code that stands nowhere here has level 2.
+LEVELS = {
+    code: level
+    for level, codes in (
+        (
+            3,
+            (
+                *("link_missing", "link_empty", "link_doubled", "link_astray", "lower_missing", "lower_malformed"),
+                *("lower_unresolved", "diff_missing", "work_missing", "store_file_unreadable", "damaged_layers"),
+                *("damaged_store", "unreachable", "nested_overlay", "network_filesystem", "unsuitable_filesystem"),
+                *("read_only", "no_d_type", "no_xattrs", "no_overlay", "not_root"),
+            ),
+        ),
+        (
+            2,
+            (
+                *("nearly_full", "orphan", "layer_gone", "stale_volatile", "loose_mode", "owner_wrong", "stray_files"),
+                *("hidden_mount", "other_layout", "unclaimed_store", "unread_layer"),
+            ),
+        ),
+        (
+            1,
+            (
+                *("no_native_diff", "no_project_quota", "not_persistent", "needs_userxattr", "not_probed"),
+                *("dangling_link", "staging_leftover", "dead_holder", "leaked_project", "unsealed_parent"),
+                *("stranger",),
+            ),
+        ),
+    )
+    for code in codes
+}
 STATES = ("ok", "absent", "failed", "unreachable", "stopped")
 
 
@@ -58,10 +70,11 @@ def make_record(
     max_layers: int,
     check: bool = False,
 ) -> dict[str, t.Any]:
-    """Return what is kept of a host that answered.
+    """Return the record of a host that answered.
 
-    facts: as overlay2_facts tells them, with summary and health. plan: what overlay2_prune tells in check mode; None
-    where it was not asked. done: what it told when it ran, or failed with; check: it only told what it would do.
+    facts: of overlay2_facts, with the subsets summary and health. plan: the result of overlay2_prune in check mode;
+    None if the run did not ask for a plan. done: the result of overlay2_prune, failed or not; check: it ran in check
+    mode.
     """
     facts, plan = mapping(facts), mapping(plan)
     problems = _problems([*rows(facts.get("problems")), *rows(facts.get("health"))])
@@ -88,24 +101,24 @@ def make_failure(
     unreachable: bool = False,
     check: bool = False,
 ) -> dict[str, t.Any]:
-    """Return what is kept of a host that could not tell. result: of the task that failed; done, check: as above."""
+    """Return the record of a host whose task failed. result: of this task; done, check: as in make_record."""
     record = _empty(host, time, "failed")
     _add_cleanup(record, mapping(done), check)
-    # Last: the state is that of what failed now, whatever the run before did.
+    # Last: the state is of the task that failed now, whatever overlay2_prune did before.
     add_failure(record, {**mapping(result), **({"unreachable": True} if unreachable else {})})
     return record
 
 
 def add_failure(record: dict[str, t.Any], result: t.Any) -> None:
-    """Tell in a record that a task failed, as the first of its problems. result: of that task."""
+    """Add a failed task to a record, as the first of its problems. result: of this task."""
     result = mapping(result)
     state = "unreachable" if result.get("unreachable") is True else "failed"
     if result.get("error") == "too_many_layers":
         state = "stopped"
-    message = text(result.get("msg"), MESSAGE) or "it failed without saying why"
+    message = text(result.get("msg"), MESSAGE) or "the task failed without a message"
     hint = text(result.get("hint"), MESSAGE)
     if state == "unreachable" and not hint:
-        hint = "see whether the host is up, and what Ansible needs to log in"
+        hint = "check that the host is up, and that Ansible can log in"
     code = text(result.get("error"), NAME) or f"host_{state}"
     record.update(state=state, message=message, hint=hint)
     problem = {"code": code, "level": 3, "message": message, "hint": hint}
@@ -155,7 +168,7 @@ def _problems(findings: t.Iterable[t.Any]) -> list[dict[str, t.Any]]:
     found = []
     for finding in map(mapping, findings):
         code = text(finding.get("code"), NAME)
-        level = 3 if code in (*_DAMAGE, *_IN_THE_WAY) else 1 if code in _GOOD_TO_KNOW else 2  # _SOMEBODY, or unknown
+        level = LEVELS.get(code, 2)
         message, hint = (text(finding.get(key), MESSAGE) for key in ("message", "hint"))
         found.append({"code": code, "level": level, "message": message, "hint": hint})
     return sorted(found, key=lambda problem: -t.cast("int", problem["level"]))
@@ -178,7 +191,7 @@ def _plan(plan: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _add_cleanup(record: dict[str, t.Any], done: t.Mapping[str, t.Any], check: bool) -> None:
-    """Tell what a run of overlay2_prune did, or why it did nothing."""
+    """Add what a run of overlay2_prune did, or why it did nothing."""
     if not done:
         return
     failed = done.get("failed") is True or done.get("unreachable") is True

@@ -31,7 +31,6 @@ def apply(source: str, directory: str) -> str:
     apply_layer = _load("_archive.apply").apply_layer
     with open(source, "rb", buffering=0) as file, _load("_archive.compression").ArchiveReader(file.read) as reader:
         apply_layer(reader.read, directory)
-        reader.drain()
         return str(reader.diff_id)
 
 
@@ -44,13 +43,13 @@ def export(directory: str, dest: str) -> str:
 
 def inspect(upper: str, lower: str) -> str:
     changes = _load("_archive.collected").First(1 << 30)
-    _load("_archive.changes").upper_changes(upper, [lower], changes)
+    _load("_archive.native_diff").upper_changes(upper, [lower], changes)
     return str(len(changes.listed()))
 
 
 def compare(new: str, old: str) -> str:
     changes = _load("_archive.collected").First(1 << 30)
-    _load("_archive.compare").tree_changes(new, old, changes)
+    _load("_archive.naive_diff").tree_changes(new, old, changes)
     return str(len(changes.listed()))
 
 
@@ -61,7 +60,8 @@ def remove(directory: str) -> str:
 
 def hash(path: str) -> str:
     with open(path, "rb", buffering=0) as file, _load("_archive.compression").ArchiveReader(file.read) as reader:
-        reader.drain()
+        while reader.read(1 << 18):
+            pass
         return str(reader.digest)
 
 

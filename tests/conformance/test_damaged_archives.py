@@ -139,7 +139,7 @@ class TestThroughTheModule:
 
     def test_garbage_behind_it(self, compression: str, driver: Driver, tmp_path: Path) -> None:
         words = refused(driver, tmp_path, COMPRESSIONS[compression](TAR + b"garbage"), "archive_rejected")
-        assert "something follows the archive's end" in words
+        assert "data follows the archive's end mark" in words
         refused(driver, tmp_path, COMPRESSIONS[compression](TAR) + b"garbage", "archive_rejected")
 
     def test_with_its_digest_it_is_taken(self, compression: str, driver: Driver, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ class TestThroughTheModule:
         tar = archive(member("first", body=b"x" * 1000), member("bomb", body=bytes(16 << 20)))
         data = COMPRESSIONS[compression](tar)
         words = refused(driver, tmp_path, data, "archive_rejected", max_size="1M")
-        assert "entry bomb: with it the layer has more than the 1048576 bytes allowed" in words
+        assert "entry bomb: with this entry the layer has more than the 1048576 bytes allowed" in words
 
 
 def test_a_file_that_is_endless_behind_its_end(driver: Driver, tmp_path: Path) -> None:

@@ -167,6 +167,7 @@ HARMS: dict[str, tuple[str, str, str | t.Callable[[Harmed], None]]] = {
     "orphan": ("orphan", "top", orphan),
     "layer gone": ("layer_gone", AWAY, lost_layer_of_a_record),
 }
+ABOUT_LOWERS = ("lower_missing", "lower_malformed", "lower_unresolved")  # our record of the parent helps there
 ONLY_OF = {
     "owner_wrong": (None,),
     "orphan": ("docker", "containers-storage"),
@@ -185,7 +186,7 @@ def cases() -> t.Iterator[t.Any]:
     for name, (code, _subject, _how) in HARMS.items():
         for engine in (None, "docker", "containers-storage"):
             if engine in ONLY_OF.get(code, (engine,)) and (name, engine) not in NOT_THERE:
-                for recorded in (False, True) if engine is None and code.startswith("lower") else (False,):
+                for recorded in (False, True) if engine is None and code in ABOUT_LOWERS else (False,):
                     told = ", recorded" if recorded else ""
                     yield pytest.param(name, engine, recorded, id=f"{name}, {engine or 'ours'}{told}")
 

@@ -42,11 +42,7 @@ ROOMS = (
 )
 THE_ROOM_OF_TARS = f"{UTILS}_driver.content."
 MODULES_THAT_ONLY_READ = {"plugins.modules.overlay2_facts"}
-MOUNTERS = {
-    f"{UTILS}_driver.mounts.private",
-    f"{UTILS}_driver.mounts.description",
-    f"{UTILS}_driver.probe.trial_mounts",
-}
+MOUNTER = f"{UTILS}_linux.overlay_mount"  # the one file that mounts overlays
 MODULES_THAT_MOVE_TARS = {"plugins.modules.overlay2_diff", "plugins.modules.overlay2_diff_info"}
 PARTS_ON_ANSIBLE = {"_module", "modules", "action", "lookup"}
 # The one that ends a module, and what it ends it by.
@@ -203,12 +199,13 @@ def planner_that_opens(files: dict[str, Source]) -> t.Iterator[str]:
 
 def second_mounter(files: dict[str, Source]) -> t.Iterator[str]:
     for file in files.values():
-        if file.name in MOUNTERS:
+        if file.name == MOUNTER:
             continue
         for node in ast.walk(ast.parse(file.text)):
-            if not isinstance(node, ast.Call) or "mount" not in ast.dump(node.func):
+            if not isinstance(node, ast.Call) or not re.search("mount|fsopen", ast.dump(node.func)):
                 continue
-            if any(isinstance(argument, ast.Constant) and argument.value == "overlay" for argument in node.args):
+            arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+            if any(isinstance(argument, ast.Constant) and argument.value == "overlay" for argument in arguments):
                 yield f"{file.name}:{node.lineno} mounts an overlay"
 
 
@@ -355,6 +352,15 @@ LONG_FUNCTION = "def f():\n" + "    x = 1\n" * FUNCTION_LINES
             second_engine, "module_utils/_driver/a.py", "def f(m):\n    m.fail_json()", id="fail_json elsewhere"
         ),
         pytest.param(second_engine, "module_utils/_module/a.py", "getattr(m, 'check_mode')", id="check_mode by name"),
+        pytest.param(
+            second_mounter,
+            "module_utils/_driver/a.py",
+            "mount.mount('overlay', path, 'overlay', 0, data)",
+            id="a second mounter",
+        ),
+        pytest.param(
+            second_mounter, "module_utils/_driver/a.py", "fsmount.fsopen(fstype='overlay')", id="by the new calls"
+        ),
         pytest.param(filled_init, "module_utils/_store/__init__.py", "from .a import b\n", id="a re-export"),
         pytest.param(too_long, "module_utils/_store/a.py", "\n" * (FILE_LINES + 1), id="a long file"),
         pytest.param(too_long, "modules/a.py", LONG_FUNCTION, id="a long function"),

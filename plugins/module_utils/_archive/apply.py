@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A layer tar into an upperdir: the native apply. PRIVATE to the collection.
+"""Unpack a layer tar into an upperdir: the native apply. PRIVATE to the collection.
 
 Source: moby/go-archive Unpack, UnpackLayer, OverlayWhiteoutFormat; OCI image layer specification, "Whiteouts".
 """
@@ -20,8 +20,8 @@ from .apply_nodes import Nodes
 from .apply_root import Directory, Root
 from .image_archive import check_no_image
 from .older import Older
-from .tar import REGULAR, SPARSE, Entry, cut, rejected
-from .tar_reader import Read, TarReader
+from .tar import REGULAR, SPARSE, Entry, Read, cut, entry_error
+from .tar_reader import TarReader
 from .walk import IS_DIRECTORY, children
 from .whiteouts import (
     HIDES,
@@ -36,16 +36,16 @@ from .whiteouts import (
 from .xattr_ids import MapIds
 
 _DOT = ord(".")
-# What the kernel answers to a name that no honest archive has; all else is the host's doing.
+# The kernel's errors for a name that no honest archive has. The host causes all other errors.
 _ARCHIVES_FAULT = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)
-# Directories that no entry is about: honest archives that list none have a few for each file.
+# Directories without an entry of their own: an honest archive without directories has a few of these for each file.
 _FEW_IMPLIED = 10_000
 _IMPLIED_PER_ENTRY = 16
-_IMPLIED_HINT = "the archive is hostile, or made by hand: make it again with an entry for each directory"
+_IMPLIED_HINT = "the archive is hostile or made by hand: make it again with an entry for each directory"
 
 
 class Applied(t.NamedTuple):
-    """entries: how many the archive has; size: bytes of their bodies together."""
+    """The totals of an archive. entries: their number; size: bytes of all bodies."""
 
     entries: int
     size: int
@@ -61,23 +61,24 @@ def apply_layer(
     max_size: int | None = None,
     expected: bool = False,
 ) -> Applied:
-    """Unpack a layer tar over what the directory *root*, an upperdir not mounted yet, holds.
+    """Unpack a layer tar over the content of the directory *root*, an upperdir that is not mounted yet.
 
-    read:      returns up to that many bytes of the uncompressed tar, none at its end, which is read to: only zeros may
-               follow the archive's end mark, and no more than the archive has, or MAX_IDLE.
-    lowers:    the layer's, nearest first: overlayfs lets no root be opaque, so an opaque marker at the tar's root
-               becomes a whiteout for each of their names.
-    map_ids:   (uid, gid) in the tar to (uid, gid) on disk, -1 to -1; with its ValueError the archive is rejected. Not
-               asked for whiteouts, nor does export map them back: the kernel makes them as the root of the host.
-    userxattr: the store's mounts keep their marks in ``user.overlay.*``.
-    max_size:  bytes of the uncompressed tar, and of holes; more is refused before it is written.
-    expected:  the caller knows a digest of the archive and compares it: then the end mark may be missing, and anything
-               may follow it, as in Docker.
-    raises:    ArchiveRejected, NotSupported for what the filesystem cannot hold, OSError with the entry's name.
-               *root* then holds what was unpacked so far.
+    read:      returns at most that many bytes of the uncompressed tar, b"" at its end. The stream is read to its end:
+               only zeros may follow the archive's end mark, no more than the archive's size or MAX_IDLE.
+    lowers:    the lowers of the layer, nearest first. overlayfs allows no opaque root, so an opaque marker at the tar's
+               root becomes a whiteout for each name in the lowers.
+    map_ids:   maps (uid, gid) in the tar to (uid, gid) on disk, -1 to -1. If it raises ValueError, the archive is
+               rejected. The owner of a whiteout is not mapped, here or in export: the kernel makes whiteouts as the
+               host's root.
+    userxattr: the store's mounts keep the overlay xattrs in ``user.overlay.*``.
+    max_size:  the largest size of the uncompressed tar with its holes, in bytes; checked before the data is written.
+    expected:  the caller compares a digest of the archive. Then the end mark may be missing, and any data may follow
+               it, as in Docker.
+    raises:    ArchiveRejected; NotSupported if the filesystem cannot hold an entry; OSError with the entry's name.
+               *root* then holds the entries unpacked so far.
     """
     size = 0
-    with Root(root, map_ids(0, 0) if map_ids else (0, 0), opaque_xattr(userxattr)) as base, _no_umask():
+    with Root(root, map_ids(0, 0) if map_ids else (0, 0), opaque_xattr(userxattr)) as base, _clear_umask():
         reader = TarReader(read, max_size, expected)
         older = Older() if os.listdir(base.top.fd) else None
         applier = _Applier(base, Nodes(reader, base, map_ids, older), older, reader)
@@ -86,15 +87,15 @@ def apply_layer(
             try:
                 applier.apply(entry)
             except OSError as error:
-                raise _explained(error, entry) from error
+                raise _explained_error(error, entry) from error
         reader.check_rest()
         applier.finish(lowers)
     return Applied(reader.entries, size)
 
 
 @contextlib.contextmanager
-def _no_umask() -> t.Iterator[None]:
-    """See to it that the mode given to open(2), mkdir(2) and mknod(2) is the mode made."""
+def _clear_umask() -> t.Iterator[None]:
+    """Clear the umask, so that open(2), mkdir(2) and mknod(2) set exactly the mode given."""
     before = os.umask(0)
     try:
         yield
@@ -108,19 +109,19 @@ class _Applier:
         self._known = root.known
         self._nodes = nodes
         self._makers = nodes.makers
-        self._older = older  # None where nothing was there before
+        self._older = older  # None if *root* was empty before
         self._reader = reader
         self._root_marker: Entry | None = None
-        self._pseudo_links = False  # their directory was made
+        self._pseudo_links = False  # whether the directory of AUFS pseudo links was made
 
     def apply(self, entry: Entry) -> None:
-        """Do what *entry* says."""
+        """Unpack *entry*."""
         parent, _unused, name = entry.name.rpartition(b"/")
         is_marker = False
-        if not name or name[0] == _DOT:  # of a directory, a marker, or strange
+        if not name or name[0] == _DOT:  # a directory, a marker or an unusual name
             parent, _unused, name = clean(entry.name, entry).rpartition(b"/")
             if not name:
-                return  # owner and mode of the root are the store's affair, as in moby
+                return  # the store sets owner and mode of the root, as in moby
             is_marker = name.startswith(WHITEOUT_PREFIX)
         place = self._known(parent) or self._place(parent, entry)
         if not place:
@@ -133,7 +134,7 @@ class _Applier:
             self._older.note(place.child(name))
 
     def finish(self, lowers: t.Sequence[str]) -> None:
-        """Do what has to wait until all is there."""
+        """Do the work that needs all entries: root marker, times, check for an image."""
         if self._pseudo_links:
             self._root.remove(self._root.top, PSEUDO_LINKS)
         check_no_image(self._root.top.fd, self._older)
@@ -141,16 +142,16 @@ class _Applier:
             try:
                 self._hide_lowers(lowers, self._root_marker)
             except OSError as error:
-                raise _explained(error, self._root_marker) from error
+                raise _explained_error(error, self._root_marker) from error
         self._root.set_times()
 
     def _place(self, parent: bytes, entry: Entry) -> Directory | None:
-        """Return the directory *parent* of an entry's name; None if the entry is AUFS bookkeeping."""
+        """Return the directory *parent* of an entry's name, made if missing; None if the entry is AUFS bookkeeping."""
         self._root.save_memory()
         path = clean(parent, entry)
         if not path:
             return self._root.top
-        if path == PSEUDO_LINKS and entry.type in (REGULAR, SPARSE):  # hard links to it may come
+        if path == PSEUDO_LINKS and entry.type in (REGULAR, SPARSE):  # a later hard link may lead to it
             self._pseudo_links = True
             return self._root.directory(path)
         if WHITEOUT_PREFIX in path:
@@ -158,22 +159,22 @@ class _Applier:
                 if part.startswith(METADATA_PREFIX):
                     return None
                 if part.startswith(WHITEOUT_PREFIX):
-                    raise rejected(entry.name, "it lies in a whiteout, which can hold nothing")
+                    raise entry_error(entry.name, "its directory is a whiteout, which cannot hold files")
         directory = self._root.directory(path)
         self._check_implied(entry)
         return self._root.remember(parent, directory)
 
     def _check_implied(self, entry: Entry) -> None:
-        """Raise ArchiveRejected where a small archive makes very many directories."""
+        """Raise ArchiveRejected if a small archive makes very many directories."""
         implied = self._root.implied
         if implied > max(_FEW_IMPLIED, _IMPLIED_PER_ENTRY * self._reader.entries):
-            cause = f"its name and those before it make {implied} directories that the archive does not list"
-            raise rejected(entry.name, cause, _IMPLIED_HINT)
+            cause = f"the names up to this entry need {implied} directories that the archive does not list"
+            raise entry_error(entry.name, cause, _IMPLIED_HINT)
 
     def _marker(self, entry: Entry, place: Directory, name: bytes) -> None:
         marker = parse_marker(name, entry.name)
         if place.path == PSEUDO_LINKS:
-            return  # all in it goes
+            return  # finish() removes the whole directory
         if marker.kind == HIDES:
             self._nodes.make_whiteout(entry, place, marker.name)
             if self._older is not None:
@@ -189,7 +190,7 @@ class _Applier:
                     self._remove_older(place, self._older)
 
     def _remove_older(self, top: Directory, older: Older) -> None:
-        """Remove from *top*, and from the directories below that stay, what this archive did not bring."""
+        """Remove all files below *top* that this archive did not bring."""
         todo = [top.path]
         while todo:
             place = self._root.directory(todo.pop())
@@ -201,7 +202,7 @@ class _Applier:
                     todo.append(path)
 
     def _hide_lowers(self, lowers: t.Sequence[str], marker: Entry) -> None:
-        """Let nothing of the lowers show through, as if the root were opaque."""
+        """Hide all names of the lowers, as if the root were opaque."""
         top = self._root.top
         own = dict(children(top.fd))
         for name in _visible_names(lowers):
@@ -212,7 +213,7 @@ class _Applier:
 
 
 def _visible_names(lowers: t.Sequence[str]) -> list[bytes]:
-    """Return the names in the root of the merged *lowers* (nearest first), sorted. Raises OSError."""
+    """Return the sorted names in the root of the merged *lowers* (nearest first). Raises OSError."""
     visible: dict[bytes, bool] = {}
     for lower in lowers:
         fd = open_quietly(lower, os.O_DIRECTORY)
@@ -225,10 +226,10 @@ def _visible_names(lowers: t.Sequence[str]) -> list[bytes]:
     return sorted(name for name in visible if visible[name])
 
 
-def _explained(error: OSError, entry: Entry) -> Exception:
-    """Return *error* with the entry's name, as what the user can act on if it is the archive's fault."""
+def _explained_error(error: OSError, entry: Entry) -> Exception:
+    """Return *error* with the entry's name; ArchiveRejected if the archive caused the error."""
     if error.errno in _ARCHIVES_FAULT:
-        return rejected(entry.name, f"it cannot be made: {os.strerror(error.errno)}")
-    if not names_a_path(error):  # as one does of reading the archive
-        error.filename = os.fsdecode(cut(entry.name))  # it has the last component at most, or what a link leads to
+        return entry_error(entry.name, f"it cannot be created: {os.strerror(error.errno)}")
+    if not names_a_path(error):  # an error in reading the archive has the whole path
+        error.filename = os.fsdecode(cut(entry.name))  # the error has only the last name, or the target of a link
     return error

@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directory a layer is unpacked into, which nothing may leave. PRIVATE to the collection.
+"""The directory that a layer is unpacked into; no path leads out of it. PRIVATE to the collection.
 
-Every directory is opened component by component from its parent's fd, symlinks not followed. One on the way is read
-and its target walked in the same manner, with the layer's root as ``/`` and as what ``..`` ends at: what a process
-chrooted there would reach. From Linux 5.6 on openat2 goes a way without symlinks in one step, and with one it is as
-safe. Through them it could lead as well (RESOLVE_IN_ROOT), but does not tell by which: and who replaces one must know
-what it led to, which lies somewhere else from then on.
+Each directory of a path is opened from the fd of its parent, without following symlinks. A symlink in the path is read,
+and its target is walked in the same way, with the layer's root as ``/`` and as the end of ``..``: the result is the
+directory that a process with a chroot there would reach. From Linux 5.6 on, openat2 opens a path without symlinks in
+one step, as safely. openat2 could also follow symlinks safely (RESOLVE_IN_ROOT), but it does not report which ones it
+followed. This file needs the list: replacing a followed symlink makes the cached directories wrong.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ import stat
 import typing as t
 
 from .._linux.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, has_openat2, openat2
-from .._linux.unlink import unlinked
+from .._linux.unlink import try_unlink
 from .walk import Trail, below, list_xattrs, too_deep
 from .whiteouts import OPAQUE_VALUE, is_whiteout
 from .xattr_ids import ACLS
 
 MAX_SYMLINKS = 40  # the kernel's MAXSYMLINKS
-IMPLIED_MODE = 0o755  # of a directory that no entry is about
+IMPLIED_MODE = 0o755  # of a directory without an entry of its own
 
 _KEEP = 64  # directories open at once
-_NOTED_TIMES = 20_000  # directories, and bytes of their paths, whose times are kept in memory
+_NOTED_TIMES = 20_000  # directories whose times are kept in memory; below, the bytes of their paths
 _NOTED_BYTES = 16 << 20
-_FOLLOWED = 1000  # symlinks
+_FOLLOWED = 1000  # symlinks whose paths are kept in memory
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ACLS = tuple(map(os.fsdecode, ACLS))
 _GONE = (errno.ENODATA, errno.ENOTSUP)
@@ -39,9 +39,9 @@ _GONE = (errno.ENODATA, errno.ENOTSUP)
 class Directory:
     """An open directory of the layer; *path* leads there from the root without symlinks.
 
-    plain: what is made in it gets our ids and the mode asked for. Not so where it has another group, is setgid, or has
-           a default ACL.
-    When the cache drops it, it stays open for who is using it, and is closed when nobody is.
+    plain: new files in the directory get our ids and exactly the mode given: it has our group, is not setgid, and has
+           no default ACL.
+    A directory that the cache drops stays open while the caller uses the object.
     """
 
     __slots__ = ("fd", "path", "plain")
@@ -52,7 +52,7 @@ class Directory:
         self.plain = plain
 
     def close(self) -> None:
-        """Close it, if it is open."""
+        """Close the directory, if it is open."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -60,16 +60,16 @@ class Directory:
     __del__ = close
 
     def child(self, name: bytes) -> bytes:
-        """Return the path of *name* in it."""
+        """Return the path of *name* in the directory."""
         return self.path + b"/" + name if self.path else name
 
 
 class Root:
-    """The root, and the directories below it that were used last.
+    """The root, and a cache of the directories that were used last.
 
-    owner:  uid and gid of directories that no entry is about.
+    owner:  uid and gid of directories without an entry of their own.
     opaque: the name of the opaque xattr.
-    Everything raises OSError; nothing is ever made or removed outside.
+    Every method may raise OSError. Nothing outside the root is made or removed.
     """
 
     def __init__(self, root: str, owner: tuple[int, int], opaque: str) -> None:
@@ -77,14 +77,14 @@ class Root:
         self._has_openat2 = has_openat2()
         self._owner = owner
         self._opaque = opaque
-        self._known: dict[bytes, Directory] = {}  # by path, also by one that leads through a symlink; oldest first
-        self.known = self._known.get  # returns the directory if it was remembered under this very path
-        self._followed: set[bytes] = set()  # the symlinks they lead through
+        self._known: dict[bytes, Directory] = {}  # by path, which may lead through symlinks; oldest first
+        self.known = self._known.get  # returns the directory that was remembered under a path
+        self._followed: set[bytes] = set()  # the symlinks that those paths lead through
         self._times: dict[bytes, int] = {}  # of directories, in ns
         self._noted_bytes = 0  # of their paths
-        self._has_set_times = False  # so directories have times that are to stay, whatever is made in them
-        self.implied = 0  # directories made that no entry is about
-        self.top = self._opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), b"")
+        self._has_set_times = False  # whether directories on disk have their final times already
+        self.implied = 0  # directories made without an entry of their own
+        self.top = self._wrap(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), b"")
 
     def close(self) -> None:
         """Close all directories."""
@@ -98,25 +98,25 @@ class Root:
         self.close()
 
     def remember(self, path: bytes, directory: Directory) -> Directory:
-        """Keep *directory* open, to be found under *path*; the oldest makes room."""
+        """Keep *directory* open in the cache under *path*; drop the oldest if the cache is full."""
         if len(self._known) >= _KEEP:
             del self._known[next(iter(self._known))]
         self._known[path] = directory
         return directory
 
     def directory(self, path: bytes, make: bool = True) -> Directory:
-        """Return the directory *path* leads to: clean, relative, symlinks allowed. What is missing is made on demand.
+        """Return the directory that *path* leads to: relative, clean, symlinks allowed. make: make missing directories.
 
-        raises: OSError, ENOTDIR where something else is in the way, ENOENT, ELOOP.
+        raises: OSError: ENOTDIR if a name of the path is not a directory, ENOENT, ELOOP.
         """
         nearest = path
         while nearest and nearest not in self._known:
             nearest = nearest.rpartition(b"/")[0]
         here = self._known[nearest] if nearest else self.top
         rest = path[len(nearest) :].lstrip(b"/")
-        at_once = self._at_once(here, rest) if self._has_openat2 and b"/" in rest else None
-        if at_once:
-            return at_once
+        opened = self._open_in_one_step(here, rest) if self._has_openat2 and b"/" in rest else None
+        if opened:
+            return opened
         todo = rest.split(b"/")[::-1]
         hops = 0
         while todo:
@@ -137,20 +137,20 @@ class Root:
                 todo += target.split(b"/")[::-1]
         return here
 
-    def _at_once(self, here: Directory, rest: bytes) -> Directory | None:
-        """Return the directory *rest* leads to from *here*; None where that takes a closer look."""
+    def _open_in_one_step(self, here: Directory, rest: bytes) -> Directory | None:
+        """Return the directory that *rest* leads to from *here*; None if openat2 cannot open it so."""
         try:
             fd = openat2(rest, _OPEN, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, here.fd)
         except OSError:
             return None
         path = here.child(rest)
-        return self.remember(path, self._opened(fd, path))
+        return self.remember(path, self._wrap(fd, path))
 
     def _enter(self, here: Directory, name: bytes, make: bool) -> Directory | None:
-        """Return the directory *name*, made if need be; None if it is a symlink."""
+        """Return the directory *name* in *here*, made if missing; None if *name* is a symlink."""
         path = here.child(name)
         try:
-            return self.remember(path, self._opened(os.open(name, _OPEN, dir_fd=here.fd), path))
+            return self.remember(path, self._wrap(os.open(name, _OPEN, dir_fd=here.fd), path))
         except FileNotFoundError:
             if not make:
                 raise
@@ -169,19 +169,19 @@ class Root:
         return self.remember(path, made)
 
     def make_directory(self, place: Directory, name: bytes, mode: int) -> tuple[Directory, bool]:
-        """Return the directory *name* in *place*, and whether it is new: then it has only the permissions of *mode*.
+        """Return the directory *name* in *place*, and whether it is new: then it has the permissions of *mode* alone.
 
-        Where it takes the place of anything else, that hid the lowers' *name* too: so it becomes opaque.
+        If the directory replaces another node, it becomes opaque: that node hid the lowers' *name* too.
         """
         path = place.child(name)
-        if too_deep(path):  # by symlinks, as its name is not
+        if too_deep(path):  # symlinks led here; the entry's own name is checked before
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         opaque = False
         try:
             os.mkdir(name, mode & 0o777, dir_fd=place.fd)
         except FileExistsError:
             with contextlib.suppress(NotADirectoryError):
-                return self._opened(os.open(name, _OPEN, dir_fd=place.fd), path), False
+                return self._wrap(os.open(name, _OPEN, dir_fd=place.fd), path), False
             self.remove(place, name)
             os.mkdir(name, mode & 0o777, dir_fd=place.fd)
             opaque = True
@@ -193,29 +193,29 @@ class Root:
         return made, True
 
     def make_opaque(self, directory: Directory) -> None:
-        """Let no lower show through in *directory*."""
+        """Hide the lowers in *directory*."""
         os.setxattr(directory.fd, self._opaque, OPAQUE_VALUE)
 
     def remove(self, place: Directory, name: bytes) -> None:
-        """Remove *name* in *place*, whatever it is, and all below it. Raises FileNotFoundError."""
+        """Remove *name* in *place* with all below it. Raises FileNotFoundError."""
         path = place.child(name)
-        if unlinked(name, place.fd):
+        if try_unlink(name, place.fd):
             if path in self._followed:
                 self._forget()
             return
         self._forget()
-        for gone in _removed_tree(place.fd, name, path):
+        for gone in _remove_tree(place.fd, name, path):
             self._times.pop(gone, None)
 
     def set_time(self, directory: Directory, mtime_ns: int) -> None:
-        """Note the time *directory* is to get when all is in it."""
+        """Note the time that *directory* gets when its content is complete."""
         self._times[directory.path] = mtime_ns
         self._noted_bytes += len(directory.path)
 
     def save_memory(self) -> None:
-        """Forget what takes much, after the directories got their times. To be called while no directory is in use.
+        """Set noted times and empty the cache if they take much memory. To be called while no directory is in use.
 
-        From then on, what is made in a directory does not change the time that it has when it is opened.
+        From then on, opening a directory notes its time, so that files made in it later do not change the time.
         """
         if len(self._followed) > _FOLLOWED:
             self._forget()
@@ -224,9 +224,9 @@ class Root:
             self._has_set_times = True
 
     def set_times(self) -> None:
-        """Give the directories their times."""
-        self._has_set_times = False  # a directory is opened here that does not have its own yet
-        for path, mtime in sorted(self._times.items()):  # neighbours have one parent, which is opened once
+        """Set the noted times of the directories."""
+        self._has_set_times = False  # the loop opens directories that do not have their final time yet
+        for path, mtime in sorted(self._times.items()):  # sorted: neighbours share the parent, which is opened once
             parent, _unused, name = path.rpartition(b"/")
             place = self._known.get(parent) or self.directory(parent)
             os.utime(name, ns=(mtime, mtime), dir_fd=place.fd, follow_symlinks=False)
@@ -235,15 +235,16 @@ class Root:
         self._forget()
 
     def is_plain(self, fd: int) -> bool:
-        """Tell whether the directory *fd* hands nothing down to what is made in it; see Directory."""
+        """Tell whether new files in the directory *fd* inherit nothing from it; see Directory."""
         return self._is_plain(fd, os.fstat(fd))
 
     def _is_plain(self, fd: int, found: os.stat_result) -> bool:
-        if found.st_gid != self.ours[1] or found.st_mode & stat.S_ISGID:  # by group: a mount with grpid
+        if found.st_gid != self.ours[1] or found.st_mode & stat.S_ISGID:  # the group: a mount with grpid hands it down
             return False
         return _ACLS[1] not in list_xattrs(fd)
 
-    def _opened(self, fd: int, path: bytes) -> Directory:
+    def _wrap(self, fd: int, path: bytes) -> Directory:
+        """Return the open directory *fd* as a Directory, and note its time if it is final."""
         found = os.fstat(fd)
         if self._has_set_times and path and path not in self._times:
             self._times[path] = found.st_mtime_ns
@@ -251,13 +252,13 @@ class Root:
         return Directory(fd, path, self._is_plain(fd, found))
 
     def _forget(self) -> None:
-        """Forget what the cache knows: a path of it may be gone, or lead elsewhere."""
+        """Empty the cache: a path in it may be gone, or lead to another directory."""
         self._known.clear()
         self._followed.clear()
 
 
 def shed_acls(node: int | bytes) -> None:
-    """Take from a new node, an fd or a path, the ACLs it inherited. Raises OSError."""
+    """Remove the ACLs that a new node, an fd or a path, inherited. Raises OSError."""
     for name in _ACLS:
         try:
             os.removexattr(node, name) if isinstance(node, int) else os.removexattr(node, name, follow_symlinks=False)
@@ -266,8 +267,8 @@ def shed_acls(node: int | bytes) -> None:
                 raise
 
 
-def _removed_tree(fd: int, name: bytes, path: bytes) -> t.Iterator[bytes]:
-    """Delete the directory *name* in *fd*, whose path is *path*, and yield the path of each directory that is gone."""
+def _remove_tree(fd: int, name: bytes, path: bytes) -> t.Iterator[bytes]:
+    """Delete the directory *name* in *fd* and yield the path of each deleted directory. path: the path of *name*."""
     with Trail(below(fd, b".")) as trail:
         trail.down(name)
         levels = [(name, path, os.listdir(trail.fd))]
@@ -275,7 +276,7 @@ def _removed_tree(fd: int, name: bytes, path: bytes) -> t.Iterator[bytes]:
             name, path, rest = levels[-1]
             while rest:
                 child = os.fsencode(rest.pop())
-                if not unlinked(child, trail.fd):
+                if not try_unlink(child, trail.fd):
                     trail.down(child)
                     levels.append((child, path + b"/" + child, os.listdir(trail.fd)))
                     break

@@ -10,22 +10,22 @@ import os
 import stat
 
 from .._errors import NotSupported, printable
-from .tar import Entry, rejected, shown
+from .tar import Entry, entry_error, shown
 from .xattr_ids import ACLS, CAPABILITY
 
-MAX_LIST = 65536  # bytes that the names of a file's xattrs may take, each with a NUL: include/uapi/linux/limits.h
-# What overlayfs adds to them when the layer is mounted: opaque, impure, origin, redirect and the like.
+MAX_LIST = 65536  # bytes of a file's xattr names, each with a NUL: include/uapi/linux/limits.h
+# bytes of the names that overlayfs adds when the layer is mounted: opaque, impure, origin, redirect and others.
 _ROOM = 512
 
 _NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.")  # xattr(7)
-_SPARE = 1 << 20  # bytes; a filesystem with as much free is not full
+_SPARE = 1 << 20  # bytes; a filesystem with so much free space is not full
 _WITHOUT = "make the archive again without it"
 
 
 def set_xattr(node: int | bytes, key: bytes, value: bytes, entry: Entry) -> None:
     """Set an xattr of *entry* on an fd or a path, symlinks not followed.
 
-    ``user.*`` is left out where no such xattr can be, as in moby: on symlinks, fifos and devices.
+    ``user.*`` is left out, as in moby, on symlinks, fifos and devices: the kernel allows no such xattr there.
     raises: ArchiveRejected, NotSupported, OSError.
     """
     try:
@@ -33,7 +33,7 @@ def set_xattr(node: int | bytes, key: bytes, value: bytes, entry: Entry) -> None
     except OSError as error:
         if error.errno == errno.EPERM and key.startswith(b"user."):
             return
-        raise _explained(error, node, key, entry) from error
+        raise _xattr_error(error, node, key, entry) from error
 
 
 def has_capability(path: bytes) -> bool:
@@ -48,9 +48,9 @@ def has_capability(path: bytes) -> bool:
 
 
 def check_list(node: int | bytes, entry: Entry) -> None:
-    """Raise ArchiveRejected where the kernel could not list the xattrs of an fd or a path any more, once it is mounted.
+    """Raise ArchiveRejected if the kernel could not list the xattrs of an fd or a path once the layer is mounted.
 
-    Filesystems store more names than that, but nobody could read them back.
+    Filesystems store more names, but no program could list them.
     """
     try:
         names = os.listxattr(node, follow_symlinks=isinstance(node, int))
@@ -61,36 +61,36 @@ def check_list(node: int | bytes, entry: Entry) -> None:
         size = MAX_LIST + 1
     if size > MAX_LIST - _ROOM:
         cause = (
-            f"the names of its extended attributes take more than the {MAX_LIST - _ROOM} bytes that can be read back"
+            f"the names of its extended attributes take more than the {MAX_LIST - _ROOM} bytes that the kernel can list"
         )
-        raise rejected(entry.name, cause, "make the archive again with fewer of them")
+        raise entry_error(entry.name, cause, "make the archive again with fewer extended attributes")
 
 
-def _explained(error: OSError, node: int | bytes, key: bytes, entry: Entry) -> Exception:
-    """Return the error for the xattr *key*, which the kernel refused."""
+def _xattr_error(error: OSError, node: int | bytes, key: bytes, entry: Entry) -> Exception:
+    """Return the error for the xattr *key* that the kernel refused."""
     what = f"xattr {printable(key)}"
     if not key.startswith(_NAMESPACES):
-        hint = "it was made by another system: make it again without extended attributes (tar --no-xattrs)"
-        return rejected(entry.name, f"its {what} is of a kind that Linux does not have", hint)
+        hint = "another system made the archive: make it again without extended attributes (tar --no-xattrs)"
+        return entry_error(entry.name, f"its {what} is in a namespace that Linux does not have", hint)
     if key in ACLS and error.errno == errno.EACCES:
-        return rejected(entry.name, f"its {what} is one that only directories can have", _WITHOUT)
+        return entry_error(entry.name, f"its {what} is allowed on directories only", _WITHOUT)
     if error.errno == errno.ENOTSUP:
         if key in ACLS and _is_symlink(node):
-            return rejected(entry.name, f"its {what} is one that no symlink can have", _WITHOUT)
+            return entry_error(entry.name, f"its {what} is not allowed on a symlink", _WITHOUT)
         return NotSupported(
             f"archive entry {shown(entry.name)}: the store's filesystem cannot hold its {what}",
             hint="move the store to a filesystem with extended attributes, such as ext4 or XFS",
             entry=shown(entry.name),
         )
-    if error.errno == errno.ENOSPC and _has_room(node):  # ext4's and btrfs' word for it
+    if error.errno == errno.ENOSPC and _has_room(node):  # of ext4 and btrfs: too many bytes of xattrs
         return NotSupported(
-            f"archive entry {shown(entry.name)}: with its {what} it has more bytes of extended attributes than the"
-            " store's filesystem can hold for a file",
-            hint="move the store to a filesystem that holds more, such as XFS, or use an archive without it",
+            f"archive entry {shown(entry.name)}: with its {what} the file has more bytes of extended attributes than"
+            " the store's filesystem can hold",
+            hint="move the store to a filesystem that holds more, such as XFS, or use an archive without the xattr",
             entry=shown(entry.name),
         )
     if error.errno in (errno.EINVAL, errno.ERANGE, errno.E2BIG):
-        return rejected(entry.name, f"its {what} is malformed, or too long")
+        return entry_error(entry.name, f"its {what} is malformed, or too long")
     return error
 
 
@@ -99,7 +99,7 @@ def _is_symlink(node: int | bytes) -> bool:
 
 
 def _has_room(node: int | bytes) -> bool:
-    """Tell whether blocks are free where *node* lies. A path is one below the fd of a directory."""
+    """Tell whether the filesystem of *node* has free space. A path leads through the fd of a directory."""
     place = node if isinstance(node, int) else os.path.dirname(node)
     found = os.statvfs(place)
     return found.f_bavail * found.f_frsize > _SPARE

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A second tree that shares the files of the first, and a file of it that no longer does. PRIVATE to the collection."""
+"""Clone a tree by hard links, and give one file of a clone an inode of its own. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import typing as t
 
 from .._linux.noatime import open_quietly
 from .apply_root import shed_acls
-from .walk import IS_DIRECTORY, Trail, below, changed_meanwhile, get_xattr, list_xattrs, lstat, walk
+from .walk import IS_DIRECTORY, Trail, below, changed_meanwhile_error, get_xattr, list_xattrs, lstat, walk
 from .whiteouts import is_whiteout
 
 
 def clone_tree(src: str, dst: str) -> None:
-    """Make *dst* a copy of the directory *src*: directories are made anew, all else are hard links.
+    """Make *dst* a copy of the directory *src*: directories are new, all other names are hard links.
 
-    A directory gets mode, owner, times and all xattrs of its original, overlayfs' own included. Both must lie on one
-    filesystem and, where project ids are inherited, in one project.
-    raises: OSError; FileExistsError if there is a *dst*. LayerInUse when something changes *src* meanwhile.
-            What was made until then stays.
+    A directory gets mode, owner, times and all xattrs of its original, overlayfs' own included. *src* and *dst* must be
+    on one filesystem and, if project ids are inherited, in one project.
+    raises: OSError; FileExistsError if *dst* exists; LayerInUse if a process changes *src* meanwhile. The part of *dst*
+            that was made stays.
     """
     os.mkdir(dst, 0o700)
     with Trail(src) as old, Trail(dst) as new:
-        shed_acls(new.fd)  # or every directory below would inherit them
+        shed_acls(new.fd)  # every directory below would inherit them
         open_levels = [_Attributes.read(old.fd)]
         for path, name, kind in walk(old):
             is_directory = kind == IS_DIRECTORY
@@ -52,12 +52,12 @@ class _Attributes(t.NamedTuple):
         os.fchown(fd, self.st.st_uid, self.st.st_gid)
         for name, value in self.xattrs:
             os.setxattr(fd, name, value)
-        os.fchmod(fd, stat.S_IMODE(self.st.st_mode))  # after the ACL, which changes it
+        os.fchmod(fd, stat.S_IMODE(self.st.st_mode))  # after the ACL, which changes the mode
         os.utime(fd, ns=(self.st.st_atime_ns, self.st.st_mtime_ns))
 
 
 def _leave(new: Trail, open_levels: list[_Attributes], count: int) -> None:
-    """Go up until *count* directories are open, giving each that is full now its attributes."""
+    """Go up until *count* directories are open, and set the attributes of each complete one."""
     while len(open_levels) > count:
         open_levels.pop().write(new.fd)
         if open_levels:
@@ -68,7 +68,7 @@ def _link(name: bytes, path: bytes, old: int, new: int) -> None:
     try:
         os.link(name, name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
     except FileNotFoundError as error:
-        raise changed_meanwhile(path, "vanished") from error
+        raise changed_meanwhile_error(path, "vanished") from error
     except OSError as error:
         st = lstat(name, path, old)
         if error.errno == errno.EMLINK and is_whiteout(st):  # overlayfs makes them as links of each other
@@ -86,9 +86,9 @@ def _copy_whiteout(name: bytes, st: os.stat_result, new: int) -> None:
 
 
 def unshare(name: bytes, dir_fd: int) -> None:
-    """Replace the file *name*, anything but a directory, by a copy that is a link of nothing else.
+    """Replace *name*, which is not a directory, by a copy that shares no inode with another name.
 
-    It has all that the file had: content with its holes, owner, mode, times and xattrs. Raises OSError.
+    The copy has the same content with its holes, owner, mode, times and xattrs. Raises OSError.
     """
     found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
     path = below(dir_fd, name)
@@ -100,7 +100,7 @@ def unshare(name: bytes, dir_fd: int) -> None:
     for key, value in xattrs:
         os.setxattr(path, key, value, follow_symlinks=False)
     if not stat.S_ISLNK(found.st_mode):
-        os.chmod(path, stat.S_IMODE(found.st_mode))  # follows symlinks, but this is none: we made it
+        os.chmod(path, stat.S_IMODE(found.st_mode))  # chmod follows symlinks, but the node is not a symlink
     os.utime(name, ns=(found.st_atime_ns, found.st_mtime_ns), dir_fd=dir_fd, follow_symlinks=False)
 
 
@@ -126,7 +126,7 @@ def _make_anew(name: bytes, dir_fd: int, found: os.stat_result) -> None:
 
 
 def _copy_data(old: int, new: int, size: int) -> None:
-    """Write to *new* the first *size* bytes of *old*, with the holes."""
+    """Copy the first *size* bytes of *old* to *new*, with the holes."""
     os.ftruncate(new, size)
     end = 0
     while end < size:
@@ -135,7 +135,7 @@ def _copy_data(old: int, new: int, size: int) -> None:
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
-            return  # nothing but a hole is left
+            return  # the rest is a hole
         end = min(os.lseek(old, start, os.SEEK_HOLE), size)
         os.lseek(new, start, os.SEEK_SET)
         while start < end and (sent := os.sendfile(new, old, start, end - start)):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is kept of changes as they are found, in no order: no more than is asked for. PRIVATE to the collection."""
+"""Collectors of changes, which are found in no order: a count, the first ones, or all. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ ADDED = "added"
 MODIFIED = "modified"
 DELETED = "deleted"
 
-MAX_LISTED = 16 << 20  # bytes of the paths in a list of changes, as they are shown
+MAX_LISTED = 16 << 20  # bytes of the printable paths in a list of changes
 
 
 class Change(t.NamedTuple):
-    """kind: ``added``, ``modified`` or ``deleted``; path: from the layer's root, ``b"/etc/passwd"``."""
+    """One change. kind: ``added``, ``modified`` or ``deleted``; path: from the layer's root, ``b"/etc/passwd"``."""
 
     kind: str
     path: bytes
 
 
 class Counted:
-    """How many changes there are. summary: by their kinds."""
+    """Counts changes. summary: the number of each kind."""
 
     def __init__(self) -> None:
         self.summary = {ADDED: 0, MODIFIED: 0, DELETED: 0}
 
     def record(self, kind: str, path: bytes) -> None:
-        """Take in a change; *path* is from the root, with a leading slash. No path may come twice."""
+        """Add a change; *path* is from the root, with a leading slash. The caller records each path once."""
         self.summary[kind] += 1
 
 
 class First(Counted):
-    """The changes that come first by their paths' bytes: no more than *count*, and MAX_LISTED bytes of paths."""
+    """Keeps the first changes by the paths' bytes: at most *count*, and MAX_LISTED bytes of paths."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
         self._count = count
         self._found: list[tuple[bytes, str]] = []
         self._size = 0  # bytes of their paths
-        self._end: bytes | None = None  # the first path that is left out, if one is
+        self._end: bytes | None = None  # the first path that is left out; None if none is
 
     def record(self, kind: str, path: bytes) -> None:
         """See Counted."""
@@ -56,17 +56,17 @@ class First(Counted):
             self._cut()
 
     def listed(self) -> list[dict[str, str]]:
-        """Return them as results show them: kind, and the path as text."""
+        """Return the changes as results show them: kind, and the path as text."""
         self._cut()
         return [{"kind": kind, "path": printable(path)} for path, kind in self._found]
 
     @property
     def truncated(self) -> bool:
-        """Whether there are more; known once they were listed."""
+        """Whether changes were left out; correct after listed()."""
         return self._end is not None
 
     def _cut(self) -> None:
-        """Keep no more than there may be. Half of what was gathered goes at least, so that this is done seldom."""
+        """Drop the changes beyond the limits. record() calls this at twice a limit, so that sorting is rare."""
         self._found.sort()
         self._size = size = kept = 0
         for path, _kind in self._found[: self._count]:
@@ -81,7 +81,7 @@ class First(Counted):
 
 
 class Ordered(Counted):
-    """All changes, to be gone through by their paths' bytes. Each name is held once, not each path."""
+    """Keeps all changes, and yields them sorted by the paths' bytes. Memory holds each name once, not each path."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class Ordered(Counted):
         self._tree.at(path[1:]).value = kind
 
     def __iter__(self) -> t.Iterator[Change]:
-        """Yield them in order."""
+        """Yield the changes in order."""
         for path, node in self._tree:
             if node.value is not None:
                 yield Change(node.value, b"/" + path)

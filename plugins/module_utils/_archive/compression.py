@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Layer archives as they lie in a file: compressed or not, both digests told on the way. PRIVATE to the collection.
+"""Read and write a layer archive, compressed or not, and compute both digests. PRIVATE to the collection.
 
 Source: RFC 1952 (gzip), RFC 8878 (zstd), the .xz file format 1.2; moby/go-archive compression.
 """
@@ -15,29 +15,26 @@ import typing as t
 import zlib
 
 from .._errors import ArchiveRejected, InvalidInput
-from .decompress import BZIP2, CHUNK, GZIP, NONE, WITH_GZIP_HEADER, XZ, ZSTD, Read, decompressed
+from .decompress import BZIP2, GZIP, NONE, WITH_GZIP_HEADER, XZ, ZSTD, decompress
 from .digests import Digest
-from .tar import MAX_IDLE
+from .tar import CHUNK, MAX_IDLE, Bytes, Read, Write
 
 if t.TYPE_CHECKING:
-    from .read_ahead import Ahead
+    from .read_ahead import ReadAhead
     from .zstd_tool import ZstdTool
 
-LEVELS = {NONE: range(0), GZIP: range(1, 10), ZSTD: range(1, 20)}  # what can be written
-DEFAULT_LEVELS = {GZIP: 6, ZSTD: 3}  # the tools' own
+LEVELS = {NONE: range(0), GZIP: range(1, 10), ZSTD: range(1, 20)}  # the compressions that can be written
+DEFAULT_LEVELS = {GZIP: 6, ZSTD: 3}  # the defaults of the tools
 
 _MAGICS = {b"\x1f\x8b\x08": GZIP, b"\xfd7zXZ\0": XZ, b"\x28\xb5\x2f\xfd": ZSTD}
-# Letters alone, with which a tar may begin, too, are not enough: a block, or the end of the stream, follows the level.
+# A tar, too, may begin with these letters, so the block or the end of the stream after the level is checked as well.
 _BZIP2 = re.compile(rb"BZh[1-9](?:1AY&|\x17rE8)")
-_SKIPPABLE = b"\x2a\x4d\x18"  # ends the magic of zstd's skippable frames; it begins with a byte from 0x50 to 0x5f
-MAGIC_SIZE = 8  # bytes that tell; moby wants so many of a skippable frame
-
-Bytes = t.Union[bytes, memoryview]
-Write = t.Callable[[Bytes], object]
+_SKIPPABLE = b"\x2a\x4d\x18"  # the end of a skippable zstd frame's magic, whose first byte is from 0x50 to 0x5f
+MAGIC_SIZE = 8  # bytes that compression_of needs; moby needs so many for a skippable frame
 
 
 def compression_of(head: bytes) -> str:
-    """Tell the compression of a file by its first 8 bytes. What has no known magic is taken for a plain tar."""
+    """Return the compression of a file from its first 8 bytes; NONE, a plain tar, if no magic matches."""
     if len(head) >= MAGIC_SIZE and head[1:4] == _SKIPPABLE and head[0] & 0xF0 == 0x50:
         return ZSTD
     if _BZIP2.match(head):
@@ -46,7 +43,7 @@ def compression_of(head: bytes) -> str:
 
 
 def check_level(compression: str, level: int | None, option_name: str) -> None:
-    """Raise InvalidInput naming the option if *compression* has no such *level*; None is its default."""
+    """Raise InvalidInput with the option's name if *compression* lacks *level*; None is the default level."""
     levels = LEVELS[compression]
     if level is None or level in levels:
         return
@@ -62,65 +59,59 @@ def check_level(compression: str, level: int | None, option_name: str) -> None:
 
 
 def check_writable(compression: str) -> None:
-    """Raise NotSupported where this host has no means to compress so."""
+    """Raise NotSupported if this host cannot write *compression*."""
     if compression == ZSTD:
-        from .zstd_tool import check_there
+        from .zstd_tool import check_installed
 
-        check_there()
+        check_installed()
 
 
 class ArchiveReader:
-    """The tar in a file; once it was drained, `digest` and `diff_id` are those of the whole.
+    """Reads the tar in a file. At its end, `digest` and `diff_id` are the digests of the whole.
 
-    read:   gives the file's next bytes, at most so many, none at its end. Called in a thread if it is compressed.
-    raises: what *read* raises.
+    read:   returns the file's next bytes, at most so many, b"" at its end. Called in a thread if compressed.
+    raises: the errors of *read*.
     """
 
     def __init__(self, read: Read) -> None:
         self._file_read = read
         self._file, self._tar = Digest(), Digest()
-        self._rest = memoryview(b"")  # of the last piece
+        self._rest = memoryview(b"")  # the part of the last piece that is not returned yet
         self._head = self._first_bytes()
         self.compression = compression_of(self._head)
-        self._pieces: Ahead | t.Generator[bytes, None, None] = decompressed(self._next_bytes, self.compression)
+        self._pieces: ReadAhead | t.Generator[bytes, None, None] = decompress(self._next_bytes, self.compression)
         if self.compression != NONE:
-            from .read_ahead import Ahead
+            from .read_ahead import ReadAhead
 
-            self._pieces = Ahead(self._counted(self._pieces))
+            self._pieces = ReadAhead(self._count(self._pieces))
 
     @property
     def digest(self) -> str:
-        """The digest of what was read of the file, as it lies there."""
+        """The digest of the file's bytes read so far."""
         return str(self._file)
 
     @property
     def diff_id(self) -> str:
-        """The digest of what was read of the tar."""
+        """The digest of the tar's bytes read so far."""
         return str(self._file if self.compression == NONE else self._tar)
 
     def read(self, size: int) -> bytes:
-        """Return up to *size* bytes of the tar, none at its end.
+        """Return up to *size* bytes of the tar, b"" at its end.
 
-        raises: ArchiveRejected for a file that is damaged or cut off, NotSupported where the target cannot decompress
-                it, what the file's *read* raises.
+        raises: ArchiveRejected if the file is damaged or cut off; NotSupported if the target cannot decompress it; the
+                errors of the file's *read*.
         """
         if not self._rest:
             whole = self._next_piece()
-            if len(whole) <= size:  # as good as always: then it is not copied
+            if len(whole) <= size:  # nearly always: no copy is needed
                 return whole
             self._rest = memoryview(whole)
         piece = bytes(self._rest[:size])
         self._rest = self._rest[size:]
         return piece
 
-    def drain(self) -> None:
-        """Read on to the file's end: what follows the tar's end mark counts in the digests. Raises as `read`."""
-        self._rest = memoryview(b"")
-        while self._next_piece():
-            pass
-
     def close(self) -> None:
-        """End what still runs."""
+        """Stop the thread and the command, if they run."""
         self._pieces.close()
 
     def __enter__(self) -> ArchiveReader:
@@ -148,8 +139,8 @@ class ArchiveReader:
         self._file.update(piece)
         if self.compression != NONE and self._file.size > 2 * self._tar.size + MAX_IDLE:
             raise ArchiveRejected(
-                f"more than {MAX_IDLE} bytes of the {self.compression} file become nothing when it is decompressed",
-                hint="it is damaged or hostile; get it again from a source you trust",
+                f"more than {MAX_IDLE} bytes of the {self.compression} file decompress to nothing",
+                hint="the file is damaged or hostile; get it again from a source you trust",
             )
         return piece
 
@@ -157,8 +148,8 @@ class ArchiveReader:
         """Return the tar's next bytes."""
         return next(self._pieces, b"")
 
-    def _counted(self, pieces: t.Generator[bytes, None, None]) -> t.Generator[bytes, None, None]:
-        """Yield the *pieces* of the tar, and count them into its digest."""
+    def _count(self, pieces: t.Generator[bytes, None, None]) -> t.Generator[bytes, None, None]:
+        """Yield the *pieces* of the tar, and add them to its digest."""
         with contextlib.closing(pieces):
             for piece in pieces:
                 self._tar.update(piece)
@@ -166,12 +157,12 @@ class ArchiveReader:
 
 
 class ArchiveWriter:
-    """Compresses a tar into a file; once it is finished, `digest` and `diff_id` are those of the whole.
+    """Compresses a tar into a file. After finish(), `digest` and `diff_id` are the digests of the whole.
 
-    write:  takes the file's next bytes. For zstd it is called in a thread.
-    level:  as `check_level` takes it.
-    raises: NotSupported where the target has no zstd.
-    The same tar, compression and level make the same bytes: they hold no name and no time.
+    write:  takes the file's next bytes. Called in a thread for zstd.
+    level:  see `check_level`.
+    raises: NotSupported if the target has no zstd.
+    The same tar, compression and level make the same bytes: the file holds no name and no time.
     """
 
     def __init__(self, write: Write, compression: str = NONE, level: int | None = None) -> None:
@@ -186,21 +177,21 @@ class ArchiveWriter:
         elif compression == ZSTD:
             from .zstd_tool import ZstdTool
 
-            self._tool = ZstdTool("--single-thread", f"-{level}")  # more threads cut the frame elsewhere
+            self._tool = ZstdTool("--single-thread", f"-{level}")  # the number of threads changes the bytes
             self._tool.collect(self._put)
 
     @property
     def digest(self) -> str:
-        """The digest of what was written to the file."""
+        """The digest of the file's bytes written so far."""
         return str(self._file)
 
     @property
     def diff_id(self) -> str:
-        """The digest of the tar so far."""
+        """The digest of the tar's bytes written so far."""
         return str(self._file if self.compression == NONE else self._tar)
 
     def write(self, piece: Bytes) -> None:
-        """Add some of the tar. Raises OSError, and what the file's *write* raises, be it a little later."""
+        """Write the tar's next bytes. Raises OSError and, perhaps in a later call, the errors of the file's *write*."""
         if self.compression == NONE:
             self._put(piece)
             return
@@ -211,7 +202,7 @@ class ArchiveWriter:
             self._put(self._gzip.compress(piece))
 
     def finish(self) -> None:
-        """End the file. Raises as `write`."""
+        """Write the end of the file. Raises as `write`."""
         if self._tool:
             self._tool.input.close()
             self._end(self._tool)
@@ -219,7 +210,7 @@ class ArchiveWriter:
             self._put(self._gzip.flush())
 
     def close(self) -> None:
-        """End what still runs: the file is not whole if it was not finished."""
+        """Stop the command, if it runs. Without finish() the file is not complete."""
         if self._tool:
             self._tool.close()
 

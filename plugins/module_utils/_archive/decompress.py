@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decompressing a stream, in pieces of bounded size whatever it decompresses to. PRIVATE to the collection.
+"""Decompress a stream in pieces of bounded size. PRIVATE to the collection.
 
-bz2, lzma and the zstd command are only loaded by who needs them, and may be missing.
+bz2, lzma and the zstd command are loaded only when an archive needs them; they may be missing.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import typing as t
 import zlib
 
 from .._errors import ArchiveRejected, NotSupported
-
-CHUNK = 256 * 1024  # bytes moved at once
+from .tar import CHUNK, Read
 
 NONE = "none"
 GZIP = "gzip"
@@ -23,17 +22,15 @@ ZSTD = "zstd"
 
 WITH_GZIP_HEADER = 31  # zlib's wbits
 
-# Bytes, so that a hostile archive cannot take more; xz's strongest preset needs 65 MiB. Of zstd's windows moby takes
-# those up to it.
+# The limit of memory for one archive, in bytes. xz's strongest preset needs 65 MiB; moby accepts zstd windows up to
+# this size.
 _MEMORY = 1 << 29
-_XZ_PADDING = 4  # bytes: the padding behind a stream is a multiple of it
-_PADDED = (GZIP, XZ)  # zeros may follow their members
-
-Read = t.Callable[[int], bytes]
+_XZ_PADDING = 4  # bytes: the padding after a stream is a multiple of 4
+_PADDED = (GZIP, XZ)  # the formats that allow zeros after a member
 
 
 class _Decompressor(t.Protocol):
-    """The interface that bz2 and lzma share: for one member of a stream."""
+    """The interface of bz2 and lzma for one member of a stream."""
 
     @property
     def eof(self) -> bool: ...
@@ -45,7 +42,7 @@ class _Decompressor(t.Protocol):
 
 
 class _GzipMember:
-    """zlib with that interface. zlib verifies the checksum."""
+    """zlib with the interface of _Decompressor. zlib verifies the checksum."""
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(WITH_GZIP_HEADER)
@@ -66,12 +63,12 @@ class _GzipMember:
         return self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
 
 
-def decompressed(read: Read, compression: str) -> t.Generator[bytes, None, None]:
-    """Yield what the stream that *read* gives decompresses to. It must be closed if it is not gone through.
+def decompress(read: Read, compression: str) -> t.Generator[bytes, None, None]:
+    """Yield the decompressed bytes of a stream. A caller that does not read to the end must close the generator.
 
-    read:   gives the next bytes, at most so many, none at the end. For zstd it is called in another thread.
-    raises: ArchiveRejected for a stream that is damaged or cut off, NotSupported where the target has no means for
-            it, what *read* raises.
+    read:   returns the next bytes, at most so many, b"" at the end. Called in another thread for zstd.
+    raises: ArchiveRejected if the stream is damaged or cut off; NotSupported if the target cannot decompress it; the
+            errors of *read*.
     """
     if compression == NONE:
         yield from iter(lambda: read(CHUNK), b"")
@@ -82,7 +79,7 @@ def decompressed(read: Read, compression: str) -> t.Generator[bytes, None, None]
 
 
 def _by_library(read: Read, compression: str) -> t.Iterator[bytes]:
-    new_member = _decompressor(compression)
+    new_member = _member_maker(compression)
     member, data, ended = new_member(), b"", False
     while True:
         if member.needs_input and not data and not ended:
@@ -90,13 +87,13 @@ def _by_library(read: Read, compression: str) -> t.Iterator[bytes]:
             ended = not data
         try:
             piece = member.decompress(data, CHUNK)
-        except Exception as error:  # each library has its own; bz2's is OSError
-            raise _failed(compression, str(error)) from error
+        except Exception as error:  # each library has its own errors; bz2 raises OSError
+            raise _decompression_error(compression, str(error)) from error
         data = b""
         if piece:
             yield piece
         elif ended and not member.eof:
-            raise _damaged(compression, "it was cut off")
+            raise _damaged_error(compression, "it was cut off")
         if member.eof:
             data = _next_member(read, compression, member.unused_data)
             if not data:
@@ -105,7 +102,7 @@ def _by_library(read: Read, compression: str) -> t.Iterator[bytes]:
 
 
 def _next_member(read: Read, compression: str, data: bytes) -> bytes:
-    """Return the first bytes of the next member, *data* being what followed the last one; none at the end."""
+    """Return the first bytes of the next member, b"" at the end. data: the bytes after the last member."""
     padding = 0
     while data or (data := read(CHUNK)):
         if compression in _PADDED:
@@ -115,12 +112,13 @@ def _next_member(read: Read, compression: str, data: bytes) -> bytes:
         if data:
             break
     if compression == XZ and padding % _XZ_PADDING:
-        raise _damaged(XZ, f"{padding} bytes of padding follow a stream, which is no multiple of {_XZ_PADDING}")
+        cause = f"{padding} bytes of padding follow a stream, which is not a multiple of {_XZ_PADDING}"
+        raise _damaged_error(XZ, cause)
     return data
 
 
-def _decompressor(compression: str) -> t.Callable[[], _Decompressor]:
-    """Return what makes a decompressor for one member. Raises NotSupported."""
+def _member_maker(compression: str) -> t.Callable[[], _Decompressor]:
+    """Return the function that makes a decompressor for one member. Raises NotSupported."""
     try:
         if compression == BZIP2:
             from bz2 import BZ2Decompressor
@@ -133,7 +131,7 @@ def _decompressor(compression: str) -> t.Callable[[], _Decompressor]:
     except ImportError as error:
         raise NotSupported(
             f"the archive is compressed with {compression}, which the target's Python was built without",
-            hint="compress it with gzip or zstd, or have the task use another Python (ansible_python_interpreter)",
+            hint="compress the archive with gzip or zstd, or set another Python (ansible_python_interpreter)",
         ) from error
     return _GzipMember
 
@@ -147,22 +145,23 @@ def _by_zstd(read: Read) -> t.Iterator[bytes]:
         yield from iter(lambda: tool.output.read(CHUNK), b"")
         tool.finish()
     except ZstdFailed as error:
-        raise _failed(ZSTD, str(error)) from error
+        raise _decompression_error(ZSTD, str(error)) from error
     finally:
         tool.close()
 
 
-def _failed(compression: str, cause: str) -> ArchiveRejected:
-    """Return the error for what a library or command says about its input."""
+def _decompression_error(compression: str, cause: str) -> ArchiveRejected:
+    """Return the error for *cause*, the message of a library or command about its input."""
     if "memory" not in cause.lower() and "window" not in cause.lower():
-        return _damaged(compression, cause)
+        return _damaged_error(compression, cause)
     return ArchiveRejected(
         f"to decompress the archive, {compression} needs more than {_MEMORY >> 20} MiB of memory",
-        hint=f"compress it again with a smaller {'dictionary' if compression == XZ else 'window'}, or with gzip",
+        hint=f"compress the tar again with a smaller {'dictionary' if compression == XZ else 'window'}, or with gzip",
     )
 
 
-def _damaged(compression: str, cause: str) -> ArchiveRejected:
+def _damaged_error(compression: str, cause: str) -> ArchiveRejected:
     return ArchiveRejected(
-        f"the archive is no whole {compression} file: {cause}", hint="it is damaged or was cut off; get it again"
+        f"the archive is not a complete {compression} file: {cause}",
+        hint="the archive is damaged or was cut off; get it again",
     )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Digests of layers: diff id, digest of a file. PRIVATE to the collection.
+"""The digests of a layer: of its tar (diff id) and of its file. PRIVATE to the collection.
 
 Source: OCI image specification, "Digests".
 """
@@ -18,9 +18,9 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Digest:
-    """A sha256 that grows: of the uncompressed tar it is the diff id, of the file as it lies there the digest.
+    """The sha256 of a stream: the diff id if the stream is the uncompressed tar, the digest if it is the file.
 
-    size: bytes taken so far.
+    size: bytes added so far.
     """
 
     def __init__(self) -> None:
@@ -28,20 +28,20 @@ class Digest:
         self.size = 0
 
     def update(self, piece: bytes | memoryview) -> None:
-        """Take in some more bytes."""
+        """Add the next bytes of the stream."""
         self._hash.update(piece)
         self.size += len(piece)
 
     def __str__(self) -> str:
-        """Return it as OCI writes it, ``sha256:`` and 64 hexadecimal digits."""
+        """Return the digest in OCI's form: ``sha256:`` and 64 hexadecimal digits."""
         return f"{_ALGORITHM}:{self._hash.hexdigest()}"
 
 
 def check_digest(text: str, option_name: str) -> str:
-    """Return *text* if it is a digest; raise InvalidInput naming the option if it is not."""
+    """Return *text* if it is a digest; otherwise raise InvalidInput with the option's name."""
     if not _DIGEST.fullmatch(text):
         raise InvalidInput(
-            f"{option_name}: {printable(text)} is no digest",
+            f"{option_name}: {printable(text)} is not a digest",
             hint="give sha256: and 64 lower-case hexadecimal digits",
         )
     return text

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A layer's upperdir as a tar stream: the native diff, byte for byte moby's. PRIVATE to the collection.
+"""Write a layer's upperdir as a tar stream: the native diff, with the same bytes as moby. PRIVATE to the collection.
 
-Where moby logs a failure and goes on with a tar that lacks something, this raises.
+moby logs some failures and goes on with an incomplete tar; the functions here raise instead.
 Source: moby/go-archive TarWithOptions, OverlayWhiteoutFormat.
 """
 
@@ -14,16 +14,16 @@ import stat
 
 from .._errors import StoreCorrupt, printable
 from .path_tree import Node, PathTree
-from .tar import BLOCKDEV, CHAR, DIRECTORY, END, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry, new_entry
-from .tar_stream import Stream, Write
+from .tar import BLOCKDEV, CHAR, DIRECTORY, END, FIFO, HARDLINK, NO_XATTRS, REGULAR, SYMLINK, Entry, Write, new_entry
+from .tar_stream import Stream
 from .tar_writer import header, plain_header
-from .unseen import has_marker_file, ignored
+from .unseen import has_marker_file, ignore_rule
 from .walk import (
     IS_DIRECTORY,
     IS_REGULAR,
     Trail,
     below,
-    changed_meanwhile,
+    changed_meanwhile_error,
     list_xattrs,
     lstat,
     open_listed,
@@ -61,24 +61,24 @@ def export_layer(
     marker_files: bool = False,
     merged: bool = False,
 ) -> None:
-    """Write the tar of what the upperdir *upper* holds: a layer's ``diff``, without the directory itself.
+    """Write the tar of the upperdir *upper*, a layer's ``diff``, without the directory itself.
 
     upper:     a path, or the fd of a directory.
-    write:     takes the stream piece by piece; must be done with a memoryview when it returns.
-    map_ids:   (uid, gid) on disk to (uid, gid) in the tar; not asked for whiteouts, which the kernel makes as the root
-               of the host. Its ValueError is raised as StoreCorrupt, with the entry's name.
-    userxattr: the store's mounts keep their marks in ``user.overlay.*``.
-    xattrs:    ``user.*`` and POSIX ACLs too; moby has file capabilities only.
-    marker_files: fuse-overlayfs may have written to it, which marks opaque directories by files, too.
-    merged:    *upper* is none, but a layer as a mount shows it.
-    raises:    LayerInUse when something changes the layer meanwhile, NotSupported for a layer that only makes sense
-               with its lowers (redirect, metacopy, whiteouts by xattr) or for xattrs no tar can carry, OSError. The
-               stream is then incomplete.
-    Sockets are left out, as tar has no form for them.
+    write:     takes the stream piece by piece; it must not use a memoryview after it returns.
+    map_ids:   maps (uid, gid) on disk to (uid, gid) in the tar. The owner of a whiteout is not mapped: the kernel makes
+               whiteouts as the host's root. If it raises ValueError, StoreCorrupt with the entry's name is raised.
+    userxattr: the store's mounts keep the overlay xattrs in ``user.overlay.*``.
+    xattrs:    write ``user.*`` and POSIX ACLs too; moby writes file capabilities only.
+    marker_files: fuse-overlayfs may have written to *upper*: it also marks opaque directories by files.
+    merged:    *upper* is not an upperdir but the mount of a layer.
+    raises:    LayerInUse if a process changes the layer meanwhile; NotSupported if the layer depends on its lowers
+               (redirect, metacopy, whiteouts by xattr) or has xattrs that no tar can hold; OSError. The stream is then
+               incomplete.
+    Sockets are left out: tar has no form for them.
     """
     with Trail(upper) as trail:
         exporter = Exporter(trail, write, map_ids, userxattr, xattrs, marker_files)
-        for path, name, kind in walk(trail, ignored=ignored(merged, marker_files)):
+        for path, name, kind in walk(trail, ignored=ignore_rule(merged, marker_files)):
             if kind == IS_DIRECTORY:
                 exporter.directory(path)
             elif kind == IS_REGULAR:
@@ -89,7 +89,7 @@ def export_layer(
 
 
 class Exporter:
-    """Writes what a trail is at, entry by entry; finish() ends the tar. Arguments as export_layer has them."""
+    """Writes the current files of a trail as tar entries; finish() ends the tar. Arguments: see export_layer."""
 
     def __init__(
         self,
@@ -109,10 +109,10 @@ class Exporter:
         self._some_xattrs = not xattrs
         self._marker_files = marker_files
         self._names = PathTree()
-        self._first_names: dict[tuple[int, int], Node] = {}  # by inode; as paths they would take too much
+        self._first_names: dict[tuple[int, int], Node] = {}  # by inode; whole paths would take too much memory
 
     def put(self, entry: Entry) -> None:
-        """Write an entry without body."""
+        """Write an entry without a body."""
         self._stream.put(header(entry))
 
     def finish(self) -> None:
@@ -121,7 +121,7 @@ class Exporter:
         self._stream.flush()
 
     def directory(self, path: bytes) -> None:
-        """Write the directory the trail is in, and the marker if it is opaque."""
+        """Write the directory that the trail is in, and the marker if the directory is opaque."""
         fd = self._trail.fd
         names = list_xattrs(fd, self._some_xattrs, path)
         entry = self._entry(path, os.fstat(fd), fd, names)
@@ -132,12 +132,12 @@ class Exporter:
             self.put(marker)
 
     def file(self, path: bytes, name: bytes) -> None:
-        """Write a regular file with its body, or as a link to the first of its names."""
+        """Write a regular file with its body, or as a hard link to the first of its names."""
         fd = open_listed(name, path, self._trail.fd)
         try:
             st = os.fstat(fd)
             if not stat.S_ISREG(st.st_mode):
-                raise changed_meanwhile(path, "was replaced")
+                raise changed_meanwhile_error(path, "was replaced")
             names = list_xattrs(fd, self._some_xattrs, path)
             size = st.st_size
             head = b"" if names or st.st_nlink > 1 or self._map_ids else plain_header(path, st)
@@ -155,7 +155,7 @@ class Exporter:
         if is_whiteout(st):
             self._whiteout(path, below(dir_fd, name), st)
         elif stat.S_IFMT(st.st_mode) in (stat.S_IFREG, stat.S_IFDIR):
-            raise changed_meanwhile(path, "was replaced")
+            raise changed_meanwhile_error(path, "was replaced")
         elif not stat.S_ISSOCK(st.st_mode):
             node = below(dir_fd, name)
             entry = self._entry(path, st, node, list_xattrs(node, self._some_xattrs, path))
@@ -166,10 +166,10 @@ class Exporter:
             self.put(self._linked(entry, st))
 
     def _whiteout(self, path: bytes, node: bytes, st: os.stat_result) -> None:
-        """Write a whiteout. The kernel makes all of a mount as links of one inode.
+        """Write a whiteout. The kernel makes all whiteouts of a mount as hard links of one inode.
 
-        moby looks at links first, and makes a whiteout of the header after that: it is an empty file then, with the
-        first name as its linkname, and without ``.wh.`` there. It also writes a whiteout's file capability.
+        moby handles hard links first, then turns the header into a whiteout: an empty file whose linkname is the first
+        name, without ``.wh.``. moby also writes the file capability of a whiteout.
         """
         entry = Entry(path, REGULAR, 0o600, st.st_uid, st.st_gid, 0, st.st_mtime_ns)
         linkname = self._linked(entry, st).linkname
@@ -177,7 +177,7 @@ class Exporter:
         self.put(entry._replace(name=tar_name(path), linkname=linkname, xattrs=xattrs))
 
     def _entry(self, path: bytes, st: os.stat_result, node: int | bytes, names: list[str]) -> Entry:
-        """Return the entry as its inode tells it; *names* are those of the xattrs at *node*, an fd or a path."""
+        """Return the entry for an inode. names: of the xattrs at *node*, an fd or a path."""
         mode, uid, gid = st.st_mode, st.st_uid, st.st_gid
         xattrs = NO_XATTRS
         if names:
@@ -189,8 +189,8 @@ class Exporter:
                 uid, gid = self._map_ids(uid, gid)
         except ValueError as error:
             raise StoreCorrupt(
-                f"{printable(path)} has an owner, or an ACL with one, that no container can see: {error}",
-                hint="a user of the host wrote to the layer: give it to an owner the map knows, or remove it",
+                f"cannot map the owner of {printable(path)}, or an id in its ACL: {error}",
+                hint="a user of the host wrote to the layer: change the owner to one in the id map, or remove the file",
                 path=printable(path),
             ) from None
         kind = _TYPES[stat.S_IFMT(mode)]
@@ -200,7 +200,7 @@ class Exporter:
         return new_entry(Entry, fields)
 
     def _linked(self, entry: Entry, st: os.stat_result) -> Entry:
-        """Return *entry* as a hard link if its inode came by under another name before."""
+        """Return *entry*; as a hard link if its inode was written under another name before."""
         if st.st_nlink == 1:
             return entry
         node = self._names.at(entry.name)

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A list of changes as a tar stream: the naive diff. PRIVATE to the collection.
+"""Write a list of changes as a tar stream: the naive diff. PRIVATE to the collection.
 
-Source: moby/go-archive ExportChanges. There a whiteout has the time of the export; here that of the directory it is in,
-so that the same trees give the same diff id.
+Source: moby/go-archive ExportChanges. In moby a whiteout has the time of the export; here it has the time of its
+directory, so that the same trees give the same diff id.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import typing as t
 
 from .collected import DELETED, Change
 from .export import Exporter
-from .tar import REGULAR, Entry
-from .tar_stream import Write
-from .walk import Trail, entered, lstat
+from .tar import REGULAR, Entry, Write
+from .walk import Trail, enter, lstat
 from .whiteouts import tar_name
 from .xattr_ids import MapIds
 
@@ -30,12 +29,12 @@ def export_changes(
     map_ids: MapIds | None = None,
     xattrs: bool = False,
 ) -> None:
-    """Write the tar of *changes*, which tree_changes found in the tree *new*.
+    """Write the tar of *changes* that tree_changes found in the tree *new*.
 
     new:      the directory, by path or fd.
     changes:  sorted by the paths' bytes, which is not the order of a walk: ``/a-b`` comes before ``/a/b``.
-    write, map_ids, xattrs: as for export_layer.
-    raises:   LayerInUse when something changes the tree meanwhile, OSError. The stream is then incomplete.
+    write, map_ids, xattrs: see export_layer.
+    raises:   LayerInUse if a process changes the tree meanwhile; OSError. The stream is then incomplete.
     """
     with Trail(new) as trail:
         exporter = Exporter(trail, write, map_ids, xattrs=xattrs)
@@ -60,7 +59,7 @@ def export_changes(
 
 
 def _go(trail: Trail, place: list[bytes], wanted: list[bytes]) -> None:
-    """Lead *trail* from the directory *place*, its names from the root on, to *wanted*; *place* is then that."""
+    """Move *trail* from the directory *place* to *wanted* (names from the root), and set *place* to *wanted*."""
     common = 0
     while common < min(len(place), len(wanted)) and place[common] == wanted[common]:
         common += 1
@@ -68,5 +67,5 @@ def _go(trail: Trail, place: list[bytes], wanted: list[bytes]) -> None:
         trail.up()
         place.pop()
     for name in wanted[common:]:
-        entered(trail, name, b"/".join([*place, name]))
+        enter(trail, name, b"/".join([*place, name]))
         place.append(name)

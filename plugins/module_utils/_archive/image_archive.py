@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Telling the archive of a whole image from a layer's, which it looks like to tar. PRIVATE to the collection.
+"""Recognise the archive of a whole image, which is a valid tar but not a layer. PRIVATE to the collection.
 
 Source: moby image/tarexport (``docker save``); OCI image layout specification.
 """
@@ -15,37 +15,37 @@ import typing as t
 from .._errors import ArchiveRejected
 from .._linux.noatime import open_quietly
 from .older import Older
-from .tar import rejected
+from .tar import entry_error
 
 _DOCKER = b"manifest.json"
 _OCI = b"oci-layout"
 _OCI_PARTS = ("index.json", "blobs")
-_LIMIT = 4 << 20  # bytes of such a file
-_TAKE_OUT = "with: tar -xOf ARCHIVE LAYER > layer.tar"
+_LIMIT = 4 << 20  # bytes of manifest.json or oci-layout
+_EXTRACT = "extract the layer's own tar with: tar -xOf ARCHIVE LAYER > layer.tar"
 
 
 def check_no_image(top: int, older: Older | None) -> None:
-    """Raise ArchiveRejected where what was unpacked into the directory *top* is an image: its layers as files.
+    """Raise ArchiveRejected if the directory *top* now holds a whole image, with its layers as files.
 
-    older: what lay there before. Raises OSError.
+    older: the content of *top* before the archive. Raises OSError.
     """
     if _brought(_DOCKER, older) and _is_docker(top, _json(top, _DOCKER)):
-        raise _no_layer(
+        raise _image_error(
             _DOCKER,
             "docker save",
-            f"take the layer's own tar out of it {_TAKE_OUT}; its file manifest.json lists them as Layers",
+            f"{_EXTRACT}; the file manifest.json in the archive lists the layers as Layers",
         )
     if _brought(_OCI, older) and _is_oci(top, _json(top, _OCI)):
-        raise _no_layer(
+        raise _image_error(
             _OCI,
             "an OCI image layout",
-            f"take the layer's own tar out of it {_TAKE_OUT}; a layer's name is blobs/sha256/DIGEST, and the manifest"
-            " that its file index.json names lists the digests",
+            f"{_EXTRACT}; the name of a layer is blobs/sha256/DIGEST, and the manifest that the file index.json names"
+            " lists the digests",
         )
 
 
-def _no_layer(name: bytes, form: str, hint: str) -> ArchiveRejected:
-    return rejected(name, f"the archive is that of a whole image ({form}), and no layer", hint)
+def _image_error(name: bytes, form: str, hint: str) -> ArchiveRejected:
+    return entry_error(name, f"the archive is a whole image ({form}), not a layer", hint)
 
 
 def _brought(name: bytes, older: Older | None) -> bool:
@@ -53,12 +53,12 @@ def _brought(name: bytes, older: Older | None) -> bool:
 
 
 def _json(top: int, name: bytes) -> t.Any:
-    """Return what the file *name* in the directory *top* holds; None if it is no file, or not JSON."""
+    """Return the JSON value in the file *name* in the directory *top*; None if it is not a file, or not JSON."""
     try:
         found = os.stat(name, dir_fd=top, follow_symlinks=False)
     except FileNotFoundError:
         return None
-    if not stat.S_ISREG(found.st_mode) or found.st_size > _LIMIT:  # to open a device may be to use it
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _LIMIT:  # opening a device may have an effect
         return None
     fd = open_quietly(name, os.O_NOFOLLOW, top)
     try:
@@ -68,7 +68,7 @@ def _json(top: int, name: bytes) -> t.Any:
 
 
 def _parsed(text: bytes) -> t.Any:
-    import json  # of little use to most archives
+    import json  # most archives do not need json
 
     try:
         return json.loads(text)
@@ -77,7 +77,7 @@ def _parsed(text: bytes) -> t.Any:
 
 
 def _is_docker(top: int, found: t.Any) -> bool:
-    """Tell whether that is the list of images that docker save writes, with the files it names beside it."""
+    """Tell whether *found* is the list of images that docker save writes, and *top* has the files in the list."""
     if not isinstance(found, list) or not found:
         return False
     for image in found:
@@ -99,6 +99,6 @@ def _is_oci(top: int, found: t.Any) -> bool:
 def _is_there(top: int, name: str) -> bool:
     try:
         os.stat(name, dir_fd=top, follow_symlinks=False)
-    except (OSError, ValueError):  # ValueError: half a surrogate pair
+    except (OSError, ValueError):  # ValueError: the name has half a surrogate pair
         return False
     return True

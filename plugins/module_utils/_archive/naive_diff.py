@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two directory trees compared as moby compares them: the rules, and the naive diff's changes. PRIVATE.
+"""Compare two directory trees by moby's rules: the changes of the naive diff. PRIVATE to the collection.
 
-Source: moby/go-archive ChangesDirs, ChangesSize. Unlike there a block device or a socket is no directory.
+Source: moby/go-archive ChangesDirs, ChangesSize. moby takes a block device or a socket for a directory; this does not.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import stat
 import typing as t
 
 from .collected import ADDED, DELETED, MODIFIED, Counted
-from .unseen import ignored
-from .walk import Ignored, Trail, children, entered, get_xattr, list_xattrs, lstat
+from .unseen import ignore_rule
+from .walk import Ignored, Trail, children, enter, get_xattr, list_xattrs, lstat
 from .xattr_ids import CAPABILITY
 
 _CAPABILITY = os.fsdecode(CAPABILITY)
-_BATCH = 1024  # names looked at together: few enough for little memory, enough to change directories seldom
+_BATCH = 1024  # names compared together: few enough for little memory, enough to change the working directory seldom
 
 
 def differs(old: os.stat_result, new: os.stat_result) -> bool:
-    """Tell by moby's rule whether two inodes differ; of a directory, size and time mean nothing."""
+    """Tell by moby's rule whether two inodes differ. Size and time of a directory do not count."""
     if (old.st_mode, old.st_uid, old.st_gid, old.st_rdev) != (new.st_mode, new.st_uid, new.st_gid, new.st_rdev):
         return True
     if stat.S_ISDIR(old.st_mode):
@@ -32,7 +32,7 @@ def differs(old: os.stat_result, new: os.stat_result) -> bool:
 
 
 def _same_time(old: int, new: int) -> bool:
-    """Compare times in nanoseconds; one without a fraction may have lost it in a tar."""
+    """Tell whether two times in nanoseconds are equal. A time without a fraction may have lost it in a tar."""
     if old == new:
         return True
     return old // 10**9 == new // 10**9 and (old % 10**9 == 0 or new % 10**9 == 0)
@@ -41,7 +41,7 @@ def _same_time(old: int, new: int) -> bool:
 def capability(node: int | bytes, names: t.Sequence[str] | None = None) -> bytes:
     """Return the file capability of an fd or a path, symlinks not followed; b"" for none. Raises OSError.
 
-    names: of its xattrs, where they are known. Most have no capability, and a list without it costs less than an error.
+    names: the names of its xattrs, if known. Most files have no capability; a list costs less than a failed getxattr.
     """
     if _CAPABILITY in (list_xattrs(node, some=True) if names is None else names):
         return get_xattr(node, _CAPABILITY)
@@ -49,29 +49,30 @@ def capability(node: int | bytes, names: t.Sequence[str] | None = None) -> bytes
 
 
 def tree_changes(new: str | int, old: str | int | None, changes: Counted, *, marker_files: bool = False) -> int:
-    """Find what the tree *new* has other than the tree *old*: the naive diff.
+    """Find the changes from the tree *old* to the tree *new*: the naive diff. Return the bytes of its files.
 
-    new, old: a directory, by path or fd, as a mount shows it: overlayfs' own marks are ordinary files here. old=None
-              is an empty one.
-    changes:  takes them, in no order.
-    marker_files: as export_layer has it.
-    Returns the bytes of what was added or modified, as Docker's ChangesSize.
-    A directory is ``modified`` also when only something in it changed. Below an added directory everything is listed,
-    below a deleted one nothing. The roots themselves are not compared.
-    raises: LayerInUse when a tree changes meanwhile; OSError.
-    The working directory is another while this runs: a name in it costs half of a path through /proc.
+    new, old: a directory, by path or fd, as a mount shows it: whiteouts of overlayfs are ordinary files here. old=None
+              means an empty directory.
+    changes:  records the changes, in no order.
+    marker_files: see export_layer.
+    The bytes are those of added and modified files, as in Docker's ChangesSize.
+    A directory is ``modified`` also if only its content changed. All files below an added directory are recorded, none
+    below a deleted one. The roots themselves are not compared.
+    raises: LayerInUse if a tree changes meanwhile; OSError.
+    The working directory changes during the call: a name in it costs half as much as a path through /proc.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_own_directory_kept())
+        stack.enter_context(_keep_working_directory())
         ours = stack.enter_context(Trail(new))
         theirs = None if old is None else stack.enter_context(Trail(old))
-        comparison = _Comparison(ours, theirs, changes, ignored(True, marker_files))
+        comparison = _Comparison(ours, theirs, changes, ignore_rule(True, marker_files))
         comparison.run()
     return comparison.size
 
 
 @contextlib.contextmanager
-def _own_directory_kept() -> t.Iterator[None]:
+def _keep_working_directory() -> t.Iterator[None]:
+    """Restore the working directory at the end of the block."""
     here = os.open(".", os.O_PATH | os.O_CLOEXEC)
     try:
         yield
@@ -81,7 +82,7 @@ def _own_directory_kept() -> t.Iterator[None]:
 
 
 def _capabilities(directory: int, names: t.Iterable[bytes]) -> dict[bytes, bytes]:
-    """Return which of *names* in *directory* have a file capability, and which. Raises OSError.
+    """Return the file capabilities of *names* in *directory*, by name. Raises OSError.
 
     The directory becomes the working directory.
     """
@@ -90,7 +91,7 @@ def _capabilities(directory: int, names: t.Iterable[bytes]) -> dict[bytes, bytes
 
 
 def _stats(directory: int, names: t.Iterable[bytes]) -> dict[bytes, os.stat_result]:
-    """Return what *names* in *directory* are, those that are there. Raises OSError."""
+    """Return the stat of each of *names* that exists in *directory*. Raises OSError."""
     found = {}
     for name in names:
         try:
@@ -102,20 +103,20 @@ def _stats(directory: int, names: t.Iterable[bytes]) -> dict[bytes, os.stat_resu
 
 
 def _is_one_inode(old: os.stat_result, new: os.stat_result) -> bool:
-    """Tell whether both are a layer's same inode, unchanged: so a mount shows it, under its own device number.
+    """Tell whether both are one unchanged inode of a layer. Each mount shows it under a device number of its own.
 
-    Whatever changes an inode changes its ctime, which nobody can set.
+    Every change of an inode changes its ctime, which no program can set.
     """
     return old.st_ino == new.st_ino and old.st_ctime_ns == new.st_ctime_ns
 
 
 class _Level:
-    """A directory that both trails are in, or only ours if the old tree has none of that name.
+    """A directory that both trails are in, or only the new tree's trail if the old tree lacks the directory.
 
-    has_old:  the old tree has it too.
-    rest:     the directories in it that are still to be entered, in no order that matters: name, whether the old tree
-              has a directory of that name, and whether it is in the list of changes.
-    recorded: it is in the list of changes.
+    has_old:  the old tree has the directory too.
+    rest:     the directories in it that are still to be entered, in any order: name, whether the old tree has the
+              directory, whether the directory is recorded as a change.
+    recorded: the directory is recorded as a change.
     """
 
     def __init__(self, path: bytes, has_old: bool, recorded: bool) -> None:
@@ -136,7 +137,7 @@ class _Comparison:
         self._levels: list[_Level] = []
 
     def run(self) -> None:
-        """Compare all. A loop, not a recursion: trees may be deeper than Python's stack."""
+        """Compare the trees. A loop, not a recursion: trees may be deeper than Python's stack."""
         self._compare(b"", self._old, True)
         while self._levels:
             level = self._levels[-1]
@@ -151,14 +152,14 @@ class _Comparison:
 
     def _enter(self, level: _Level, name: bytes, has_old: bool, recorded: bool) -> None:
         path = level.path + b"/" + name
-        entered(self._new, name, path)
+        enter(self._new, name, path)
         old = self._old if has_old else None
         if old:
-            entered(old, name, path)
+            enter(old, name, path)
         self._compare(path, old, recorded)
 
     def _compare(self, path: bytes, old: Trail | None, recorded: bool) -> None:
-        """Compare what lies in the directory the trails are in; *path* leads there, "" to the root."""
+        """Compare the content of the trails' directory. path: its path; b"" for the root."""
         level = _Level(path, old is not None, recorded)
         self._levels.append(level)
         names = [name for name, _kind in children(self._new.fd, self._ignored)]
@@ -187,7 +188,7 @@ class _Comparison:
                 level.rest.append((name, has_old, name in changed))
 
     def _record(self, kind: str, path: bytes, st: os.stat_result | None = None) -> None:
-        """Add a change; with it the directories it lies in have changed."""
+        """Record a change, and each directory above as modified."""
         self._changes.record(kind, path)
         for level in reversed(self._levels):
             if level.recorded:

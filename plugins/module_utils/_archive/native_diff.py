@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a layer changed, told from its upperdir alone. PRIVATE to the collection.
+"""Find the changes that a layer makes, from its upperdir and the lowers. PRIVATE to the collection.
 
-moby mounts the layer and its parent and compares the two trees. All that can differ lies in the upperdir,
-so it is enough to walk that and to look its names up in the lowers as overlayfs would: the cost is the
-upperdir's size, not the image's. What counts as a change is moby's rule.
+moby mounts the layer and its parent and compares the two trees. All differences lie in the upperdir, so it is enough
+to walk the upperdir and to look its names up in the lowers as overlayfs does: the cost depends on the size of the
+upperdir, not of the image. moby's rule decides what counts as a change.
 Source: moby/go-archive ChangesDirs; Linux Documentation/filesystems/overlayfs.rst.
 """
 
@@ -20,11 +20,11 @@ import typing as t
 from .._errors import LayerInUse
 from .collected import ADDED, DELETED, MODIFIED, Counted
 from .naive_diff import capability, differs
-from .unseen import has_marker_file, ignored
+from .unseen import has_marker_file, ignore_rule
 from .walk import IS_DIRECTORY, IS_REGULAR, Trail, below, children, get_xattr, list_xattrs, lstat, walk
 from .whiteouts import check_self_contained, is_opaque, is_whiteout, opaque_xattr
 
-_OPEN_DIRECTORIES = 512  # at most, whatever the depth; a process may have 1024 open files
+_OPEN_DIRECTORIES = 512  # the most at any depth; a process may have 1024 open files
 
 
 def upper_changes(
@@ -35,33 +35,34 @@ def upper_changes(
     userxattr: bool = False,
     marker_files: bool = False,
 ) -> None:
-    """Find what the upperdir *upper* changes in the merged *lowers* (nearest first); *changes* takes it, in no order.
+    """Find the changes that the upperdir *upper* makes to the merged *lowers* (nearest first).
 
-    marker_files: as export_layer has it.
-    A directory is ``modified`` also when only something in it changed. Below a deleted directory nothing is listed.
-    raises: NotSupported for redirect, metacopy and whiteouts by xattr; LayerInUse when the upperdir changes
-            meanwhile; OSError.
+    changes:      records the changes, in no order.
+    marker_files: see export_layer.
+    A directory is ``modified`` also if only its content changed. No file below a deleted directory is recorded.
+    raises: NotSupported for redirect, metacopy and whiteouts by xattr; LayerInUse if the upperdir changes meanwhile;
+            OSError.
     """
     keep = max(2, _OPEN_DIRECTORIES // (1 + len(lowers)))
     with contextlib.ExitStack() as stack:
         trail = stack.enter_context(Trail(upper, keep))
         below = [stack.enter_context(Trail(lower, keep)) for lower in lowers]
         comparison = _Comparison(trail, below, changes, userxattr, marker_files)
-        for path, name, kind in walk(trail, ignored=ignored(False, marker_files)):
+        for path, name, kind in walk(trail, ignored=ignore_rule(False, marker_files)):
             comparison.visit(path, name, kind)
 
 
 def tree_size(upper: str | bytes, marker_files: bool = False) -> int:
     """Return Docker's DiffSize of the directory *upper*, in bytes.
 
-    The sum of the apparent sizes of all but directories, a symlink's being its target's length, each inode once.
-    A layer in use is no problem: what vanishes meanwhile does not count. Raises OSError.
+    The size is the sum of the apparent sizes of all inodes that are not directories; the size of a symlink is the
+    length of its target. The layer may be in use: files that vanish meanwhile do not count. Raises OSError.
     Source: moby pkg/directory Size.
     """
     total = 0
     seen: set[tuple[int, int]] = set()
     with Trail(upper) as trail:
-        for path, name, kind in walk(trail, missing_ok=True, ignored=ignored(False, marker_files)):
+        for path, name, kind in walk(trail, missing_ok=True, ignored=ignore_rule(False, marker_files)):
             if kind == IS_DIRECTORY:
                 continue
             try:
@@ -77,11 +78,11 @@ def tree_size(upper: str | bytes, marker_files: bool = False) -> int:
 
 
 class _Level:
-    """A directory of the upperdir on the way to where the walk is.
+    """A directory of the upperdir on the path to the walk's position.
 
-    lowers:   those that make up this directory without the upperdir, each trail being in it.
-    opaque:   it, or one it lies in, hides them.
-    recorded: it is in the list of changes.
+    lowers:   the lowers that make up this directory without the upperdir; each trail is in the directory.
+    opaque:   the directory, or one above, hides the lowers.
+    recorded: the directory is recorded as a change.
     """
 
     def __init__(self, path: bytes, lowers: list[Trail], opaque: bool, recorded: bool) -> None:
@@ -92,7 +93,7 @@ class _Level:
 
 
 class _Found(t.NamedTuple):
-    """A name in the merged lowers: what it is there, and the lowers from the one that has it on."""
+    """A name in the merged lowers: its stat, and the lowers from the first one that has the name."""
 
     st: os.stat_result
     lowers: list[Trail]
@@ -106,12 +107,12 @@ class _Comparison:
         self._trail = trail
         self._userxattr = userxattr
         self._marker_files = marker_files
-        self._ignored = ignored(False, marker_files)
+        self._ignored = ignore_rule(False, marker_files)
         self._opaque = opaque_xattr(userxattr)
-        self._levels = [_Level(b"", lowers, False, True)]  # the root itself is never a change, and cannot be opaque
+        self._levels = [_Level(b"", lowers, False, True)]  # the root is never a change and cannot be opaque
 
     def visit(self, path: bytes, name: bytes, kind: int) -> None:
-        """Compare what the walk has come to. Must be called for everything, in the walk's order."""
+        """Compare the walk's current file. To be called for every file, in the walk's order."""
         directory = kind == IS_DIRECTORY
         fd = self._trail.fd
         depth = self._trail.depth + (not directory)
@@ -148,7 +149,7 @@ class _Comparison:
             self._record_hidden(path)
 
     def _lookup(self, lowers: list[Trail], name: bytes, path: bytes) -> _Found | None:
-        """Find *name* as the merged lowers show it; None where none has it or the nearest has deleted it."""
+        """Find *name* in the merged lowers; None if no lower has it, or a whiteout deletes it."""
         for index, lower in enumerate(lowers):
             try:
                 st = os.stat(name, dir_fd=lower.fd, follow_symlinks=False)
@@ -156,15 +157,15 @@ class _Comparison:
                 continue
             if is_whiteout(st):
                 return None
-            if st.st_size == 0 and stat.S_ISREG(st.st_mode):  # may be a whiteout by xattr
+            if st.st_size == 0 and stat.S_ISREG(st.st_mode):  # the file may be a whiteout by xattr
                 check_self_contained(list_xattrs(below(lower.fd, name), some=True), path, False, self._userxattr)
             return _Found(st, lowers[index:])
         return None
 
     def _enter(self, old: _Found | None, name: bytes, path: bytes) -> tuple[list[Trail], bytes]:
-        """Go into the directory *name* in every lower whose directory shows through; return these.
+        """Enter the directory *name* in every lower whose directory is visible. Return these lowers.
 
-        With them the file capability of the nearest one.
+        Also return the file capability of the nearest one.
         """
         merged: list[Trail] = []
         nearest = b""
@@ -175,7 +176,7 @@ class _Comparison:
                 continue
             except OSError as error:
                 if error.errno in (errno.ENOTDIR, errno.ELOOP):
-                    break  # a whiteout or a file: it hides the directories further down
+                    break  # a whiteout or a file hides the directories of the lowers below
                 raise
             xattrs = list_xattrs(lower.fd, some=True)
             check_self_contained(xattrs, path, True, self._userxattr)
@@ -191,7 +192,7 @@ class _Comparison:
         return self._marker_files and has_marker_file(fd)
 
     def _record_hidden(self, path: bytes) -> None:
-        """Record as deleted what an opaque directory, the last level, hides: all it has no own name for."""
+        """Record as deleted each name that the last level, an opaque directory, hides and does not have itself."""
         lowers = self._levels[-1].lowers
         names = {name for lower in lowers for name, _kind in children(lower.fd, self._ignored)}
         names.difference_update(map(os.fsencode, os.listdir(self._trail.fd)))
@@ -201,7 +202,7 @@ class _Comparison:
                 self._record(DELETED, hidden)
 
     def _record(self, kind: str, path: bytes) -> None:
-        """Add a change; with it the directories it lies in have changed."""
+        """Record a change, and each directory above as modified."""
         self._changes.record(kind, b"/" + path)
         for level in reversed(self._levels):
             if level.recorded:

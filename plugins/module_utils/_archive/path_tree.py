@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many paths in little memory: the name of each directory is held once. PRIVATE to the collection.
+"""Many paths in little memory: each directory's name is stored once. PRIVATE to the collection.
 
-A path may have 64 KiB, so a list of paths takes what no layer needs: 4,000 files in one such directory, 256 MiB.
+A path may have 64 KiB, so a list of 4,000 files in one deep directory would take 256 MiB.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import typing as t
 class Node:
     """A path in a PathTree.
 
-    above: the directory it is in, None of the root. below: what is in it by name, None if nothing is.
-    value: whatever is known of it.
+    above: the node of its directory; None for the root. below: the nodes in it, by name; None if there are none.
+    value: set by the caller.
     """
 
     __slots__ = ("above", "below", "name", "value")
@@ -27,7 +27,7 @@ class Node:
         self.value: str | None = None
 
     def child(self, name: bytes) -> Node:
-        """Return what *name* in this directory is; it is made if it is new."""
+        """Return the node of *name* in this directory, made if it is new."""
         if self.below is None:
             self.below = {}
         node = self.below.get(name)
@@ -37,7 +37,7 @@ class Node:
 
     @property
     def path(self) -> bytes:
-        """The names from the root on, with slashes between them."""
+        """The path from the root, with slashes between the names."""
         names = []
         node: Node | None = self
         while node is not None and node.above is not None:
@@ -47,15 +47,15 @@ class Node:
 
 
 class PathTree:
-    """Paths relative to one root, without leading or trailing slash. Fastest where each is near the one before."""
+    """Paths relative to one root, without leading or trailing slash. Fastest if each path is near the path before."""
 
     def __init__(self) -> None:
         self.root = Node(b"", None)
-        self._directory = b""  # of the last path
-        self._way = [self.root]  # the nodes from the root to that
+        self._directory = b""  # the directory of the last path
+        self._way = [self.root]  # the nodes from the root to that directory
 
     def at(self, path: bytes) -> Node:
-        """Return the node of *path*, which is made if it is new."""
+        """Return the node of *path*, made if it is new."""
         directory, _slash, name = path.rpartition(b"/")
         if directory != self._directory:
             self._go(directory)
@@ -74,7 +74,7 @@ class PathTree:
         self._directory = directory
 
     def __iter__(self) -> t.Iterator[tuple[bytes, Node]]:
-        """Yield (path, node) of all but the root, sorted by the paths' bytes: ``a-b`` before ``a/b``."""
+        """Yield (path, node) of all paths except the root, sorted by the paths' bytes: ``a-b`` before ``a/b``."""
         levels = [(b"", _in_order(self.root))]
         while levels:
             prefix, rest = levels[-1]
@@ -89,7 +89,7 @@ class PathTree:
 
 
 def _in_order(directory: Node) -> t.Iterator[tuple[bytes, Node]]:
-    """Return what lies in *directory* by name, and once more, if something lies in it, by name and a slash."""
+    """Return the nodes in *directory*, sorted by key. A node with content has two keys: name, and name with slash."""
     below = directory.below or {}
     keys = [*below.items(), *((name + b"/", node) for name, node in below.items() if node.below)]
     return iter(sorted(keys, key=lambda item: item[0]))

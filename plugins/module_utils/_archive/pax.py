@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PAX records, and what they change about an entry. PRIVATE to the collection.
+"""PAX records, and their effect on an entry. PRIVATE to the collection.
 
-Everything here raises ValueError with the cause; the reader knows the entry's name.
+The functions here raise ValueError with the cause; the reader adds the entry's name.
 Source: POSIX.1-2017 pax, "pax Extended Header"; Go src/archive/tar/strconv.go.
 """
 
@@ -14,27 +14,27 @@ import typing as t
 
 from .tar import REGULAR, XATTR_PREFIX, Entry, xattr_name
 
-MAX_ID = 0xFFFFFFFE  # the next one means "leave it" to chown(2)
+MAX_ID = 0xFFFFFFFE  # for chown(2), the next number means "do not change"
 MAX_SIZE = (1 << 63) - 1  # of a file: off_t
 
 Records = dict[bytes, bytes]
 
 SPARSE_PREFIX = b"GNU.sparse."  # see sparse.py
-SPARSE_NAME = SPARSE_PREFIX + b"name"  # the file's: ``path`` is what a reader unpacks it as that knows no holes
+SPARSE_NAME = SPARSE_PREFIX + b"name"  # the real name of a sparse file; ``path`` is for readers that do not know holes
 SPARSE_MAP = SPARSE_PREFIX + b"map"
 
 _NAMES = (b"path", b"linkpath", SPARSE_NAME)
-_PAIR = (SPARSE_PREFIX + b"offset", SPARSE_PREFIX + b"numbytes")  # come in turns, and make up a map
+_PAIR = (SPARSE_PREFIX + b"offset", SPARSE_PREFIX + b"numbytes")  # these two alternate, and together are the map
 _NUMBERS = frozenset((b"uid", b"gid", b"size"))
 _USED = _NUMBERS.union(_NAMES, (b"mtime",))
 _PREFIXES = (XATTR_PREFIX, SPARSE_PREFIX)
 _MAX_DIGITS = 20  # of a record's length, or a number that fits 64 bits
-_DECIMAL = re.compile(rb"([-+]?)0*([0-9]{1,20})")  # what Go's ParseInt takes
+_DECIMAL = re.compile(rb"([-+]?)0*([0-9]{1,20})")  # the numbers that Go's ParseInt accepts
 _TIME = re.compile(_DECIMAL.pattern + rb"(?:\.([0-9]*))?")
 
 
 def parse_records(body: bytes) -> Records:
-    """Return those records of an extended header that matter here, a later one of a name in place of an earlier one."""
+    """Return the records of an extended header that this collection uses. Of two with one key, the later one counts."""
     found: Records = {}
     pairs: list[bytes] = []
     at = 0
@@ -56,7 +56,7 @@ def parse_records(body: bytes) -> Records:
 
 
 def _record(body: bytes, at: int) -> tuple[bytes, bytes, int]:
-    """Return key, value and where the next record begins; a record is ``LENGTH KEY=VALUE`` and a newline."""
+    """Return key, value and the offset of the next record; a record is ``LENGTH KEY=VALUE`` and a newline."""
     digits, blank, _unused = body[at : at + _MAX_DIGITS].partition(b" ")
     end = at + int(digits) if blank and digits.isdigit() else 0
     key, equals, value = body[at + len(digits) + 1 : end].partition(b"=")
@@ -66,7 +66,7 @@ def _record(body: bytes, at: int) -> tuple[bytes, bytes, int]:
 
 
 def amended(entry: Entry, records: Records) -> Entry:
-    """Return *entry* with what the records say about all but its name. An empty value says nothing, but of an xattr."""
+    """Return *entry* changed by the records, except its name. An empty value counts for an xattr only."""
     changes: dict[str, t.Any] = {}
     xattrs = {}
     for key, value in records.items():
@@ -87,42 +87,42 @@ def amended(entry: Entry, records: Records) -> Entry:
 
 
 def as_id(number: int) -> int:
-    """Return an id of 32 bits: -2 is what Solaris' nobody is written as. -1 stays, which chown(2) leaves."""
+    """Return *number* as an id of 32 bits: Solaris writes its nobody as -2. -1, which is not a valid id, stays."""
     return number + (1 << 32) if -(1 << 31) <= number < -1 else number
 
 
 def check_owner(uid: int, gid: int) -> None:
-    """Raise ValueError for ids the kernel would take for something else, or not at all."""
+    """Raise ValueError for an id that the kernel refuses or understands differently."""
     if not (0 <= uid <= MAX_ID and 0 <= gid <= MAX_ID):
         raise ValueError(f"its owner {uid}:{gid} is out of range")
 
 
 def check_time(seconds: int) -> None:
-    """Raise ValueError for a time that no 64-bit time_t holds. The filesystem cuts what is beyond its own range."""
+    """Raise ValueError for a time outside a 64-bit time_t. The filesystem cuts a time outside its own range."""
     if not -(1 << 63) <= seconds < 1 << 63:
         raise ValueError("its mtime is out of range")
 
 
 def decimal(key: bytes, value: bytes) -> int:
-    """Return the number that *value* is, the record *key*'s."""
+    """Return the number in *value*, the value of the record *key*."""
     match = _DECIMAL.fullmatch(value)
     if not match or match.group(1) == b"-":
-        raise ValueError(f"its {key.decode()} {value[:40]!r} is no number, or negative")
+        raise ValueError(f"its {key.decode()} {value[:40]!r} is not a number, or is negative")
     return int(match.group(2))
 
 
 def _id(key: bytes, value: bytes) -> int:
-    """Return the id that *value* is, the record *key*'s."""
+    """Return the id in *value*, the value of the record *key*."""
     if value.startswith(b"-"):
         return as_id(-decimal(key, value[1:]))
     return decimal(key, value)
 
 
 def _nanoseconds(value: bytes) -> int:
-    """Return a time in decimal seconds as nanoseconds; what is finer is cut off."""
+    """Return a time in decimal seconds as nanoseconds; digits after the ninth are cut off."""
     match = _TIME.fullmatch(value)
     if not match:
-        raise ValueError(f"its mtime {value[:40]!r} is no time")
+        raise ValueError(f"its mtime {value[:40]!r} is not a time")
     sign, seconds, fraction = match.groups()
     total = int(seconds) * 10**9 + int((fraction or b"")[:9].ljust(9, b"0"))
     return -total if sign == b"-" else total

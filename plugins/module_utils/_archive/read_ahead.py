@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decompressing in a thread, a little ahead of who unpacks. PRIVATE to the collection.
+"""Decompress in a thread, a little ahead of the caller that unpacks. PRIVATE to the collection.
 
-Python lets others run while it decompresses or hashes, so on two cores unpacking a .tar.gz takes three quarters of the
-time. Hashing alone, of a tar that lies there uncompressed, is too little work for a thread of its own.
+Python lets other threads run while it decompresses or hashes, so on two cores unpacking a .tar.gz takes three quarters
+of the time. For an uncompressed tar there is only the hash to compute, which is too little work for a thread.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import queue
 import threading
 import typing as t
 
-DEPTH = 4  # pieces: enough that neither side waits for the other at once, and little memory
+DEPTH = 4  # pieces: enough to keep both sides busy, in little memory
 
 
-class Ahead:
-    """Iterates over *pieces* (none of them empty), which a thread takes from there, at most DEPTH ahead.
+class ReadAhead:
+    """Iterates over *pieces*, none of them empty. A thread reads at most DEPTH pieces ahead.
 
-    raises: what *pieces* raises, at its place; after that, and at the end, it gives no more.
+    raises: the errors of *pieces*, after the pieces before the error. After an error the iteration ends.
     """
 
     def __init__(self, pieces: t.Generator[bytes, None, None]) -> None:
@@ -30,7 +30,7 @@ class Ahead:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def __iter__(self) -> Ahead:
+    def __iter__(self) -> ReadAhead:
         return self
 
     def __next__(self) -> bytes:
@@ -59,6 +59,6 @@ class Ahead:
                 if self._ended:
                     return
                 self._ready.put(piece)
-        except BaseException as error:  # for who iterates
+        except BaseException as error:  # __next__ raises it
             last = error
         self._ready.put(last)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A tar stream as entries and bodies, in one pass and in constant memory. PRIVATE to the collection.
 
-Reads ustar, PAX, GNU long names and base-256 numbers, sparse files, Unix V7. Where readers differ, moby's decides.
+Reads ustar, PAX, GNU long names and base-256 numbers, sparse files, Unix V7. If readers differ, moby's way counts.
 Source: POSIX.1-2017 pax, "ustar Interchange Format"; tar(5); Go src/archive/tar/reader.go.
 """
 
@@ -20,6 +20,7 @@ from .tar import (
     BLOCK,
     BLOCKDEV,
     CHAR,
+    CHUNK,
     CUT_HINT,
     DAMAGED_HINT,
     DIRECTORY,
@@ -34,18 +35,16 @@ from .tar import (
     SPARSE,
     SYMLINK,
     Entry,
+    Read,
+    entry_error,
     new_entry,
-    rejected,
 )
 from .tar_fields import GNU, adds_up, expected_adler, has_devices, nanoseconds, number, owner_of, prefix, text
 
-CHUNK = 256 * 1024  # bytes asked for at once
 _SMALL = 8192
-LIMIT = 1 << 20  # bytes of an extended header, as in Go; the kernel's longest xattr has 64 KiB
-_MAX_HEADERS = 1 << 30  # bytes of those before one entry: as many are read in seconds, and moby takes any number
+LIMIT = 1 << 20  # the most bytes of an extended header, as in Go; the kernel's longest xattr has 64 KiB
+_MAX_HEADERS = 1 << 30  # bytes of extended headers before one entry: read in seconds; moby has no limit
 MAX_MAJOR, MAX_MINOR = 0xFFF, 0xFFFFF  # include/linux/kdev_t.h
-
-Read = t.Callable[[int], bytes]
 
 # name, (mode, uid, gid), size, mtime, checksum, type, linkname, magic with version, (major, minor), prefix
 _HEADER = struct.Struct("100s 24s 12s 12s 8s c 100s 8s 64x 16s 155s 12x")
@@ -61,31 +60,31 @@ _OF_BACKUPS = {b"D": " (a directory's list)", b"M": " (a file's other part)", b"
 
 
 class TarReader:
-    """Iterates over the entries of a stream, counted in `entries`; `piece` gives the body of the one it has come to.
+    """Iterates over the entries of a stream. entries: their number so far. `piece` returns the current entry's body.
 
-    read:     as a file's; may be asked beyond the archive's end.
-    max_size: bytes of the stream, and of holes; None for any number.
-    expected: the stream's digest is compared: so it may end without an end mark, or go on behind it, as in Docker.
-    raises:   ArchiveRejected, and what *read* raises.
-    No bytes are an archive without entries, as in moby.
+    read:     like a file's read; called beyond the archive's end too.
+    max_size: the most bytes of the stream with its holes; None for no limit.
+    expected: the caller compares the stream's digest: the end mark may be missing, or data follow it, as in Docker.
+    raises:   ArchiveRejected, and the errors of *read*.
+    An empty stream is an archive without entries, as in moby.
     """
 
     def __init__(self, read: Read, max_size: int | None = None, expected: bool = False) -> None:
         self._source = read
         self._max_size = max_size
         self._expected = expected
-        self._total = self._holes = 0  # bytes read so far, and of sparse files' holes
+        self._total = self._holes = 0  # bytes read so far; bytes of holes so far
         self.entries = 0
-        self._idle = 0, 0  # bytes of extended headers that came before an entry; the number of that
+        self._idle = 0, 0  # bytes of extended headers before an entry; the number of the entry
         self._buffer = b""
-        self._at = 0  # the next byte in it
-        self._left = 0  # bytes of the current body not asked for yet
-        self._padding = 0  # bytes behind it
-        self._last: bytes | None = None  # the entry we are at, for messages
-        self._pax: Records = {}  # of the next entry
-        self._long: Records = {}  # the same in GNU's way; it has precedence
-        self._extended = False  # one of them has something
-        self.sparse: SparseMap | None = None  # of the entry we are at, if that is SPARSE
+        self._at = 0  # the position of the next byte in the buffer
+        self._left = 0  # bytes of the current body that are not read yet
+        self._padding = 0  # bytes of padding after the body
+        self._last: bytes | None = None  # the current entry, for messages
+        self._pax: Records = {}  # records for the next entry
+        self._long: Records = {}  # the same in GNU's form, which has precedence
+        self._extended = False  # whether one of the two has records
+        self.sparse: SparseMap | None = None  # of the current entry, if it is SPARSE
 
     def __iter__(self) -> t.Iterator[Entry]:
         while True:
@@ -99,10 +98,10 @@ class TarReader:
                 self._at = start + BLOCK
             name, owner, size_field, mtime, checksum, kind = _START(block)
             if _adler32(block) & 0xFFFF != expected_adler(checksum) and not adds_up(block, checksum):
-                raise self._broken("what follows is no header: its checksum is wrong")
-            name = name.partition(b"\0")[0]  # text(), without the call: most of what is done is done once an entry
+                raise self._stream_error("the next block is not a header: its checksum is wrong")
+            name = name.partition(b"\0")[0]  # text() inlined: the loop runs once for each entry
             try:
-                if kind == REGULAR and not block[_PREFIX_AT] and not self._extended:  # nearly all are
+                if kind == REGULAR and not block[_PREFIX_AT] and not self._extended:  # nearly all entries
                     size = number(size_field)
                     values = (name, kind, *owner_of(owner), size, nanoseconds(mtime), b"", 0, 0, NO_XATTRS)
                     entry = new_entry(Entry, values)
@@ -122,7 +121,7 @@ class TarReader:
                     size = self.sparse.stored
                     self._holes += max(entry.size - size, 0)
             except ValueError as error:
-                raise rejected(name, str(error)) from error
+                raise entry_error(name, str(error)) from error
             self._last = name
             self._left = size
             self._padding = -size % BLOCK
@@ -132,24 +131,24 @@ class TarReader:
             yield entry
 
     def piece(self) -> bytes | memoryview:
-        """Return the next bytes of the current entry's body, at most CHUNK of them; none when there are no more."""
+        """Return the next bytes of the current entry's body, at most CHUNK; b"" at its end."""
         start = self._at
         if self._left and start == len(self._buffer):
             self._buffer = self._read(CHUNK)
             start = 0
             if not self._buffer:
-                raise self._broken(f"the archive ends {self._left} bytes before its content does")
+                raise self._stream_error(f"the archive ends {self._left} bytes before the end of its content")
         end = start + self._left
-        # A view costs less than a copy, but for small ones.
+        # A view costs less than a copy, except for few bytes.
         found = self._buffer[start:end] if self._left < _SMALL else memoryview(self._buffer)[start:end]
         self._at = start + len(found)
         self._left -= len(found)
         return found
 
     def check_rest(self) -> None:
-        """Read on to the stream's end. Raises ArchiveRejected unless all that follows the end mark is padding.
+        """Read to the stream's end. Raises ArchiveRejected if the bytes after the end mark are not all padding.
 
-        And where there is more of it than of the archive, and more than any writer needs: it might have no end.
+        Also if these are more than the archive's bytes and than MAX_IDLE: the stream might have no end.
         """
         self._check_size(0)
         piece = self._buffer[self._at :]
@@ -159,31 +158,31 @@ class TarReader:
             rest += len(piece)
             self._check_size(len(self._buffer) - self._at)
             if rest > most:
-                raise self._broken(f"more than {most} bytes follow the archive's end")
+                raise self._stream_error(f"more than {most} bytes follow the archive's end mark")
             if not self._expected and piece.count(0) != len(piece):
-                raise self._broken("something follows the archive's end", REST_HINT)
+                raise self._stream_error("data follows the archive's end mark", REST_HINT)
             piece = b""
 
     def _read(self, size: int) -> bytes:
-        """Return the stream's next bytes, up to *size*."""
+        """Return the stream's next bytes, at most *size*."""
         piece = self._source(size)
         self._total += len(piece)
         return piece
 
     def _check_size(self, more: int) -> None:
-        """Raise ArchiveRejected if so many bytes more are more than allowed."""
+        """Raise ArchiveRejected if the stream with *more* bytes exceeds max_size."""
         so_far = self._total + self._holes - (len(self._buffer) - self._at)
         if self._max_size is not None and so_far + more > self._max_size:
-            cause = f"with it the layer has more than the {self._max_size} bytes allowed"
-            raise self._broken(cause, SIZE_HINT)
+            cause = f"with this entry the layer has more than the {self._max_size} bytes allowed"
+            raise self._stream_error(cause, SIZE_HINT)
 
     def _next_block(self) -> bytes | None:
-        """Return the next header; None at the archive's end, which is two blocks of zeros, or one before the stream's.
+        """Return the next header; None at the archive's end: two blocks of zeros, or one at the stream's end.
 
-        That one is enough is Go's and GNU tar's rule.
+        One block is enough by the rule of Go and GNU tar.
         """
         if self._left > MAX_IDLE:
-            raise self._broken(f"its {self._left} bytes of content belong to no file of the layer")
+            raise self._stream_error(f"its {self._left} bytes of content do not belong to a file of the layer")
         while self._left:
             self.piece()
         start = self._at + self._padding
@@ -193,24 +192,24 @@ class TarReader:
             self._at = end
         elif self._padding and not self._take(self._padding, whole=not self._expected):
             if not self._expected:
-                raise self._broken("the archive ends before the padding of its content", CUT_HINT)
+                raise self._stream_error("the archive ends before the padding of its content", CUT_HINT)
             block = b""
         else:
             block = self._take(BLOCK)
         if not block and self._last is not None and not self._expected:
-            raise self._broken("the archive ends after it without an end mark", CUT_HINT)
+            raise self._stream_error("the archive ends after this entry, without an end mark", CUT_HINT)
         if block and block != _ZEROS:
             return block
         if block and self._take(BLOCK) not in (b"", _ZEROS):
-            raise self._broken("a single block of zeros follows it, and then something else")
+            raise self._stream_error("one block of zeros follows this entry, then other data")
         if self._pax or self._long:
-            raise self._broken("it describes an entry that does not come")
+            raise self._stream_error("it describes an entry that is missing")
         return None
 
     def _take(self, size: int, whole: bool = True) -> bytes:
-        """Return *size* bytes, or none at the stream's end. Raises ArchiveRejected if it ends in between.
+        """Return *size* bytes, or b"" at the stream's end. Raises ArchiveRejected if the stream ends in between.
 
-        whole: without it, none then, too.
+        whole: if False, return b"" in this case too.
         """
         end = self._at + size
         if end > len(self._buffer):
@@ -220,7 +219,7 @@ class TarReader:
                 piece = self._read(CHUNK)
                 if not piece:
                     if have and whole:
-                        raise self._broken("the archive ends within a block")
+                        raise self._stream_error("the archive ends within a block")
                     self._buffer, self._at = b"", 0
                     return b""
                 pieces.append(piece)
@@ -230,16 +229,16 @@ class TarReader:
         self._at = end
         return found
 
-    def _broken(self, cause: str, hint: str | None = None) -> ArchiveRejected:
+    def _stream_error(self, cause: str, hint: str | None = None) -> ArchiveRejected:
         if self._last is None:
-            return rejected(b"(start of the archive)", cause, hint or NO_TAR_HINT)
-        return rejected(self._last, cause, hint or DAMAGED_HINT)
+            return entry_error(b"(start of the archive)", cause, hint or NO_TAR_HINT)
+        return entry_error(self._last, cause, hint or DAMAGED_HINT)
 
     def _extend(self, kind: bytes, size: int) -> None:
-        """Read an entry that tells something about the next one.
+        """Read an entry that describes the next one.
 
-        A global header is for all that follow, says POSIX; Go's readers take it for an entry by itself, which moby
-        passes over. So a layer with one is here what it is in Docker.
+        In POSIX a global header is for all later entries; Go reads it as an entry of its own, which moby skips. Global
+        headers are skipped here too, so the layer is the same as in Docker.
         """
         if not 0 <= size <= LIMIT:
             raise ValueError(f"an extended header of {size} bytes; more than {LIMIT} are not read")
@@ -264,7 +263,7 @@ class TarReader:
             self._long[b"path" if kind == _LONG_NAME else b"linkpath"] = text(body)
 
     def _name(self, name: bytes, block: bytes, fields: tuple[bytes, ...]) -> bytes:
-        """Return the entry's whole name; *name* is what the header's field says."""
+        """Return the entry's whole name. name: the name field of the header."""
         longer = self._pax.get(SPARSE_NAME) or self._long.get(b"path") or self._pax.get(b"path")
         if longer:
             return longer
@@ -274,18 +273,18 @@ class TarReader:
     def _entry(self, name: bytes, fields: tuple[bytes, ...]) -> Entry:
         _unused, owner, size_field, mtime, _unused, flag, linkname, magic, device, _unused = fields
         kind = _TYPES.get(flag)
-        if kind is None or (flag == SPARSE and magic != GNU):  # star's is another
+        if kind is None or (flag == SPARSE and magic != GNU):  # star means something else by S
             what = f"{flag!r}{_OF_BACKUPS.get(flag, '')}"
             raise ValueError(f"it is of type {what}, which no layer needs and this collection does not read")
         if flag == _V7_REGULAR and name.endswith(b"/"):
             kind = DIRECTORY
         mode, uid, gid = owner_of(owner)
-        size = number(size_field) if kind == REGULAR else 0  # POSIX: no other has a body, whatever the field says
+        size = number(size_field) if kind == REGULAR else 0  # POSIX: other types have no body, and the field is ignored
         link = text(linkname) if linkname[0] else b""
         entry = Entry(name, kind, mode, uid, gid, size, nanoseconds(mtime), link)
         if kind in (CHAR, BLOCKDEV):
             if not has_devices(magic):
-                raise ValueError("it is a device, and its header is of a form that has no place for a device's number")
+                raise ValueError("it is a device, but the format of its header has no field for the device number")
             entry = entry._replace(major=number(device[:8]), minor=number(device[8:]))
             if not (0 <= entry.major <= MAX_MAJOR and 0 <= entry.minor <= MAX_MINOR):
                 raise ValueError(f"its device number {entry.major}:{entry.minor} is out of range")

@@ -1,69 +1,64 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Headers and files' bodies as a stream of large pieces. PRIVATE to the collection."""
+"""Write headers and bodies as a stream of large pieces. PRIVATE to the collection."""
 
 from __future__ import annotations
 
 import os
-import typing as t
 
-from .tar import BLOCK
-from .walk import changed_meanwhile
-
-BUFFER = 256 * 1024  # bytes handed over at once; a multiple of BLOCK
-
-Write = t.Callable[[t.Union[bytes, memoryview]], object]
+from .tar import BLOCK, CHUNK, Write
+from .walk import changed_meanwhile_error
 
 
 class Stream:
-    """Gathers the stream in one buffer, so that small entries cost no write each."""
+    """Gathers the stream in one buffer, so that small entries need no write of their own."""
 
     def __init__(self, write: Write) -> None:
         self._write = write
-        self._buffer = memoryview(bytearray(BUFFER))
+        self._buffer = memoryview(bytearray(CHUNK))
         self._used = 0
 
     def put(self, blocks: bytes) -> None:
         """Add header blocks."""
         end = self._used + len(blocks)
-        if end > BUFFER:
+        if end > CHUNK:
             self.flush()
             end = len(blocks)
-            if end > BUFFER:  # one header beyond the buffer: a path of several hundred KiB
+            if end > CHUNK:  # a header larger than the buffer: a path of several hundred KiB
                 self._write(blocks)
                 return
         self._buffer[self._used : end] = blocks
         self._used = end
 
     def put_file(self, head: bytes, fd: int, size: int, path: bytes) -> None:
-        """Add header blocks and *size* bytes from *fd*, padded. Raises LayerInUse if the file does not end there."""
+        """Add header blocks and *size* bytes from *fd*, padded. Raises LayerInUse if the file has another size."""
         start = self._used + len(head)
         end = start + size
-        if end + BLOCK > BUFFER or not size:
+        if end + BLOCK > CHUNK or not size:
             self.put(head)
             if size:
                 self._put_body(fd, size, path)
             return
-        # All that is left to do for a small file, in as few steps as can be.
+        # A small file, in as few steps as possible.
         buffer = self._buffer
         buffer[self._used : start] = head
-        got = _read_into(buffer[start : end + 1], fd, path)  # one byte more would come if it had grown
+        got = _read_into(buffer[start : end + 1], fd, path)  # one byte more, to notice a file that has grown
         if got != size:
-            raise changed_meanwhile(path, "grew" if got > size else "shrank")
+            raise changed_meanwhile_error(path, "grew" if got > size else "shrank")
         self._used = end + -size % BLOCK
         buffer[end : self._used] = bytes(self._used - end)
 
     def _put_body(self, fd: int, size: int, path: bytes) -> None:
-        if size >= BUFFER - self._used:
-            self.flush()  # so that one read gets all of a small file, and by coming back short proves its end
+        if size >= CHUNK - self._used:
+            self.flush()  # one read then gets a whole small file, and a short read proves its end
         left = size
         while True:
             room = self._buffer[self._used :]
             got = _read_into(room, fd, path)
             left -= got
             if left < 0:
-                raise changed_meanwhile(path, "grew")
+                raise changed_meanwhile_error(path, "grew")
             if not got:
                 break
             self._used += got
@@ -72,13 +67,13 @@ class Stream:
             elif not left:
                 break
         if left:
-            raise changed_meanwhile(path, "shrank")
+            raise changed_meanwhile_error(path, "shrank")
         padding = -size % BLOCK
         self._buffer[self._used : self._used + padding] = bytes(padding)
         self._used += padding
 
     def flush(self) -> None:
-        """Hand over what was gathered."""
+        """Pass the gathered bytes to *write*."""
         if self._used:
             self._write(self._buffer[: self._used])
             self._used = 0

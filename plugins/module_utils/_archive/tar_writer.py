@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The header blocks of a tar entry, byte for byte as moby writes them. PRIVATE to the collection.
 
-moby writes with Go's archive/tar, format PAX. A diff id is a hash over these bytes, so where the formats leave
-a choice, Go's is the right one: a lone ustar block wherever it can say everything, else a PAX ``x`` entry before it.
+moby writes with Go's archive/tar, format PAX. A diff id is a hash over these bytes, so if the formats leave a choice,
+Go's choice counts: one ustar block if the block can hold all fields, otherwise a PAX ``x`` entry before the block.
 Source: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Extended Header"; Go src/archive/tar/writer.go.
 """
 
@@ -24,21 +24,21 @@ PREFIX_SIZE = 155
 MAX_ID = 0o7777777  # what seven octal digits hold
 MAX_NUMBER = 0o77777777777  # what eleven octal digits hold: 8 GiB - 1, and a time in 2242
 
-_MAX_TIME = (MAX_NUMBER + 1) * 10**9 - 1  # ns: with it, the seconds are MAX_NUMBER
+_MAX_TIME = (MAX_NUMBER + 1) * 10**9 - 1  # ns: the last time whose seconds are MAX_NUMBER
 
 # After the checksum: type, linkname, magic with version and empty user and group names, (major, minor), prefix.
 _TAIL = struct.Struct("c 100s 72s 16s 155s 12x")
 _MAGIC = b"ustar\x0000"
 _NO_DEVICE = b"0000000\x000000000\0"
 _PAX = b"x"
-_BLANKS = 8 * ord(" ")  # the sum of the checksum's own bytes, while it is made
+_BLANKS = 8 * ord(" ")  # the sum of the checksum field's bytes while the checksum is computed
 _NON_ASCII = bytes(range(128, 256)) + b"\0"
 
 
 def header(entry: Entry) -> bytes:
-    """Return the header block of *entry*, preceded by a PAX entry where one block cannot say it.
+    """Return the header block of *entry*, after a PAX entry if one block cannot hold all fields.
 
-    mtime is floored to seconds, as moby does before it writes. A name that is not UTF-8 stands raw in its PAX record.
+    mtime is rounded down to seconds, as in moby. A name that is not UTF-8 is written raw in its PAX record.
     """
     records = _records(entry)
     if not records:
@@ -51,9 +51,9 @@ def header(entry: Entry) -> bytes:
 
 
 def plain_header(name: bytes, st: os.stat_result) -> bytes:
-    """Return what `header` does for a regular file with one name and no xattrs; b"" where a block is too small for it.
+    """Return the `header` of a regular file with one name and no xattrs; b"" if one block cannot hold all fields.
 
-    Nearly all entries are such files: this makes no Entry of them, and calls half as much.
+    Nearly all entries are such files: this function makes no Entry, and half as many calls.
     """
     mtime_ns, size, uid, gid = st.st_mtime_ns, st.st_size, st.st_uid, st.st_gid
     if len(name) > NAME_SIZE or size > MAX_NUMBER or uid > MAX_ID or gid > MAX_ID or not name.isascii():
@@ -64,7 +64,7 @@ def plain_header(name: bytes, st: os.stat_result) -> bytes:
 
 
 def _records(entry: Entry) -> dict[bytes, bytes]:
-    """Return the PAX records for what one block cannot hold; a splittable path is among them all the same."""
+    """Return PAX records for the fields that one block cannot hold; also for a path that `_split` can split."""
     name, _type, _mode, uid, gid, size, mtime_ns, linkname, _major, _minor, xattrs = entry
     records = {xattr_keyword(key): value for key, value in xattrs.items()} if xattrs else {}
     if len(name) > NAME_SIZE or not name.isascii():
@@ -83,7 +83,7 @@ def _records(entry: Entry) -> dict[bytes, bytes]:
 
 
 def _split(name: bytes) -> tuple[bytes, bytes] | None:
-    """Split a long ASCII path at its last fitting slash into ustar's prefix and name; None where it cannot be."""
+    """Split a long ASCII path at its last fitting slash into ustar's prefix and name; None if no slash fits."""
     if not name.isascii():
         return None
     end = PREFIX_SIZE + 1 if len(name) > PREFIX_SIZE + 1 else len(name) - name.endswith(b"/")
@@ -94,10 +94,10 @@ def _split(name: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _stub(name: bytes) -> bytes:
-    """Return what the block says of a name that stands in full in the PAX records: its ASCII part, cut."""
+    """Return the block's form of a name that is whole in the PAX records: its ASCII part, cut."""
     cut = name.translate(None, _NON_ASCII)
     if cut[NAME_SIZE - 1 : NAME_SIZE] == b"/" and len(cut) > NAME_SIZE:
-        end = len(cut[:NAME_SIZE].rstrip(b"/"))  # old readers would take what ends in a slash for a directory
+        end = len(cut[:NAME_SIZE].rstrip(b"/"))  # old readers take a name with a final slash for a directory
         return cut[:end] + b"\0" + cut[end + 1 : NAME_SIZE]
     return cut[:NAME_SIZE]
 
@@ -115,12 +115,12 @@ def _record(key: bytes, value: bytes) -> bytes:
     """Return one PAX record, ``LENGTH KEY=VALUE`` and a newline, where LENGTH counts its own digits too."""
     rest = len(key) + len(value) + 3
     length = rest + len(b"%d" % rest)
-    length = rest + len(b"%d" % length)  # the digits themselves may have added one
+    length = rest + len(b"%d" % length)  # the first length may have got one digit more
     return b"%d %s=%s\n" % (length, key, value)
 
 
 def _block(entry: Entry, name: bytes, linkname: bytes, prefix: bytes = b"") -> bytes:
-    """Return the ustar block. A number that does not fit is 0 here: its PAX record has it."""
+    """Return the ustar block. A number that does not fit is 0: the PAX record has the number."""
     _name, kind, mode, uid, gid, size, mtime_ns, _link, major, minor, _xattrs = entry
     tail = b""
     if linkname or prefix or major or minor:
@@ -142,18 +142,18 @@ def _time(seconds: int) -> bytes:
 
 @functools.lru_cache(maxsize=16)
 def _plain_tail(kind: bytes) -> tuple[bytes, int]:
-    """Return what follows the checksum of an entry without linkname, device and prefix, and the sum of it."""
+    """Return the bytes after the checksum of an entry without linkname, device and prefix, and their sum."""
     tail = _TAIL.pack(kind, b"", _MAGIC, b"" if kind == _PAX else _NO_DEVICE, b"")
     return tail, _sum(tail)
 
 
 def _sealed(name: bytes, owner: bytes, size: int, time: bytes, kind: bytes, tail: bytes = b"") -> bytes:
-    """Return a block of these fields with its checksum. tail: what follows that; b"" for a plain one."""
+    """Return a block of these fields with its checksum. tail: the bytes after the checksum; b"" for a plain entry."""
     start = b"%b%b%011o\0%b" % (name.ljust(NAME_SIZE, b"\0"), owner, size, time)
     tail, total = (tail, _sum(tail)) if tail else _plain_tail(kind)
     return b"%b%06o\0 %b" % (start, _sum(start) + _BLANKS + total, tail)
 
 
 def _sum(part: bytes) -> int:
-    """Return the sum of the bytes of ASCII text: adler32's low half is 1 more, as it cannot reach its modulus 65521."""
+    """Return the sum of ASCII bytes. adler32's low half is 1 more: the sum stays below its modulus 65521."""
     return (zlib.adler32(part) & 0xFFFF) - 1

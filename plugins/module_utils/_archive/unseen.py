@@ -14,16 +14,16 @@ import stat
 from .walk import IS_DIRECTORY, IS_OTHER, Ignored
 from .whiteouts import OPAQUE_MARKER, is_whiteout
 
-_OWN_WHITEOUT = b".wh..opq"  # a device that fuse-overlayfs makes beside its marker
+_OWN_WHITEOUT = b".wh..opq"  # a whiteout that fuse-overlayfs makes beside its marker
 
 
-def hidden_whiteout(directory: int, name: bytes, kind: int) -> bool:
-    """Tell whether a mount lists *name* only: whiteouts in a directory that hides nothing below are not left out."""
+def is_hidden_whiteout(directory: int, name: bytes, kind: int) -> bool:
+    """Tell whether a mount lists *name* but does not find it: a whiteout in a directory that is not merged."""
     return kind == IS_OTHER and _found(directory, name) is None
 
 
-def marker_file(directory: int, name: bytes, kind: int) -> bool:
-    """Tell whether *name* is a marker of fuse-overlayfs: it says in files, too, that a directory is opaque."""
+def is_marker_file(directory: int, name: bytes, kind: int) -> bool:
+    """Tell whether *name* is a marker file of fuse-overlayfs, which marks opaque directories by files too."""
     if kind == IS_DIRECTORY or name not in (OPAQUE_MARKER, _OWN_WHITEOUT):
         return False
     found = _found(directory, name)
@@ -31,19 +31,21 @@ def marker_file(directory: int, name: bytes, kind: int) -> bool:
 
 
 def has_marker_file(directory: int) -> bool:
-    """Tell whether fuse-overlayfs has marked the directory as opaque by a file. Raises OSError."""
+    """Tell whether a file of fuse-overlayfs marks the directory as opaque. Raises OSError."""
     found = _found(directory, OPAQUE_MARKER)
     return found is not None and stat.S_ISREG(found.st_mode)
 
 
-def ignored(merged: bool, marker_files: bool) -> Ignored | None:
-    """Return what tells the names that do not count.
+def ignore_rule(merged: bool, marker_files: bool) -> Ignored | None:
+    """Return the function that tells which names are ignored; None if all names count.
 
-    merged: in a mount of a layer; marker_files: in a store that fuse-overlayfs may have written to.
+    merged: for the mount of a layer; marker_files: for a store that fuse-overlayfs may have written to.
     """
     if not (merged and marker_files):
-        return hidden_whiteout if merged else marker_file if marker_files else None
-    return lambda directory, name, kind: hidden_whiteout(directory, name, kind) or marker_file(directory, name, kind)
+        return is_hidden_whiteout if merged else is_marker_file if marker_files else None
+    return lambda directory, name, kind: (
+        is_hidden_whiteout(directory, name, kind) or is_marker_file(directory, name, kind)
+    )
 
 
 def _found(directory: int, name: bytes) -> os.stat_result | None:

@@ -20,15 +20,15 @@ IS_DIRECTORY = 0
 IS_REGULAR = 1
 IS_OTHER = 2
 
-# Of a directory's path in a layer; the kernel's PATH_MAX is 4096. What is known by its path, as a change or an entry of
-# a tar, takes the more memory the deeper it lies, and mkdir(1) in a loop goes as deep as it likes.
+# The limits of a directory's path in a layer; the kernel's PATH_MAX is 4096. Memory holds the paths of changes and tar
+# entries, and mkdir(1) in a loop makes paths of any depth.
 MAX_PATH = 1 << 16  # bytes
 MAX_DEPTH = 2048  # directories
-SHOWN = 200  # bytes of a path that is too long
+SHOWN = 200  # bytes of a too long path in a message
 
 Ignored = t.Callable[[int, bytes, int], bool]
 
-# The xattrs that mean something, by name: of a file that has more than can be listed, these can still be asked for.
+# The xattrs that matter here. If a file has more than the kernel can list, these are read by name.
 _COUNTING = (
     "security.capability",
     "system.posix_acl_access",
@@ -36,11 +36,11 @@ _COUNTING = (
     *(f"{space}.overlay.{key}" for space in ("trusted", "user") for key in OVERLAY_XATTR_KEYS),
 )
 
-_CHANGED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # what was listed is gone, or something else by now
+_CHANGED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # a listed name is gone or was replaced
 
 
-def changed_meanwhile(path: bytes, what: str) -> LayerInUse:
-    """Return the error for a tree that did not hold still while it was read."""
+def changed_meanwhile_error(path: bytes, what: str) -> LayerInUse:
+    """Return the error for a tree that changed while it was read."""
     return LayerInUse(
         f"{printable(path)} {what} while the layer was read",
         hint="something writes to the layer: unmount it, or stop what uses it, and try again",
@@ -51,12 +51,12 @@ def changed_meanwhile(path: bytes, what: str) -> LayerInUse:
 class Trail:
     """The open directories from a root down to the current one.
 
-    Only the last *keep* stay open. One further up is opened again through ``..`` on the way back and must be
-    the same inode, so neither the depth of a tree nor a rename during the walk can lead anywhere else.
+    Only the last *keep* stay open. A directory further up is opened again through ``..`` on the way back and must be
+    the same inode, so no rename during the walk can lead out of the tree.
     """
 
     def __init__(self, root: str | bytes | int, keep: int = 64) -> None:
-        """Begin at *root*, a path or the fd of a directory, which stays the caller's. Raises OSError."""
+        """Start at *root*, a path or the fd of a directory; the caller closes the fd. Raises OSError."""
         path, start = (b".", root) if isinstance(root, int) else (root, None)
         self.fd = open_quietly(path, os.O_DIRECTORY, start)
         self._keep = keep
@@ -64,21 +64,21 @@ class Trail:
 
     @property
     def depth(self) -> int:
-        """How many directories below the root the current one is."""
+        """The depth of the current directory; 0 at the root."""
         return len(self._above)
 
     def down(self, name: bytes) -> None:
-        """Go into the directory *name*. Raises OSError and stays where it is."""
+        """Go into the directory *name*. If it raises OSError, the current directory stays."""
         fd = open_quietly(name, os.O_DIRECTORY | os.O_NOFOLLOW, self.fd)
         self._above.append(self.fd)
         self.fd = fd
         if len(self._above) > self._keep:
-            self._give_up(len(self._above) - 1 - self._keep)
+            self._close_above(len(self._above) - 1 - self._keep)
 
     def up(self) -> None:
-        """Go back to the directory above. Raises LayerInUse where it is not above any more."""
+        """Go back to the directory above. Raises LayerInUse if the current directory was moved."""
         above = self._above.pop()
-        fd = above if isinstance(above, int) else _reopened(above, self.fd)
+        fd = above if isinstance(above, int) else _reopen(above, self.fd)
         os.close(self.fd)
         self.fd = fd
 
@@ -96,7 +96,7 @@ class Trail:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    def _give_up(self, index: int) -> None:
+    def _close_above(self, index: int) -> None:
         fd = self._above[index]
         if isinstance(fd, int):
             found = os.fstat(fd)
@@ -104,7 +104,7 @@ class Trail:
             os.close(fd)
 
 
-def _reopened(wanted: tuple[int, int], below: int) -> int:
+def _reopen(wanted: tuple[int, int], below: int) -> int:
     fd = open_quietly(b"..", os.O_DIRECTORY, below)
     found = os.fstat(fd)
     if (found.st_dev, found.st_ino) != wanted:
@@ -117,10 +117,10 @@ def _reopened(wanted: tuple[int, int], below: int) -> int:
 
 
 def children(fd: int, ignored: Ignored | None = None) -> list[tuple[bytes, int]]:
-    """Return (name, kind) of all that lies in the directory *fd*, sorted by the names' bytes.
+    """Return (name, kind) of each name in the directory *fd*, sorted by the names' bytes.
 
-    kind:    IS_DIRECTORY, IS_REGULAR or IS_OTHER, as the listing says it.
-    ignored: tells of the directory's fd, a name and its kind whether that is left out.
+    kind:    IS_DIRECTORY, IS_REGULAR or IS_OTHER, from the listing.
+    ignored: takes the directory's fd, a name and its kind; tells whether the name is left out.
     """
     with os.scandir(fd) as entries:
         found = [(os.fsencode(entry.name), _kind(entry)) for entry in entries]
@@ -139,12 +139,12 @@ def _kind(entry: os.DirEntry[str]) -> int:
 def walk(
     trail: Trail, missing_ok: bool = False, ignored: Ignored | None = None
 ) -> t.Iterator[tuple[bytes, bytes, int]]:
-    """Yield (path, name, kind) of all below the root: children sorted by bytes, a directory before what is in it.
+    """Yield (path, name, kind) of all files below the root: sorted by bytes, a directory before its content.
 
     path:       relative to the root, without trailing slash.
-    missing_ok: pass over a directory that vanished since it was listed, instead of raising LayerInUse.
-    ignored:    as children takes it.
-    While a directory is yielded, *trail* is in it already; for anything else it is in the parent. Raises OSError.
+    missing_ok: skip a directory that vanished since it was listed, instead of raising LayerInUse.
+    ignored:    see children.
+    When a directory is yielded, *trail* is in the directory; for other files *trail* is in the parent. Raises OSError.
     """
     levels = [(b"", iter(children(trail.fd, ignored)))]
     while levels:
@@ -153,7 +153,7 @@ def walk(
             path = prefix + name
             if kind != IS_DIRECTORY:
                 yield path, name, kind
-            elif entered(trail, name, path, missing_ok):
+            elif enter(trail, name, path, missing_ok):
                 yield path, name, kind
                 levels.append((path + b"/", iter(children(trail.fd, ignored))))
                 break
@@ -164,20 +164,20 @@ def walk(
 
 
 def too_deep(path: bytes) -> bool:
-    """Tell whether a directory lies deeper than one may."""
-    # Without a count in most cases: a name takes two bytes at least.
+    """Tell whether the path of a directory exceeds MAX_DEPTH or MAX_PATH."""
+    # Most paths need no count: a name and its slash take at least two bytes.
     return len(path) > 2 * MAX_DEPTH and (len(path) > MAX_PATH or path.count(b"/") >= MAX_DEPTH)
 
 
-def entered(trail: Trail, name: bytes, path: bytes, missing_ok: bool = False) -> bool:
-    """Go into the directory *name*, known from a listing.
+def enter(trail: Trail, name: bytes, path: bytes, missing_ok: bool = False) -> bool:
+    """Go into the directory *name* from a listing. Return False if it vanished and *missing_ok*.
 
-    raises: LayerInUse where it is none any more, NotSupported where it lies too deep, OSError.
+    raises: LayerInUse if *name* is not a directory any more; NotSupported if its path is too deep; OSError.
     """
     if too_deep(path):
         raise NotSupported(
-            f"{printable(path[:SHOWN])}... lies more than {MAX_DEPTH} directories, or {MAX_PATH} bytes, deep",
-            hint="no command can name what lies there: remove the directory that it lies in from the layer",
+            f"{printable(path[:SHOWN])}... has more than {MAX_DEPTH} directories or {MAX_PATH} bytes in its path",
+            hint="no command can name a path so deep: remove the directory above it from the layer",
             path=printable(path[:SHOWN]),
         )
     try:
@@ -185,38 +185,38 @@ def entered(trail: Trail, name: bytes, path: bytes, missing_ok: bool = False) ->
     except OSError as error:
         if missing_ok and error.errno in _CHANGED:
             return False
-        raise _explained(error, path) from error
+        raise _explained_error(error, path) from error
     return True
 
 
 def open_listed(name: bytes, path: bytes, dir_fd: int) -> int:
-    """Open the regular file *name*, known from a listing. Raises LayerInUse where it is none any more."""
-    try:  # without O_NONBLOCK a fifo put in its place would hang us
+    """Open the regular file *name* from a listing. Raises LayerInUse if *name* is gone or a symlink; OSError."""
+    try:  # without O_NONBLOCK, opening a fifo would wait for a writer
         return open_quietly(name, os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd)
     except OSError as error:
-        raise _explained(error, path) from error
+        raise _explained_error(error, path) from error
 
 
 def lstat(name: bytes, path: bytes, dir_fd: int) -> os.stat_result:
-    """Stat *name*, known from a listing. Raises LayerInUse where it is gone."""
+    """Stat *name* from a listing. Raises LayerInUse if *name* is gone."""
     try:
         return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
     except OSError as error:
-        raise _explained(error, path) from error
+        raise _explained_error(error, path) from error
 
 
 def below(fd: int, name: bytes) -> bytes:
-    """Return a path to *name* in the directory *fd*, for the xattr calls, which take no directory fd. Needs /proc."""
+    """Return a path to *name* in the directory *fd*, for the xattr calls: they take no directory fd. Needs /proc."""
     return b"/proc/self/fd/%d/%s" % (fd, name)
 
 
 def list_xattrs(node: int | bytes, some: bool = False, path: bytes | None = None) -> list[str]:
-    """Return the names of the xattrs of an fd or a path, symlinks not followed; none where the filesystem has none.
+    """Return the names of the xattrs of an fd or a path, symlinks not followed; none if the filesystem has no xattrs.
 
-    A file may have more than the kernel lists, 64 KiB of names. Of such a one:
-    some:   return those that tell what a layer holds, and that Docker has in a tar.
-    path:   where each counts, its path in the layer, for the message.
-    raises: NotSupported where each counts, OSError.
+    A file may have more names than the kernel can list, 64 KiB. For such a file:
+    some:   return the names in _COUNTING that it has: they define a layer's content or are in Docker's tars.
+    path:   the path in the layer, for the message; without *some*.
+    raises: NotSupported without *some*; OSError.
     """
     try:
         return os.listxattr(node) if isinstance(node, int) else os.listxattr(node, follow_symlinks=False)
@@ -229,7 +229,7 @@ def list_xattrs(node: int | bytes, some: bool = False, path: bytes | None = None
         shown = printable((path or b"")[:SHOWN])
         raise NotSupported(
             f"{shown} has more extended attributes than the kernel can list",
-            hint="export it without them: leave xattrs out",
+            hint="export the layer without them: leave out the option xattrs",
             path=shown,
         )
     return [name for name in _COUNTING if _has_xattr(node, name)]
@@ -250,8 +250,8 @@ def get_xattr(node: int | bytes, name: str) -> bytes:
     return os.getxattr(node, name) if isinstance(node, int) else os.getxattr(node, name, follow_symlinks=False)
 
 
-def _explained(error: OSError, path: bytes) -> Exception:
+def _explained_error(error: OSError, path: bytes) -> Exception:
     if error.errno in _CHANGED:
-        return changed_meanwhile(path, "vanished or was replaced")
-    error.filename = os.fsdecode(path)  # it has the last component only
+        return changed_meanwhile_error(path, "vanished or was replaced")
+    error.filename = os.fsdecode(path)  # the error has the last name only
     return error

@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a deletion is written, in a layer tar and in an upperdir, and the way between. PRIVATE to the collection.
+"""The two forms of a deletion, in a layer tar and in an upperdir, and their conversion. PRIVATE to the collection.
 
 | meaning                | in a tar                             | in an upperdir                                 |
 |------------------------|--------------------------------------|------------------------------------------------|
 | a lower's NAME is gone | empty file ``.wh.NAME``              | character device 0:0 called NAME               |
 | no lower shows in DIR  | empty file ``.wh..wh..opq`` in DIR   | xattr ``trusted.overlay.opaque``=``y`` on DIR  |
 
-Pure: nothing here touches a file. The law: what `parse_marker` reads, `tar_name` writes back.
+Pure: no function here touches a file. The law: `tar_name` writes the name that `parse_marker` reads.
 Source: OCI image layer specification, "Whiteouts"; Linux Documentation/filesystems/overlayfs.rst.
 """
 
@@ -21,34 +21,34 @@ import typing as t
 from .._errors import ArchiveRejected, NotSupported, printable
 
 WHITEOUT_PREFIX = b".wh."
-METADATA_PREFIX = b".wh..wh."  # AUFS kept its own files under such names
-PSEUDO_LINKS = b".wh..wh.plnk"  # in the root: the directory of those files that elsewhere are hard links to here
+METADATA_PREFIX = b".wh..wh."  # the prefix of AUFS' own files
+PSEUDO_LINKS = b".wh..wh.plnk"  # a directory in the root: AUFS keeps files with several names here
 OPAQUE_MARKER = b".wh..wh..opq"
 OPAQUE_VALUE = b"y"
-XWHITEOUTS_VALUE = b"x"  # of the opaque xattr: not opaque, but whiteouts in here may be files with an xattr (Linux 6.7)
+XWHITEOUTS_VALUE = b"x"  # of the opaque xattr: not opaque, but files with an xattr may be whiteouts here (Linux 6.7)
 
-# A layer's own bookkeeping: never taken from a tar, never written to one.
+# overlayfs' own xattrs: never read from a tar, never written to a tar.
 OVERLAY_XATTR_PREFIXES = (b"trusted.overlay.", b"user.overlay.")
 
-# Those of them that say what a file or directory is.
+# The keys that change the meaning of a file or directory.
 OVERLAY_XATTR_KEYS = ("opaque", "redirect", "metacopy", "whiteout")
 
-# What the last component of a tar name means.
+# The meaning of the last part of a name in a tar.
 ORDINARY = "ordinary"
 HIDES = "hides"
 OPAQUE = "opaque"
-METADATA = "metadata"  # AUFS bookkeeping, none of the layer's content
+METADATA = "metadata"  # a file of AUFS, which is not a part of the layer
 
 
 class Marker(t.NamedTuple):
-    """What a basename in a tar means; *name* is what it is about: the hidden name, or itself when ordinary."""
+    """The meaning of a basename in a tar. name: the hidden name of a whiteout; otherwise the basename or b""."""
 
     kind: str
     name: bytes
 
 
 def overlay_xattr(key: str, userxattr: bool) -> str:
-    """Return the full name of overlayfs' own xattr *key*, such as ``redirect``; userxattr as the mounts have it."""
+    """Return the full name of overlayfs' xattr *key*, such as ``redirect``. userxattr: the mount option."""
     return ("user.overlay." if userxattr else "trusted.overlay.") + key
 
 
@@ -58,20 +58,20 @@ def opaque_xattr(userxattr: bool) -> str:
 
 
 def is_opaque(value: bytes, path: bytes) -> bool:
-    """Tell what the value of the opaque xattr of the directory *path* means. Raises NotSupported for an unknown one."""
+    """Tell whether *value* of the opaque xattr makes the directory *path* opaque. Raises NotSupported if unknown."""
     if value not in (OPAQUE_VALUE, XWHITEOUTS_VALUE):
         raise NotSupported(
-            f"{printable(path)} has an opaque xattr of {value!r}, which means nothing to this collection",
-            hint="copy the content of the mounted layer into a new layer, and use that",
+            f"{printable(path)} has an opaque xattr with the unknown value {value!r}",
+            hint="copy the content of the mounted layer into a new layer, and use the new layer",
             path=printable(path),
         )
     return value == OPAQUE_VALUE
 
 
 def check_self_contained(names: t.Collection[str], path: bytes, directory: bool, userxattr: bool) -> None:
-    """Raise NotSupported if the xattrs *names* say that what *path* is depends on its lowers, or is no plain whiteout.
+    """Raise NotSupported if the xattrs *names* make *path* depend on the lowers, or make it a whiteout by xattr.
 
-    A redirect counts on directories only: files keep theirs after their content was copied up.
+    A redirect counts on directories only: a file keeps the xattr after its content was copied up.
     """
     if not names:  # as nearly always
         return
@@ -79,30 +79,30 @@ def check_self_contained(names: t.Collection[str], path: bytes, directory: bool,
         xattr = overlay_xattr(key, userxattr)
         if xattr in names:
             raise NotSupported(
-                f"{printable(path)} has the xattr {xattr}: the layer's own directory does not tell what it holds",
-                hint="a mount with redirect_dir or metacopy has written it: copy the content of such a mount into a new"
-                " layer, and use that",
+                f"{printable(path)} has the xattr {xattr}: the layer's own directory does not have its whole content",
+                hint="a mount with redirect_dir or metacopy wrote the xattr: copy the content of such a mount into a"
+                " new layer, and use the new layer",
                 path=printable(path),
                 xattr=xattr,
             )
 
 
 def is_whiteout(st: os.stat_result) -> bool:
-    """Tell whether *st* is a whiteout as overlayfs makes it: a character device 0:0."""
+    """Tell whether *st* is a whiteout of overlayfs: a character device 0:0."""
     return st.st_rdev == 0 and stat.S_ISCHR(st.st_mode)
 
 
 def tar_name(name: bytes) -> bytes:
-    """Return the path in a tar that says *name* is gone; *name* is a path without trailing slash."""
+    """Return the path of the tar entry that deletes *name*, a path without trailing slash."""
     parent, slash, base = name.rpartition(b"/")
     return parent + slash + WHITEOUT_PREFIX + base
 
 
 def parse_marker(basename: bytes, path: bytes = b"") -> Marker:
-    """Tell what a tar entry with this last component means.
+    """Return the meaning of a tar entry with this basename.
 
-    path:   the whole name, only for the message.
-    raises: ArchiveRejected for a whiteout of no name, ``.`` or ``..``: some readers delete the parent for it.
+    path:   the whole name, for the message.
+    raises: ArchiveRejected for a whiteout of an empty name, ``.`` or ``..``: some readers delete the parent then.
     """
     if not basename.startswith(WHITEOUT_PREFIX):
         return Marker(ORDINARY, basename)
@@ -113,7 +113,7 @@ def parse_marker(basename: bytes, path: bytes = b"") -> Marker:
     hidden = basename[len(WHITEOUT_PREFIX) :]
     if hidden in (b"", b".", b".."):
         raise ArchiveRejected(
-            f"invalid whiteout {printable(path or basename)}: it names no file",
+            f"invalid whiteout {printable(path or basename)}: it does not name a file",
             hint="the archive is damaged or hostile; get it again from a source you trust",
             entry=printable(path or basename),
         )

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ids that xattrs hold: those of POSIX ACLs, and the root a capability is for. PRIVATE to the collection.
+"""The ids in xattrs: in POSIX ACLs, and the root id of a file capability. PRIVATE to the collection.
 
-Pure: nothing here touches a file. Where owners are mapped and these are not, an ACL names strangers.
+Pure: no function here touches a file. If owners are mapped, these ids must be mapped too, or an ACL names other users.
 Source: Linux include/uapi/linux/posix_acl_xattr.h, include/uapi/linux/capability.h.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 import typing as t
 
-# (uid, gid) to (uid, gid), -1 left as it is; raises ValueError, with the cause, for an id it does not know.
+# Maps (uid, gid) to (uid, gid); -1 stays. Raises ValueError with the cause for an id that is not in the map.
 MapIds = t.Callable[[int, int], tuple[int, int]]
 
 ACLS = (b"system.posix_acl_access", b"system.posix_acl_default")
@@ -29,9 +29,9 @@ _ROOT_ID_AT = 20  # bytes: magic, and twice the permitted and inheritable sets
 
 
 def with_mapped_ids(name: bytes, value: bytes, map_ids: MapIds) -> bytes:
-    """Return the *value* of the xattr *name* with its ids mapped; as it is if it has none, or is malformed.
+    """Return the *value* of the xattr *name* with its ids mapped; unchanged if it has no ids or is malformed.
 
-    What is malformed the kernel refuses. Raises what *map_ids* does.
+    The kernel refuses a malformed value later. Raises the errors of *map_ids*.
     """
     if name in ACLS:
         return _mapped_acl(value, map_ids)

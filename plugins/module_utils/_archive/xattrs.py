@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of a file's xattrs go into a tar. PRIVATE to the collection.
+"""The xattrs of a file that a tar gets. PRIVATE to the collection.
 
-moby takes file capabilities alone. Users may want theirs too: ``user.*`` and POSIX ACLs, in the records that GNU tar
-makes of them with ``--xattrs-include='*'``. Whatever else a file has is its host's, or overlayfs' own.
+moby writes file capabilities only. Users may also want ``user.*`` and POSIX ACLs, in the records that GNU tar writes
+with ``--xattrs-include='*'``. All other xattrs belong to the host or to overlayfs.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from .walk import get_xattr
 from .whiteouts import OVERLAY_XATTR_PREFIXES
 from .xattr_ids import ACLS, CAPABILITY, MapIds, with_mapped_ids
 
-MAX_SIZE = 512 * 1024  # bytes of one file's; readers take 1 MiB for them and the file's names
+MAX_SIZE = 512 * 1024  # bytes for one file; readers accept 1 MiB for the xattrs and the file's names
 
 
 def xattrs_to_export(
     names: t.Collection[str], node: int | bytes, path: bytes, users: bool = False, map_ids: MapIds | None = None
 ) -> t.Mapping[bytes, bytes]:
-    """Return by name what the tar gets of the xattrs *names*, which the file at *node*, an fd or a path, has.
+    """Return the xattrs for the tar, by name, of the file at *node*, an fd or a path, which has the xattrs *names*.
 
-    path:   the entry's, for messages.
-    users:  those of users, too.
-    map_ids: ids on disk to those in the tar, for ACLs.
-    raises: NotSupported for more than a tar's readers take, ValueError for an id that *map_ids* does not know; OSError.
+    path:   the entry's path, for messages.
+    users:  return the users' xattrs too.
+    map_ids: maps ids on disk to ids in the tar, for ACLs.
+    raises: NotSupported for more bytes than readers accept; ValueError for an id that *map_ids* does not know; OSError.
     """
     wanted = [name for name in map(os.fsencode, names) if name == CAPABILITY or (users and _is_users(name))]
     if not wanted:
@@ -42,8 +42,8 @@ def xattrs_to_export(
     size = sum(len(name) + len(value) for name, value in found.items())
     if size > MAX_SIZE:
         raise NotSupported(
-            f"{printable(path)} has {size} bytes of extended attributes, and no tar can have more than {MAX_SIZE}",
-            hint="export it without them: leave xattrs out",
+            f"{printable(path)} has {size} bytes of extended attributes, but a tar can have at most {MAX_SIZE}",
+            hint="export the layer without them: leave out the option xattrs",
             path=printable(path),
         )
     if CAPABILITY in found:
@@ -56,7 +56,7 @@ def _is_users(name: bytes) -> bool:
 
 
 def _rootless(capability: bytes) -> bytes:
-    """Return a file capability as revision 2: revision 3's root id means nothing outside its user namespace."""
+    """Return a file capability as revision 2: the root id of revision 3 is valid only in its user namespace."""
     if capability[3:4] == b"\x03":
         return capability[:3] + b"\x02" + capability[4:20]
     return capability

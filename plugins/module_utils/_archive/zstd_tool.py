@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ``zstd`` command as a filter: before 3.14 Python has none of its own. PRIVATE to the collection.
+"""The ``zstd`` command as a filter: Python before 3.14 has no zstd. PRIVATE to the collection.
 
-A thread moves the data at the end that the caller does not, so that neither side waits for the other for ever.
+The caller moves the data at one end, a thread at the other end, so that no side waits for ever.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _ITS_NAMES = re.compile(r"^(?:zstd: *|/\*stdin\*\\ *:? *)+")
 
 
 class ZstdFailed(Exception):
-    """The command did not like its input; the message is its own, in one line."""
+    """The command failed; the message is the command's own, on one line."""
 
 
-def check_there() -> None:
-    """Raise NotSupported where there is no ``zstd``."""
+def check_installed() -> None:
+    """Raise NotSupported if the command ``zstd`` is not installed."""
     if not shutil.which("zstd"):
-        raise _missing()
+        raise _missing_error()
 
 
-def _missing() -> NotSupported:
+def _missing_error() -> NotSupported:
     return NotSupported(
-        "the archive's compression needs the command zstd, which is not there",
+        "the archive's compression needs the command zstd, which is not installed",
         hint="install the package zstd on the target, or use another compression",
     )
 
@@ -41,7 +41,7 @@ def _missing() -> NotSupported:
 class ZstdTool:
     """A running ``zstd`` with *arguments*, between the pipes `input` and `output`.
 
-    raises: NotSupported where there is none; OSError.
+    raises: NotSupported if zstd is not installed; OSError.
     """
 
     def __init__(self, *arguments: str) -> None:
@@ -52,7 +52,7 @@ class ZstdTool:
                 ["zstd", "-q", "-c", *arguments], stdin=pipe, stdout=pipe, stderr=pipe, env=environment, bufsize=0
             )
         except FileNotFoundError as error:
-            raise _missing() from error
+            raise _missing_error() from error
         self.input = t.cast(t.BinaryIO, self._process.stdin)
         self.output = t.cast(t.BinaryIO, self._process.stdout)
         self._complaints = t.cast(t.BinaryIO, self._process.stderr)
@@ -60,7 +60,7 @@ class ZstdTool:
         self._problem: BaseException | None = None
 
     def feed(self, read: t.Callable[[int], bytes]) -> None:
-        """Let a thread bring to the input what *read* gives, until that is nothing."""
+        """Let a thread write the pieces from *read* to the input, until *read* returns b""."""
 
         def move() -> None:
             with self.input:
@@ -70,17 +70,17 @@ class ZstdTool:
         self._start(move)
 
     def collect(self, write: t.Callable[[bytes], object]) -> None:
-        """Let a thread hand the output to *write*."""
+        """Let a thread pass the output to *write*."""
 
         def move() -> None:
-            with self.output:  # closed when *write* fails: then the command fails too, instead of waiting
+            with self.output:  # closed if *write* fails, so that the command fails too instead of waiting
                 for piece in iter(lambda: self.output.read(_PIECE), b""):
                     write(piece)
 
         self._start(move)
 
     def finish(self) -> None:
-        """Wait for the command, its input being closed or fed. Raises ZstdFailed, and what *read* or *write* raised."""
+        """Wait for the command; its input must be closed or fed. Raises ZstdFailed, and errors of *read* or *write*."""
         if self._thread:
             self._thread.join()
         complaint = _in_one_line(self._complaints.read())
@@ -91,7 +91,7 @@ class ZstdTool:
             raise ZstdFailed(complaint or f"exit status {status}")
 
     def close(self) -> None:
-        """End the command, whatever it is at, and the thread."""
+        """Stop the command and the thread at once."""
         self._process.kill()
         self._process.wait()
         if self._thread:
@@ -103,7 +103,7 @@ class ZstdTool:
         def run() -> None:
             try:
                 move()
-            except BrokenPipeError:  # the command gave up; its status tells
+            except BrokenPipeError:  # the command failed; finish() reads its status
                 pass
             except BaseException as error:
                 self._problem = error
@@ -113,13 +113,13 @@ class ZstdTool:
 
 
 def _in_one_line(complaint: bytes) -> str:
-    """Return what the command says, without its own name and that of a pipe; further lines are about its options."""
+    """Return the first line of *complaint* without the command's name and the pipe's; other lines list options."""
     line = complaint.strip().partition(b"\n")[0]
     return _ITS_NAMES.sub("", harmless(os.fsdecode(line))).strip()
 
 
 def write_all(pipe: t.BinaryIO, piece: bytes | memoryview) -> None:
-    """Write the whole *piece* to an unbuffered pipe. Raises BrokenPipeError where nobody reads it any more."""
+    """Write the whole *piece* to an unbuffered pipe. Raises BrokenPipeError if the reader closed the pipe."""
     rest = memoryview(piece)
     while rest:
         rest = rest[pipe.write(rest) :]

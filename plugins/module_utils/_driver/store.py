@@ -17,14 +17,13 @@ import typing as t
 from .._errors import StoreCorrupt
 from .._linux import mountinfo
 from .._store.engine import SOMEBODY, managed_by
-from .._store.layout import LINKS, MERGED
+from .._store.layout import MERGED
 from .._store.owner import is_unclaimed
 from .._store.recognition import is_store
 from .._store.settings import Settings, read_settings
 from .state import LayerState
 
 if t.TYPE_CHECKING:
-    from .._store.layer import Layer
     from .._store.layer import Store as LayerFiles
     from .probe.features import Features
     from .quota.projects import Use
@@ -183,7 +182,7 @@ class Store:
         return LayerState(
             id=layer_id,
             link=found.link if found.link in names else next(iter(names), ""),
-            lowers=self._remaining_lowers(found),
+            lowers=self.files.chains.remaining(layer_id),
             committed=found.marked or bool(self.children(layer_id)),
             read_write=found.record.read_write,
             mounted=self.mount(layer_id) is not None,
@@ -194,20 +193,6 @@ class Store:
             merged_digest=found.record.merged_digest,
             marked=found.marked,
         )
-
-    def _remaining_lowers(self, layer: Layer) -> tuple[str, ...]:
-        """Return the ids of the layers that a damaged layer is built on, as far as they can be read."""
-        parent = self.files.lower(layer.id).parent
-        if not parent:
-            from .._store.links import link_target
-
-            return tuple(link_target(self.home, link) or f"{LINKS}/{link}" for link in layer.lowers)
-        try:
-            found = self.files.layer(parent)
-            below = self.files.lowers(found) if found else ()
-        except StoreCorrupt:
-            below = ()
-        return (parent, *(id for id in below if id != layer.id))
 
     def children(self, layer_id: str, *, by_any_name: bool = False) -> tuple[str, ...]:
         """Return the ids of the children of a layer, sorted; of a damaged layer the children that its names tell.
@@ -223,7 +208,7 @@ class Store:
             from .._store.links import read_link
 
             by_any_name = True
-            names = {read_link(self.home, layer_id, [])}
+            names = {read_link(self.home, layer_id).name}
             names = {name for name in names if self.files.links.get(name) is None}  # else it is that layer's
         if by_any_name:
             names.update(self.files.names_of(layer_id))

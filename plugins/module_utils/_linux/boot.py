@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which boot this is, and when it was. PRIVATE to the collection."""
+"""The id and the time of this boot. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def boot_id() -> str:
         return file.read().strip()
 
 
-def booted() -> float:
-    """Return when the host came up, in seconds since the epoch."""
+def boot_time() -> float:
+    """Return the time of the host's boot, in seconds since the epoch."""
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,32 +1,22 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A path to the block device of a filesystem, also where /dev has none, as in containers. PRIVATE to the collection.
+"""A path to the block device of a filesystem, also if /dev lacks the node, as in containers. PRIVATE to the collection.
 
-Docker makes a node in its home: that fails on a filesystem mounted with nodev, and stays. Here the kernel's devtmpfs
-is mounted where nobody sees it: it goes when its last descriptor is closed, whatever happens to us.
-Source: fsopen(2), fsmount(2); include/uapi/linux/mount.h; Linux Documentation/ABI/stable/sysfs-dev.
+Docker makes a node in its home. A node there fails on a filesystem mounted with nodev, and stays after a kill. This
+file mounts the kernel's devtmpfs in no directory: the mount ends with its last descriptor, also after a kill.
+Source: Linux Documentation/ABI/stable/sysfs-dev.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import stat
 import typing as t
 
-from . import mountinfo
-from .libc import check, libc
-
-# The same on every machine; Linux 5.2.
-SYS_FSOPEN = 430
-SYS_FSCONFIG = 431
-SYS_FSMOUNT = 432
-
-FSOPEN_CLOEXEC = FSMOUNT_CLOEXEC = 1
-FSCONFIG_CMD_CREATE = 6
+from . import fsmount, mountinfo
 
 _NAME = "DEVNAME="
 
@@ -35,11 +25,11 @@ _NAME = "DEVNAME="
 def device_node(fd: int) -> t.Iterator[str]:
     """Yield a path to the block device of the filesystem that *fd* is on.
 
-    raises: OSError: ENODEV where it is on none, or where the mount table names no node of it before Linux 5.2; EPERM
-            where it names none and we have no CAP_SYS_ADMIN.
+    raises: OSError. ENODEV: the filesystem is on no block device, or the kernel is older than Linux 5.2 and the mount
+            table does not name a node. EPERM: the mount table does not name a node, and we have no CAP_SYS_ADMIN.
     """
     device = os.fstat(fd).st_dev
-    if not os.major(device):  # of what is on no device, or on several
+    if not os.major(device):  # the filesystem is on no device, or on several
         raise _no_device()
     mount = mountinfo.mount_of_fd(fd, mountinfo.read())
     if mount and is_node(mount.source, device):
@@ -82,20 +72,15 @@ def _no_device() -> OSError:
 
 
 def _devtmpfs() -> int:
-    """Return the descriptor of a devtmpfs that is mounted nowhere."""
+    """Return the descriptor of a devtmpfs that is mounted nowhere. Raises OSError: ENODEV before Linux 5.2."""
     try:
-        context = _call(SYS_FSOPEN, ctypes.c_char_p(b"devtmpfs"), ctypes.c_uint(FSOPEN_CLOEXEC))
+        context = fsmount.fsopen("devtmpfs")
     except OSError as error:
         if error.errno == errno.ENOSYS:
             raise _no_device() from error
         raise
     try:
-        command, none = ctypes.c_uint(FSCONFIG_CMD_CREATE), ctypes.c_void_p()
-        _call(SYS_FSCONFIG, ctypes.c_int(context), command, none, none, ctypes.c_int(0))
-        return _call(SYS_FSMOUNT, ctypes.c_int(context), ctypes.c_uint(FSMOUNT_CLOEXEC), ctypes.c_uint(0))
+        fsmount.create(context)
+        return fsmount.fsmount(context)
     finally:
         os.close(context)
-
-
-def _call(number: int, *arguments: t.Any) -> int:
-    return check(int(libc.syscall(ctypes.c_long(number), *arguments)))

@@ -14,13 +14,13 @@ FS_IOC_FSGETXATTR = 0x801C581F
 FS_IOC_FSSETXATTR = 0x401C5820
 FS_XFLAG_IMMUTABLE = 0x00000008
 FS_XFLAG_APPEND = 0x00000010
-FS_XFLAG_PROJINHERIT = 0x00000200  # what is made in this directory gets its project id
+FS_XFLAG_PROJINHERIT = 0x00000200  # new files in this directory get its project id
 
 _FSXATTR = struct.Struct("=5I8x")
 
 
 class FsXattr(t.NamedTuple):
-    """extsize and cowextsize are in bytes; project_id is 0 where none is set."""
+    """extsize and cowextsize are in bytes; project_id is 0 if none is set."""
 
     xflags: int
     extsize: int
@@ -30,10 +30,10 @@ class FsXattr(t.NamedTuple):
 
 
 def get(fd: int) -> FsXattr:
-    """Return the attributes of *fd*. Raises OSError; ENOTTY or EOPNOTSUPP where the filesystem has none."""
+    """Return the attributes of *fd*. Raises OSError; ENOTTY or EOPNOTSUPP if the filesystem has none."""
     return FsXattr(*_FSXATTR.unpack(fcntl.ioctl(fd, FS_IOC_FSGETXATTR, bytes(_FSXATTR.size))))
 
 
 def put(fd: int, value: FsXattr) -> None:
-    """Set the attributes of *fd*: change what get() returned with _replace(). Raises OSError."""
+    """Set the attributes of *fd*. Make *value* from the answer of get() with _replace(). Raises OSError."""
     fcntl.ioctl(fd, FS_IOC_FSSETXATTR, _FSXATTR.pack(*value))

@@ -12,16 +12,15 @@ import typing as t
 from .libc import check, libc, syscall_number
 
 DT_UNKNOWN = 0
-DT_DIR = 4
 
 _HEAD = struct.Struct("=QqHB")  # d_ino, d_off, d_reclen, d_type; then d_name, NUL-terminated
 _BUFFER = 32768  # bytes
 
 
 def entry_types(fd: int) -> t.Iterator[tuple[bytes, int]]:
-    """Yield (name, d_type) of each entry from the directory's current position on, "." and ".." included.
+    """Yield (name, d_type) of each entry after the directory's current position, "." and ".." included.
 
-    Raises OSError, ENOSYS on a machine we have no number for.
+    Raises OSError; ENOSYS on a machine whose system call number is not known here.
     source: struct linux_dirent64, include/linux/dirent.h
     """
     number = ctypes.c_long(syscall_number(x86_64=217, aarch64=61))

@@ -12,13 +12,13 @@ from .libc import check, libc, syscall_number
 
 # include/uapi/linux/kcmp.h
 KCMP_FILES = 2  # the table of open files
-KCMP_FS = 3  # root and working directory; whoever shares them has one mount namespace, too
+KCMP_FS = 3  # root and working directory; threads that share them also share the mount namespace
 
 
 def shares(kind: int, first: int, second: int) -> bool:
-    """Tell whether the threads *first* and *second* share what *kind* names. Ids are those of our pid namespace.
+    """Tell whether the threads *first* and *second* share *kind*, a KCMP constant. Ids are of our pid namespace.
 
-    False also where the kernel does not tell: it lacks the call, or we may not look into the threads.
+    The answer is False, too, if the kernel lacks the call or does not let this process inspect the threads.
     """
     try:
         number = ctypes.c_long(_number())

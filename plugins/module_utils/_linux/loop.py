@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Loop devices, as sysfs lists them and their driver tells them. PRIVATE to the collection."""
+"""Loop devices, as sysfs lists them and their driver describes them. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Loop(t.NamedTuple):
     """A loop device that has a backing file.
 
     device: such as "/dev/loop0".
-    file:   the name of the backing file from our root or, in another mount namespace, from the root of that; with
-            " (deleted)" where that is so.
+    file:   the path of the backing file from our root, or from the root of the file's own mount namespace. The path of
+            a deleted file ends in " (deleted)".
     """
 
     device: str
@@ -29,7 +29,7 @@ class Loop(t.NamedTuple):
 
 
 def loops() -> t.Iterator[Loop]:
-    """Yield the loop devices in use; none where there is no sysfs. source: /sys/block/loop*/loop/backing_file."""
+    """Yield the loop devices in use; nothing if sysfs is missing. source: /sys/block/loop*/loop/backing_file."""
     names: list[str] = []
     with contextlib.suppress(OSError):
         names = [name for name in os.listdir(_BLOCK) if name.startswith("loop")]
@@ -39,7 +39,7 @@ def loops() -> t.Iterator[Loop]:
 
 
 def backing_inode(device: str) -> tuple[int, int] | None:
-    """Return st_dev and st_ino of the backing file of *device*; None where that cannot be asked."""
+    """Return st_dev and st_ino of the backing file of *device*; None if the driver does not answer."""
     try:
         fd = os.open(device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -8,13 +8,10 @@ from __future__ import annotations
 import ctypes
 import os
 
-from .child import in_child
 from .libc import Path, check, libc
-from .subject import about
 
 # include/uapi/linux/mount.h
 MS_RDONLY = 1
-MS_REMOUNT = 0x20
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
@@ -22,7 +19,7 @@ MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 
 # include/linux/fs.h
-MNT_DETACH = 2  # out of sight at once, gone when its last user is
+MNT_DETACH = 2  # the mount is out of sight at once, and ends with its last user
 UMOUNT_NOFOLLOW = 8
 
 libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
@@ -32,27 +29,12 @@ libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
 def mount(source: Path, target: Path, fstype: str, flags: int = 0, data: Path = "") -> None:
     """Call mount(2). Raises OSError with filename=target.
 
-    data: at most one page less one byte; the kernel cuts the byte after that off silently.
+    data: at most one page less one byte. The kernel cuts off the rest without an error.
     """
     result = libc.mount(os.fsencode(source), os.fsencode(target), fstype.encode(), flags, os.fsencode(data))
     check(result, target)
 
 
-def mount_from(directory: Path, source: Path, target: Path, fstype: str, flags: int = 0, data: Path = "") -> None:
-    """Call mount(2) with *directory* as working directory, so that relative paths in *data* start there.
-
-    Done in a forked child: our own working directory stays. Raises OSError with filename=target, or
-    filename=directory if that cannot be entered.
-    """
-
-    def there() -> None:
-        os.chdir(directory)
-        mount(source, target, fstype, flags, data)
-
-    with about(target):
-        in_child(there)
-
-
 def umount(target: Path, flags: int = 0) -> None:
-    """Call umount2(2). Raises OSError with filename=target; EINVAL means that nothing is mounted there."""
+    """Call umount2(2). Raises OSError with filename=target; EINVAL if nothing is mounted on *target*."""
     check(libc.umount2(os.fsencode(target), flags), target)

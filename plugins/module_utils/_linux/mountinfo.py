@@ -15,16 +15,16 @@ import re
 import typing as t
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
-OPTION = re.compile(r'((?:fs|def|root)?context)="([^"]*)"|[^,]+')  # SELinux puts a label with commas in quotes
+OPTION = re.compile(r'((?:fs|def|root)?context)="([^"]*)"|[^,]+')  # SELinux puts quotes around a label with commas
 
 
 class Mount(t.NamedTuple):
-    """One line.
+    """One line of mountinfo.
 
-    dev:           "major:minor" of the superblock; st_dev of what it holds, except on btrfs.
-    root:          the directory within the filesystem that is seen at mount_point.
-    propagation:   "shared:N", "master:N", "propagate_from:N", "unbindable"; none on a private mount.
-    super_options: as they stand there, still escaped: a comma in a value is ``\\054``.
+    dev:           "major:minor" of the superblock: st_dev of the mount's files, except on btrfs.
+    root:          the directory of the filesystem that is visible at mount_point.
+    propagation:   "shared:N", "master:N", "propagate_from:N", "unbindable"; empty for a private mount.
+    super_options: the field as it is, still escaped: a comma in a value is ``\\054``.
     """
 
     id: int
@@ -71,8 +71,8 @@ def _parse_line(line: str) -> Mount:
 class Below(t.NamedTuple):
     """The mounts whose mount points lie in a directory, by name.
 
-    seen:   those that paths through the directory lead to, or would without what lies on the same mount point.
-    hidden: those on what another mount covers, such as the filesystem that the directory is on.
+    seen:   mounts that a path through the directory reaches, or would reach without a later mount on the same point.
+    hidden: mounts below a directory that another mount covers.
     """
 
     seen: list[Mount]
@@ -80,10 +80,10 @@ class Below(t.NamedTuple):
 
 
 def below(directory: str) -> Below:
-    """Return the mounts in *directory*, absolute and normalised; none if it is missing.
+    """Return the mounts in *directory*, absolute and normalised; none if the directory is missing.
 
-    Names alone would not do: a mount stays, with its name, when its directory is hidden by a later mount above it.
-    Where we may not look, all count as seen. Raises OSError.
+    The names of mount points are not enough: a mount keeps its name when a later mount hides its directory. If this
+    process may not open the directory, all mounts count as seen. Raises OSError.
     """
     try:
         fd = os.open(directory, os.O_PATH | os.O_CLOEXEC)
@@ -97,14 +97,14 @@ def below(directory: str) -> Below:
         os.close(fd)
 
 
-def split(directory: str, id: int, mounts: t.Iterable[Mount]) -> Below:
-    """Return those of *mounts* that lie in *directory*, which is on the mount with that *id*. Pure."""
+def split(directory: str, own_id: int, mounts: t.Iterable[Mount]) -> Below:
+    """Return those of *mounts* that lie in *directory*, which is itself on the mount *own_id*. Pure."""
     inner: dict[int, list[Mount]] = {}
     found = _in(directory, mounts)
     for mount in found:
         inner.setdefault(mount.parent_id, []).append(mount)
     seen: list[Mount] = []
-    todo = [id]
+    todo = [own_id]
     while todo:
         on_it = inner.get(todo.pop(), ())
         points = {mount.mount_point for mount in on_it}
@@ -120,7 +120,7 @@ def _in(directory: str, mounts: t.Iterable[Mount]) -> list[Mount]:
 
 
 def _above(path: str, directory: str) -> t.Iterator[str]:
-    """Yield the directories above *path*, those below *directory* only."""
+    """Yield the directories above *path* that are below *directory*."""
     while True:
         path = path.rpartition("/")[0]
         if len(path) <= len(directory):
@@ -132,20 +132,8 @@ def _is_in(path: str, directory: str) -> bool:
     return path != directory and is_below(path, directory)
 
 
-def mount_of(path: str, mounts: t.Iterable[Mount]) -> Mount | None:
-    """Return the mount that the absolute, normalised *path* lies on, going by names alone.
-
-    The longest mount point wins, and the last of several on the same one.
-    """
-    found = None
-    for mount in mounts:
-        if (found is None or len(mount.mount_point) >= len(found.mount_point)) and is_below(path, mount.mount_point):
-            found = mount
-    return found
-
-
 def mount_of_fd(fd: int, mounts: t.Iterable[Mount]) -> Mount | None:
-    """Return the mount that *fd* was opened on, going by its mount id; None if it has been detached. Raises OSError."""
+    """Return the mount that *fd* was opened on, found by its id; None if the mount is detached. Raises OSError."""
     found = mount_id(fd)
     return next((mount for mount in mounts if mount.id == found), None)
 
@@ -156,17 +144,17 @@ def mount_id(fd: int) -> int:
 
 
 def mount_id_in(fdinfo: str) -> int:
-    """Return the id of the mount that an open file is on, 0 if it is not told. fdinfo: in /proc. Raises OSError."""
+    """Return the mount id in *fdinfo*, a file of /proc about an open file; 0 if the file has none. Raises OSError."""
     with open(fdinfo, "rb") as file:
         return next((int(line.split()[1]) for line in file if line.startswith(b"mnt_id:")), 0)
 
 
 def paths_to(directory: str) -> t.Iterator[str]:
-    """Yield the paths that lead to *directory*, which is absolute and without symlinks: first itself, then the others.
+    """Yield the paths that lead to *directory*, which is absolute and without symlinks: *directory* first.
 
-    The others lead there by bind mounts, further mounts of its filesystem, and mounts of subvolumes, as far as the
-    calling process can see them. Each has a directory above it of its own, and that is there even where something is
-    mounted on the last name of the path. A directory that is not there, or not to be reached, has one path.
+    The other paths lead through bind mounts, further mounts of the same filesystem and mounts of subvolumes, if this
+    process can see these. A path counts, too, if a mount covers its last name: the directory above is still there. A
+    directory that is missing or cannot be reached has one path.
     """
     yield directory
     try:
@@ -184,14 +172,14 @@ def paths_to(directory: str) -> t.Iterator[str]:
 
 
 def place_of(directory: str, mounts: t.Iterable[Mount]) -> tuple[str, str]:
-    """Return the ``dev`` of the filesystem that *directory* lies on, and its path within that. Raises OSError.
+    """Return the ``dev`` of the filesystem of *directory*, and the path within the filesystem. Raises OSError.
 
     directory: absolute, and without symlinks.
     """
-    with _opened(directory) as fd:
+    with _open_directory(directory) as fd:
         mine = mount_of_fd(fd, mounts)
     if mine is None or not is_below(directory, mine.mount_point):
-        raise FileNotFoundError(errno.ENOENT, "it lies on no mount that this process can see", directory)
+        raise FileNotFoundError(errno.ENOENT, "this process cannot see the mount that the directory is on", directory)
     return mine.dev, _joined(mine.root, os.path.relpath(directory, mine.mount_point))
 
 
@@ -200,16 +188,16 @@ def _joined(directory: str, relative: str) -> str:
 
 
 def _lies_on(path: str, mount: Mount) -> bool:
-    """Tell whether the path leads to something on *mount*, and not on another that hides it."""
+    """Tell whether *path* leads to a file on *mount*, not on another mount that hides it."""
     try:
-        with _opened(path) as fd:
+        with _open_directory(path) as fd:
             return mount_id(fd) == mount.id
     except OSError:
         return False
 
 
 @contextlib.contextmanager
-def _opened(directory: str) -> t.Iterator[int]:
+def _open_directory(directory: str) -> t.Iterator[int]:
     fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield fd
@@ -218,9 +206,10 @@ def _opened(directory: str) -> t.Iterator[int]:
 
 
 def is_below(path: str, directory: str) -> bool:
-    """Tell whether *path* is *directory* or lies in it, by components. Both absolute and normalised."""
+    """Tell whether *path* is *directory* or lies in it, by whole names. Both are absolute and normalised."""
     return path == directory or directory == "/" or path.startswith(directory + "/")
 
 
 def unescape(field: str) -> str:
+    """Return *field* with the kernel's octal escapes decoded."""
     return _OCTAL.sub(lambda code: chr(int(code.group(1), 8)), field) if "\\" in field else field

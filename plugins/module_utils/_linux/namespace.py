@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Namespaces: leaving the shared mount namespace, and telling a user namespace. PRIVATE to the collection."""
+"""Mount namespaces: entering another; user namespaces: whether this is one. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ CLONE_NEWNS = 0x00020000
 
 INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # its inode: PROC_USER_INIT_INO, include/linux/proc_ns.h
 
+# Where a mount in a private mount namespace goes. Every host has this directory, no path to a store or to Python's
+# modules leads through it, and the code in the namespace does not need /proc.
+OUT_OF_THE_WAY = "/proc"
+
 _NS_GET_USERNS = 0xB701  # include/uapi/linux/nsfs.h
 
 libc.unshare.argtypes = (ctypes.c_int,)
@@ -35,15 +39,15 @@ def unshare(flags: int) -> None:
 
 
 def in_private_mounts(function: t.Callable[[], T]) -> T:
-    """Call *function* in a child whose mounts nobody else sees, and that vanish with it, however it ends.
+    """Call *function* in a child with a mount namespace of its own: its mounts end with the child, also after a kill.
 
     Returns and raises what *function* does (see in_child); OSError (EPERM) without CAP_SYS_ADMIN.
     """
 
     def there() -> T:
         unshare(CLONE_NEWNS)
-        # The copies are still in the peer groups of the originals: a mount below a shared one would be made there too.
-        # Slaves, not private ones, so that what is unmounted outside meanwhile does not live on in here.
+        # The copies are in the peer groups of the originals, so a mount below a shared one would appear outside, too.
+        # Slaves instead of private mounts: an unmount outside also ends the copy in here.
         mount.mount("none", "/", "none", mount.MS_REC | mount.MS_SLAVE)
         return function()
 
@@ -51,12 +55,12 @@ def in_private_mounts(function: t.Callable[[], T]) -> T:
 
 
 def from_its_root(namespace: str, fd: int | None = None) -> tuple[bytes, str]:
-    """Return the mountinfo of a whole mount namespace, and what *fd* is called, both as seen from its root directory.
+    """Return the mountinfo of a whole mount namespace, and the path of *fd*, both as seen from its root directory.
 
-    A process sees only what lies below its own root; a child of ours that enters a namespace has that namespace's.
+    A process sees only mounts below its own root directory. A child that enters a namespace gets the root of that.
 
     namespace: its file, such as /proc/1/ns/mnt.
-    raises:    OSError, such as EPERM for one of a user namespace above our own.
+    raises:    OSError, such as EPERM for a namespace of a user namespace above our own.
     """
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # the namespace may have none
     try:
@@ -76,15 +80,15 @@ def from_its_root(namespace: str, fd: int | None = None) -> tuple[bytes, str]:
 
 
 def belongs_to_us(namespace: str) -> bool:
-    """Tell whether a namespace is of our own user namespace, or of one above it, and not of a user namespace below.
+    """Tell whether a namespace belongs to our own user namespace, or to one above, and not to one below.
 
-    In one below, any local user may be root. True also where the kernel has no user namespaces. Raises OSError.
+    In a user namespace below, any local user can be root. True if the kernel has no user namespaces. Raises OSError.
     """
     fd = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
     try:
         owner = fcntl.ioctl(fd, _NS_GET_USERNS)
     except OSError as error:
-        if error.errno in (errno.EPERM, errno.ENOTTY, errno.EINVAL):  # above our own; no such question
+        if error.errno in (errno.EPERM, errno.ENOTTY, errno.EINVAL):  # EPERM: the owner is above our own
             return True
         raise
     finally:
@@ -97,7 +101,7 @@ def belongs_to_us(namespace: str) -> bool:
 
 
 def in_user_namespace() -> bool:
-    """Tell whether we run in another user namespace than the initial one."""
+    """Tell whether this process runs in another user namespace than the initial one."""
     try:
         return os.stat("/proc/self/ns/user").st_ino != INITIAL_USER_NAMESPACE
     except FileNotFoundError:  # a kernel without CONFIG_USER_NS, or no proc

@@ -9,7 +9,7 @@ import os
 
 from .subject import about
 
-_USUAL = 4096  # bytes; hardly a file of a store has more
+_USUAL = 4096  # bytes; few files of a store have more
 
 
 def open_quietly(name: str | bytes, flags: int = 0, dir_fd: int | None = None) -> int:
@@ -17,16 +17,16 @@ def open_quietly(name: str | bytes, flags: int = 0, dir_fd: int | None = None) -
     flags |= os.O_RDONLY | os.O_CLOEXEC
     try:
         return os.open(name, flags | os.O_NOATIME, dir_fd=dir_fd)
-    except PermissionError:  # O_NOATIME is refused on files of owners our user namespace does not know
+    except PermissionError:  # refused if our user namespace does not map the owner
         return os.open(name, flags, dir_fd=dir_fd)
 
 
 def read_quietly(name: str | bytes, limit: int = 1 << 20) -> bytes:
-    """Return what the file *name* holds, at most *limit* bytes, without touching its access time. Raises OSError."""
-    fd = open_quietly(name, os.O_NOFOLLOW | os.O_NONBLOCK)  # a fifo in its place would hang us
+    """Return at most *limit* bytes of the file *name*, without touching its access time. Raises OSError."""
+    fd = open_quietly(name, os.O_NOFOLLOW | os.O_NONBLOCK)  # without O_NONBLOCK, opening a fifo would wait for a writer
     with about(name):
         try:
-            data = os.read(fd, min(limit, _USUAL))  # more at once would cost a mapping for each small file
+            data = os.read(fd, min(limit, _USUAL))  # a larger buffer would cost a memory mapping for each small file
             return data if len(data) < _USUAL else data + os.read(fd, limit - len(data))
         finally:
             os.close(fd)

@@ -18,7 +18,7 @@ RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
-RESOLVE_CACHED = 0x20  # Linux 5.12: EAGAIN instead of asking a filesystem for anything
+RESOLVE_CACHED = 0x20  # Linux 5.12: EAGAIN if the kernel would have to ask the filesystem
 
 _HOW = struct.Struct("=QQQ")  # struct open_how: flags, mode, resolve
 
@@ -26,11 +26,11 @@ _HOW = struct.Struct("=QQQ")  # struct open_how: flags, mode, resolve
 def openat2(path: bytes, flags: int, resolve: int, dir_fd: int = AT_FDCWD) -> int:
     """Open *path* and return the fd.
 
-    raises: OSError with the path. ENOSYS where the kernel has no such call, or EPERM, which sandboxes say instead.
-            EXDEV, ELOOP for what *resolve* forbids; EAGAIN if something was renamed on the way.
+    raises: OSError with the path. ENOSYS if the kernel lacks the call; some sandboxes answer EPERM instead.
+            EXDEV, ELOOP if *resolve* forbids a part of the path; EAGAIN if a part was renamed meanwhile.
     """
     if b"\0" in path:
-        raise OSError(errno.EINVAL, "a path has a NUL in it", path)
+        raise OSError(errno.EINVAL, "a path cannot contain a NUL byte", path)
     how = _how(flags, resolve)
     result = libc.syscall(
         ctypes.c_long(_number()),
@@ -44,7 +44,7 @@ def openat2(path: bytes, flags: int, resolve: int, dir_fd: int = AT_FDCWD) -> in
 
 @functools.cache
 def has_openat2() -> bool:
-    """Tell whether the kernel has it and nothing forbids it; looked for once a process."""
+    """Tell whether this process can call openat2; tried once."""
     try:
         os.close(openat2(b"/", os.O_PATH | os.O_CLOEXEC, 0))
     except OSError:

@@ -1,36 +1,21 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What overlayfs does when it cannot use a workdir: it mounts read-only, and calls that a success. PRIVATE.
-
-source: ovl_get_workdir() and ovl_make_workdir(), fs/overlayfs/super.c: "mounting read-only".
-"""
+"""The options of a mounted overlay, as mountinfo shows them. PRIVATE to the collection."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
 import re
 import typing as t
 
 from .mountinfo import OPTION, Mount, unescape
 
 
-def require_writable(merged: str, work: str) -> None:
-    """Raise OSError if the overlay on *merged* is read-only for lack of its *work*/work, on a full filesystem, say."""
-    if not os.statvfs(merged).f_flag & os.ST_RDONLY:
-        return
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(os.path.join(work, "work"), 0)  # fails as it did for the kernel, which tells only its log
-    raise OSError(errno.EROFS, os.strerror(errno.EROFS), merged)
-
-
 class OverlayOptions(t.NamedTuple):
-    """What an overlay was mounted with, as far as the kernel tells: index=off, for one, it does not.
+    """The options of an overlay, as far as the kernel shows them. The kernel does not show index=off, for example.
 
-    lowers, upper, work: paths as they were given, un-escaped; relative to a directory nobody knows any more, or
-                         to another mount namespace, they may be. Nearest lower first, data-only ones last.
+    lowers, upper, work: paths as the mount data gave them, without escapes. A path may be relative to an unknown
+                         directory, or belong to another mount namespace. Nearest lower first, data-only ones last.
     others:              every other option; "" for one without a value.
     """
 
@@ -44,8 +29,9 @@ class OverlayOptions(t.NamedTuple):
 def overlay_options(mount: Mount) -> OverlayOptions:
     """Return the options of the overlay *mount*.
 
-    Two escapes lie on each other: the kernel's octal one around the value, and in lowerdir, upperdir and workdir the
-    backslashes of the mount data, which it keeps as they were given. Values of lowerdir+ and datadir+ never had any.
+    A value has two layers of escapes. The outer one is the kernel's octal escape. The inner one are the backslashes of
+    the mount data, which the kernel keeps in lowerdir, upperdir and workdir. Values of lowerdir+ and datadir+ have no
+    backslashes.
     """
     lowers: list[str] = []
     data_only: list[str] = []
@@ -74,14 +60,19 @@ def overlay_options(mount: Mount) -> OverlayOptions:
     )
 
 
+def is_read_only(mount: Mount) -> bool:
+    """Tell whether nothing can be written through the overlay *mount*: the mount is read-only, or its superblock.
+
+    The superblock of an overlay without upper is always read-only. source: ovl_fill_super(), fs/overlayfs/super.c
+    """
+    return "ro" in mount.options.split(",") or "ro" in overlay_options(mount).others
+
+
 def _split_lowers(value: str) -> list[str]:
-    """Split at the colons that no backslash protects; "::" stands before data-only lowers."""
+    """Split *value* at the colons that no backslash protects; "::" stands before data-only lowers."""
     parts = re.findall(r"(?:[^\\:]|\\.?)+", value, re.DOTALL)
     return [_without_backslashes(part) for part in parts]
 
 
 def _without_backslashes(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
-
-
-# Where overlayfs notes that a mount skips syncs: it refuses the workdir from then on.

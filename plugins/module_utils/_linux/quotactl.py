@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""quotactl(2) for project quotas: is it on, limits and use. PRIVATE to the collection.
+"""quotactl(2) for project quotas: state, limits and use. PRIVATE to the collection.
 
 source: include/uapi/linux/dqblk_xfs.h. ext4 answers the same commands through the kernel's generic quota code.
 """
@@ -24,17 +24,17 @@ Q_XGETQSTAT = 0x5805
 Q_XGETNEXTQUOTA = 0x5809
 
 BASIC_BLOCK = 512  # bytes
-MAX_ID = 2**32 - 2  # the last project id there is
+MAX_ID = 2**32 - 2  # the largest project id
 
 # qs_flags
 FS_QUOTA_PDQ_ACCT = 0x10  # project quotas are counted
-FS_QUOTA_PDQ_ENFD = 0x20  # and enforced
+FS_QUOTA_PDQ_ENFD = 0x20  # project quotas are enforced
 
 SYS_QUOTACTL_FD = 443  # the same on every machine; Linux 5.14
 
 _NO_TYPE = 255
-_NOT_BY_DESCRIPTOR = (errno.ENOSYS, errno.EACCES, errno.EPERM)  # before Linux 5.14; what containers filter
-_NONE = (errno.ENOENT, errno.ESRCH)  # no such id, or none that follows
+_NOT_BY_DESCRIPTOR = (errno.ENOSYS, errno.EACCES, errno.EPERM)  # before Linux 5.14; a container filters the call
+_NONE = (errno.ENOENT, errno.ESRCH)  # the id is not known, or no id follows
 
 _DISK_QUOTA = struct.Struct("=bbHI6Q56x")  # struct fs_disk_quota
 _VERSION = 1
@@ -45,13 +45,13 @@ _QSTAT_SIZE = 80  # struct fs_quota_stat
 _QSTAT_FLAGS = struct.Struct("=bxH")  # qs_version, qs_flags
 
 Where = t.Union[int, str]  # a descriptor on the filesystem, or its block device
-Told = t.TypeVar("Told")
+Answer = t.TypeVar("Answer")
 
 
 class DiskQuota(t.NamedTuple):
-    """A project's limits and use: blocks are basic blocks; a limit of 0 is none.
+    """The hard limits and the use of a project, in basic blocks and inodes; 0 means no limit.
 
-    soft_too: the soft limits are the same as the hard ones, which are meant here.
+    soft_too: the soft limits equal the hard limits.
     """
 
     project_id: int
@@ -65,10 +65,10 @@ class DiskQuota(t.NamedTuple):
 libc.quotactl.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
 
 
-def asked(fd: int, question: t.Callable[..., Told], *arguments: int) -> Told:
-    """Return what *question* (`state`, `get`, `following`, `set_limits`) says of the filesystem that *fd* is on.
+def query(fd: int, question: t.Callable[..., Answer], *arguments: int) -> Answer:
+    """Return the answer of *question* (`state`, `get`, `following`, `set_limits`) for the filesystem of *fd*.
 
-    By descriptor, or else by its block device. Raises OSError as these do, and as `device_node`.
+    The kernel is asked by descriptor, or else by block device. Raises OSError as *question* and `device_node` do.
     """
     try:
         return question(fd, *arguments)
@@ -80,7 +80,7 @@ def asked(fd: int, question: t.Callable[..., Told], *arguments: int) -> Told:
 
 
 def state_by_fd(fd: int) -> int:
-    """Return qs_flags of the filesystem that holds *fd*; 0 where no quota is on or it has none.
+    """Return qs_flags of the filesystem that holds *fd*; 0 if quotas are off or not supported there.
 
     Raises OSError; ENOSYS from a kernel before 5.14 or without quotas.
     """
@@ -88,26 +88,29 @@ def state_by_fd(fd: int) -> int:
 
 
 def state_by_device(device: Path) -> int:
-    """Return qs_flags of the filesystem on the block device at *device*; 0 where no quota is on or it has none.
+    """Return qs_flags of the filesystem on the block device *device*; 0 if quotas are off or not supported there.
 
-    Raises OSError with filename=device: ENOENT, ENOTBLK, ENODEV if nothing on it is mounted, ENOSYS from a kernel
+    Raises OSError with filename=device: ENOENT, ENOTBLK, ENODEV if the device is not mounted, ENOSYS from a kernel
     without quotas.
     """
     return _state(lambda command, buffer: _quotactl(os.fspath(device), command, 0, buffer), device)
 
 
 def state(where: Where) -> int:
-    """Return what state_by_fd or state_by_device does."""
+    """Return qs_flags; see state_by_fd and state_by_device."""
     return state_by_fd(where) if isinstance(where, int) else state_by_device(where)
 
 
 def get(where: Where, project_id: int) -> DiskQuota:
-    """Return limits and use of a project; all 0 for one the filesystem does not know. Raises OSError as state_by_*."""
+    """Return limits and use of a project; all are 0 if the filesystem does not know the project.
+
+    Raises OSError as state_by_*.
+    """
     return _get(where, Q_XGETQUOTA, project_id) or DiskQuota(project_id)
 
 
 def following(where: Where, project_id: int) -> DiskQuota | None:
-    """Return the first project from *project_id* on that has limits or uses anything; None if there is none.
+    """Return the first project with an id of at least *project_id* that has limits or uses anything; None if none has.
 
     Raises OSError as state_by_*; EINVAL from a kernel before 4.6.
     """
@@ -115,7 +118,7 @@ def following(where: Where, project_id: int) -> DiskQuota | None:
 
 
 def set_limits(where: Where, project_id: int, blocks: int, inodes: int) -> None:
-    """Set a project's limits, soft ones like hard ones. Raises OSError as state_by_*."""
+    """Set the soft and hard limits of a project to the same values. Raises OSError as state_by_*."""
     limits = (blocks, blocks, inodes, inodes)
     buffer = ctypes.create_string_buffer(
         _DISK_QUOTA.pack(_VERSION, _PROJECT, _ALL_LIMITS, project_id, *limits, 0, 0), _DISK_QUOTA.size
@@ -129,16 +132,16 @@ def _get(where: Where, command: int, project_id: int) -> DiskQuota | None:
     if result == -1 and ctypes.get_errno() in _NONE:
         return None
     check(result, _path(where))
-    id, blocks, blocks_soft, inodes, inodes_soft, blocks_used, inodes_used = _DISK_QUOTA.unpack(buffer.raw)[3:]
+    found_id, blocks, blocks_soft, inodes, inodes_soft, blocks_used, inodes_used = _DISK_QUOTA.unpack(buffer.raw)[3:]
     soft_too = (blocks, inodes) == (blocks_soft, inodes_soft)
-    return DiskQuota(id, blocks, inodes, blocks_used, inodes_used, soft_too)
+    return DiskQuota(found_id, blocks, inodes, blocks_used, inodes_used, soft_too)
 
 
-def _quotactl(where: Path | int, command: int, id: int, buffer: ctypes.Array[ctypes.c_char]) -> int:
+def _quotactl(where: Path | int, command: int, project_id: int, buffer: ctypes.Array[ctypes.c_char]) -> int:
     if isinstance(where, int):
         number = ctypes.c_long(SYS_QUOTACTL_FD)
-        return int(libc.syscall(number, ctypes.c_int(where), ctypes.c_uint(command), ctypes.c_uint(id), buffer))
-    return int(libc.quotactl(command, os.fsencode(where), id, buffer))
+        return int(libc.syscall(number, ctypes.c_int(where), ctypes.c_uint(command), ctypes.c_uint(project_id), buffer))
+    return int(libc.quotactl(command, os.fsencode(where), project_id, buffer))
 
 
 def _path(where: Where) -> str | None:
@@ -146,12 +149,16 @@ def _path(where: Where) -> str | None:
 
 
 def _state(call: t.Callable[[int, ctypes.Array[ctypes.c_char]], int], path: Path | None) -> int:
-    """ENOSYS is both "no such call" and "no quota is on": a type that no kernel knows tells which, as EINVAL."""
+    """Return qs_flags, as *call* gets them.
+
+    ENOSYS means "no such call" or "quotas are off". A second call with a quota type that no kernel knows tells these
+    apart: EINVAL shows that the call exists.
+    """
     buffer = ctypes.create_string_buffer(_QSTAT_SIZE)
     result = call(Q_XGETQSTAT << 8 | PRJQUOTA, buffer)
     if result == -1:
         number = ctypes.get_errno()
-        if number == errno.EINVAL:  # the filesystem has quotas, but none of projects
+        if number == errno.EINVAL:  # the filesystem has quotas, but no project quotas
             return 0
         if number == errno.ENOSYS:
             call(Q_XGETQSTAT << 8 | _NO_TYPE, buffer)

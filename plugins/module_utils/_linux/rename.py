@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""renameat2(2): what os.rename cannot do. PRIVATE to the collection."""
+"""renameat2(2): exchange two names; rename without replacing. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ RENAME_EXCHANGE = 2
 
 
 def exchange(src: Path, dst: Path, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None:
-    """Swap two names in one step. Raises OSError with both names; EINVAL if the filesystem can't."""
+    """Swap two names in one step. Raises OSError with both names; EINVAL if the filesystem cannot do this."""
     _renameat2(src, dst, src_dir_fd, dst_dir_fd, RENAME_EXCHANGE)
 
 
 def rename_noreplace(src: Path, dst: Path, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None:
-    """Rename unless *dst* exists: FileExistsError then. Raises OSError with both names; EINVAL if the filesystem can't.
+    """Rename *src* to *dst*, which must not exist; os.rename would replace an empty directory.
 
-    os.rename would replace an empty directory.
+    Raises OSError with both names: FileExistsError; EINVAL if the filesystem cannot do this.
     """
     _renameat2(src, dst, src_dir_fd, dst_dir_fd, RENAME_NOREPLACE)
 

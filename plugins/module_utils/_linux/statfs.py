@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one field of statfs(2) that os.statvfs does not give. PRIVATE to the collection."""
+"""The type of a filesystem: the field of statfs(2) that os.statvfs lacks. PRIVATE to the collection."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""statx(2) without asking a server. PRIVATE to the collection."""
+"""statx(2) without a request to a file server. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STATX = struct.Struct("=32xQ96xII112x")  # stx_ino, stx_dev_major, stx_dev_mino
 
 
 def inode_of(fd: int) -> tuple[int, int]:
-    """Return st_dev and st_ino of what *fd* is, as the kernel has them: no filesystem can keep us waiting.
+    """Return st_dev and st_ino of *fd* from the kernel's own memory, so that no filesystem can delay the answer.
 
     Raises OSError.
     """

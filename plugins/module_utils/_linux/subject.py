@@ -11,16 +11,16 @@ import typing as t
 
 from .libc import Path
 
-_BY_DESCRIPTOR = "/proc/self/fd/"  # how the xattr calls are led to what only a descriptor names
+_BY_DESCRIPTOR = "/proc/self/fd/"  # the prefix of paths that lead the xattr calls through a descriptor
 
 
 @contextlib.contextmanager
 def about(path: Path) -> t.Iterator[None]:
-    """Let an OSError that is raised in here name *path*, or what lies below it.
+    """Make an OSError that is raised inside the block name *path*, or a file below *path*.
 
-    The kernel names nothing: Python knows a path only where it was given one. A call on a descriptor has none, and one
-    on a name in an open directory has that name alone, which is then one below *path*. A whole path stays; that of a
-    symlink is the second one, as the first is what it says.
+    Python puts into an OSError only the name that the caller passed. A call on a descriptor has no name; a call on a
+    name in an open directory has that name alone, which is taken as a name in *path*. A whole path stays. For a
+    symlink the path is the second name: the first one is the target.
     """
     try:
         yield
@@ -36,7 +36,7 @@ def about(path: Path) -> t.Iterator[None]:
 
 
 def names_a_path(error: OSError) -> bool:
-    """Tell whether *error* is of one file, and names it by its whole path."""
+    """Tell whether *error* is about one file and has the whole path of the file."""
     return error.filename2 is None and _is_path(_text(error.filename))
 
 

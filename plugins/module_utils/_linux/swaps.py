@@ -15,9 +15,9 @@ _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 def swap_files() -> list[str]:
-    """Return the names of the files that the kernel swaps to; none on a kernel without swap.
+    """Return the paths of the kernel's swap files; none on a kernel without swap.
 
-    They are named from our root or, in another mount namespace, from the root of that; a deleted one ends in
+    A path starts at our root, or at the root of the file's own mount namespace. The path of a deleted file ends in
     " (deleted)". source: swap_show() in mm/swapfile.c
     """
     data = b""

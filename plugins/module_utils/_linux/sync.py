@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""fsync(2) and syncfs(2) of what a path leads to. PRIVATE to the collection."""
+"""fsync(2) and syncfs(2) by path. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ libc.syncfs.argtypes = (ctypes.c_int,)
 
 
 def sync_filesystem(directory: str) -> None:
-    """Write everything of the filesystem that holds *directory* to disk, and wait for it. Raises OSError."""
+    """Write the whole filesystem of *directory* to disk, and wait until it is written. Raises OSError."""
     fd = open_quietly(directory, os.O_DIRECTORY)
     try:
         check(libc.syncfs(fd), directory)
@@ -25,12 +25,12 @@ def sync_filesystem(directory: str) -> None:
 
 
 def sync_file(path: str) -> None:
-    """Make durable what a file holds. Raises OSError."""
+    """Make the content of a file durable. Raises OSError."""
     _sync(open_quietly(path), path)
 
 
 def sync_directory(directory: str) -> None:
-    """Make durable what was renamed, made or removed in *directory*. Raises OSError."""
+    """Make the renamed, new and removed names in *directory* durable. Raises OSError."""
     _sync(open_quietly(directory, os.O_DIRECTORY), directory)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What XFS tells of its own layout. PRIVATE to the collection."""
+"""The geometry of an XFS filesystem. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _INODE_SIZE = struct.Struct("=24xI")
 
 
 def has_ftype(fd: int) -> bool:
-    """Tell whether the XFS that holds *fd* keeps types in its directories. Raises OSError; ENOTTY if it is no XFS.
+    """Tell whether the XFS that holds *fd* keeps types in its directories. Raises OSError; ENOTTY if it is not an XFS.
 
-    "." and ".." tell nothing here: in a small directory XFS makes them up, with a type.
+    The types of "." and ".." prove nothing: in a small directory XFS makes these entries up, with a type.
     """
     flags: int = _FLAGS.unpack_from(_geometry(fd))[0]
     return bool(flags & XFS_FSOP_GEOM_FLAGS_FTYPE)
 
 
 def inode_size(fd: int) -> int:
-    """Return how many bytes an inode takes on the XFS that holds *fd*, which frees them. Raises as has_ftype."""
+    """Return the bytes of an inode on the XFS that holds *fd*: XFS frees them with the file. Raises as has_ftype."""
     size: int = _INODE_SIZE.unpack_from(_geometry(fd))[0]
     return size
 

@@ -1,25 +1,33 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What to do about whatever can be wrong in a store, by who manages it. Pure. PRIVATE to the collection.
+"""What to do about each finding, by the engine that the store belongs to. Pure. PRIVATE to the collection.
 
-Each cure can be followed as it stands: an option that it names exists, a step of ours is not refused in that store, and
-a command, which stands between backticks, can be given to a shell of root. PARENT in a command stands for an id that
-nothing on disk tells.
+A person can follow each cure as it is: an option that a cure names exists, the store does not refuse a module that a
+cure names, and root can give a command, which is between backticks, to a shell. PARENT in a command is an id that no
+file on disk holds.
 """
 
 from __future__ import annotations
 
+import os
+import shlex
+import typing as t
+
+from .._errors import printable
 from .engine import CONTAINERS_STORAGE, DOCKER, SOMEBODY
 
+if t.TYPE_CHECKING:
+    from .gone import User
+
 _OURS = "strata.overlay2.overlay2_"
-_RUN = "{quiet}run `{command}`"  # left out where there is no command
+_RUN = "{quiet}run `{command}`"  # left out if there is no command
 _MEND = (_RUN, "{anew}")
 _SWEEP = _OURS + "prune sweeps it"
 _SWEEP_FOREIGN = "{stop}: then " + _SWEEP + " with foreign: remove"
-_NEEDED = ", unless a lower file holds the name: then see what is told of that layer"
+_NEEDED = ", unless a lower file holds the name: then see the finding about the layer of that file"
 _FOREIGN = "foreign"  # any engine
-# By code, then by engine, "" for ours and those not named: alternatives, the best first.
+# By code, then by engine, "" for ours and all others: alternatives, the best first.
 CURES: dict[str, dict[str, tuple[str, ...]]] = {
     # Damage.
     "link_missing": {"": _MEND},
@@ -28,8 +36,8 @@ CURES: dict[str, dict[str, tuple[str, ...]]] = {
     "link_astray": {"": _MEND},
     "lower_missing": {"": _MEND},
     "lower_malformed": {"": _MEND},
-    "lower_unresolved": {"": (_RUN, "put the layer that is lost back from a backup", "{anew}")},
-    "diff_missing": {"": ("put its content back from a backup", "{anew}")},
+    "lower_unresolved": {"": (_RUN, "restore the lost layer from a backup", "{anew}")},
+    "diff_missing": {"": ("restore its content from a backup", "{anew}")},
     "work_missing": {"": _MEND},
     "store_file_unreadable": {"": ("{why}",)},
     # Litter.
@@ -39,30 +47,51 @@ CURES: dict[str, dict[str, tuple[str, ...]]] = {
         _FOREIGN: (_SWEEP_FOREIGN,),
     },
     "dead_holder": {
-        "": ("it means nothing: the next mount of the layer writes it again, and " + _SWEEP,),
-        _FOREIGN: ("it means nothing; " + _SWEEP_FOREIGN,),
+        "": ("it does no harm: the next mount of the layer writes it again, and " + _SWEEP,),
+        _FOREIGN: ("it does no harm; " + _SWEEP_FOREIGN,),
     },
-    "leaked_project": {"": (_OURS + "prune takes them off",), _FOREIGN: (_SWEEP_FOREIGN,)},
+    "leaked_project": {"": (_OURS + "prune removes the limits",), _FOREIGN: (_SWEEP_FOREIGN,)},
     # The rest.
     "orphan": {
-        "": ("{stop} and look again: then " + _OURS + "prune removes it with orphans_only: true and foreign: remove",)
+        "": (
+            "{stop} and gather the subset health again: then "
+            + _OURS
+            + "prune removes the layer with orphans_only: true"
+            " and foreign: remove",
+        )
     },
-    "layer_gone": {"": ("{when}run `{command}`, and pull or make again what that removes",)},
-    "unsealed_parent": {"": ("run `{command}`; until then its children stand for it",)},
+    "layer_gone": {"": ("{when}run `{command}`, and pull or make again what the command removes",)},
+    "unsealed_parent": {"": ("run `{command}`; until then its children show that the layer is sealed",)},
     "stale_volatile": {
         "": ("check its content, then mount it by " + _OURS + "mount with force: true",),
         _FOREIGN: ("check its content; then {quiet}run `{command}`",),
     },
     "loose_mode": {"": ("run `{command}`",)},
     "owner_wrong": {"": ("run `{command}`",)},
-    "hidden_mount": {"": ("{why}",)},
-    "stranger": {"": ("no module changes it: see what it is, and move it out of the store",)},
+    "hidden_mount": {"": ("{command}",)},
+    "stranger": {"": ("no module changes it: look what it is, and move it out of the store",)},
     "stray_files": {"": ("move what is needed to another place, then run `{command}`",)},
+}
+# What a person runs or does, by code; paths are quoted for a shell.
+COMMANDS = {
+    "unsealed_parent": "touch {path}",
+    "stale_volatile": "rm -r {path}",
+    "loose_mode": "chmod {wanted} {path}",
+    "owner_wrong": "chown {wanted} {path}",
+    "stray_files": "find {path} -xdev -mindepth 1 -delete",
+    "hidden_mount": "end what uses {target} and unmount it; then run umount {path}, and mount {target} again",
+}
+KEEP_NAME = "do not remove the name: layer {child} knows layer {target} by it, if it is built on layer {target}"
+NO_USE = "it means nothing to {engine}: run `rm {path}`"
+# By engine: what removes an image or a container, which cannot be used without a layer whose content is lost.
+_REMOVE = {
+    DOCKER: {"container": "docker rm -f", "image": "docker rmi -f"},
+    CONTAINERS_STORAGE: {"container": "podman rm -f", "image": "podman rmi -f"},
 }
 _TAKE_OVER = "if no engine needs the store, take it over with " + _OURS + "init and adopt: true; then "
 _STOP = {DOCKER: "stop docker", CONTAINERS_STORAGE: "end podman and buildah"}
 _ANEW = {
-    "": "remove the layer by " + _OURS + "layer with state: absent and recursive: true, and make again what is lost",
+    "": "remove the layer by " + _OURS + "layer with state: absent and recursive: true, and make the lost layers again",
     DOCKER: "have docker remove what needs the layer, with docker rm and docker rmi, and pull or build that again",
     CONTAINERS_STORAGE: "have podman remove what needs the layer, with podman rm and podman rmi, and pull or build that"
     " again",
@@ -74,10 +103,10 @@ def cure(
 ) -> str:
     """Return what to do about *code* in a store of *engine*, None for ours.
 
-    command: for a shell, "" where there is none that is sure to help; stopped: the engine must not run meanwhile,
-    where the text depends on that; alone: nothing but the command helps. why: the hint of an error that was met.
+    command: for a shell, "" if no command is sure to help. stopped: the engine must not run meanwhile, if the text
+    depends on that. alone: only the command helps. why: the hint of the error that says what is wrong.
     """
-    if engine == SOMEBODY:  # as in ours, once it is
+    if engine == SOMEBODY:  # as in a store of ours, after it was taken over
         ours = cure(None, code, command, stopped=stopped, alone=alone, why=why)
         return "; or ".join(_TAKE_OVER + way if _OURS in way else way for way in ours.split("; or "))
     by_engine = CURES[code]
@@ -88,3 +117,16 @@ def cure(
     told = [text for text in alternatives if command or text != _RUN][: 1 if alone else None]
     when = quiet if stopped else ""
     return "; or ".join(told).format(command=command, quiet=quiet, when=when, stop=stop, anew=anew, why=why)
+
+
+def removal_of_users(engine: str, layer: str, record: str, users: t.Sequence[User]) -> str:
+    """Return the shell command that removes all that names the layer *layer*, which does not exist.
+
+    record: the path of the record that names the layer; users: what needs the layer.
+    """
+    if not users and engine == DOCKER:
+        return f"rm -r {shlex.quote(printable(os.path.dirname(record)))}"
+    if not users:
+        return f"containers-storage delete-layer {shlex.quote(printable(layer))}"
+    words = _REMOVE[engine]
+    return " && ".join(f"{words[user.kind]} {shlex.quote(printable(user.name or user.id))}" for user in users)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be wrong with a layer directory, in words; cures.py says what to do about it. PRIVATE to the collection."""
+"""Damage of a layer, as data. texts.py has the words, mending.py the repair. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -9,40 +9,94 @@ import os
 import typing as t
 
 from .._errors import StoreCorrupt, printable
+from .codes import DamageCode
 from .layout import DIFF, LINKS
 
-UNREAD_CURE = "see the kernel's log, and check the filesystem: its device may fail, or its fsck mend it"
+UNREAD_CURE = "see the kernel's log, and check the filesystem: its device may fail, or its fsck may repair it"
+
+Cause = t.Literal[
+    "no_link_file",
+    "link_not_a_file",
+    "empty_link",
+    "not_a_link_name",  # detail: what the link file holds
+    "no_name",
+    "name_elsewhere",
+    "name_of_another",  # target: the layer that has the name
+    "same_name",  # others: all layers whose link files hold the name
+    "second_name",  # others: the layers whose lower files hold the name
+    "recorded_parent",  # target: the parent in our record
+    "has_work",
+    "children_go_on",  # target: a child
+    "lower_not_a_file",
+    "malformed_lower",
+    "too_many_lowers",
+    "lower_twice",
+    "lower_cut",  # target: the parent
+    "lower_without_content",
+    "lower_not_a_layer",  # detail: where the symlink leads
+    "lower_unread",  # detail: what the kernel says
+    "lower_not_a_symlink",
+    "lower_nowhere",
+    "no_diff",
+    "no_work",
+    "file_unread",  # detail: what the kernel says
+]
 
 
 class Damage(t.NamedTuple):
-    """code: as in the findings of ``health``; path: what is damaged."""
+    """One fault of a layer.
 
-    code: str
+    layer:  the id of the layer. path: what is damaged, an absolute path.
+    cause:  what is wrong at the path: one code has several causes.
+    link:   the name in l/ that the fault is about, "" for none.
+    target: the id of another layer: the one that the name leads to, if the cause names no other; "" for none.
+    detail: what was found there, as text. others: ids of more layers that the fault is about.
+    """
+
+    code: DamageCode
+    layer: str
     path: str
-    message: str
+    cause: Cause
+    link: str = ""
+    target: str = ""
+    detail: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """The damage in words, without the name of the layer."""
+        from .texts import describe  # most runs meet no damage, and each import is compiled on every host
+
+        return describe(self)
 
 
-def unresolved(home: str, link: str, target: str | None) -> Damage:
-    """Return why l/*link*, a lower, leads to no content; *target*: as link_target says."""
+def missing_directory(layer_id: str, path: str, name: str) -> Damage:
+    """Return the damage of a layer without its directory *name*: diff or work."""
+    if name == DIFF:
+        return Damage("diff_missing", layer_id, path, "no_diff")
+    return Damage("work_missing", layer_id, path, "no_work")
+
+
+def unresolved(home: str, layer_id: str, link: str, target: str | None) -> Damage:
+    """Return the damage of a layer whose lower l/*link* leads to no content; target: as link_target says."""
     path = f"{home}/{LINKS}/{link}"
-    if target is not None:
-        why = f"leads to layer {target}, which has no {DIFF} directory"
-    elif os.path.islink(path):
+    cause: Cause = "lower_without_content"
+    detail = ""
+    if target is None and os.path.islink(path):
         try:
-            why = f"leads to '{printable(os.readlink(path))}', which is no layer's {DIFF}"
+            cause, detail = "lower_not_a_layer", os.readlink(path)
         except OSError as error:
-            why = f"cannot be read: {error.strerror}"
-    else:
-        why = "is no symlink" if os.path.lexists(path) else "does not exist"
-    return Damage("lower_unresolved", path, f"its lower {LINKS}/{link} {why}")
+            cause, detail = "lower_unread", error.strerror or ""
+    elif target is None:
+        cause = "lower_not_a_symlink" if os.path.lexists(path) else "lower_nowhere"
+    return Damage("lower_unresolved", layer_id, path, cause, link, target or "", detail)
 
 
-def unread(path: str, error: OSError) -> Damage:
-    """Return the damage of a layer's file that the kernel cannot read. Raises *error* if the whole layer is gone."""
+def unread(layer_id: str, path: str, error: OSError) -> Damage:
+    """Return the damage of a layer's file that the kernel cannot read. Raises *error* if the layer does not exist."""
     if isinstance(error, NotADirectoryError):
         raise error
-    name = os.path.basename(path)
-    return Damage("store_file_unreadable", path, f"its {name} file {printable(path)} cannot be read: {error.strerror}")
+    return Damage("store_file_unreadable", layer_id, path, "file_unread", detail=error.strerror or "")
 
 
 def unread_record(path: str, error: OSError) -> StoreCorrupt:

@@ -13,7 +13,7 @@ from .._linux.mountinfo import mount_id
 from .._linux.noatime import open_quietly
 from .._linux.openat2 import RESOLVE_NO_XDEV, has_openat2, openat2
 from .._linux.subject import about
-from .._linux.unlink import unlinked
+from .._linux.unlink import try_unlink
 from .lock import Deadline
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -103,7 +103,7 @@ class _Tree(t.NamedTuple):
 
     def _delete(self, name: str, fd: int, depth: int) -> bool:
         """Delete *name* in *fd*; tell whether it, or something in it, was moved up instead. Raises OSError."""
-        if unlinked(name, fd):
+        if try_unlink(name, fd):
             return False
         if depth == _DEPTH:
             os.rename(name, os.urandom(8).hex(), src_dir_fd=fd, dst_dir_fd=self.top)

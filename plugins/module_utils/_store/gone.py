@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Layers that the records of another engine name and that are not there: who needs them. Only read. PRIVATE.
+"""Finds layers that another engine's records name and that do not exist, and what needs them. Only read. PRIVATE.
 
-Docker's records of who needs a layer, beside those of layers (records.py), all below the data root:
+Docker's records of what needs a layer, all below the data root; engine_records.py has the records of layers:
 
     containers/<container>/config.v2.json              Name
     image/overlay2/imagedb/content/sha256/<image>      rootfs.diff_ids
@@ -19,12 +19,12 @@ import contextlib
 import hashlib
 import json
 import os
-import shlex
 import typing as t
 
 from .._errors import printable
 from .._linux.noatime import open_quietly
-from .engine import CONTAINERS_STORAGE, DOCKER, find_engine
+from .cures import removal_of_users
+from .engine import DOCKER, find_engine
 from .engine_records import named_by_records
 from .layer import Store
 from .recognition import names_in
@@ -32,15 +32,10 @@ from .recognition import names_in
 _MOUNTS = "mounts"
 _IMAGES = "image/overlay2/imagedb/content/sha256"
 _KINDS = ("container", "image")
-# By engine: what removes an image or a container; they cannot be used without the layer, whose content is lost.
-_REMOVE = {
-    DOCKER: {"container": "docker rm -f", "image": "docker rmi -f"},
-    CONTAINERS_STORAGE: {"container": "podman rm -f", "image": "podman rmi -f"},
-}
 
 
 class User(t.NamedTuple):
-    """What needs a layer. kind: container or image; name: "" for none."""
+    """What needs a layer. kind: container or image; name: "" for no name."""
 
     kind: str
     id: str
@@ -52,29 +47,38 @@ class User(t.NamedTuple):
 
 
 class Gone(t.NamedTuple):
-    """A layer that is not there.
+    """A layer that does not exist.
 
-    record:  which names it, from the data root; path: the whole of it. users: what needs it.
-    command: what removes all that names it, for a shell; stopped: the engine must not run then.
+    record: the record that names the layer, a path from the data root; path: the same from "/".
+    users:  what needs the layer. engine: the engine of the record.
     """
 
     layer: str
     record: str
     path: str
     users: tuple[User, ...]
-    command: str
-    stopped: bool
+    engine: str
+
+    @property
+    def command(self) -> str:
+        """The shell command that removes all that names the layer."""
+        return removal_of_users(self.engine, self.layer, self.path, self.users)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the engine must not run while the command runs."""
+        return self.engine == DOCKER and not self.users
 
     @property
     def needed_by(self) -> str:
-        """What needs it, in words that follow a sentence; "" for nothing that is known."""
+        """What needs the layer, in words that follow a sentence; "" if nothing is known."""
         return f": {', '.join(map(str, self.users))} cannot be used" if self.users else ""
 
 
 def gone_layers(store: Store, engine: str) -> t.Iterator[Gone]:
-    """Yield the layers that *engine*'s records name and that are not there, sorted. Raises StoreCorrupt, OSError.
+    """Yield the layers that *engine*'s records name and that do not exist, sorted. Raises StoreCorrupt, OSError.
 
-    Records of layers that are just being made or removed do not count.
+    Records of layers that the engine is making or removing now do not count.
     """
     found = find_engine(store.home)
     root = found.root if found else os.path.dirname(store.home)
@@ -86,25 +90,13 @@ def gone_layers(store: Store, engine: str) -> t.Iterator[Gone]:
     for id, path in sorted(missing.items()):
         if id in users and not os.path.lexists(f"{store.home}/{id}"):
             needing = tuple(sorted(users[id], key=lambda user: _KINDS.index(user.kind)))
-            command = _command(engine, id, os.path.join(root, path), needing)
-            yield Gone(
-                id, printable(path), os.path.join(root, path), needing, command, engine == DOCKER and not needing
-            )
+            yield Gone(id, printable(path), os.path.join(root, path), needing, engine)
 
 
 def _is_passing(engine: str, path: str) -> bool:
     if engine == DOCKER:
         return "/layerdb/tmp/" in path or os.path.dirname(path).endswith("-removing")
     return not path.startswith("overlay-layers/")
-
-
-def _command(engine: str, layer: str, record: str, users: t.Sequence[User]) -> str:
-    if not users and engine == DOCKER:
-        return f"rm -r {shlex.quote(printable(os.path.dirname(record)))}"
-    if not users:
-        return f"containers-storage delete-layer {shlex.quote(printable(layer))}"
-    words = _REMOVE[engine]
-    return " && ".join(f"{words[user.kind]} {shlex.quote(printable(user.name or user.id))}" for user in users)
 
 
 def _docker_users(root: str, missing: t.Mapping[str, str]) -> dict[str, list[User]]:
@@ -145,7 +137,7 @@ def _chain_ids(config: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 
 
 def _storage_users(root: str, missing: t.Mapping[str, str]) -> dict[str, list[User]]:
-    """Return what needs each layer. One that is only half recorded, while it is made or removed, is left out."""
+    """Return what needs each layer, without layers that containers-storage is making or removing now."""
     layers = {record.get("id"): record for record in _records(root, "layer")}
     found: dict[str, list[User]] = {}
     for id in missing:
@@ -183,7 +175,7 @@ def _json(path: str) -> dict[str, t.Any]:
 
 
 def _read(path: str) -> t.Any:
-    """Return what a JSON file holds; None where it cannot be read: then a name is not told."""
+    """Return what a JSON file holds; None if the file cannot be read: then the result lacks a name."""
     try:
         with open(open_quietly(path, os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             return json.load(file)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Layer directories: reading them, telling what is damaged, keeping our record. Nothing here repairs. PRIVATE."""
+"""Reads the layer directories of a store and what is damaged in them; writes our record. Repairs nothing. PRIVATE."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import re
 import typing as t
 
 from .._errors import StoreCorrupt
-from .damage import Damage, unresolved
+from .chains import Chains
 from .json_file import read_file, read_or_corrupt, replace_file, unreadable_error
-from .layout import COMMITTED, DIFF, LOWER, OWN_FILE
-from .links import all_links, link_target, misnamed, read_link
-from .lower import PARENT, Lower, missing_lower, read_lower
-from .recognition import has_content, is_directory, is_layer, layer_ids
+from .layout import COMMITTED, OWN_FILE
+from .links import all_links, read_link
+from .lower import PARENT, Lower, read_lower
+from .recognition import is_layer, layer_ids
 
 if t.TYPE_CHECKING:
+    from .damage import Damage
     from .lent import Lenders
     from .mending import Mending
 
@@ -29,10 +30,10 @@ _DIGEST = re.compile(r"[!-~]{1,255}")
 class Record(t.NamedTuple):
     """What our own file says of a layer.
 
-    read_write:      it was made as a container's layer; None where we have no record (dockerd's layer).
-    diff_id, digest: of the tar last applied as its whole content; None if there was none, or it was changed since.
-    merged_*:        the same of the tar last merged into it.
-    parent:          id of the layer it was made on, "" for none; None where we have no record, or an older one.
+    read_write:      the layer was made for a container; None if there is no record (dockerd made the layer).
+    diff_id, digest: of the tar last applied as the whole content; None for no tar, or if the content changed since.
+    merged_*:        the same of the tar last merged into the layer.
+    parent:          id of the layer's parent, "" for no parent; None if there is no record, or an older one.
     """
 
     read_write: bool | None = None
@@ -57,18 +58,17 @@ class Layer(t.NamedTuple):
 
 
 class Store:
-    """The layers of a store as they are now, each read when it is first asked for.
+    """The layers of a store as they are now, each read once, when a caller first asks for it.
 
-    Reading takes no lock here: the caller holds the store's, or lives with what changes meanwhile.
+    Reading takes no lock: the caller holds the store's lock, or accepts that another run changes the store meanwhile.
     """
 
     def __init__(self, home: str) -> None:
         self.home = home
-        self._layers: dict[str, Layer | None] = {}
+        self.chains = Chains(self)
+        self._examined: dict[str, tuple[Layer | None, tuple[Damage, ...]]] = {}
         self._lowers: dict[str, Lower] = {}
-        self._links: dict[str, str | None] = {}
-        self._targets: dict[str, str] = {}
-        self.lent: dict[str, str] = {}  # paths of the content of lowers in other stores, by id, as far as met
+        self.lent: dict[str, str] = {}  # paths of the content of lowers in other stores, by id, as far as read
 
     def path(self, *parts: str) -> str:
         """Return a path below home."""
@@ -82,78 +82,66 @@ class Store:
     def layer(self, layer_id: str) -> Layer | None:
         """Return the layer, None if there is none. Raises StoreCorrupt, OSError."""
         layer = self.load(layer_id)
-        for damage in self.lost_lower(layer) if layer else ():
-            raise self.mending.error(layer_id, damage)
+        damage = self.lost_lower(layer) if layer else None
+        if damage:
+            raise self.mending.error(damage)
         return layer
 
+    def load(self, layer_id: str) -> Layer | None:
+        """Return the layer as layer() does, without a look at its children. Raises StoreCorrupt, OSError."""
+        layer, damage = self._own(layer_id)
+        if damage:
+            raise self.mending.error(damage)
+        return layer
+
+    def sound(self, layer_id: str) -> Layer | None:
+        """Return the layer as layer() does, None also if it is damaged. Raises StoreCorrupt for its record, OSError."""
+        layer, damage = self._own(layer_id)
+        return None if layer is None or damage or self.lost_lower(layer) else layer
+
+    def is_known(self, layer_id: str) -> bool:
+        """Tell whether the layer was read before."""
+        return self._examined.get(layer_id, (None, ()))[0] is not None
+
     def read_ahead(self, layer_ids: t.Iterable[str]) -> None:
-        """Read layers before anyone asks for children, which reads what is not read yet. Damage is told later."""
+        """Read layers before a caller asks for children: children reads only what was not read. Raises no damage."""
         for layer_id in layer_ids:
             with contextlib.suppress(StoreCorrupt, FileNotFoundError, NotADirectoryError):
-                self.load(layer_id)
+                self._own(layer_id)
 
     def examine(self, layer_id: str) -> tuple[Layer | None, list[Damage]]:
-        """As examine() says, of this store; what was read is known from then on."""
-        layer, damage = examine(self.home, layer_id)
-        if layer and not damage:
-            self._lowers[layer_id] = Lower(layer.lowers)
-        return layer, damage
+        """Return what the function examine() returns; a layer is read once."""
+        if layer_id not in self._examined:
+            layer, damage = examine(self.home, layer_id)
+            self._examined[layer_id] = layer, tuple(damage)
+            if layer and not damage:
+                self._lowers[layer_id] = Lower(layer.lowers)
+        layer, found = self._examined[layer_id]
+        return layer, list(found)
 
-    def lost_lower(self, layer: Layer) -> list[Damage]:
-        """Return that a layer has lost its lower, if only its children tell so: all of them name layers below it.
+    def _own(self, layer_id: str) -> tuple[Layer | None, Damage | None]:
+        """Return a layer, and the first damage of its own files or of its name in l/. Raises StoreCorrupt, OSError."""
+        layer, damage = self.examine(layer_id)
+        if layer is None or damage:
+            return layer, damage[0] if damage else None
+        return layer, self.chains.misnamed(layer)
 
-        raises: OSError.
-        """
-        if layer.lowers or layer.record.parent is not None:
-            return []
-        children = self.children.get(layer.link, ())
-        if not children or any(len(self.lower(child).names) < 2 for child in children):
-            return []
-        why = f"layer {children[0]}, which is built on it, names layers below it"
-        return [missing_lower(self.home, layer.id, why)]
+    def lost_lower(self, layer: Layer) -> Damage | None:
+        """Return what Chains.lost_lower returns. Raises OSError."""
+        return self.chains.lost_lower(layer)
 
     def lowers(self, layer: Layer) -> tuple[str, ...]:
-        """Return the ids of the layers below *layer*, nearest first.
-
-        raises: StoreCorrupt for a lower that leads nowhere, twice to the same layer or to itself, or that does not go
-                on as the parent's: the kernel would mount it all the same; OSError.
-        """
-        found = tuple(self._lower(layer.id, place, link) for place, link in enumerate(layer.lowers))
-        why = ""
-        if len({layer.id, *found}) <= len(found):
-            why = "its lower names a layer twice, or itself"
-        elif found and self._is_cut(layer, found[0]):
-            why = f"its lower does not go on as that of its parent {found[0]}"
-        if why:
-            raise self.mending.error(layer.id, Damage("lower_malformed", self.path(layer.id, LOWER), why))
-        return found
-
-    def _lower(self, layer_id: str, place: int, link: str) -> str:
-        """Return the id of a lower, which another store may have. Raises StoreCorrupt, OSError."""
-        try:
-            return self.target(link, layer_id)
-        except StoreCorrupt:
-            lent = self.lenders.lower(layer_id, place, link)
-            if lent is None:
-                raise
-        self.lent[lent.id] = lent.path
-        return lent.id
-
-    def target(self, link: str, layer_id: str) -> str:
-        """Return the id that l/*link* leads to, which *layer_id* needs. Raises StoreCorrupt, OSError."""
-        if link not in self._targets:
-            found = self._leads_to(link)
-            if found is None or not self._has_content(found):
-                raise self.mending.error(layer_id, unresolved(self.home, link, found))
-            self._targets[link] = found
-        return self._targets[link]
+        """Return the ids of the layers below *layer*, nearest first. Raises StoreCorrupt for damage, OSError."""
+        found = self.chains.below(layer)
+        if found.damage:
+            raise self.mending.error(found.damage)
+        return found.ids
 
     @functools.cached_property
     def children(self) -> dict[str, tuple[str, ...]]:
         """The ids of the layers right above, sorted, by the layer's link name; read from all the ``lower`` files.
 
-        A damaged layer elsewhere is no reason to fail here: what its file still says counts. What was read before is
-        not read again.
+        Damage does not raise: the names that a damaged file still holds count.
         """
         found: dict[str, list[str]] = {}
         for layer_id in sorted(self.ids):
@@ -163,14 +151,14 @@ class Store:
 
     @functools.cached_property
     def recorded_children(self) -> dict[str, tuple[str, ...]]:
-        """The ids of the layers right above, sorted, by id: of those without whole lower, whose record tells."""
+        """The ids of the layers without a whole lower whose record has a parent, sorted, by the id of the parent."""
         found: dict[str, list[str]] = {}
         for layer_id in sorted(layer_id for layer_id in self.ids if self.lower(layer_id).parent):
             found.setdefault(self.lower(layer_id).parent, []).append(layer_id)
         return {parent: tuple(ids) for parent, ids in found.items()}
 
     def names_of(self, layer_id: str) -> list[str]:
-        """Return the names in l/ that lead to a layer, sorted: its link, unless it is damaged. Raises OSError."""
+        """Return the names in l/ that lead to a layer, sorted: only its link, unless damaged. Raises OSError."""
         return self._names.get(layer_id, [])
 
     @functools.cached_property
@@ -188,86 +176,51 @@ class Store:
 
     @functools.cached_property
     def mending(self) -> Mending:
-        """Tells what to do about damage."""
-        from .mending import Mending  # as above
+        """Says how to repair damage."""
+        from .mending import Mending  # most runs meet no damage, and each import is compiled on every host
 
         return Mending(self.home)
 
     @functools.cached_property
     def lenders(self) -> Lenders:
         """The other stores in which lowers may lie."""
-        from .lent import Lenders  # as above
+        from .lent import Lenders  # the same
 
         return Lenders(self.home)
 
     def lower(self, layer_id: str) -> Lower:
-        """Return what a layer's ``lower`` tells; what was read before is not read again. Raises OSError."""
+        """Return what a layer's ``lower`` file says; the file is read once. Raises OSError."""
         if layer_id not in self._lowers:
-            layer = self._layers.get(layer_id)
-            self._lowers[layer_id] = Lower(layer.lowers) if layer else read_lower(self.home, layer_id)
+            self._lowers[layer_id] = read_lower(self.home, layer_id)
         return self._lowers[layer_id]
 
     def unsealed_parents(self) -> tuple[str, ...]:
-        """Return the ids of the layers that have children and no mark of that, sorted. Raises OSError."""
-        parents = {self._leads_to(link) for link in self.children}
+        """Return the ids of the layers that have children and no ``committed``, sorted. Raises OSError."""
+        parents = {self.chains.leads_to(link) for link in self.children}
         found = (id for id in parents if id in self.ids and not os.path.lexists(self.path(id, COMMITTED)))
         return tuple(sorted(found))
 
-    def load(self, layer_id: str) -> Layer | None:
-        """Return the layer as far as its own files tell, as layer() does."""
-        if layer_id not in self._layers:
-            self._layers[layer_id] = self._read(layer_id)
-        return self._layers[layer_id]
-
-    def _read(self, layer_id: str) -> Layer | None:
-        layer, damage = examine(self.home, layer_id)
-        if layer is None:
-            return None
-        damage = damage or misnamed(self.home, layer.id, layer.link, self._leads_to(layer.link))
-        if damage:
-            raise self.mending.error(layer_id, damage[0])
-        return layer
-
-    def _leads_to(self, link: str) -> str | None:
-        if link not in self._links:
-            self._links[link] = link_target(self.home, link)
-        return self._links[link]
-
-    def _has_content(self, layer_id: str) -> bool:
-        known = self._layers.get(layer_id) is not None
-        return is_directory(self.path(layer_id, DIFF)) if known else has_content(self.home, layer_id)
-
-    def _is_cut(self, layer: Layer, parent_id: str) -> bool:
-        """Tell whether a lower differs from its parent's, where that can be read."""
-        try:
-            parent = self.layer(parent_id)
-        except StoreCorrupt:
-            return False  # the parent's own damage, and no layer's above
-        return parent is not None and parent.lowers != layer.lowers[1:]
-
 
 def examine(home: str, layer_id: str) -> tuple[Layer | None, list[Damage]]:
-    """Read one layer directory as far as it can be read: None where there is none, and what is damaged.
+    """Return one layer as far as its files can be read, None if there is none, and what is damaged in its own files.
 
-    Where its links lead is not looked at. Raises StoreCorrupt for a record that cannot be read, OSError.
+    Names are not followed. Raises StoreCorrupt for a record that cannot be read, OSError.
     """
     directory = f"{home}/{layer_id}"
-    damage: list[Damage] = []
     if not is_layer(directory):
-        return None, damage
-    link = read_link(home, layer_id, damage)
+        return None, []
+    link = read_link(home, layer_id)
     lower = read_lower(home, layer_id)
-    if lower.damage:
-        damage.append(lower.damage)
+    damage = [found for found in (link.damage, lower.damage) if found]
     record = _read_record(f"{directory}/{OWN_FILE}")
     lowers = lower.names if lower.whole else ()
-    return Layer(layer_id, link, lowers, os.path.lexists(f"{directory}/{COMMITTED}"), record), damage
+    return Layer(layer_id, link.name, lowers, os.path.lexists(f"{directory}/{COMMITTED}"), record), damage
 
 
 def record_content(home: str, layer_id: str, content: Record | None = None) -> None:
-    """Keep, durably, the digests that *content* has of what a layer holds; None erases them.
+    """Write the digests of *content* durably to a layer's record; None erases them.
 
-    Nothing is written where that is told already: so what tells nothing can be had to tell nothing without any space.
+    Nothing is written if the record has these digests already, so erasing them needs no space on a full filesystem.
     raises: StoreCorrupt, OSError.
     """
     path = f"{home}/{layer_id}/{OWN_FILE}"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Damaged layers of which nothing tells what they are built on, so that it must stay. Only read. PRIVATE."""
+"""Finds damaged layers that may be built on any layer, so that no layer may be removed. Only read. PRIVATE."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if t.TYPE_CHECKING:
 
 
 class Lost(t.NamedTuple):
-    """damage: what it has lost. on: ids of the layers that it may be built on; None for any."""
+    """A damaged layer. damage: what the layer has lost. on: ids of layers that it may be built on; None for any."""
 
     id: str
     damage: Damage
     on: frozenset[str] | None = None
 
     def may_be_on(self, layer_id: str, lowers: t.Collection[str]) -> bool:
-        """Tell whether it may be built on a layer, which itself is built on *lowers*."""
+        """Tell whether the damaged layer may be built on *layer_id*, which is built on *lowers*."""
         return self.id != layer_id and self.id not in lowers and (self.on is None or layer_id in self.on)
 
 
@@ -41,19 +41,20 @@ def find_lost(store: Store) -> t.Iterator[Lost]:
         if id in going_on and not lower.names and not lower.damage:
             with contextlib.suppress(StoreCorrupt, FileNotFoundError, NotADirectoryError):
                 layer = store.load(id)
-                for damage in store.lost_lower(layer) if layer else ():
+                damage = store.lost_lower(layer) if layer else None
+                if damage:
                     yield Lost(id, damage)
         for link in lower.names if nameless else ():
             if link in nowhere:
-                yield Lost(id, unresolved(store.home, link, None), nameless)
+                yield Lost(id, unresolved(store.home, id, link, None), nameless)
                 break
 
 
 def _names_of_nobody(store: Store) -> tuple[set[str], frozenset[str]]:
-    """Return names that lower files hold and no layer has, and the layers without any name: one may be the other's."""
+    """Return the names in lower files that no layer has, and the layers without a name: a name may belong to one."""
     nowhere = {link for id in store.ids for link in store.lower(id).names if store.links.get(link) is None}
     if not nowhere:
         return nowhere, frozenset()
-    held = {id: read_link(store.home, id, []) for id in store.ids}
+    held = {id: read_link(store.home, id).name for id in store.ids}
     nowhere -= set(held.values())
     return nowhere, frozenset(id for id, link in held.items() if not link and not store.names_of(id))

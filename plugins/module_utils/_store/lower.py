@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a layer is built on, as its ``lower`` file tells, or what tells that it has lost that. Only read. PRIVATE.
+"""Reads what a layer is built on from its ``lower`` file. Only read. PRIVATE to the collection.
 
-A layer without parent has no ``lower``. These tell that one without the file has lost it, the first that can tell:
+A layer without a parent has no ``lower``. The first source that knows tells whether a layer has lost its file:
 
-    our own record     it names the parent, or says that there is none
-    work               our layers and Docker's have one only where they have a parent; containers-storage's have one
-                       always, and ``empty`` beside it where they have no parent
-    children's lower   they go on below the layer (Store.layer sees to this one)
+    our own record     names the parent, or says that the layer has none
+    work               our layers and Docker's have a work directory only if they have a parent; containers-storage's
+                       always have one, and ``empty`` beside it if they have no parent
+    children's lower   goes on below the layer (Chains.lost_lower reads this source)
 
 Source: moby daemon/graphdriver/overlay2/overlay.go, containers/storage drivers/overlay/overlay.go: create().
 """
@@ -33,10 +33,11 @@ _EMPTY = "empty"  # containers-storage's, in layers without parent
 
 
 class Lower(t.NamedTuple):
-    """names: in l/, nearest first; of a damaged file those that it still holds.
+    """What a layer is built on.
 
-    whole:  the layer is built on those names, and on nothing else.
-    parent: where the file is not whole, the id of the layer's parent as our own record has it; "" if it has none.
+    names:  in l/, nearest first; of a damaged file the names that it still holds.
+    whole:  the layer is built on these names, and on nothing else.
+    parent: if the file is not whole, the id of the layer's parent in our own record; "" if our record has no parent.
     """
 
     names: tuple[str, ...]
@@ -46,12 +47,12 @@ class Lower(t.NamedTuple):
 
     @property
     def lost(self) -> bool:
-        """Whether nothing of the layer's own tells what it is built on."""
+        """Tell whether no file of the layer says what the layer is built on."""
         return not self.whole and not self.parent
 
 
 def read_lower(home: str, layer_id: str) -> Lower:
-    """Read the ``lower`` of a layer, or what tells that it is lost. Where its names lead is not looked at.
+    """Return what the ``lower`` file of a layer says, or that the file is lost; does not follow the names in it.
 
     raises: OSError.
     """
@@ -61,32 +62,29 @@ def read_lower(home: str, layer_id: str) -> Lower:
     except FileNotFoundError:  # only this: any other error must not look like a layer without parent
         return _without(home, layer_id)
     except OSError as error:
-        no_file = error.errno in NO_FILE
-        damage = Damage("lower_malformed", path, "its lower is no file") if no_file else unread(path, error)
+        if error.errno in NO_FILE:
+            damage = Damage("lower_malformed", layer_id, path, "lower_not_a_file")
+        else:
+            damage = unread(layer_id, path, error)
         return Lower((), damage, False, recorded_parent(home, layer_id) or "")
     if not _WHOLE.fullmatch(text):
         held = tuple(name.decode() for name in LINK_NAME_WITHIN.findall(text))
-        damage = Damage("lower_malformed", path, "its lower file is empty or malformed")
+        damage = Damage("lower_malformed", layer_id, path, "malformed_lower")
         return Lower(held, damage, False, recorded_parent(home, layer_id) or "")
     names = tuple(text.decode().replace(f"{LINKS}/", "").split(":"))  # no name has a "/"
     if len(names) > MAX_DEPTH:
-        return Lower(names, Damage("lower_malformed", path, f"its lower file names more than {MAX_DEPTH} layers"))
+        return Lower(names, Damage("lower_malformed", layer_id, path, "too_many_lowers"))
     return Lower(names)
 
 
-def missing_lower(home: str, layer_id: str, why: str) -> Damage:
-    """Return the damage of a layer that has lost its ``lower``; why: what tells so."""
-    return Damage("lower_missing", f"{home}/{layer_id}/{LOWER}", f"its lower file is missing: {why}")
-
-
 def _without(home: str, layer_id: str) -> Lower:
+    """Return what is known of a layer that has no ``lower`` file."""
     parent = recorded_parent(home, layer_id)
+    path = f"{home}/{layer_id}/{LOWER}"
     if parent:
-        damage = missing_lower(home, layer_id, f"its record says that it is built on {parent}")
-        return Lower((), damage, False, parent)
+        return Lower((), Damage("lower_missing", layer_id, path, "recorded_parent", target=parent), False, parent)
     if parent is None and _has_work(f"{home}/{layer_id}") and managed_by(home) != CONTAINERS_STORAGE:
-        damage = missing_lower(home, layer_id, "it has a work directory, as only layers with a parent have")
-        return Lower((), damage, False)
+        return Lower((), Damage("lower_missing", layer_id, path, "has_work"), False)
     return Lower(())
 
 
@@ -95,7 +93,7 @@ def _has_work(directory: str) -> bool:
 
 
 def recorded_parent(home: str, layer_id: str) -> str | None:
-    """Return the parent that our own record of a layer names, "" for none; None where it does not tell."""
+    """Return the parent in our own record of a layer, "" for no parent; None if there is no such record."""
     try:
         parent = (read_file(f"{home}/{layer_id}/{OWN_FILE}") or {}).get(PARENT)
     except (StoreCorrupt, OSError):

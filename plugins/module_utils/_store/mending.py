@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands that mend a damaged layer, for a person to run. Nothing is run here. PRIVATE to the collection."""
+"""The commands that repair a damaged layer, for a person to run. Nothing is run here. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import os
 import shlex
 
 from .._errors import StoreCorrupt, printable
-from .cures import cure
+from .cures import KEEP_NAME, cure
 from .damage import UNREAD_CURE, Damage
 from .layout import DIFF, LINK, LINKS, LOWER, WORK
 from .links import all_links, read_link
@@ -18,7 +18,7 @@ from .lower import Lower, read_lower, recorded_parent
 from .owner import owner
 from .recognition import has_content, layer_ids
 
-# Gives each layer its name in l/ again that its link file tells.
+# Makes the name in l/ again that the link file of each layer holds.
 _NAMES = (
     f'cd {{home}} && for f in */{LINK}; do n=$(tr -dc A-Z2-7 <"$f"); '
     f'[ ${{{{#n}}}} -ne 26 ] || [ -L "{LINKS}/$n" ] || ln -s "../${{{{f%/{LINK}}}}}/{DIFF}" "{LINKS}/$n"; done'
@@ -27,10 +27,15 @@ _LOWER = (
     f"cd {{home}} && {{{{ printf {LINKS}/; cat {{parent}}/{LINK}; "
     f"[ ! -e {{parent}}/{LOWER} ] || {{{{ printf :; cat {{parent}}/{LOWER}; }}}}; }}}} >{{id}}/{LOWER}"
 )
+# Causes that the link file of the layer repairs, and those that its name in l/ does.
+_LINK_FILE = frozenset(
+    ("no_link_file", "link_not_a_file", "empty_link", "not_a_link_name", "name_of_another", "same_name")
+)
+_NAME = frozenset(("no_name", "name_elsewhere"))
 
 
 class Mending:
-    """Tells what to do about the damage of layers at *home*. Reads what it needs once, and only when it is asked."""
+    """Says how to repair the layers at *home*. Each file is read once, and only when a caller asks for a hint."""
 
     def __init__(self, home: str) -> None:
         self.home = home
@@ -38,47 +43,63 @@ class Mending:
 
     @functools.cached_property
     def engine(self) -> str | None:
-        """Whose store it is, as owner() says."""
+        """The engine that the store belongs to, as owner() says."""
         return owner(self.home)
 
-    def hint(self, layer_id: str, damage: Damage) -> str:
+    def hint(self, damage: Damage) -> str:
         """Return what to do about the damage of a layer. Raises OSError."""
-        return cure(self.engine, damage.code, self.command(layer_id, damage), why=UNREAD_CURE)
+        if damage.cause == "same_name":
+            return self._hint_of_same_name(damage)
+        if damage.cause == "second_name" and damage.others:
+            return KEEP_NAME.format(child=min(damage.others), target=damage.target)
+        alone = damage.cause == "second_name"
+        return cure(self.engine, damage.code, self.command(damage), alone=alone, why=UNREAD_CURE)
+
+    def _hint_of_same_name(self, damage: Damage) -> str:
+        """Return the hint for a name that several layers have: it is about those to which the name does not lead."""
+        wrong = [id for id in damage.others if id != damage.target]
+        hints = []
+        for id in [damage.layer] if damage.layer in wrong else wrong:
+            one = damage._replace(layer=id, path=f"{self.home}/{id}/{LINK}")
+            hints.append(f"layer {id}: {cure(self.engine, one.code, self.command(one))}")
+        return "; ".join(hints)
 
     def all_names(self) -> str:
-        """Return what gives all layers at once the names in l/ that they have lost."""
+        """Return the hint that makes all lost names in l/ again with one command."""
         return cure(self.engine, "link_missing", _NAMES.format(home=self.place))
 
-    def error(self, layer_id: str, damage: Damage) -> StoreCorrupt:
+    def error(self, damage: Damage) -> StoreCorrupt:
         """Return the error for a damaged layer. Raises OSError."""
         return StoreCorrupt(
-            f"layer {layer_id} is damaged: {damage.message}",
-            hint=self.hint(layer_id, damage),
-            id=layer_id,
+            f"layer {damage.layer} is damaged: {damage.message}",
+            hint=self.hint(damage),
+            id=damage.layer,
             path=printable(damage.path),
             damage=damage.code,
         )
 
-    def command(self, layer_id: str, damage: Damage) -> str:
-        """Return what mends the damage of a layer, for a shell; "" where nothing is sure to. Raises OSError."""
+    def command(self, damage: Damage) -> str:
+        """Return the shell command that repairs the damage; "" if no command is sure to. Raises OSError."""
+        layer_id = damage.layer
         if damage.code == "work_missing":
             work = f"{self.place}/{layer_id}/{WORK}"
             return f"mkdir -m 0700 {work} && chown --reference={self.place}/{layer_id}/{DIFF} {work}"
         if damage.code in ("lower_missing", "lower_malformed"):
             return self._lower(layer_id)
-        directory, name = os.path.split(damage.path)
-        if damage.code.startswith("link_") and name == LINK:
-            return self._link_file(layer_id)
         if damage.code == "lower_unresolved":
-            owners = self._by_link.get(name, [])
-            return self._name(name, owners[0]) if len(owners) == 1 and has_content(self.home, owners[0]) else ""
-        return self._name(name, layer_id) if os.path.basename(directory) == LINKS else ""
+            owners = self._by_link.get(damage.link, [])
+            return self._name(damage.link, owners[0]) if len(owners) == 1 and has_content(self.home, owners[0]) else ""
+        if damage.cause in _LINK_FILE:
+            return self._link_file(layer_id)
+        if damage.cause == "second_name":
+            return f"rm {self.place}/{LINKS}/{damage.link}"
+        return self._name(damage.link, layer_id) if damage.cause in _NAME else ""
 
     def _name(self, link: str, layer_id: str) -> str:
         return f"ln -sfn ../{layer_id}/{DIFF} {self.place}/{LINKS}/{link}"
 
     def _link_file(self, layer_id: str) -> str:
-        """Return what writes a link file, if one name leads to the layer that no other layer has."""
+        """Return the command that writes a link file; "" unless one name leads to the layer and to no other."""
         names = [
             link
             for link, target in self._links.items()
@@ -90,7 +111,7 @@ class Mending:
         return f"printf %s {names[0]} >{self.place}/{path}"
 
     def _lower(self, layer_id: str) -> str:
-        """Return what writes a lower file, with PARENT in it if the parent is unknown."""
+        """Return the command that writes a lower file, with PARENT in it if the parent is unknown."""
         path = f"{layer_id}/{LOWER}"
         if _is_no_file(f"{self.home}/{path}"):
             return ""
@@ -116,10 +137,10 @@ class Mending:
 
     @functools.cached_property
     def _by_link(self) -> dict[str, list[str]]:
-        """The ids of the layers by what their link files hold."""
+        """The ids of the layers, by the name that the link file holds."""
         found: dict[str, list[str]] = {}
         for id in sorted(layer_ids(self.home)):
-            found.setdefault(read_link(self.home, id, []), []).append(id)
+            found.setdefault(read_link(self.home, id).name, []).append(id)
         return found
 
 

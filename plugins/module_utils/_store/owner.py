@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What in a store is not ours to change: the whole of it, or names in it. PRIVATE to the collection."""
+"""Tells which engine owns a store, and which names in a store are not part of it. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _BESIDE_LAYERS = ("staging", "tempdirs")  # what containers-storage keeps in hom
 
 
 def strangers(home: str) -> t.Iterator[str]:
-    """Yield the names in *home* of what is neither a layer nor the store's own, in no order. Raises OSError.
+    """Yield the names in *home* that are not a layer and not another part of the store, in no order. Raises OSError.
 
-    Of another engine's store only directories count: files beside these are its own.
+    In another engine's store only directories count: the engine may have files of its own there.
     """
     engine = managed_by(home)
     theirs = _BESIDE_LAYERS if engine == CONTAINERS_STORAGE else ()
@@ -33,7 +33,7 @@ def strangers(home: str) -> t.Iterator[str]:
 
 
 def owner(home: str) -> str | None:
-    """Return who has to be asked before the store at *home* is changed: an engine, SOMEBODY, or None: it is ours.
+    """Return the owner of the store at *home*: an engine, SOMEBODY if it is unknown, or None if the store is ours.
 
     raises: OSError.
     """
@@ -41,5 +41,5 @@ def owner(home: str) -> str | None:
 
 
 def is_unclaimed(home: str) -> bool:
-    """Tell whether a store has layers, and no file of ours that says whose they are. Raises OSError."""
+    """Tell whether a store has layers, and no file of ours that says that the store is ours. Raises OSError."""
     return not os.path.lexists(f"{home}/{OWN_FILE}") and any(True for _id in layer_ids(home))

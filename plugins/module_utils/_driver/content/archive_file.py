@@ -17,8 +17,9 @@ from ..._archive.compression import (
     check_level,
     compression_of,
 )
-from ..._archive.decompress import CHUNK, NONE, Read
+from ..._archive.decompress import NONE
 from ..._archive.digests import Digest
+from ..._archive.tar import CHUNK, Read
 from ..._errors import ArchiveRejected, InvalidInput, NotSupported, printable
 from ..._linux.noatime import open_quietly
 from ..._linux.subject import about

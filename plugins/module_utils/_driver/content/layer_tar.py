@@ -10,7 +10,7 @@ import typing as t
 from ..._archive.digests import Digest
 from ..._archive.export import export_layer
 from ..._archive.export_changes import export_changes
-from ..._archive.tar_stream import Write
+from ..._archive.tar import Write
 from ..._archive.xattr_ids import MapIds
 from ..._linux.subject import about
 

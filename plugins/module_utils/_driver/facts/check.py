@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong in a store: damage, litter, and the rest. Nothing here repairs. PRIVATE to the collection."""
+"""Finds what is wrong in a store: damage, litter, and the rest. Repairs nothing. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -10,214 +10,148 @@ import os
 import time
 import typing as t
 
-from ..._errors import StoreCorrupt, printable
+from ..._errors import StoreCorrupt
 from ..._store import holders
-from ..._store.cures import cure
-from ..._store.damage import Damage
 from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign_error
 from ..._store.engine_records import orphans, references
 from ..._store.gone import gone_layers
-from ..._store.layer import Layer
-from ..._store.layout import COMMITTED, DIFF, MERGED, OWN_FILE, VOLATILE_MARKER, WORK
+from ..._store.layout import COMMITTED, MERGED, OWN_FILE, VOLATILE_MARKER
 from ..._store.owner import strangers
-from ..._store.recognition import has_content, is_directory, is_store, layer_ids, names_in
+from ..._store.recognition import is_directory, is_store, names_in
 from ..._store.settings import Settings, read_settings
+from ..._store.survey import survey
 from ..layers.litter import find_litter
 from ..store import Store
 from .access import find_access
-from .chains import Chains
-from .finding import Finding, Teller
+from .finding import AS_TOLD, OF_NO_USE, Finding, Reported, Reporter, of_damage
 from .hidden_mounts import hidden_mounts
 
-_PAUSE = 0.1  # seconds: a run at work is past the same place by then
-# By code: what a finding says of it.
-_LITTER = {
-    "dangling_link": "{path} leads to no layer",
-    "staging_leftover": "a killed run has left {path}",
-    "dead_holder": "the holders of layer {subject} are of another boot, or unreadable",
-    "leaked_project": "the project {subject} has limits, and no file: of a layer that is gone",
-}
+_PAUSE = 0.1  # seconds: another run finishes its current step in this time
 
 
-def examine_store(home: str) -> list[Finding]:
-    """Return what is wrong at *home*: damage first, then litter, then the rest; each by subject. Raises OSError.
+def examine_store(home: str) -> list[Reported]:
+    """Return what is wrong at *home*, in words: damage first, then litter, then the rest; each by subject.
 
-    Nothing is locked, so a run at work makes it look for a moment as if something were wrong. What is wrong is there at
-    a second look, too.
+    No lock is taken, so a run at work looks for a moment like a fault: only what a second look finds again counts.
+    Raises OSError.
     """
-    findings = _examine(home)
-    if findings:
-        time.sleep(_PAUSE)
-        again = {(found.code, found.path) for found in _examine(home)}
-        findings = [found for found in findings if (found.code, found.path) in again]
-    return findings
+    store, findings = _examine(home)
+    if not findings:
+        return []
+    time.sleep(_PAUSE)
+    _unused, second = _examine(home)
+    again = {(finding.code, finding.path) for finding in second}
+    findings = [finding for finding in findings if (finding.code, finding.path) in again]
+    reporter = Reporter(store.files, findings)
+    return [reporter.report(finding) for finding in findings]
 
 
-def _examine(home: str) -> list[Finding]:
+def _examine(home: str) -> tuple[Store, list[Finding]]:
+    """Return what is wrong at *home* at this moment, in order, and the store that has read the store."""
+    store = Store(home)
     try:
         is_store(home)
-    except StoreCorrupt as error:  # with l/ each layer is damaged; what is wrong with these is seen once that is mended
+    except StoreCorrupt as error:  # without l/ each layer would be damaged; the next health finds the rest
         path = str(error.details["path"])
-        return [Finding(str(error.details["damage"]), os.path.basename(path), path, str(error), error.hint)]
+        return store, [Finding(error.details["damage"], os.path.basename(path), path, AS_TOLD, about=error)]
     try:
-        return _Examination(home).findings()
+        return store, sorted(_Examination(store).findings(), key=lambda finding: finding.order)
     except FileNotFoundError:
         if is_store(home):
             raise
-        return []  # it has just been removed
+        return store, []  # another run has just removed the store
 
 
-class _Examination(Teller):
-    def __init__(self, home: str) -> None:
-        self._observer = Store(home)
-        super().__init__(self._observer.files)
+class _Examination:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.files = store.files
+        self.home = store.home
+        self.engine = store.files.mending.engine  # the engine of the store, None for ours
         self._settings: Settings | None = None
-        self.layers: dict[str, Layer] = {}
-        self.unread: set[str] = set()  # whose record cannot be read
-        self.broken: set[str] = set()  # whose link or lower cannot
 
-    def findings(self) -> list[Finding]:
-        damage = [*self._of_store_file(), *self._of_files(), *self._of_children()]
-        chains = Chains(self.store, self.layers, self.broken)
-        damage += [*chains.of_links(), *chains.of_lowers()]
-        unreadable, known = self._of_records()
-        damage += unreadable
-        litter = [*self._of_litter()]
-        rest = [
-            *self._of_access(),
-            *self._of_layers(),
-            *self._of_each(self._stray_files),
-            *self._of_mounts(),
-            *known,
-            *self._of_strangers(),
-        ]
-        order = sorted(damage, key=_by_subject), sorted(litter, key=_by_subject), sorted(rest, key=_by_subject)
-        return [finding for findings in order for finding in findings]
+    def findings(self) -> t.Iterator[Finding]:
+        """Yield what is wrong in the store, in no order."""
+        yield from self._of_store_file()
+        found = survey(self.files)
+        self.layers, self.unread = found.layers, found.unread
+        for id, error in found.unread.items():
+            yield Finding("store_file_unreadable", id, f"{self.home}/{id}/{OWN_FILE}", about=error)
+        yield from map(of_damage, found.damage)
+        yield from self._of_records()
+        yield from self._of_litter()
+        yield from find_access(self.home, self.layers, self._settings if self.engine is None else None, self.engine)
+        yield from self._of_layers()
+        yield from self._of_each(self._stray_files)
+        yield from hidden_mounts(self.home)
+        for name in strangers(self.home):
+            yield Finding("stranger", name, f"{self.home}/{name}")
 
     def _of_store_file(self) -> t.Iterator[Finding]:
+        path = f"{self.home}/{OWN_FILE}"
         try:
             self._settings = read_settings(self.home)
         except StoreCorrupt as error:
             theirs = self.engine not in (None, SOMEBODY)
-            why = f"it means nothing to {self.engine}: run `rm {self.at(OWN_FILE)}`" if theirs else error.hint
-            yield self.cured("store_file_unreadable", OWN_FILE, OWN_FILE, str(error), why=why)
+            yield Finding("store_file_unreadable", OWN_FILE, path, OF_NO_USE if theirs else "", about=error)
         if self.engine == SOMEBODY:
             lost = store_foreign_error(self.home, SOMEBODY, "change the store")
-            yield self.found("store_file_unreadable", OWN_FILE, OWN_FILE, str(lost), lost.hint)
-
-    def _of_files(self) -> t.Iterator[Finding]:
-        """Read the layers, and yield what is damaged in each by itself."""
-        for id in layer_ids(self.home):
-            try:
-                layer, damage = self.store.examine(id)
-            except StoreCorrupt as error:
-                self.unread.add(id)
-                yield self.cured("store_file_unreadable", id, f"{id}/{OWN_FILE}", str(error), why=error.hint)
-                continue
-            if layer is None:
-                continue
-            self.layers[id] = layer
-            if damage:
-                self.broken.add(id)
-            if not has_content(self.home, id):
-                damage.append(Damage("diff_missing", f"{self.home}/{id}/{DIFF}", "it has lost its content"))
-            if layer.lowers and not is_directory(f"{self.home}/{id}/{WORK}"):
-                why = "it has no work directory, so it can be mounted read-only at most"
-                damage.append(Damage("work_missing", f"{self.home}/{id}/{WORK}", why))
-            yield from [self.damaged(id, found) for found in damage]
-
-    def _of_children(self) -> t.Iterator[Finding]:
-        """Yield the layers that have lost their lower, as only their children tell."""
-        for id, layer in self.layers.items():
-            for found in self.store.lost_lower(layer) if id not in self.broken else ():
-                self.broken.add(id)
-                yield self.damaged(id, found)
+            yield Finding("store_file_unreadable", OWN_FILE, path, AS_TOLD, about=lost)
 
     def _of_litter(self) -> t.Iterator[Finding]:
-        for found in find_litter(self.home, {*self.layers, *self.unread}, self.store.links, needed=()):
-            message = _LITTER[found.code].format(path=printable(found.path), subject=printable(found.subject))
-            yield self.cured(found.code, found.subject, found.path, message)
+        for found in find_litter(self.home, {*self.layers, *self.unread}, self.files.links, needed=()):
+            yield Finding(found.code, found.subject, f"{self.home}/{found.path}" if found.path else self.home)
 
     def _of_each(self, look: t.Callable[[str], t.Iterator[Finding]]) -> t.Iterator[Finding]:
-        """Yield what *look* finds in each layer. One that another run has just removed has nothing."""
+        """Yield what *look* finds in each layer; nothing for a layer that another run has just removed."""
         for id in self.layers:
             with contextlib.suppress(FileNotFoundError):
                 yield from look(id)
 
-    def _of_access(self) -> t.Iterator[Finding]:
-        root = self._settings if self.engine is None else None
-        for found in find_access(self.home, self.layers, root, self.engine):
-            subject = found.subject or os.path.basename(self.home)
-            command = f"{found.command} {self.at(found.path)}"
-            yield self.cured(found.code, subject, found.path, found.message, command)
-
     def _of_layers(self) -> t.Iterator[Finding]:
-        if self.engine == CONTAINERS_STORAGE:  # it knows no such mark, and leaves the kernel's markers
+        """Yield the layers without a mark that they need, and those with a mark of a lost mount."""
+        if self.engine == CONTAINERS_STORAGE:  # it has no such mark, and does not remove the kernel's markers
             return
         parents = {layer.lowers[0] for layer in self.layers.values() if layer.lowers}
         for layer in self.layers.values():
-            path = f"{layer.id}/{COMMITTED}"
             if layer.link in parents and not layer.marked:
-                message = f"layer {layer.id} has children and no mark that it is sealed"
-                yield self.cured("unsealed_parent", layer.id, path, message, f"touch {self.at(path)}")
-            path = f"{layer.id}/{VOLATILE_MARKER}"
-            # One that is held was mounted since the boot: the next mount makes up for it.
-            in_use = self._observer.mount(layer.id) is not None or self._is_held(layer.id)
-            if not in_use and os.path.lexists(f"{self.home}/{path}"):
-                message = f"layer {layer.id} was mounted volatile and not unmounted in order: content may be lost"
-                yield self.cured("stale_volatile", layer.id, path, message, f"rm -r {self.at(path)}")
+                yield Finding("unsealed_parent", layer.id, f"{self.home}/{layer.id}/{COMMITTED}")
+            path = f"{self.home}/{layer.id}/{VOLATILE_MARKER}"
+            # A held layer was mounted since the last boot: the next mount removes the marker.
+            in_use = self._store.mount(layer.id) is not None or self._is_held(layer.id)
+            if not in_use and os.path.lexists(path):
+                yield Finding("stale_volatile", layer.id, path)
 
     def _is_held(self, id: str) -> bool:
-        """Tell whether somebody holds a layer, or may: its holders cannot be read."""
+        """Tell whether a layer has holders, or may have: its holders file cannot be read."""
         try:
             return bool(holders.read(self.home, id))
         except OSError:
             return True
 
     def _stray_files(self, id: str) -> t.Iterator[Finding]:
-        """Yield what lies in a layer's merged while nothing is mounted there: a mount would hide it."""
-        path = f"{id}/{MERGED}"
-        if self.engine == CONTAINERS_STORAGE or self._observer.mount(id) is not None:
+        """Yield what is in a layer's merged while nothing is mounted there: a mount would hide these files."""
+        path = f"{self.home}/{id}/{MERGED}"
+        if self.engine == CONTAINERS_STORAGE or self._store.mount(id) is not None:
             return
-        if is_directory(f"{self.home}/{path}"):
-            count = len(names_in(f"{self.home}/{path}"))
+        if is_directory(path):
+            count = len(names_in(path))
             if count:
-                message = f"{count} name{'s' * (count > 1)} in {printable(path)}, where nothing is mounted: in no layer"
-                command = f"find {self.at(path)} -xdev -mindepth 1 -delete"
-                yield self.cured("stray_files", id, path, message, command)
+                yield Finding("stray_files", id, path, found=f"{count} name{'s' * (count > 1)}")
 
-    def _of_strangers(self) -> t.Iterator[Finding]:
-        for name in strangers(self.home):
-            message = f"{printable(self.home)}/{printable(name)} is no layer, and nothing else that belongs in a store"
-            yield self.cured("stranger", name, name, message)
-
-    def _of_mounts(self) -> t.Iterator[Finding]:
-        for found in hidden_mounts(self.home):
-            yield self.cured("hidden_mount", found.name, found.path, found.message, why=found.hint)
-
-    def _of_records(self) -> tuple[list[Finding], list[Finding]]:
-        """Return which record of another engine cannot be read, or else what its records and its layers lack."""
+    def _of_records(self) -> t.Iterator[Finding]:
+        """Yield which record of another engine cannot be read; else what its records or its layers lack."""
         engine = self.engine
         if engine is None or engine == SOMEBODY:
-            return [], []
-        store = self.store
+            return
         try:
-            needed = references(store, engine)
-            gone = list(gone_layers(store, engine))
+            needed = references(self.files, engine)
+            gone = list(gone_layers(self.files, engine))
         except StoreCorrupt as error:
-            path = error.details["path"]
-            hint = cure(engine, "store_file_unreadable", why=error.hint)
-            return [Finding("store_file_unreadable", os.path.basename(path), path, str(error), hint)], []
-        known = [
-            self.cured("orphan", id, id, f"layer {id} is in none of {engine}'s records")
-            for id in orphans(store, needed)
-        ]
+            path = str(error.details["path"])
+            yield Finding("store_file_unreadable", os.path.basename(path), path, about=error)
+            return
+        for id in orphans(self.files, needed):
+            yield Finding("orphan", id, f"{self.home}/{id}", detail=engine)
         for found in gone:
-            message = f"{found.record} names layer {found.layer}, which is gone{found.needed_by}"
-            hint = cure(engine, "layer_gone", found.command, stopped=found.stopped)
-            known.append(Finding("layer_gone", printable(found.layer), printable(found.path), message, hint))
-        return [], known
-
-
-def _by_subject(finding: Finding) -> tuple[str, str, str]:
-    return finding.subject, finding.code, finding.path
+            yield Finding("layer_gone", found.layer, found.path, about=found)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What health tells of a store, and who tells it: in words, with what to do about it. PRIVATE to the collection."""
+"""A finding of health, as data, and the report of it in words, with what to do. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -9,14 +9,50 @@ import os
 import shlex
 import typing as t
 
-from ..._errors import printable
-from ..._store.cures import cure
+from ..._errors import Overlay2Error, printable
+from ..._store import texts
+from ..._store.codes import DAMAGE, KINDS, LITTER, FindingCode
+from ..._store.cures import COMMANDS, NO_USE, cure
 from ..._store.damage import Damage
+from ..._store.gone import Gone
 from ..._store.layer import Store
+
+_ORDER = {DAMAGE: 0, LITTER: 1}
+_MANY = 3  # names in l/; if more are lost, one command makes all of them again
+
+
+AS_TOLD = "as_told"  # the error's own hint, whatever the engine
+OF_NO_USE = "of_no_use"  # the file means nothing to the engine of the store
 
 
 class Finding(t.NamedTuple):
-    """subject: a layer's id, or a name in the store; "" for the store itself. path: where it was found."""
+    """One thing that is wrong in a store.
+
+    subject: the id of a layer, or a name in the store. path: an absolute path.
+    cause:   which text of the code fits, "" for the usual one; of an error, which hint: AS_TOLD, OF_NO_USE.
+    found:   what is there: a mode, an owner, a number of names, a type of filesystem. wanted: what should be there.
+    target:  another path that the finding is about. detail: more of the reason, as text.
+    about:   damage, a layer that does not exist, or an error with its own text, if the finding is one of these.
+    """
+
+    code: FindingCode
+    subject: str
+    path: str
+    cause: str = ""
+    found: str = ""
+    wanted: str = ""
+    target: str = ""
+    detail: str = ""
+    about: Damage | Gone | Overlay2Error | None = None
+
+    @property
+    def order(self) -> tuple[int, str, str, str]:
+        """The place of the finding among others: damage, then litter, then the rest; each by subject."""
+        return (_ORDER.get(KINDS[self.code], len(_ORDER)), self.subject, self.code, self.path)
+
+
+class Reported(t.NamedTuple):
+    """What health reports of a finding; all texts are printable."""
 
     code: str
     subject: str
@@ -25,30 +61,54 @@ class Finding(t.NamedTuple):
     hint: str
 
 
-class Teller:
-    """Makes findings of what is wrong in *store*."""
+def of_damage(damage: Damage) -> Finding:
+    """Return the finding for damage of a layer; its subject is the layer, or a name in l/ that no layer needs."""
+    subject = damage.link if damage.cause == "second_name" else damage.layer
+    return Finding(damage.code, subject, damage.path, damage.cause, about=damage)
 
-    def __init__(self, store: Store) -> None:
-        self.home = store.home
-        self.store = store
-        self.mending = store.mending
-        self.engine = store.mending.engine  # whose store it is, if not ours
 
-    def found(self, code: str, subject: str, path: str, message: str, hint: str) -> Finding:
-        """Return a finding. path: below home."""
-        where = os.path.join(self.home, path) if path else self.home
-        return Finding(code, printable(subject), printable(where), message, hint)
+class Reporter:
+    """Says *findings*, which are all of *store*, in words."""
 
-    def cured(self, code: str, subject: str, path: str, message: str, command: str = "", why: str = "") -> Finding:
-        """Return a finding with the cure that fits the store's engine. command: as cure() takes it."""
-        return self.found(code, subject, path, message, cure(self.engine, code, command, why=why))
+    def __init__(self, store: Store, findings: t.Collection[Finding]) -> None:
+        self._home = store.home
+        self._mending = store.mending
+        lost = sum(finding.cause == "no_name" for finding in findings)
+        self._all_names = lost > _MANY and not any(finding.cause == "same_name" for finding in findings)
 
-    def damaged(self, layer_id: str, damage: Damage, hint: str = "") -> Finding:
-        """Return a finding of damage. hint: other than that which is usual for it."""
-        path = os.path.relpath(damage.path, self.home)
-        message = f"layer {layer_id} is damaged: {damage.message}"
-        return self.found(damage.code, layer_id, path, message, hint or self.mending.hint(layer_id, damage))
+    def report(self, finding: Finding) -> Reported:
+        """Return what health reports of a finding. Raises OSError."""
+        about = finding.about
+        if isinstance(about, Damage):
+            message, hint = self._of_damage(about)
+        elif isinstance(about, Gone):
+            message, hint = self._of_gone(finding, about)
+        elif isinstance(about, Overlay2Error):
+            message, hint = str(about), about.hint if finding.cause == AS_TOLD else self._cure(finding, about.hint)
+        else:
+            message, hint = texts.message(finding.code, finding.cause, **self._values(finding)), self._cure(finding)
+        return Reported(finding.code, printable(finding.subject), printable(finding.path), message, hint)
 
-    def at(self, path: str) -> str:
-        """Return a path below home for a shell."""
-        return shlex.quote(printable(f"{self.home}/{path}" if path else self.home))
+    def _of_damage(self, damage: Damage) -> tuple[str, str]:
+        if damage.cause in ("same_name", "second_name"):
+            return damage.message, self._mending.hint(damage)
+        at_once = damage.cause == "no_name" and self._all_names
+        hint = self._mending.all_names() if at_once else self._mending.hint(damage)
+        return f"layer {damage.layer} is damaged: {damage.message}", hint
+
+    def _of_gone(self, finding: Finding, gone: Gone) -> tuple[str, str]:
+        message = texts.message(finding.code, subject=printable(gone.layer), detail=gone.record, others=gone.needed_by)
+        return message, cure(self._mending.engine, finding.code, gone.command, stopped=gone.stopped)
+
+    def _cure(self, finding: Finding, why: str = "") -> str:
+        values = {**self._values(finding), "path": shlex.quote(printable(finding.path))}
+        command = COMMANDS.get(finding.code, "").format(**values)
+        if finding.cause == OF_NO_USE:
+            why = NO_USE.format(engine=self._mending.engine, path=values["path"])
+        return cure(self._mending.engine, finding.code, command, why=why)
+
+    def _values(self, finding: Finding) -> dict[str, str]:
+        """Return what the texts of a finding name, printable."""
+        values = {name: getattr(finding, name) for name in ("subject", "path", "found", "wanted", "target", "detail")}
+        values["place"] = os.path.relpath(finding.path, self._home)
+        return {name: printable(value) for name, value in values.items()}

@@ -1,38 +1,29 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mounts in a store that a later mount hides. PRIVATE to the collection."""
+"""Finds mounts in a store that a later mount hides. PRIVATE to the collection."""
 
 from __future__ import annotations
 
 import os
 import typing as t
 
-from ..._errors import printable
 from ..._linux import mountinfo
+from .finding import Finding
 
 
-class Hidden(t.NamedTuple):
-    """A mount that no path leads to. name: what lies in home and has it, a layer mostly; path: from home."""
+def hidden_mounts(home: str) -> list[Finding]:
+    """Return the mounts with a mount point in *home* that another mount hides. Raises OSError.
 
-    name: str
-    path: str
-    message: str
-    hint: str
-
-
-def hidden_mounts(home: str) -> list[Hidden]:
-    """Return the mounts with a mount point in *home* that lie on what another mount hides. Raises OSError.
-
-    That comes about when a store was used before the filesystem for it was mounted at home. What they show belongs to
-    the store below, and stays in use.
+    Such mounts exist if a store was used before the filesystem for it was mounted at home. They show the store below,
+    and stay in use. The subject is the name in home, mostly a layer's.
     """
     below = mountinfo.below(home)
-    return [_told(home, mount, _cover(home, mount, below.seen)) for mount in below.hidden]
+    return [_finding(home, mount, _cover(home, mount, below.seen)) for mount in below.hidden]
 
 
 def _cover(home: str, mount: mountinfo.Mount, seen: t.Iterable[mountinfo.Mount]) -> str:
-    """Return the mount point of what hides *mount*: the nearest one above it that is seen."""
+    """Return the mount point of the mount that hides *mount*: the nearest visible one above it."""
     above = [one.mount_point for one in seen if one.mount_point != mount.mount_point]
     points = [point for point in above if mountinfo.is_below(mount.mount_point, point)]
     if points:
@@ -45,12 +36,6 @@ def _cover(home: str, mount: mountinfo.Mount, seen: t.Iterable[mountinfo.Mount])
     return found.mount_point if found else home
 
 
-def _told(home: str, mount: mountinfo.Mount, cover: str) -> Hidden:
-    path = os.path.relpath(mount.mount_point, home)
-    point, over = printable(mount.mount_point), printable(cover)
-    return Hidden(
-        path.partition("/")[0],
-        path,
-        f"{mount.fstype} is mounted on {point}, and what was mounted on {over} later hides it: it is not this store's",
-        f"end what uses {over} and unmount it; then run umount {point}, and mount {over} again",
-    )
+def _finding(home: str, mount: mountinfo.Mount, cover: str) -> Finding:
+    name = os.path.relpath(mount.mount_point, home).partition("/")[0]
+    return Finding("hidden_mount", name, mount.mount_point, found=mount.fstype, target=cover)

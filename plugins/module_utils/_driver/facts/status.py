@@ -46,7 +46,7 @@ def features(store: Store, *, exists: bool | None = None) -> dict[str, t.Any]:
         "layer_count": count,
         "mount_count": sum(1 for mount in store.mount_table.seen if mounted_layer(store.home, mount)),
         "supported": told.supported,
-        "problems": [problem._asdict() for problem in (*wrong, *told.problems)],
+        "problems": [problems.for_engine(problem, store.managed_by)._asdict() for problem in (*wrong, *told.problems)],
         "status": status_rows(told),
     }
 

@@ -9,6 +9,7 @@ import functools
 import typing as t
 
 from ..._errors import StoreCorrupt, printable
+from ..._linux.overlayfs import is_read_only
 from ..._store import holders
 from ..._store.layout import DIFF, VANISHED
 from ..mounts.state import mounted_layer
@@ -76,7 +77,7 @@ class Details:
             found[id] = {
                 "path": printable(mount.mount_point) if mount else None,
                 "mounted": mount is not None,
-                "read_only": "ro" in options.split(",") or "upperdir=" not in options if mount else None,
+                "read_only": is_read_only(mount) if mount else None,
                 "options": printable(options) if mount else None,
                 "holders": list(names),
             }

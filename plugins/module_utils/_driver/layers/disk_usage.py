@@ -75,7 +75,7 @@ def inode_bytes(directory: str) -> int:
 def tree_of(directory: str, per_inode: int = 0) -> Tree:
     """Return what *directory* and all below it take, told apart from what will stay by a name elsewhere.
 
-    per_inode: as inode_bytes says. raises: as usage_of.
+    per_inode: as inode_bytes says. raises: as measure.
     """
     return _tree(_count(directory), per_inode)
 
@@ -90,19 +90,14 @@ def _tree(count: _Count, per_inode: int = 0) -> Tree:
     return Tree(everything - sum(file.bytes for file in linked.values()), count.inodes, linked, count.unread)
 
 
-def usage_of(directory: str) -> Usage:
-    """Return what *directory* and all below it take, without what is mounted there.
+def measure(directory: str) -> tuple[Usage, Tree]:
+    """Return what *directory* and all below it take, without what is mounted there; tree_of's answer beside it.
 
     Only one directory is open at a time, however deep the tree is. What vanishes meanwhile, or cannot be read, is left
     out.
     raises: FileNotFoundError, NotADirectoryError where there is no such directory; Moved where one was moved while we
             were in it.
     """
-    return measure(directory)[0]
-
-
-def measure(directory: str) -> tuple[Usage, Tree]:
-    """Return what usage_of and tree_of tell, by one walk. Raises as usage_of."""
     count = _count(directory)
     return Usage(count.blocks * BLOCK, count.size, count.inodes), _tree(count)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Litter that a store may be swept of. PRIVATE to the collection."""
+"""Finds litter, which overlay2_prune removes. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 import typing as t
 
 from ..._store import holders
+from ..._store.codes import LitterCode
 from ..._store.layout import HOLDERS, LINKS, STAGING, VANISHED
 from ..._store.leftovers import leftovers
 from ..quota import projects, support
@@ -17,14 +18,15 @@ from .disk_usage import why_unread
 
 
 class Litter(t.NamedTuple):
-    """code, subject: as in the findings of ``health``. path: from home. bytes: freed when it is swept.
+    """One piece of litter.
 
-    layer:  the layer that it lies in, "" for none.
-    unread: what in it could not be read, and why; bytes is without that.
-    stuck:  why nothing of it can be deleted now; "" if something can.
+    code, subject: as in the findings of ``health``. path: from home. bytes: freed when the litter is swept.
+    layer:  the id of the layer that the litter lies in, "" for none.
+    unread: which part could not be read, and why; bytes does not count this part.
+    stuck:  why no part can be deleted now; "" if a part can.
     """
 
-    code: str
+    code: LitterCode
     subject: str
     path: str
     layer: str = ""
@@ -33,21 +35,13 @@ class Litter(t.NamedTuple):
     stuck: str = ""
 
 
-_WORDS = {
-    "dangling_link": "{} dangling name{} in l/",
-    "staging_leftover": "{} leftover{} of killed runs, or of deleting",
-    "dead_holder": "{} file{} with dead holders",
-    "leaked_project": "{} limit{} of layers that are gone",
-}
-
-
 def find_litter(
     home: str, ids: t.Collection[str], links: t.Mapping[str, str | None], needed: t.Container[str]
 ) -> t.Iterator[Litter]:
-    """Yield the litter of a store with the layers *ids*; sizes are not looked at. Raises OSError.
+    """Yield the litter of a store with the layers *ids*, without sizes. Raises OSError.
 
     links:  where the names in l/ lead.
-    needed: names that lower files hold: dangling, they are what damage can be mended by.
+    needed: names that damaged layers hold in their lower files: a person repairs the damage with them.
     """
     for link, target in sorted(links.items()):
         if target not in ids and link not in needed and not _has_something(home, target):
@@ -63,7 +57,7 @@ def find_litter(
             path = os.path.join(id, STAGING)
             yield Litter("staging_leftover", id or STAGING, path, id, unread=why, stuck=why)
     for id in sorted(ids):
-        with contextlib.suppress(OSError):  # of a layer that cannot be read: that is told of the layer
+        with contextlib.suppress(OSError):  # the layer has a finding of its own
             if holders.is_dead(home, id):
                 yield Litter("dead_holder", id, f"{id}/{HOLDERS}", id)
     if support.project_quota_is_on(home):
@@ -72,5 +66,5 @@ def find_litter(
 
 
 def _has_something(home: str, target: str | None) -> bool:
-    """Tell whether a name in l/ leads into something after all, such as a layer that another engine is removing."""
+    """Tell whether a name in l/ leads into a directory that exists: another engine may be removing this layer."""
     return target is not None and os.path.lexists(os.path.join(home, target))

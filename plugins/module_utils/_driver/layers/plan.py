@@ -187,8 +187,9 @@ def plan_absent(
 
     force: as for plan_removal. Raises LayerInUse, StoreCorrupt, StoreForeign.
     """
-    from .removal import plan_removal  # only a removal needs it
+    from .removal import Ways, plan_removal  # only a removal needs it
 
+    ways = Ways(force="; or set force: true", recursive="; or set recursive: true")  # options of overlay2_layer
     going = {layer_id for layer_id in ids if layer_id in have.layers}
     todo = sorted(going) if recursive else []
     while todo:
@@ -200,7 +201,7 @@ def plan_absent(
     for layer_id in order:
         if layer_id in have.needed:
             raise have.needed[layer_id]
-        actions += plan_removal(have.layers[layer_id], have, going, force)
+        actions += plan_removal(have.layers[layer_id], have, going, force, ways)
     layers = {layer_id: layer for layer_id, layer in have.layers.items() if layer_id not in going}
     children = {
         layer_id: tuple(child for child in above if child not in going)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Planning and removing one layer, and ending its mount. PRIVATE to the collection."""
+"""Plans the removal of one layer, and checks that nothing uses a layer. Pure. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -15,11 +15,23 @@ from .actions import RemoveLayer
 from .state import LayersState
 
 
-def plan_removal(layer: LayerState, have: LayersState, going: t.Collection[str], force: bool) -> list[Action]:
-    """Plan that *layer* goes. Pure.
+class Ways(t.NamedTuple):
+    """What else the options of the module in question allow, for the end of a hint; "" if it has no such option."""
 
-    going: ids of all layers that go in this run.
-    force: unmount, and drop holders, first, and have it go even if a damaged layer may be built on it.
+    force: str = ""
+    recursive: str = ""
+
+
+NO_WAYS = Ways()
+
+
+def plan_removal(
+    layer: LayerState, have: LayersState, going: t.Collection[str], force: bool, ways: Ways = NO_WAYS
+) -> list[Action]:
+    """Return the actions that remove *layer*. Pure.
+
+    going: ids of all layers that this run removes.
+    force: unmount the layer and drop its holders first; remove it even if a damaged layer may be built on it.
     raises: LayerInUse, naming children, holders, mounts, processes; StoreCorrupt, naming a damaged layer.
     """
     check_empty_of_mounts(layer.id, have.inside, "remove")
@@ -27,13 +39,13 @@ def plan_removal(layer: LayerState, have: LayersState, going: t.Collection[str],
     if staying:
         raise LayerInUse(
             f"layer {layer.id} has children: {', '.join(staying)}",
-            hint="remove its children first, or set recursive: true",
+            hint="remove its children first" + ways.recursive,
             id=layer.id,
             children=staying,
         )
     if not force:
-        check_unused(layer, have, "remove", "; or set force: true")
-        check_not_needed(layer, have, going)
+        check_unused(layer, have, "remove", ways.force)
+        check_not_needed(layer, have, going, ways.force)
     actions: list[Action] = []
     if layer.holders or layer.mounted:
         from ..mounts.actions import DetachMount, DropHolders  # most layers that go are neither held nor mounted
@@ -45,15 +57,18 @@ def plan_removal(layer: LayerState, have: LayersState, going: t.Collection[str],
     return [*actions, RemoveLayer(layer)]
 
 
-def check_not_needed(layer: LayerState, have: LayersState, going: t.Collection[str]) -> None:
-    """Raise StoreCorrupt if a damaged layer that is not *going*, too, may be built on *layer*."""
+def check_not_needed(layer: LayerState, have: LayersState, going: t.Collection[str], or_else: str = "") -> None:
+    """Raise StoreCorrupt if a damaged layer may be built on *layer*, and is not among the ids *going*.
+
+    or_else: as for check_unused.
+    """
     for lost, command in have.lost:
-        mend = f"mend layer {lost.id} first" + (f": run `{command}`" if command else "")
+        mend = f"repair layer {lost.id} first" + (f": run `{command}`" if command else "")
         if lost.id not in going and lost.may_be_on(layer.id, layer.lowers):
             raise StoreCorrupt(
                 f"cannot remove layer {layer.id}: layer {lost.id} may be built on it, and is damaged:"
                 f" {lost.damage.message}",
-                hint=f"{mend}; or remove both layers in one run; or set force: true",
+                hint=f"{mend}; or remove both layers in one run{or_else}",
                 id=layer.id,
                 damaged=lost.id,
                 damage=lost.damage.code,
@@ -62,9 +77,9 @@ def check_not_needed(layer: LayerState, have: LayersState, going: t.Collection[s
 
 
 def check_empty_of_mounts(layer_id: str, inside: t.Mapping[str, str], what: str) -> None:
-    """Raise LayerInUse if something is mounted in the layer's directory; what: the deed that this forbids.
+    """Raise LayerInUse if a mount that is not the layer's own lies in its directory; what: what the mount prevents.
 
-    It is no mount of the layer's own, and is ended by nobody here: with the layer it would be out of sight.
+    No run of ours unmounts such a mount. If the layer was removed, no path would lead to the mount.
     """
     if layer_id in inside:
         raise LayerInUse(
@@ -76,9 +91,9 @@ def check_empty_of_mounts(layer_id: str, inside: t.Mapping[str, str], what: str)
 
 
 def check_unused(layer: LayerState, have: LayersState, what: str, or_else: str = "") -> None:
-    """Raise LayerInUse if *layer* is mounted, held or busy; what: the deed that this forbids.
+    """Raise LayerInUse if *layer* is mounted, held or busy; what: what the use prevents.
 
-    or_else: what else the caller's module knows against it, for the end of the hint.
+    or_else: what else the options of the module in question allow, for the end of the hint.
     """
     why, cures = [], []
     if layer.mounted:
@@ -104,7 +119,7 @@ def check_unused(layer: LayerState, have: LayersState, what: str, or_else: str =
 
 
 def unmounting(layer: LayerState) -> str:
-    """Return how to unmount a layer, for a hint: an unmount by one who does not hold it changes nothing."""
+    """Return how to unmount a layer, for a hint: only an unmount for a holder of the layer has an effect."""
     step = "unmount it by strata.overlay2.overlay2_mount with state: unmounted"
     if not layer.holders:
         return step

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What cannot be deleted, and what holds it: seen without trying. PRIVATE to the collection."""
+"""Finds out, without a try, what cannot be deleted, and why. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ..._linux.mountinfo import mount_id
 from ..._linux.noatime import open_quietly
 from ..._linux.swaps import swap_files
 
-_DEPTH = 64  # what lies deeper is not looked at
+_DEPTH = 64  # directories below this depth are not read
 _KEPT = fsxattr.FS_XFLAG_IMMUTABLE | fsxattr.FS_XFLAG_APPEND
 
 
 def why_stuck(directory: str) -> str:
-    """Return why nothing of *directory* can be deleted, naming the first file in the way; "" if something can.
+    """Return why no part of *directory* can be deleted, with the name of the first file; "" if a part can.
 
-    The reasons: a file that the kernel swaps to, or that is immutable or append-only (and so a directory, with all that
-    is in it), a mount, and what cannot be read.
+    The reasons: the kernel swaps to a file; a file is immutable or append-only, or a directory is, with all that is in
+    it; a mount; a file that cannot be read.
     """
     return _why_stuck(directory, {_inode(path) for path in swap_files()} - {None}, _DEPTH)
 
@@ -39,7 +39,7 @@ def _why_stuck(directory: str, swaps: t.Collection[t.Any], depth: int) -> str:
         return _because(directory, f"it cannot be read: {error.strerror}")
     try:
         if _is_kept(fd):
-            return _because(directory, "it is immutable or append-only: chattr -ia lets it go")
+            return _because(directory, "it is immutable or append-only: run chattr -ia first")
         own = mount_id(fd)
         names = os.listdir(fd)
     except OSError as error:
@@ -62,11 +62,11 @@ def _of_entry(path: str, own: int, swaps: t.Collection[t.Any], depth: int) -> st
             mounted = _mount_of(path) != own
             return _because(path, "something is mounted on it") if mounted else _why_stuck(path, swaps, depth - 1)
         if (status.st_dev, status.st_ino) in swaps:
-            return _because(path, "the kernel swaps to it: swapoff lets it go")
+            return _because(path, "the kernel swaps to it: run swapoff first")
         if stat.S_ISREG(status.st_mode):
             fd = open_quietly(path, os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
-                return _because(path, "it is immutable or append-only: chattr -ia lets it go") if _is_kept(fd) else ""
+                return _because(path, "it is immutable or append-only: run chattr -ia first") if _is_kept(fd) else ""
             finally:
                 os.close(fd)
     except FileNotFoundError:
@@ -87,7 +87,7 @@ def _mount_of(path: str) -> int:
 def _is_kept(fd: int) -> bool:
     try:
         return bool(fsxattr.get(fd).xflags & _KEPT)
-    except OSError:  # the filesystem knows no such flags
+    except OSError:  # the filesystem does not have these flags
         return False
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making, holding and ending mounts of layers: the steps that mounts.py plans. PRIVATE to the collection."""
+"""The actions that plan.py plans: make, hold and end mounts of layers. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import typing as t
 
 from ..._errors import LayerInUse, printable
 from ..._linux import mount
-from ..._linux.mount import MS_RDONLY
 from ..._linux.mountinfo import is_below
-from ..._linux.overlayfs import require_writable
+from ..._linux.overlay_mount import Overlay, mount_overlay
 from ..._store import holders
 from ..._store.delete import delete_tree
 from ..._store.last_use import note_use
@@ -22,57 +21,53 @@ from ..._store.layer import record_content
 from ..._store.layout import MERGED, MERGED_MODE, VOLATILE_MARKER, WORK
 from ..plan import Action
 from ..state import LayerState
-from .description import MountDescription, perform
 
 if t.TYPE_CHECKING:
     from ..run import Run
 
 
 class MountLayer(Action):
-    """Mount a layer on its merged, which is made for it. how: in words, for the sentence."""
+    """Make a layer's merged and mount the layer there. how: words for the sentence."""
 
-    def __init__(self, layer_id: str, how: t.Sequence[str], description: MountDescription) -> None:
+    def __init__(self, layer_id: str, how: t.Sequence[str], overlay: Overlay) -> None:
         self.layer_id = layer_id
         self.how = how
-        self.description = description
+        self.overlay = overlay
 
     def describe(self) -> str:
         return f"mount layer {self.layer_id}{' ' if self.how else ''}{', '.join(self.how)}"
 
     def commit(self, run: Run) -> None:
-        merged = self.description.target
-        with contextlib.suppress(FileExistsError):  # a killed run's, or dockerd's
+        merged = os.path.join(run.home, self.layer_id, MERGED)
+        with contextlib.suppress(FileExistsError):  # left by a killed run, or by dockerd
             os.mkdir(merged, MERGED_MODE)
         if any(run.root):
             os.chown(merged, *run.root)
         try:
-            perform(self.description)
+            self._mount(run, merged)
         except OSError:
             with contextlib.suppress(OSError):
                 os.rmdir(merged)
-            if not self.description.flags & MS_RDONLY:
-                self._forget_marker(run)
+            if self.overlay.work is not None:  # remove the new volatile marker; an older one was removed before
+                with contextlib.suppress(OSError):
+                    delete_tree(os.path.join(run.home, self.layer_id, VOLATILE_MARKER))
             raise
-        if not self.description.flags & MS_RDONLY:
-            try:
-                work = os.path.join(run.home, self.layer_id, WORK)
-                require_writable(merged, work)
-                if any(run.root):
-                    os.chown(os.path.join(work, "work"), *run.root)  # made by the mount just now
-            except OSError:
-                with contextlib.suppress(OSError):  # left, it is a mount that nobody holds
-                    end_mount(run.home, self.layer_id)
-                    self._forget_marker(run)
-                raise
 
-    def _forget_marker(self, run: Run) -> None:
-        """Remove the volatile marker of a mount that came to nothing; an older one had to go before it."""
-        with contextlib.suppress(OSError):
-            delete_tree(os.path.join(run.home, self.layer_id, VOLATILE_MARKER))
+    def _mount(self, run: Run, merged: str) -> None:
+        """Mount the layer, or leave nothing mounted. Raises OSError."""
+        mount_overlay(self.overlay, merged)
+        if self.overlay.work is None or not any(run.root):
+            return
+        try:
+            os.chown(os.path.join(run.home, self.layer_id, WORK, "work"), *run.root)  # the mount has made it
+        except OSError:
+            with contextlib.suppress(OSError):
+                mount.umount(merged, mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
+            raise
 
 
 class ForgetContent(Action):
-    """Erase, durably, what is recorded of a layer's content, before it can change."""
+    """Erase the record of a layer's content, durably, before the content can change."""
 
     def __init__(self, layer_id: str) -> None:
         self.layer_id = layer_id
@@ -85,9 +80,9 @@ class ForgetContent(Action):
 
 
 class Unmount(Action):
-    """End a layer's mount, unless something uses it.
+    """Unmount a layer, unless something uses the mount.
 
-    or_else: what else the module knows against what uses it, for the end of a hint.
+    or_else: another cure that the module offers against a use, for the end of a hint.
     """
 
     writes = False
@@ -110,17 +105,17 @@ class Unmount(Action):
 
     def busy_error(self, home: str, users: str) -> LayerInUse:
         """Return the error for a mount that *users* keep busy, "" for users that were not found."""
-        why = users or "no process that uses it could be found; it may be in another PID namespace"
+        why = users or "no process that uses the mount was found; the process may be in another PID namespace"
         return LayerInUse(
             f"cannot unmount layer {self.layer_id}: {printable(home)}/{self.layer_id}/{MERGED} is busy: {why}",
-            hint=f"end the processes that use it, then run the task again{self.or_else}",
+            hint=f"end the processes that use the mount, then run the task again{self.or_else}",
             id=self.layer_id,
             users=why,
         )
 
 
 class ClearMarker(Action):
-    """Make durable what was written without syncs, and remove overlayfs' mark of that. Nothing must be mounted."""
+    """Sync a layer that was written without syncs, and remove overlayfs' marker. The layer must not be mounted."""
 
     def __init__(self, layer_id: str) -> None:
         self.layer_id = layer_id
@@ -129,7 +124,7 @@ class ClearMarker(Action):
         return f"sync layer {self.layer_id} and remove its volatile marker"
 
     def prepare(self, run: Run) -> None:
-        run.needs_sync()  # most of it, while the mount is still there
+        run.needs_sync()  # writes most of the data, while the layer is still mounted
 
     def commit(self, run: Run) -> None:
         run.needs_sync()
@@ -139,7 +134,7 @@ class ClearMarker(Action):
 
 
 class SetHolder(Action):
-    """Note that a holder needs a layer, or no longer does."""
+    """Record that a holder needs a layer, or that a holder no longer needs it."""
 
     def __init__(self, layer: LayerState, holder: str, holds: bool) -> None:
         self.layer = layer
@@ -156,7 +151,7 @@ class SetHolder(Action):
 
 
 def users_of_mount(home: str, layer_id: str) -> str:
-    """Return who uses what is mounted on a layer's merged, in words; "" if nobody is seen to."""
+    """Return the users of the mount on a layer's merged, in words; "" if no user can be seen."""
     from ..in_use.users import describe_users, users_of_layers  # needed only when something is in the way
 
     merged = os.path.join(home, layer_id, MERGED)
@@ -166,7 +161,7 @@ def users_of_mount(home: str, layer_id: str) -> str:
 
 
 class DropHolders(Action):
-    """Forget who needs a layer mounted."""
+    """Remove the record of all holders of a layer."""
 
     def __init__(self, layer: LayerState) -> None:
         self.layer = layer
@@ -180,7 +175,7 @@ class DropHolders(Action):
 
 
 class DetachMount(Action):
-    """Take a layer's mount out of sight at once; it ends when its last user is gone."""
+    """Detach a layer's mount: it is out of sight at once, and ends with its last user."""
 
     writes = False
 
@@ -195,9 +190,10 @@ class DetachMount(Action):
 
 
 def end_mount(home: str, layer_id: str, flags: int = 0) -> None:
-    """Unmount what is on a layer's merged, all of it if one lies on another, and remove that directory.
+    """Unmount everything that is mounted on a layer's merged, and remove that directory.
 
-    flags: of umount2(2). Raises OSError with filename=merged; what is on merged then is still there.
+    flags:  of umount2(2).
+    raises: OSError with filename=merged; the topmost mount is still there.
     """
     merged = os.path.join(home, layer_id, MERGED)
     while True:
@@ -205,5 +201,5 @@ def end_mount(home: str, layer_id: str, flags: int = 0) -> None:
         try:
             return os.rmdir(merged)  # ends its copies in other mount namespaces
         except OSError as error:
-            if error.errno != errno.EBUSY:  # not a mount point any more; the directory may have to stay: read-only, say
+            if error.errno != errno.EBUSY:  # not a mount point any more; a read-only filesystem keeps the directory
                 return

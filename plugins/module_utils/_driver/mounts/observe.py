@@ -10,8 +10,7 @@ import typing as t
 
 from ..._errors import NotSupported, Overlay2Error, printable
 from ..._linux import mountinfo
-from ..._linux.overlayfs import overlay_options
-from ..._store.damage import Damage
+from ..._linux.overlayfs import is_read_only, overlay_options
 from ..._store.layout import DIFF, MERGED, VOLATILE_MARKER, WORK
 from ..._store.recognition import is_directory
 from ..store import Store
@@ -52,8 +51,9 @@ def with_means(store: Store, have: MountState, want: WantedMount) -> MountState:
     for name in (DIFF,) if layer.committed else (DIFF, WORK):
         path = store.path(layer.id, name)
         if not is_directory(path):
-            damage = Damage(f"{name}_missing", path, f"its {name} directory is missing")
-            raise store.files.mending.error(layer.id, damage)
+            from ..._store.damage import missing_directory  # few layers are damaged
+
+            raise store.files.mending.error(missing_directory(layer.id, path, name))
     return with_obstacles(store, have)
 
 
@@ -82,7 +82,7 @@ def _mounted(home: str, layer_id: str, links: t.Sequence[str], committed: bool, 
     told = overlay_options(found)
     differs = overlay_differs(home, layer_id, links, found, read_only=committed)
     return Mounted(
-        read_only="ro" in found.options.split(",") or "ro" in told.others,
+        read_only=is_read_only(found),
         volatile=told.volatile,
         label=told.others.get("context", ""),
         astray=tuple(word for word in differs if word in ("lowers", "upper")),

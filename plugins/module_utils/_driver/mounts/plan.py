@@ -13,15 +13,16 @@ from __future__ import annotations
 import typing as t
 
 from ..._errors import LayerInUse, StoreCorrupt, printable
+from ..._linux.overlay_mount import Overlay
 from ..._store.layout import VOLATILE_MARKER
 from ..plan import Action, Plan
 from ..state import LayerState
 from .actions import ClearMarker, DetachMount, DropHolders, ForgetContent, MountLayer, SetHolder, Unmount
-from .description import MountDescription, describe_mount
+from .description import describe_mount
 from .state import Mounted, MountState, WantedMount, mount_differs, wanted_mount
 
 
-def description(mounted: Mounted, have: MountState) -> MountDescription:
+def description(mounted: Mounted, have: MountState) -> Overlay:
     """Return how the layer is mounted as *mounted* says. Pure. Raises InvalidInput, NotSupported."""
     return describe_mount(
         have.home,

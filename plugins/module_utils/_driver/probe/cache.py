@@ -73,7 +73,7 @@ def mount_options(parameters: Parameters, userxattr: bool | None) -> tuple[str, 
 
 def read_parameters() -> Parameters:
     """Return the parameters as they are now: all None before the overlay module is loaded."""
-    return Parameters(*(module.switch("overlay", name) for name in ("index", "redirect_dir", "metacopy")))
+    return Parameters(*(module.is_on("overlay", name) for name in ("index", "redirect_dir", "metacopy")))
 
 
 def load(directory: str, filesystem: Filesystem) -> TrialResults | None:

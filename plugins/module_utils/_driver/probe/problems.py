@@ -1,13 +1,14 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands in the way of a store, and what to do about it. PRIVATE to the collection. Pure."""
+"""Finds what prevents or limits a store at a place, and what to do about it. Pure. PRIVATE to the collection."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ..._errors import Overlay2Error, printable, shorten
+from ..._store.codes import CARE, DAMAGE, NOTE
 from ..._store.damage import UNREAD_CURE
 from .cache import TrialResults
 from .filesystem import Filesystem
@@ -17,49 +18,52 @@ NEARLY_FULL_SPACE = 10 << 30  # bytes
 NEARLY_FULL_INODES = 100_000
 
 
+# The codes, which never change their meaning, by kind. Each of the first kind makes a store impossible.
+BlockingCode = t.Literal[
+    "not_root",  # the task does not run as root
+    "unreachable",  # home cannot be reached: the facts are about the nearest directory that can
+    "nested_overlay",  # the filesystem is an overlay
+    "network_filesystem",
+    "unsuitable_filesystem",  # it cannot hold an upperdir: aufs, ecryptfs, FAT, most of FUSE ...
+    "read_only",
+    "no_d_type",  # its directories do not hold the types of their entries
+    "no_xattrs",  # it does not keep xattrs of the kind that overlays need
+    "no_overlay",  # the kernel has no overlayfs, or refuses it, several lowers, or this filesystem as a lower
+]
+DamageCode = t.Literal[
+    "damaged_store",  # no module changes it: its own file is unreadable, or of a newer format, or l/ is damaged
+    "damaged_layers",  # the facts lack these layers: the message names them
+]
+CareCode = t.Literal[
+    "nearly_full",  # less than 5 % and 10 GiB of space are free, or less than 5 % and 100,000 of the inodes
+    "unclaimed_store",  # it has layers and no file of ours: only overlay2_init with adopt changes it
+    "other_layout",  # home belongs to an engine whose layers have another layout: home is not a store
+    "unread_layer",  # a file of a layer cannot be read: the facts lack its sizes, or it; the message has the path
+]
+NoteCode = t.Literal[
+    "no_native_diff",  # a diff has to compare two trees
+    "needs_userxattr",  # in a user namespace: overlays keep their marks in user xattrs; trusted mounts ignore these
+    "no_project_quota",  # layers cannot have limits
+    "not_persistent",  # the filesystem is a tmpfs: the next boot empties it
+    "not_probed",  # the message says what could not be found out, and why
+]
+ProblemCode = t.Union[BlockingCode, DamageCode, CareCode, NoteCode]
+BLOCKING = "blocking"
+KINDS: dict[str, str] = {
+    code: kind
+    for kind, codes in ((BLOCKING, BlockingCode), (DAMAGE, DamageCode), (CARE, CareCode), (NOTE, NoteCode))
+    for code in t.get_args(codes)
+}
+IN_THE_WAY = frozenset(t.get_args(BlockingCode))
+
+
 class Problem(t.NamedTuple):
-    """One finding. The codes are stable; those marked * make creation impossible.
+    """Something that is wrong with a place for a store."""
 
-    not_root *               the task does not run as root
-    unreachable *            home is out of reach, so the rest is about the nearest directory that is not
-    nested_overlay *         the filesystem is an overlay itself
-    network_filesystem *     it is one of a network
-    unsuitable_filesystem *  it can hold no upperdir, being aufs, ecryptfs, FAT, most of FUSE ...
-    read_only *              it is mounted read-only
-    no_d_type *              its directories do not hold the types of their entries
-    no_xattrs *              it keeps no xattrs of the kind overlays need
-    no_overlay *             the kernel has no overlayfs, or refuses it, several lowers, or this filesystem as a lower
-    no_native_diff           a diff has to compare two trees
-    needs_userxattr          in a user namespace: marks are kept in user xattrs, which trusted mounts do not know
-    no_project_quota         layers can have no limits
-    not_persistent           it is a tmpfs, and gone with the next boot
-    nearly_full              less than 5 % and 10 GiB of space are free, or less than 5 % and 100,000 of the inodes
-    damaged_store            no module changes it: its own file is unreadable, or of a newer format, or l/ is damaged
-    unclaimed_store          it has layers and no file of ours, so only overlay2_init with adopt changes it
-    other_layout             home is a directory of an engine whose layers lie in another way: there is no store
-    damaged_layers           layers are left out of the facts: the message names them
-    unread_layer             a file of a layer cannot be read: it has no sizes, or is left out; the message has the path
-    not_probed               something could not be found out; the message says what and why
-    """
-
-    code: str
+    code: ProblemCode
     message: str
     hint: str
 
-
-IN_THE_WAY = frozenset(
-    (
-        "not_root",
-        "unreachable",
-        "nested_overlay",
-        "network_filesystem",
-        "unsuitable_filesystem",
-        "read_only",
-        "no_d_type",
-        "no_xattrs",
-        "no_overlay",
-    )
-)
 
 _NETWORK = (
     *(
@@ -86,18 +90,27 @@ _UNSUITABLE = (
 )
 
 _MOVE = "put the store on a local filesystem: XFS with ftype=1, ext4 or btrfs"
-_KEEP = "put the store on XFS with ftype=1, ext4 or btrfs, unless it need not last"
+_KEEP = "put the store on XFS with ftype=1, ext4 or btrfs, if it has to survive a reboot"
 _ROOT = "run the task as root: become: true"
+_SPACE = "remove unused layers with strata.overlay2.overlay2_prune, or enlarge the filesystem"
+_TRIAL = "strata.overlay2.overlay2_init tries a native diff on the filesystem"
+# By hint that names a module of ours: the hint in another engine's store, which this module does not change.
+_IN_STORE_OF_ENGINE = {
+    _SPACE: "have {engine} remove what is unused, or enlarge the filesystem",
+    _TRIAL: "strata.overlay2.overlay2_init tries a native diff if home is a new directory on the filesystem",
+}
 _D_TYPE_HINTS = {
-    "xfs": "make the filesystem anew with mkfs.xfs -n ftype=1",
-    "extfs": "on the unmounted filesystem: tune2fs -O filetype, then e2fsck -fD; or make it anew with mkfs.ext4",
+    "xfs": "make the filesystem again with mkfs.xfs -n ftype=1",
+    "extfs": "on the unmounted filesystem: tune2fs -O filetype, then e2fsck -fD; or make it again with mkfs.ext4",
 }
 
 
 def find_problems(filesystem: Filesystem, answers: TrialResults, *, is_root: bool) -> t.Iterator[Problem]:
     """Yield the problems, the worst first."""
     if not is_root:
-        yield Problem("not_root", "not running as root: no trial mount was made, and no store can be changed", _ROOT)
+        yield Problem(
+            "not_root", "the task does not run as root: no trial mount was made, and no store can be changed", _ROOT
+        )
     yield from _of_the_kind(filesystem)
     yield from _of_the_entries(filesystem, answers)
     if is_root:
@@ -110,34 +123,40 @@ def find_problems(filesystem: Filesystem, answers: TrialResults, *, is_root: boo
         )
     if filesystem.quota_off:
         reason, hint = filesystem.quota_off
-        yield Problem("no_project_quota", f"layers on {_name(filesystem)} can have no limits: {reason}", hint)
+        yield Problem("no_project_quota", f"layers on {_name(filesystem)} cannot have limits: {reason}", hint)
     yield from _of_the_space(filesystem)
 
 
+def for_engine(problem: Problem, engine: str | None) -> Problem:
+    """Return *problem* with the hint for a store of *engine*, None for ours."""
+    hint = _IN_STORE_OF_ENGINE.get(problem.hint) if engine else None
+    return problem._replace(hint=hint.format(engine=engine)) if hint else problem
+
+
 def damaged_store(error: Overlay2Error) -> Problem:
-    """Return that a store is damaged as a whole, as *error* tells."""
+    """Return the problem of a store that is damaged as a whole; *error* says how."""
     return Problem("damaged_store", str(error), error.hint)
 
 
 def unclaimed_store(error: Overlay2Error) -> Problem:
-    """Return that nobody knows whose store it is, as *error* tells."""
+    """Return the problem of a store that may belong to another engine; *error* says why."""
     return Problem("unclaimed_store", str(error), error.hint)
 
 
 def other_layout(error: Overlay2Error) -> Problem:
-    """Return that another engine has layers of another layout there, as *error* tells."""
+    """Return the problem of an engine's directory that is not a store; *error* says why."""
     return Problem("other_layout", str(error), error.hint)
 
 
 def damaged_layers(ids: t.Sequence[str]) -> t.Iterator[Problem]:
-    """Yield that the layers *ids* are damaged, if there are any."""
+    """Yield the problem of the damaged layers *ids*, nothing if there are none."""
     if ids:
         message = f"damaged layers are left out: {shorten(ids)}"
-        yield Problem("damaged_layers", message, "gather the subset health: it tells what is wrong, and the cure")
+        yield Problem("damaged_layers", message, "gather the subset health: it says what is wrong, and what to do")
 
 
 def unread_layer(layer_id: str, why: str) -> Problem:
-    """Return that a layer cannot be read; why: names the file."""
+    """Return the problem of a layer that cannot be read; why: names the file."""
     return Problem("unread_layer", f"layer {layer_id} cannot be read: {why}", UNREAD_CURE)
 
 
@@ -145,13 +164,13 @@ def _of_the_kind(filesystem: Filesystem) -> t.Iterator[Problem]:
     kind = filesystem.kind
     name = _name(filesystem)
     if filesystem.backing_fs == "overlayfs":
-        yield Problem("nested_overlay", f"{name} is an overlay, which can hold no upperdir of another", _MOVE)
+        yield Problem("nested_overlay", f"{name} is an overlay, which cannot hold the upperdir of another", _MOVE)
     elif kind in _NETWORK:
-        yield Problem("network_filesystem", f"{name} is a network filesystem, which can hold no upperdir", _MOVE)
+        yield Problem("network_filesystem", f"{name} is a network filesystem, which cannot hold an upperdir", _MOVE)
     elif kind in _UNSUITABLE or kind.startswith("fuse."):
-        yield Problem("unsuitable_filesystem", f"{name} is {printable(kind)}, which can hold no upperdir", _MOVE)
+        yield Problem("unsuitable_filesystem", f"{name} is {printable(kind)}, which cannot hold an upperdir", _MOVE)
     elif kind == "tmpfs":
-        yield Problem("not_persistent", f"{name} is a tmpfs: what lies there does not survive a reboot", _KEEP)
+        yield Problem("not_persistent", f"{name} is a tmpfs, which does not survive a reboot", _KEEP)
     if filesystem.read_only:
         yield Problem("read_only", f"{name} is mounted read-only", "mount it read-write; the kernel's log may say why")
 
@@ -167,7 +186,7 @@ def _of_the_entries(filesystem: Filesystem, answers: TrialResults) -> t.Iterator
     xattrs = filesystem.user_xattrs if answers.userxattr else filesystem.trusted_xattrs
     if xattrs is False:
         kind = "user" if answers.userxattr else "trusted"
-        yield Problem("no_xattrs", f"{name} keeps no {kind} xattrs, which overlays mark removed files with", _MOVE)
+        yield Problem("no_xattrs", f"{name} does not keep {kind} xattrs, with which overlays mark removed files", _MOVE)
 
 
 def _of_overlays(answers: TrialResults) -> t.Iterator[Problem]:
@@ -176,7 +195,7 @@ def _of_overlays(answers: TrialResults) -> t.Iterator[Problem]:
         yield Problem(
             "not_probed",
             f"overlays were not probed: {why_no_overlay}",
-            "run it where mounts may be made: not in a container without CAP_SYS_ADMIN",
+            "run the task where it may mount: not in a container without CAP_SYS_ADMIN",
         )
     elif not answers.overlay:
         yield Problem(
@@ -186,19 +205,18 @@ def _of_overlays(answers: TrialResults) -> t.Iterator[Problem]:
         )
     elif answers.native_overlay_diff is None:
         message = f"native diff was not probed: {answers.why_no_native_diff}"
-        yield Problem("not_probed", message, "overlay2_init tries it on the filesystem itself")
+        yield Problem("not_probed", message, _TRIAL)
     elif not answers.native_overlay_diff:
         message = f"a diff has to compare two trees: {answers.why_no_native_diff}"
-        yield Problem("no_native_diff", message, "use a newer kernel; everything works as it is, but slower")
+        yield Problem("no_native_diff", message, "use a newer kernel; with this kernel a diff is slower")
 
 
 def _of_the_space(filesystem: Filesystem) -> t.Iterator[Problem]:
-    hint = "remove layers nobody needs with strata.overlay2.overlay2_prune, or make it larger"
     name = _name(filesystem)
     if _is_low(filesystem.free, filesystem.size, NEARLY_FULL_SPACE):
-        yield Problem("nearly_full", f"{name} has {filesystem.free} of {filesystem.size} bytes left", hint)
+        yield Problem("nearly_full", f"{name} has {filesystem.free} of {filesystem.size} bytes left", _SPACE)
     if _is_low(filesystem.inodes_free, filesystem.inodes, NEARLY_FULL_INODES):
-        yield Problem("nearly_full", f"{name} has {filesystem.inodes_free} of {filesystem.inodes} inodes left", hint)
+        yield Problem("nearly_full", f"{name} has {filesystem.inodes_free} of {filesystem.inodes} inodes left", _SPACE)
 
 
 def _is_low(free: int, size: int, limit: int) -> bool:

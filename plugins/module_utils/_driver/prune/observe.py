@@ -10,7 +10,7 @@ import os
 import time
 
 from ..._errors import StoreCorrupt
-from ..._linux.boot import booted
+from ..._linux.boot import boot_time
 from ..._store import holders
 from ..._store.engine import SOMEBODY
 from ..._store.last_use import Times, read_times
@@ -116,7 +116,7 @@ def _times(home: str, id: str, was_held: bool) -> Times:
     when the host came up again: who held it may be about to mount it.
     """
     times = read_times(home, id)
-    return times._replace(used=max(times.used, booted())) if was_held else times
+    return times._replace(used=max(times.used, boot_time())) if was_held else times
 
 
 def _measured(home: str, id: str, sizes: Sizes, *, foreign: bool, was_held: bool) -> tuple[Tree, Times, str] | None:
@@ -172,7 +172,7 @@ def _layers(store: Store, foreign: bool) -> tuple[dict[str, LayerState], dict[st
             continue
         except OSError as error:
             unread[id] = why_unread(error, f"{store.home}/{id}")
-            layer = LayerState(id, None, _lowers_by_name(store, id), mounted=store.mount(id) is not None)
+            layer = LayerState(id, None, _remaining_lowers(store, id), mounted=store.mount(id) is not None)
         if layer is not None:
             layers[id] = layer
     return layers, damage, unread
@@ -188,16 +188,16 @@ def _layer(store: Store, id: str, damage: dict[str, str]) -> LayerState | None:
 
 
 def _remains(store: Store, id: str) -> LayerState | None:
-    lowers = _lowers_by_name(store, id)
+    """Return what can be read of a damaged layer."""
+    lowers = _remaining_lowers(store, id)
     try:
         layer = store.salvage(id)
     except StoreCorrupt:  # its record cannot be read
         mounted = store.mount(id) is not None
         return LayerState(id, None, lowers, mounted=mounted, holders=holders.read(store.home, id))
-    return layer and layer._replace(lowers=layer.lowers if store.files.lower(id).parent else lowers)
+    return layer and layer._replace(lowers=lowers)
 
 
-def _lowers_by_name(store: Store, id: str) -> tuple[str, ...]:
-    """Return the ids of the layers that the names in a damaged layer's lower file lead to."""
-    targets = (store.files.links.get(name) for name in store.files.lower(id).names)
-    return tuple(dict.fromkeys(target for target in targets if target in store.files.ids and target != id))
+def _remaining_lowers(store: Store, id: str) -> tuple[str, ...]:
+    """Return the ids of this store's layers that a damaged layer is built on, as far as known."""
+    return tuple(lower for lower in store.files.chains.remaining(id) if lower in store.files.ids)

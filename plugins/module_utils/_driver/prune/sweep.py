@@ -9,7 +9,8 @@ import typing as t
 
 from ..._store import holders, staging
 from ..._store.last_use import note_use_below
-from ..layers.litter import _WORDS, Litter
+from ..._store.texts import SWEPT
+from ..layers.litter import Litter
 from ..plan import Action
 from ..quota import projects
 
@@ -25,8 +26,8 @@ class Sweep(Action):
         self.seconds = seconds
 
     def describe(self) -> str:
-        counts = {code: sum(found.code == code for found in self.litter) for code in _WORDS}
-        parts = [_WORDS[code].format(count, "s" * (count > 1)) for code, count in counts.items() if count]
+        counts = {code: sum(found.code == code for found in self.litter) for code in SWEPT}
+        parts = [SWEPT[code].format(count, "s" * (count > 1)) for code, count in counts.items() if count]
         return "sweep " + ", ".join(parts)
 
     def commit(self, run: Run) -> None:

@@ -78,7 +78,7 @@ def use_of(directory: str, home_id: int = 0) -> Use | None:
         project_id = _project_of(fd)
         if project_id in (0, home_id):
             return None
-        return _use(quotactl.asked(fd, quotactl.get, project_id))
+        return _use(quotactl.query(fd, quotactl.get, project_id))
 
 
 def assign(directory: str, above: int = 0) -> int:
@@ -134,7 +134,7 @@ def release_leaked(home: str, project_ids: t.Iterable[int]) -> None:
     """Take the limits off those of the projects that still have no file. Raises StoreBusy, OSError."""
     with _opened(home) as fd, _picking(os.fstat(fd).st_dev):
         for project_id in project_ids:
-            if not quotactl.asked(fd, quotactl.get, project_id).inodes_used:
+            if not quotactl.query(fd, quotactl.get, project_id).inodes_used:
                 _limit(fd, project_id, 0, 0)
 
 
@@ -214,7 +214,7 @@ def _project_of(fd: int) -> int:
 
 def _limit(fd: int, project_id: int, size: int, inodes: int) -> None:
     blocks = rounded(size, quotactl.BASIC_BLOCK) // quotactl.BASIC_BLOCK
-    quotactl.asked(fd, quotactl.set_limits, project_id, blocks, inodes)
+    quotactl.query(fd, quotactl.set_limits, project_id, blocks, inodes)
 
 
 def _use(found: quotactl.DiskQuota) -> Use:
@@ -225,7 +225,7 @@ def _use(found: quotactl.DiskQuota) -> Use:
 def _projects(fd: int, first: int) -> t.Iterator[quotactl.DiskQuota]:
     """Yield the projects from the id *first* on that have limits or use anything, in order."""
     while first <= quotactl.MAX_ID:
-        found = quotactl.asked(fd, quotactl.following, first)
+        found = quotactl.query(fd, quotactl.following, first)
         if found is None:
             return
         yield found
@@ -238,7 +238,7 @@ def _free_id(fd: int, candidate: int) -> int:
     while True:
         while candidate in named:
             candidate += 1
-        found = quotactl.asked(fd, quotactl.following, candidate)
+        found = quotactl.query(fd, quotactl.following, candidate)
         if found is None or found.project_id > candidate or not _counts(found):
             return candidate
         candidate += 1
@@ -251,7 +251,7 @@ def _take(fd: int, project_id: int) -> bool:
     """
     had = fsxattr.get(fd)
     fsxattr.put(fd, had._replace(project_id=project_id, xflags=had.xflags | fsxattr.FS_XFLAG_PROJINHERIT))
-    return quotactl.asked(fd, quotactl.get, project_id).inodes_used <= 1
+    return quotactl.query(fd, quotactl.get, project_id).inodes_used <= 1
 
 
 def _counts(found: quotactl.DiskQuota) -> bool:

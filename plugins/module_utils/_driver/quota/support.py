@@ -74,7 +74,7 @@ def _flags(place: str) -> int:
         return 0
     fd = open_quietly(place, os.O_DIRECTORY)
     try:
-        return quotactl.asked(fd, quotactl.state)
+        return quotactl.query(fd, quotactl.state)
     finally:
         os.close(fd)
 

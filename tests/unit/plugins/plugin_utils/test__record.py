@@ -6,7 +6,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import problems
+from ansible_collections.strata.overlay2.plugins.module_utils._store import codes
 from ansible_collections.strata.overlay2.plugins.plugin_utils._record import (
+    LEVELS,
     PROBLEMS,
     STATES,
     add_failure,
@@ -33,6 +36,12 @@ FACTS = {
     "summary": {"lineages": [{"base": "base", "layers": 3, "depth": 2, "mounted": 1, "held": 0, "bytes": None}]},
 }
 PLAN = {"layers": STORE, "remove_bytes": 31, "litter": [{}]}
+
+
+def test_every_finding_and_problem_has_the_level_of_its_kind():
+    of_kind = {problems.BLOCKING: 3, codes.DAMAGE: 3, codes.CARE: 2, codes.NOTE: 1, codes.LITTER: 1}
+    assert {code: of_kind[kind] for code, kind in {**problems.KINDS, **codes.KINDS}.items()} == LEVELS
+    assert not problems.KINDS.keys() & codes.KINDS.keys()
 
 
 def test_what_is_kept_of_a_host():
@@ -97,7 +106,7 @@ def test_a_host_without_an_answer():
     record = make_failure("web", 5.0, {"msg": "no route", "unreachable": True})
     assert (record["state"], record["message"]) == ("unreachable", "no route")
     assert record["problems"][0]["code"] == "host_unreachable" and record["problems"][0]["hint"]
-    assert make_failure("web", 5.0, None)["message"] == "it failed without saying why"
+    assert make_failure("web", 5.0, None)["message"] == "the task failed without a message"
     assert make_failure("web", 5.0, {"error": "store_busy"})["problems"][0]["code"] == "store_busy"
 
 

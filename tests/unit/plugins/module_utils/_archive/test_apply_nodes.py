@@ -176,7 +176,9 @@ class TestSparse:
         assert os.listdir(root) == []
 
     def test_what_no_filesystem_holds_is_refused(self, loop_filesystem):
-        with pytest.raises(ArchiveRejected, match="entry f: no file here can have its 9223372036854775807 bytes"):
+        with pytest.raises(
+            ArchiveRejected, match="entry f: the store's filesystem cannot hold a file of its 9223372036854775807 bytes"
+        ):
             applied(loop_filesystem("ext4"), sparse("0.1", [(2**63 - 1, 0)], b""))
 
     def test_a_hard_link_to_one(self, root):
@@ -251,7 +253,7 @@ class TestXattrs:
 
     @pytest.mark.parametrize("name", [b"com.apple.provenance", b"user", b"User.x", b"n" * 300])
     def test_one_of_another_system_says_how_to_go_without(self, root, name):
-        with pytest.raises(ArchiveRejected, match="of a kind that Linux does not have") as caught:
+        with pytest.raises(ArchiveRejected, match="in a namespace that Linux does not have") as caught:
             applied(root, member("f", xattrs={name: b""}))
         assert "--no-xattrs" in caught.value.hint
 
@@ -263,7 +265,9 @@ class TestXattrs:
         assert os.listxattr(root / "m", follow_symlinks=False) == ["trusted.z"]
 
     def test_an_acl_that_no_symlink_can_have(self, root):
-        with pytest.raises(ArchiveRejected, match=r"entry n: its xattr system\.posix_acl_access is .* no symlink"):
+        with pytest.raises(
+            ArchiveRejected, match=r"entry n: its xattr system\.posix_acl_access is not allowed on a symlink"
+        ):
             applied(root, symlink("n", "t", xattrs={b"system.posix_acl_access": FOR_USER_5}))
 
     def test_an_acl_that_only_directories_can_have(self, root):
@@ -274,7 +278,7 @@ class TestXattrs:
     def test_more_than_the_filesystem_holds_for_a_file(self, loop_filesystem, filesystem):
         mounted = loop_filesystem(filesystem)
         xattrs = {b"user.small": b"x", b"user.large": bytes(60_000)}
-        with pytest.raises(NotSupported, match=r"entry d/f: with its xattr user\.large it has more bytes of"):
+        with pytest.raises(NotSupported, match=r"entry d/f: with its xattr user\.large the file has more bytes of"):
             applied(mounted, member("d/f", xattrs=xattrs))
 
     def test_a_full_filesystem_is_full(self, loop_filesystem):
@@ -330,8 +334,8 @@ class TestHardLinks:
     @pytest.mark.parametrize(
         ("members", "message"),
         [
-            pytest.param([], "hard link to t, which the layer does not have", id="to nothing"),
-            pytest.param([member("x")], "not have", id="to something else"),
+            pytest.param([], "hard link to t, which is not in the layer", id="to nothing"),
+            pytest.param([member("x")], "not in the layer", id="to something else"),
             pytest.param([directory("t/")], "is a directory or a whiteout", id="to a directory"),
             pytest.param([member(".wh.t")], "is a directory or a whiteout", id="to a whiteout"),
         ],
@@ -341,7 +345,7 @@ class TestHardLinks:
             applied(root, *members, hardlink("n", "t"))
 
     def test_in_place_of_the_directory_its_target_lies_in(self, root):
-        with pytest.raises(ArchiveRejected, match="a hard link to a/b/t, which goes with the"):
+        with pytest.raises(ArchiveRejected, match="a hard link to a/b/t, which is inside the"):
             applied(root, member("a/b/t", body=b"x"), hardlink("a", "a/b/t"))
         assert (root / "a/b/t").read_bytes() == b"x"
 
@@ -358,7 +362,7 @@ class TestHardLinks:
             applied(root, hardlink("n", target))
 
     def test_to_a_file_in_a_file(self, root):
-        with pytest.raises(ArchiveRejected, match="does not have"):
+        with pytest.raises(ArchiveRejected, match="is not in the layer"):
             applied(root, member("f"), hardlink("n", "f/g"))
 
     def test_to_itself(self, root):
@@ -367,7 +371,7 @@ class TestHardLinks:
         assert (root / "f").read_bytes() == b"x"
 
     def test_looking_for_a_target_makes_nothing(self, root):
-        with pytest.raises(ArchiveRejected, match="does not have"):
+        with pytest.raises(ArchiveRejected, match="is not in the layer"):
             applied(root, hardlink("n", "no/such/file"))
         assert os.listdir(root) == []
 

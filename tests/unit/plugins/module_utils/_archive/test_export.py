@@ -18,7 +18,7 @@ import tarfile
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.export import export_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.native_diff import tree_size
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar_stream import BUFFER
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar import CHUNK
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse, NotSupported, StoreCorrupt
 
 pytestmark = [
@@ -93,13 +93,13 @@ def test_directories_come_before_their_content_and_end_in_a_slash(upper):
         511,
         512,
         513,
-        BUFFER - 1024,
-        BUFFER - 513,
-        BUFFER - 512,
-        BUFFER - 1,
-        BUFFER,
-        BUFFER + 1,
-        3 * BUFFER,
+        CHUNK - 1024,
+        CHUNK - 513,
+        CHUNK - 512,
+        CHUNK - 1,
+        CHUNK,
+        CHUNK + 1,
+        3 * CHUNK,
         800_001,
     ],
 )
@@ -112,12 +112,12 @@ def test_bodies_of_any_size_arrive_whole(upper, size):
 
 
 def test_the_stream_comes_in_pieces_of_bounded_size(upper):
-    put(upper / "big", bytes(5 * BUFFER))
+    put(upper / "big", bytes(5 * CHUNK))
     for number in range(100):
         put(upper / f"small{number}", b"x")
     pieces = []
     export_layer(upper, lambda piece: pieces.append(len(piece)))
-    assert max(pieces) <= BUFFER
+    assert max(pieces) <= CHUNK
     assert len(pieces) <= 8  # small entries share a piece
 
 
@@ -316,7 +316,9 @@ class TestOwners:
 
     def test_an_id_that_is_not_mapped_names_the_entry(self, upper):
         put(upper / "file")
-        with pytest.raises(StoreCorrupt, match=r"^file has an owner.* host uid 0 is not in the map$") as caught:
+        with pytest.raises(
+            StoreCorrupt, match=r"^cannot map the owner of file, .* host uid 0 is not in the map$"
+        ) as caught:
             exported(upper, map_ids=self.shifted)
         assert caught.value.details == {"path": "file"}
 
@@ -337,10 +339,10 @@ class TestALayerInUse:
     @pytest.mark.parametrize(
         ("size", "new_size", "message"),
         [
-            pytest.param(4 * BUFFER, BUFFER, "big shrank", id="it shrinks"),
-            pytest.param(4 * BUFFER, 0, "big shrank", id="it is truncated"),
-            pytest.param(4 * BUFFER, 4 * BUFFER + 1, "big grew", id="it grows"),
-            pytest.param(4 * BUFFER + 1, 5 * BUFFER, "big grew", id="it grows from a ragged end"),
+            pytest.param(4 * CHUNK, CHUNK, "big shrank", id="it shrinks"),
+            pytest.param(4 * CHUNK, 0, "big shrank", id="it is truncated"),
+            pytest.param(4 * CHUNK, 4 * CHUNK + 1, "big grew", id="it grows"),
+            pytest.param(4 * CHUNK + 1, 5 * CHUNK, "big grew", id="it grows from a ragged end"),
         ],
     )
     def test_a_file_that_changes_its_size(self, upper, size, new_size, message):
@@ -358,7 +360,7 @@ class TestALayerInUse:
         ],
     )
     def test_a_file_replaced_after_it_was_listed(self, upper, replace):
-        put(upper / "big", bytes(2 * BUFFER))
+        put(upper / "big", bytes(2 * CHUNK))
         put(upper / "victim", b"v")
 
         def act():
@@ -369,7 +371,7 @@ class TestALayerInUse:
             self.export_and_meanwhile(upper, act)
 
     def test_a_symlink_replaced_by_a_file(self, upper):
-        put(upper / "big", bytes(2 * BUFFER))
+        put(upper / "big", bytes(2 * CHUNK))
         os.symlink("x", upper / "victim")
 
         def act():

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives of whole images, which are no layer."""
+"""Archives of whole images are not layers."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ LAYERS = {
 def test_images_are_refused(tmp_path, name, is_merged):
     if is_merged:
         (tmp_path / "old").touch()
-    with pytest.raises(ArchiveRejected, match=r"^archive entry (manifest\.json|oci-layout): .* no layer$") as caught:
+    with pytest.raises(ArchiveRejected, match=r"^archive entry (manifest\.json|oci-layout): .* not a layer$") as caught:
         apply_layer(reader(archive(*IMAGES[name])), str(tmp_path))
     assert "tar -xOf ARCHIVE LAYER > layer.tar" in caught.value.hint
     assert "overlay2_image" not in caught.value.hint

@@ -65,11 +65,11 @@ def test_amended(records, changes):
         ({b"uid": b"-1"}, "owner -1:2 is out of range"),
         ({b"gid": b"-2147483649"}, "owner 1:-2147483649 is out of range"),
         ({b"uid": b"4294967295"}, "owner 4294967295:2 is out of range"),
-        ({b"uid": b"--2"}, "no number"),
-        ({b"uid": b"-"}, "no number"),
-        ({b"size": b"-2"}, "no number, or negative"),
-        ({b"size": b"1" * 21}, "no number"),
-        ({b"mtime": b"+-5"}, "no time"),
+        ({b"uid": b"--2"}, "not a number"),
+        ({b"uid": b"-"}, "not a number"),
+        ({b"size": b"-2"}, "not a number, or is negative"),
+        ({b"size": b"1" * 21}, "not a number"),
+        ({b"mtime": b"+-5"}, "not a time"),
     ],
 )
 def test_what_no_system_call_takes(records, message):

@@ -10,7 +10,7 @@ import threading
 import typing as t
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.read_ahead import DEPTH, Ahead
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.read_ahead import DEPTH, ReadAhead
 
 
 class Source:
@@ -42,20 +42,20 @@ def alive() -> set[threading.Thread]:
 @pytest.mark.parametrize("count", [0, 1, DEPTH, 1000])
 def test_all_come_in_order_from_another_thread(count):
     before, source = alive(), Source(count)
-    assert list(Ahead(source.pieces())) == [b"%d" % number for number in range(count)]
+    assert list(ReadAhead(source.pieces())) == [b"%d" % number for number in range(count)]
     assert source.closed
     assert threading.get_ident() not in source.threads
     assert alive() == before
 
 
 def test_after_the_end_there_is_nothing():
-    ahead = Ahead(Source(1).pieces())
+    ahead = ReadAhead(Source(1).pieces())
     assert [*ahead, next(ahead, b"end"), next(ahead, b"end")] == [b"0", b"end", b"end"]
 
 
 def test_an_error_comes_at_its_place_and_then_nothing():
     before, error = alive(), ValueError("damaged")
-    ahead = Ahead(Source(2, error).pieces())
+    ahead = ReadAhead(Source(2, error).pieces())
     assert [next(ahead), next(ahead)] == [b"0", b"1"]
     with pytest.raises(ValueError, match="damaged") as raised:
         next(ahead)
@@ -66,7 +66,7 @@ def test_an_error_comes_at_its_place_and_then_nothing():
 
 def test_it_is_not_too_far_ahead():
     source = Source(1000)
-    with contextlib.closing(Ahead(source.pieces())) as ahead:
+    with contextlib.closing(ReadAhead(source.pieces())) as ahead:
         for number in range(20):
             assert next(ahead) == b"%d" % number
             assert source.taken <= number + 1 + DEPTH + 1  # it may hold one more, and have no room for it
@@ -75,7 +75,7 @@ def test_it_is_not_too_far_ahead():
 @pytest.mark.parametrize("taken", [0, 3])
 def test_closed_it_stops(taken):
     before, source = alive(), Source(1000)
-    ahead = Ahead(source.pieces())
+    ahead = ReadAhead(source.pieces())
     for _unused in range(taken):
         next(ahead)
     ahead.close()
@@ -86,7 +86,7 @@ def test_closed_it_stops(taken):
 
 
 def test_closed_after_the_end_it_is_closed():
-    ahead = Ahead(Source(1).pieces())
+    ahead = ReadAhead(Source(1).pieces())
     list(ahead)
     ahead.close()
     ahead.close()

@@ -89,11 +89,11 @@ class TestEachForm:
             pytest.param([(5, 5), (0, 5)], b"x" * 10, None, "out of order", id="out of order"),
             pytest.param([(0, 5), (4, 5)], b"x" * 10, None, "out of order", id="overlapping"),
             pytest.param([(0, 5)] * 30, b"x" * 150, None, "out of order", id="again and again"),
-            pytest.param([(0, 5)], b"x" * 5, 4, "leads to byte 5 of 4", id="beyond the size"),
-            pytest.param([(2**33 - 1, 2**33 - 1)], b"x" * 5, 2**33 - 1, "leads to byte", id="far beyond it"),
-            pytest.param([(0, 5)], b"x" * 4, None, "tells of 5 bytes of data, and the archive has 4", id="less data"),
-            pytest.param([(0, 5)], b"x" * 6, 9, "tells of 5 bytes of data, and the archive has 6", id="more data"),
-            pytest.param([], b"x" * 6, 9, "tells of 0 bytes|form that this", id="no map"),
+            pytest.param([(0, 5)], b"x" * 5, 4, "ends at byte 5, but the file has 4 bytes", id="beyond the size"),
+            pytest.param([(2**33 - 1, 2**33 - 1)], b"x" * 5, 2**33 - 1, "ends at byte", id="far beyond it"),
+            pytest.param([(0, 5)], b"x" * 4, None, "lists 5 bytes of data, but the archive has 4", id="less data"),
+            pytest.param([(0, 5)], b"x" * 6, 9, "lists 5 bytes of data, but the archive has 6", id="more data"),
+            pytest.param([], b"x" * 6, 9, "lists 0 bytes|form that this", id="no map"),
         ],
     )
     def test_a_map_that_is_not_true_is_refused(self, version, pieces, body, size, message):
@@ -138,16 +138,20 @@ class TestEachForm:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        pytest.param([sparse("0.0", [(0, 1)], b"x", numblocks=2)], "another length", id="fewer pieces than it says"),
-        pytest.param([sparse("0.1", [(0, 1)], b"x", numblocks=None)], "numblocks b'' is no number", id="no count"),
-        pytest.param([sparse("0.1", [(0, 1)], b"x", numblocks=-1)], "is no number, or negative", id="-1 pieces"),
-        pytest.param([sparse("0.1", [(0, 1)], b"x", map="0,-1")], "is no number, or negative", id="a negative length"),
-        pytest.param([sparse("0.1", [(0, 1)], b"x", map="0,")], "is no number", id="a number missing"),
         pytest.param(
-            [sparse("0.1", [(0, 1)], b"x", map=f"{2**63},1")], "which no file can have", id="an offset too far"
+            [sparse("0.0", [(0, 1)], b"x", numblocks=2)], "stated number of pieces", id="fewer pieces than it says"
         ),
-        pytest.param([sparse("0.1", [(2**63 - 1, 1)], b"x")], "absurd|leads to byte", id="a sum too great"),
-        pytest.param([sparse("0.1", [(0, 1)], b"x", size=-1)], "no number, or negative", id="a negative size"),
+        pytest.param([sparse("0.1", [(0, 1)], b"x", numblocks=None)], "numblocks b'' is not a number", id="no count"),
+        pytest.param([sparse("0.1", [(0, 1)], b"x", numblocks=-1)], "is not a number, or is negative", id="-1 pieces"),
+        pytest.param(
+            [sparse("0.1", [(0, 1)], b"x", map="0,-1")], "is not a number, or is negative", id="a negative length"
+        ),
+        pytest.param([sparse("0.1", [(0, 1)], b"x", map="0,")], "is not a number", id="a number missing"),
+        pytest.param(
+            [sparse("0.1", [(0, 1)], b"x", map=f"{2**63},1")], "which is out of range", id="an offset too far"
+        ),
+        pytest.param([sparse("0.1", [(2**63 - 1, 1)], b"x")], "absurd|ends at byte", id="a sum too great"),
+        pytest.param([sparse("0.1", [(0, 1)], b"x", size=-1)], "not a number, or is negative", id="a negative size"),
         pytest.param([sparse("0.1", [(0, 1)], b"x", size=2**63)], "absurd", id="an absurd size"),
         pytest.param([sparse("1.0", [(0, 1)], b"x", major=2)], "form that this collection does", id="version 2.0"),
         pytest.param([sparse("1.0", [(0, 1)], b"x", minor=1)], "form that this collection does", id="version 1.1"),
@@ -161,7 +165,7 @@ class TestEachForm:
         pytest.param([pax(record("GNU.sparse.offset", "0,1")), member("f")], "malformed", id="two numbers in one"),
         pytest.param(
             [pax(record("GNU.sparse.map", "0,1") + record("GNU.sparse.numblocks", "1")), directory("f/")],
-            "entry f/: it has a map of holes, and is no file",
+            "entry f/: it has a map of holes but is not a regular file",
             id="a directory",
         ),
         pytest.param(
@@ -174,9 +178,17 @@ class TestEachForm:
         pytest.param(
             [patched(sparse("old GNU", [(0, 1)], b"x"), 398, b"\xff" * 12)], "number -1, which", id="length -1"
         ),
-        pytest.param([patched(sparse("old GNU", [(0, 1)], b"x"), 483, b"\xff" * 12)], "byte 1 of -1", id="size -1"),
-        pytest.param([patched(sparse("old GNU", [], b""), 483, b"\xff" * 12)], "byte 0 of -1", id="a void of -1"),
-        pytest.param([patched(sparse("old GNU", [(0, 1)], b"x"), 386, b"zero" * 3)], "is no number", id="text"),
+        pytest.param(
+            [patched(sparse("old GNU", [(0, 1)], b"x"), 483, b"\xff" * 12)],
+            "byte 1, but the file has -1 bytes",
+            id="size -1",
+        ),
+        pytest.param(
+            [patched(sparse("old GNU", [], b""), 483, b"\xff" * 12)],
+            "byte 0, but the file has -1 bytes",
+            id="a void of -1",
+        ),
+        pytest.param([patched(sparse("old GNU", [(0, 1)], b"x"), 386, b"zero" * 3)], "is not a number", id="text"),
     ],
 )
 def test_what_no_tool_writes_is_refused(members, message):
@@ -189,12 +201,12 @@ def test_what_no_tool_writes_is_refused(members, message):
     ("body", "message"),
     [
         pytest.param(b"", "ends within its map", id="nothing"),
-        pytest.param(padded(b"\n"), "is no number", id="an empty line"),
-        pytest.param(padded(b"-1\n"), "is no number, or negative", id="-1 pieces"),
+        pytest.param(padded(b"\n"), "is not a number", id="an empty line"),
+        pytest.param(padded(b"-1\n"), "is not a number, or is negative", id="-1 pieces"),
         pytest.param(padded(b"99999999999999999999\n"), "ends within its map", id="more pieces than there are bytes"),
-        pytest.param(b"1" * BLOCK, "is no number", id="no line"),
+        pytest.param(b"1" * BLOCK, "is not a number", id="no line"),
         pytest.param(padded(b"1\n0\n") + bytes(3 * BLOCK), "malformed", id="a line of zeros"),
-        pytest.param(padded(b"1\n0x0\n1\n") + b"x", "is no number", id="hexadecimal"),
+        pytest.param(padded(b"1\n0x0\n1\n") + b"x", "is not a number", id="hexadecimal"),
         pytest.param(padded(b"1\n0\n1\n")[:100], "has -412", id="a map cut by the size"),
     ],
 )

@@ -33,7 +33,7 @@ def test_numbers_as_old_writers_have_them(field, value):
     "field", [b"0o644\0\0\0", b"1_0\0\0\0\0\0", b"+1\0\0\0\0\0\0", b"8\0\0\0\0\0\0\0", b"six\0\0\0\0\0"]
 )
 def test_what_is_no_number(field):
-    with pytest.raises(ValueError, match="is no number"):
+    with pytest.raises(ValueError, match="is not a number"):
         number(field)
 
 

@@ -16,6 +16,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar impor
     BLOCK,
     BLOCKDEV,
     CHAR,
+    CHUNK,
     DIRECTORY,
     END,
     FIFO,
@@ -24,7 +25,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar impor
     SYMLINK,
     Entry,
 )
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar_reader import CHUNK, LIMIT, TarReader
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar_reader import LIMIT, TarReader
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar_writer import header
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.tars import (
@@ -276,11 +277,15 @@ class TestTheEnd:
     @pytest.mark.parametrize(
         ("tar", "message"),
         [
-            pytest.param(member("f"), "entry f: the archive ends after it without an end mark", id="no end mark"),
+            pytest.param(
+                member("f"), "entry f: the archive ends after this entry, without an end mark", id="no end mark"
+            ),
             pytest.param(member("f", body=b"abc")[:BLOCK], "entry f: the archive ends 3 bytes before", id="no content"),
             pytest.param(member("f", body=b"abc")[: BLOCK + 3], "entry f: .* before the padding", id="no padding"),
             pytest.param(member("f")[:100], "start of the archive.*within a block", id="half a header"),
-            pytest.param(member("f") + bytes(BLOCK) + member("g"), "entry f: a single block", id="a lone zero block"),
+            pytest.param(
+                member("f") + bytes(BLOCK) + member("g"), "entry f: one block of zeros", id="a lone zero block"
+            ),
             pytest.param(archive(pax(record("uid", "1"))), "entry PaxHeaders.0/f: it describes", id="x for nothing"),
         ],
     )
@@ -308,22 +313,22 @@ class TestRejected:
             pytest.param([pax(b"path=b"), member("f")], "malformed", id="no length"),
             pytest.param([pax(b"0 "), member("f")], "malformed", id="a length of none"),
             pytest.param([pax(b"9" * 5000), member("f")], "malformed", id="an endless length"),
-            pytest.param([pax(record("size", "-1")), member("f")], "size b'-1' is no number", id="a negative size"),
+            pytest.param([pax(record("size", "-1")), member("f")], "size b'-1' is not a number", id="a negative size"),
             pytest.param([pax(record("size", str(2**63))), member("f")], "absurd", id="an absurd size"),
-            pytest.param([pax(record("size", "1_0")), member("f")], "no number", id="Python's idea of a number"),
+            pytest.param([pax(record("size", "1_0")), member("f")], "not a number", id="Python's idea of a number"),
             pytest.param([pax(record("uid", str(2**32 - 1))), member("f")], "owner 4294967295:0", id="uid -1"),
             pytest.param([pax(record("gid", str(2**40))), member("f")], "out of range", id="a gid beyond 32 bits"),
-            pytest.param([pax(record("mtime", "1e5")), member("f")], "no time", id="a float"),
+            pytest.param([pax(record("mtime", "1e5")), member("f")], "not a time", id="a float"),
             pytest.param([pax(record("mtime", str(2**63))), member("f")], "mtime is out of range", id="a far time"),
             pytest.param([pax(b"9 no=", b"g"), member("f")], "malformed", id="a malformed global header"),
             pytest.param([patched(member("f"), 124, b"\xff" * 12)], "size -1 is negative", id="base 256: size"),
             pytest.param([patched(member("f"), 124, b"\x80" + b"\xff" * 11)], "absurd", id="base 256: absurd"),
             pytest.param([patched(member("f"), 108, b"\xff" * 8)], "owner -1:0", id="base 256: uid"),
             pytest.param([patched(member("f"), 136, b"\x81" + bytes(11))], "mtime is out", id="base 256: mtime"),
-            pytest.param([patched(member("f"), 124, b"0000000008\0")], "is no number", id="no octal digit"),
-            pytest.param([patched(member("f"), 124, b"-0000000001")], "is no number", id="a sign"),
-            pytest.param([patched(member("f"), 124, b"0o123456701")], "is no number", id="0o"),
-            pytest.param([patched(member("f"), 100, b"0x1ff\0")], "is no number", id="a bad mode"),
+            pytest.param([patched(member("f"), 124, b"0000000008\0")], "is not a number", id="no octal digit"),
+            pytest.param([patched(member("f"), 124, b"-0000000001")], "is not a number", id="a sign"),
+            pytest.param([patched(member("f"), 124, b"0o123456701")], "is not a number", id="0o"),
+            pytest.param([patched(member("f"), 100, b"0x1ff\0")], "is not a number", id="a bad mode"),
             pytest.param([patched(member("n", CHAR), 329, b"0010000\0")], "4096:0 is out", id="a far major"),
             pytest.param([patched(member("n", BLOCKDEV), 337, b"4000000\0")], "0:1048576 is", id="a far minor"),
             pytest.param([member("x", b"x", size=LIMIT + 1)], "1048577 bytes", id="a huge extended header"),

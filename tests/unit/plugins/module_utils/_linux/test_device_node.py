@@ -8,8 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._linux import device_node as under_test
-from ansible_collections.strata.overlay2.plugins.module_utils._linux import mountinfo
+from ansible_collections.strata.overlay2.plugins.module_utils._linux import fsmount, mountinfo
 from ansible_collections.strata.overlay2.plugins.module_utils._linux.device_node import device_node, is_node
 
 
@@ -47,7 +46,7 @@ def test_where_dev_has_none_the_kernel_is_asked(opened, monkeypatch, source):
 @pytest.mark.root
 def test_a_kernel_that_cannot_be_asked(opened, monkeypatch):
     monkeypatch.setattr(mountinfo, "mount_of_fd", lambda *_arguments: None)
-    monkeypatch.setattr(under_test, "SYS_FSOPEN", 9999)
+    monkeypatch.setattr(fsmount, "SYS_FSOPEN", 9999)
     with pytest.raises(OSError) as caught, device_node(opened):
         pass
     assert caught.value.errno == errno.ENODEV

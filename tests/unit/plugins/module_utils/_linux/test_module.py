@@ -23,10 +23,10 @@ def any_switch(value: str) -> tuple[str, str]:
 @pytest.mark.parametrize(("value", "is_on"), [("Y", True), ("N", False)])
 def test_a_switch_is_on_or_off(value, is_on):
     name, parameter = any_switch(value)
-    assert module.switch(name, parameter) is is_on
+    assert module.is_on(name, parameter) is is_on
     assert module.is_loaded(name)
 
 
 def test_what_the_kernel_does_not_know():
-    assert module.switch("no_such_module", "index") is None
+    assert module.is_on("no_such_module", "index") is None
     assert not module.is_loaded("no_such_module")

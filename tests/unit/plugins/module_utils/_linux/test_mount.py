@@ -7,7 +7,7 @@ import errno
 import os
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._linux import mount, mountinfo, namespace
+from ansible_collections.strata.overlay2.plugins.module_utils._linux import mount, namespace
 
 
 @pytest.mark.root
@@ -51,24 +51,3 @@ def test_a_busy_mount_is_detached_only_when_asked(tmp_path):
             return number, os.path.ismount(tmp_path)
 
     assert namespace.in_private_mounts(there) == (errno.EBUSY, False)
-
-
-@pytest.mark.root
-def test_mount_from_takes_paths_relative_to_the_directory(tmp_path):
-    for name in ("lower1", "lower2", "merged"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "lower1/file").touch()
-
-    def there() -> tuple[list[str], str, str]:
-        before = os.getcwd()
-        mount.mount_from(tmp_path, "overlay", "merged", "overlay", mount.MS_RDONLY, "lowerdir=lower2:lower1")
-        return os.listdir(tmp_path / "merged"), mountinfo.read()[-1].mount_point, os.path.relpath(os.getcwd(), before)
-
-    assert namespace.in_private_mounts(there) == (["file"], str(tmp_path / "merged"), ".")
-
-
-@pytest.mark.root
-def test_mount_from_a_missing_directory_names_it(tmp_path):
-    with pytest.raises(FileNotFoundError) as caught:
-        mount.mount_from(tmp_path / "none", "overlay", "merged", "overlay")
-    assert caught.value.filename == str(tmp_path / "none")

@@ -105,29 +105,6 @@ def test_volatile_is_told_in_both_forms(options):
     assert overlay_options(line(options)).volatile
 
 
-@pytest.mark.parametrize(
-    ("path", "mount_id"),
-    [
-        pytest.param("/a/b", 2, id="the mount point itself"),
-        pytest.param("/a/b/c", 2, id="below it"),
-        pytest.param("/a/bc", 1, id="only a common beginning"),
-        pytest.param("/x/y", 4, id="the last of two on one another"),
-        pytest.param("/", 1, id="root"),
-    ],
-)
-def test_mount_of_goes_by_components(path, mount_id):
-    mounts = mountinfo.parse(
-        b"1 0 0:1 / / rw - t t rw\n2 1 0:2 / /a/b rw - t t rw\n3 1 0:3 / /x rw - t t rw\n4 3 0:4 / /x rw - t t rw\n"
-    )
-    found = mountinfo.mount_of(path, mounts)
-    assert found is not None
-    assert found.id == mount_id
-
-
-def test_mount_of_without_any_mount():
-    assert mountinfo.mount_of("/a", []) is None
-
-
 def test_the_mount_of_an_open_file_is_found_by_its_id():
     fd = os.open("/proc/self", os.O_RDONLY)
     try:

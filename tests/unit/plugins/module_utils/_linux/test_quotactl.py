@@ -46,14 +46,14 @@ needs_quotas = pytest.mark.skipif(not HAS_QUOTAS, reason="a kernel before 5.14 o
 )
 def test_the_state_is_the_same_by_descriptor_and_by_device(loop_filesystem, kind, arguments, options, flags):
     home = loop_filesystem(kind, *arguments, options=options)
-    mount = mountinfo.mount_of(str(home), mountinfo.read())
-    assert mount is not None
     fd = os.open(home, os.O_RDONLY)
     try:
+        mount = mountinfo.mount_of_fd(fd, mountinfo.read())
         by_fd = quotactl.state_by_fd(fd) & BOTH
     finally:
         os.close(fd)
     assert by_fd == flags
+    assert mount is not None
     if kind != "btrfs":  # it has no one device
         assert quotactl.state_by_device(mount.source) & BOTH == flags
 
@@ -64,9 +64,9 @@ def test_a_kernel_that_must_be_asked_by_device_where_dev_has_none(loop_filesyste
     monkeypatch.setattr(quotactl, "SYS_QUOTACTL_FD", 9999)
     monkeypatch.setattr(mountinfo, "mount_of_fd", lambda *_arguments: None)
     try:
-        assert quotactl.asked(fd, quotactl.state) & BOTH == BOTH
-        quotactl.asked(fd, quotactl.set_limits, 77, 2048, 10)
-        assert quotactl.asked(fd, quotactl.get, 77)[:3] == (77, 2048, 10)
+        assert quotactl.query(fd, quotactl.state) & BOTH == BOTH
+        quotactl.query(fd, quotactl.set_limits, 77, 2048, 10)
+        assert quotactl.query(fd, quotactl.get, 77)[:3] == (77, 2048, 10)
     finally:
         os.close(fd)
 

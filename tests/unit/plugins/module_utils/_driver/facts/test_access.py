@@ -7,8 +7,10 @@ import os
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.access import find_access
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.finding import Reporter
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
 from ansible_collections.strata.overlay2.plugins.module_utils._store.engine import CONTAINERS_STORAGE, DOCKER
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Store
 from ansible_collections.strata.overlay2.plugins.module_utils._store.settings import IdRange, Settings
 
 pytestmark = pytest.mark.root
@@ -34,7 +36,16 @@ def make_store(home, settings):
 
 
 def look(home, settings, engine=None):
-    return [(found.code, found.path) for found in find_access(str(home), ("base", "job"), settings, engine)]
+    return [(found.code, below(home, found)) for found in find_access(str(home), ("base", "job"), settings, engine)]
+
+
+def below(home, found):
+    """Return the path of a finding from home, "" for home."""
+    return found.path[len(str(home)) :].lstrip("/")
+
+
+def reported(home, found):
+    return Reporter(Store(str(home)), [found]).report(found)
 
 
 @pytest.mark.parametrize("settings", [Settings(), REMAPPED])
@@ -53,8 +64,10 @@ def test_who_has_a_directory_that_is_not_his_is_told_with_the_command_that_corre
     home = make_store(tmp_path / "store", settings)
     os.chown(home / path, *owner)
     (found,) = find_access(str(home), ("base", "job"), settings, None)
-    assert (found.code, found.subject, found.path) == ("owner_wrong", "job", path)
-    os.chown(home / path, *map(int, found.command.split()[1].split(":")))
+    assert (found.code, found.subject, below(home, found)) == ("owner_wrong", "job", path)
+    told = reported(home, found)
+    assert told.hint == f"run `chown {found.wanted} {home}/{path}`" and f"{path} belongs to" in told.message
+    os.chown(home / path, *map(int, found.wanted.split(":")))
     assert look(home, settings) == []
 
 
@@ -74,10 +87,14 @@ def test_what_lets_in_too_many_is_told_with_its_name(tmp_path):
     home = make_store(tmp_path / "store", Settings())
     for path, mode in (("", 0o711), ("l", 0o755), ("base", 0o755), ("job/work", 0o755)):
         (home / path).chmod(mode)
-    told = [(found.path, found.command) for found in find_access(str(home), ("base", "job"), Settings(), None)]
-    assert told == [("", "chmod 0710"), ("l", "chmod 0700"), ("base", "chmod 0710"), ("job/work", "chmod 0700")]
-    first = next(iter(find_access(str(home), (), None, None)))
-    assert first.message.startswith(f"{home} has mode 0711")
+    findings = [*find_access(str(home), ("base", "job"), Settings(), None)]
+    told = [(below(home, found), found.wanted) for found in findings]
+    assert told == [("", "0710"), ("l", "0700"), ("base", "0710"), ("job/work", "0700")]
+    hints = [reported(home, found).hint for found in findings]
+    assert hints == [f"run `chmod {mode} {home}{'/' * bool(path)}{path}`" for path, mode in told]
+    messages = [reported(home, found).message for found in findings]
+    names = [f"{home}", f"{home}/l", "layer base", "work of layer job"]
+    assert [text.split(" has mode ")[0] for text in messages] == names and "0711" in messages[0]
 
 
 def test_another_engines_owners_are_its_own_business_and_so_is_the_l_of_containers_storage(tmp_path):

@@ -11,6 +11,7 @@ import subprocess
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts import status
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.check import examine_store
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.finding import Reporter
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.hidden_mounts import hidden_mounts
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import users
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
@@ -42,6 +43,10 @@ def store(hand_made_store, request):
     subprocess.run(["umount", store.home], check=True)
 
 
+def reported(store, found):
+    return Reporter(Store(store.home).files, [found]).report(found)
+
+
 def test_a_hidden_mount_is_none_of_this_store(store):
     assert Store(store.home).mount("app") is None
     assert status.features(Store(store.home))["mount_count"] == 0
@@ -52,12 +57,13 @@ def test_a_hidden_mount_is_none_of_this_store(store):
 
 def test_a_hidden_mount_is_told_with_what_hides_it(store):
     (found,) = hidden_mounts(store.home)
-    assert (found.name, found.path) == ("app", "app/merged")
     point = f"{store.home}/app/merged"
-    assert found.message == (
+    assert (found.subject, found.path) == ("app", point)
+    told = reported(store, found)
+    assert told.message == (
         f"overlay is mounted on {point}, and what was mounted on {store.home} later hides it: it is not this store's"
     )
-    assert f"unmount it; then run umount {point}" in found.hint
+    assert f"unmount it; then run umount {point}" in told.hint
     (finding,) = [finding for finding in examine_store(store.home) if finding.code == "hidden_mount"]
     assert (finding.subject, finding.path) == ("app", point)
 
@@ -71,7 +77,7 @@ def test_a_layer_is_mounted_over_a_hidden_mount_all_the_same(store):
         assert status.features(Store(store.home))["mount_count"] == 1
         assert users.independent_mounts(store.home, "app") == []
         (found,) = hidden_mounts(store.home)
-        assert f"what was mounted on {store.home} later hides it" in found.message
+        assert f"what was mounted on {store.home} later hides it" in reported(store, found).message
     finally:
         subprocess.run(["umount", f"{store.home}/app/merged"], check=True)
 
@@ -82,9 +88,9 @@ def test_a_mount_hidden_by_one_in_the_store_names_that(store):
     for path in (f"{inner}/diff/deep", inner):
         subprocess.run(["mount", "-t", "tmpfs", "none", path], check=True)
     try:
-        found = {one.path: one.message for one in hidden_mounts(store.home)}
-        assert sorted(found) == ["app/merged", "base/diff/deep"]
-        assert f"mounted on {inner} later" in found["base/diff/deep"]
+        found = {one.path: reported(store, one).message for one in hidden_mounts(store.home)}
+        assert sorted(found) == [f"{store.home}/app/merged", f"{inner}/diff/deep"]
+        assert f"mounted on {inner} later" in found[f"{inner}/diff/deep"]
     finally:
         subprocess.run(["umount", inner], check=True)
         subprocess.run(["umount", f"{inner}/diff/deep"], check=True)

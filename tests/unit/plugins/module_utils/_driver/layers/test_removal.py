@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.plan import plan_absent
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.removal import check_unused, plan_removal
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import LayersState
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
@@ -32,12 +33,15 @@ def test_the_hint_is_about_what_is_in_the_way_and_names_what_the_caller_knows(la
         check_unused(layer, store(layer, users), "change the content of")
     assert raised.value.hint == hint
     with pytest.raises(LayerInUse) as raised:
-        plan_removal(layer, store(layer, users), (), force=False)
+        plan_absent(["job"], store(layer, users))
     assert raised.value.hint == f"{hint}; or set force: true"
     assert plan_removal(layer, store(layer, users), (), force=True)
 
 
 def test_children_are_removed_first():
     with pytest.raises(LayerInUse, match="children: top") as raised:
+        plan_absent(["job"], store(JOB, children=("top",)), force=True)
+    assert raised.value.hint == "remove its children first; or set recursive: true"
+    with pytest.raises(LayerInUse) as raised:
         plan_removal(JOB, store(JOB, children=("top",)), (), force=True)
-    assert raised.value.hint == "remove its children first, or set recursive: true"
+    assert raised.value.hint == "remove its children first"

@@ -36,7 +36,7 @@ def test_a_tree_is_stuck_once_nothing_in_it_can_go(tree):
     chattr("+i", tree / "a")
     assert why_stuck(str(tree)) == ""
     chattr("+a", tree / "sub/b")
-    assert why_stuck(str(tree)).endswith(": it is immutable or append-only: chattr -ia lets it go")
+    assert why_stuck(str(tree)).endswith(": it is immutable or append-only: run chattr -ia first")
     chattr("-a", tree / "sub/b")
     chattr("+i", tree / "sub")
     assert str(tree) in why_stuck(str(tree))
@@ -56,7 +56,7 @@ def test_a_file_that_the_kernel_swaps_to_is_named(tree):
         (tree / "a").unlink()
         (tree / "sub/b").unlink()
         (tree / "sub").rmdir()
-        assert why_stuck(str(tree)) == f"{swap}: the kernel swaps to it: swapoff lets it go"
+        assert why_stuck(str(tree)) == f"{swap}: the kernel swaps to it: run swapoff first"
     finally:
         subprocess.run(["swapoff", swap], check=True)
 

@@ -8,7 +8,8 @@ import os
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts import description as describe
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, NotSupported
-from ansible_collections.strata.overlay2.plugins.module_utils._linux import mount, mountinfo, namespace
+from ansible_collections.strata.overlay2.plugins.module_utils._linux import mountinfo, namespace
+from ansible_collections.strata.overlay2.plugins.module_utils._linux.overlay_mount import mount_overlay
 
 A, B = "A" * 26, "B" * 26
 OFF = ("index=off", "redirect_dir=off", "metacopy=off")
@@ -30,21 +31,17 @@ LABEL = "system_u:object_r:container_file_t:s0:c1,c2"
 
 
 def test_the_data_is_dockers():
-    assert describe.describe_mount("/home", "app", [A, B], read_only=False, options=["index=off"], label=LABEL) == (
-        "/home/app/merged",
-        None,
-        0,
-        f'index=off,lowerdir=/home/l/{A}:/home/l/{B},upperdir=/home/app/diff,workdir=/home/app/work,context="{LABEL}"',
+    described = describe.describe_mount("/home", "app", [A, B], read_only=False, options=["index=off"], label=LABEL)
+    assert described.directory is None
+    assert described.data == (
+        f'index=off,lowerdir=/home/l/{A}:/home/l/{B},upperdir=/home/app/diff,workdir=/home/app/work,context="{LABEL}"'
     )
 
 
 def test_a_committed_layer_has_no_upper_and_is_read_only():
-    assert describe.describe_mount("/home", "app", [A], read_only=True, options=(), volatile=True) == (
-        "/home/app/merged",
-        None,
-        mount.MS_RDONLY,
-        f"lowerdir=/home/app/diff:/home/l/{A}",
-    )
+    described = describe.describe_mount("/home", "app", [A], read_only=True, options=(), volatile=True)
+    assert (described.directory, described.upper, described.work) == (None, None, None)
+    assert described.data == f"lowerdir=/home/app/diff:/home/l/{A}"
 
 
 def test_volatile_is_an_option():
@@ -77,7 +74,6 @@ def test_relative_paths_begin_at_a_page(directory, length):
     fill = "x" * (length - 4096 + page - len(short.data) + 1)
     described = describe.describe_mount("/home", "app", [A] * 40, read_only=False, options=[fill])
     assert described.directory == directory
-    assert described.target == "/home/app/merged"
 
 
 def test_bytes_count_and_not_characters():
@@ -106,12 +102,12 @@ def test_what_fits_in_no_form_is_refused_and_says_how_long_the_label_is():
         describe.describe_mount("/home", "app", [A] * 128, read_only=False, options=OFF, label="x" * 900)
 
 
-def mounted_here(description):
+def mounted_here(overlay, merged):
     """Mount it where nobody else sees it; return what is in it, and its line."""
 
     def there():
-        describe.perform(description)
-        return os.listdir(description.target), mountinfo.read()[-1]
+        mount_overlay(overlay, merged)
+        return os.listdir(merged), mountinfo.read()[-1]
 
     return namespace.in_private_mounts(there)
 
@@ -124,7 +120,7 @@ def test_any_home_can_be_mounted(hand_made_store, name, read_only):
     links = [store.add("near"), store.add("far")]
     store.add("app", work=True)
     description = describe.describe_mount(store.home, "app", links, read_only=read_only, options=OFF)
-    names, line = mounted_here(description)
+    names, line = mounted_here(description, f"{store.home}/app/merged")
     assert sorted(names) == ["app", "far", "near"]
     assert line.mount_point == f"{store.home}/app/merged"
     assert describe.overlay_differs(store.home, "app", links, line, read_only=read_only) == ()
@@ -139,7 +135,7 @@ def test_128_lowers_can_be_mounted_and_are_recognised(hand_made_store, id, read_
     store.add(id, work=True)
     description = describe.describe_mount(store.home, id, links, read_only=read_only, options=OFF)
     assert description.directory is not None
-    names, line = mounted_here(description)
+    names, line = mounted_here(description, f"{store.home}/{id}/merged")
     assert len(names) == 129
     assert describe.overlay_differs(store.home, id, links, line, read_only=read_only) == ()
     assert describe.overlay_differs(store.home, id, links[:-1], line, read_only=read_only) == ("lowers",)
@@ -151,7 +147,7 @@ def test_volatile_is_recognised(hand_made_store):
     links = [store.add("base")]
     store.add("app", work=True)
     description = describe.describe_mount(store.home, "app", links, read_only=False, options=OFF, volatile=True)
-    _unused, line = mounted_here(description)
+    _unused, line = mounted_here(description, f"{store.home}/app/merged")
     assert describe.overlay_differs(store.home, "app", links, line, read_only=False, volatile=True) == ()
     assert describe.overlay_differs(store.home, "app", links, line, read_only=False) == ("volatile",)
 
@@ -162,7 +158,7 @@ def test_a_failed_mount_names_the_target(hand_made_store):
     store.add("app", work=True)
     description = describe.describe_mount(store.home, "app", [A], read_only=False, options=OFF)
     with pytest.raises(FileNotFoundError) as caught:
-        mounted_here(description)
+        mounted_here(description, f"{store.home}/app/merged")
     assert caught.value.filename == f"{store.home}/app/merged"
 
 

@@ -67,3 +67,16 @@ def test_a_damaged_chain_is_not_mounted(layers):
     os.unlink(f"{layers.home}/l/{layers.links['far']}")
     with pytest.raises(StoreCorrupt, match="lower"), merged_view(layers.home, app, []):
         pass
+
+
+def test_a_refused_mount_names_the_layer_and_the_kernels_reason(layers):
+    app = chain(layers)
+    before = mounts()
+    with pytest.raises(OSError) as caught, merged_view(layers.home, app, ["nosuch=1"]):
+        pass
+    assert caught.value.filename == f"{layers.home}/app"
+    assert caught.value.strerror in (
+        "Invalid argument",  # before Linux 6.5
+        "Invalid argument (overlay: Unknown parameter 'nosuch')",
+    )
+    assert mounts() == before

@@ -58,8 +58,8 @@ def test_nothing_stands_in_the_way():
         ({"supports_d_type": False, "backing_fs": "extfs"}, "no_d_type", "/store", "tune2fs -O filetype"),
         ({"supports_d_type": False, "backing_fs": "jfs"}, "no_d_type", "/store", "local filesystem"),
         ({"supports_d_type": None}, "not_probed", "d_type was not probed", "root"),
-        ({"trusted_xattrs": False}, "no_xattrs", "/store keeps no trusted xattrs", "local filesystem"),
-        ({"quota_off": QuotaOff("for fun", "laugh")}, "no_project_quota", "no limits: for fun", "laugh"),
+        ({"trusted_xattrs": False}, "no_xattrs", "/store does not keep trusted xattrs", "local filesystem"),
+        ({"quota_off": QuotaOff("for fun", "laugh")}, "no_project_quota", "cannot have limits: for fun", "laugh"),
         ({"free": 4 * GIB}, "nearly_full", f"/store has {4 * GIB} of {100 * GIB} bytes left", "overlay2_prune"),
         ({"inodes_free": 49_999}, "nearly_full", "/store has 49999 of 1000000 inodes left", "overlay2_prune"),
         ({"read_only": True, "mount_point": None, "place": "/x"}, "read_only", "/x is mounted", "read-write"),
@@ -117,8 +117,15 @@ def test_without_root_that_says_it_all():
     assert [one.code for one in found(answers=untried, is_root=False)] == ["not_root"]
 
 
-def test_the_codes_are_documented_and_so_is_which_are_in_the_way():
-    rows = re.findall(r"^ *([a-z_]+)( \*)?  +\S", problems.Problem.__doc__ or "", re.M)
-    assert {code for code, star in rows if star} == problems.IN_THE_WAY
+def test_a_hint_names_no_module_that_another_engines_store_refuses():
+    (full,) = found(GOOD._replace(free=4 * GIB))
+    (untried,) = found(answers=WORKS._replace(native_overlay_diff=None, why_no_native_diff="odd"))
+    assert problems.for_engine(full, None) == full
+    assert problems.for_engine(full, "docker").hint == "have docker remove what is unused, or enlarge the filesystem"
+    assert "new directory" in problems.for_engine(untried, "docker").hint
+
+
+def test_every_code_is_used_and_every_used_code_has_a_kind():
     used = set(re.findall(r'Problem\(\s*"([a-z_]+)"', inspect.getsource(problems)))
-    assert used | {"unreachable"} == {code for code, _unused in rows}
+    assert used | {"unreachable"} == problems.KINDS.keys()
+    assert {code for code, kind in problems.KINDS.items() if kind == problems.BLOCKING} == problems.IN_THE_WAY

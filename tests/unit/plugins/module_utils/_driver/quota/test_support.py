@@ -15,9 +15,12 @@ COUNTED, ENFORCED = quotactl.FS_QUOTA_PDQ_ACCT, quotactl.FS_QUOTA_PDQ_ENFD
 WITH_FEATURE = ("-O", "quota,project", "-E", "quotatype=prjquota")
 
 
+def mount_at(place: str) -> mountinfo.Mount:
+    return next(mount for mount in reversed(mountinfo.read()) if mount.mount_point == place)
+
+
 def ask(place: str) -> tuple[str, str] | None:
-    mount = mountinfo.mount_of(place, mountinfo.read())
-    assert mount is not None
+    mount = mount_at(place)
     why = why_no_project_quota(place, mount.fstype, mount)
     assert project_quota_is_on(place) is (why is None)
     return why
@@ -77,8 +80,7 @@ def test_a_filesystem_without():
 @pytest.mark.root
 def test_a_device_that_is_not_here_is_named(loop_filesystem, monkeypatch):
     place = loop_filesystem("xfs")
-    mount = mountinfo.mount_of(str(place), mountinfo.read())
-    assert mount is not None
+    mount = mount_at(str(place))
     monkeypatch.setattr(quotactl, "SYS_QUOTACTL_FD", 9999)  # a kernel before 5.2, to which /dev shows nothing
     monkeypatch.setattr(device_node, "SYS_FSOPEN", 9999)
     monkeypatch.setattr(device_node, "is_node", lambda *_arguments: False)

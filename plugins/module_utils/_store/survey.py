@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads all layers of a store, and yields all their damage as data. Only read. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import StoreCorrupt
+from .damage import Damage, missing_directory
+from .layout import DIFF, LINK, LINKS, WORK
+from .links import misnamed
+from .recognition import has_content, is_directory, layer_ids
+
+if t.TYPE_CHECKING:
+    from .layer import Layer, Store
+
+
+class Survey(t.NamedTuple):
+    """layers: those that can be read, by id. unread: why our record of a layer cannot be read, by id."""
+
+    layers: dict[str, Layer]
+    unread: dict[str, StoreCorrupt]
+    damage: list[Damage]
+
+
+def survey(store: Store) -> Survey:
+    """Return all layers of a store and all their damage, with several faults of one layer. Raises OSError."""
+    found = Survey({}, {}, [])
+    found.damage.extend(_of_files(store, found))
+    broken = {damage.layer for damage in found.damage if damage.cause not in ("no_diff", "no_work")}
+    for layer in found.layers.values():
+        lost = store.lost_lower(layer) if layer.id not in broken else None
+        if lost:
+            found.damage.append(lost)
+    found.damage.extend(_of_names(store, found.layers))
+    for layer in found.layers.values():
+        below = store.chains.below(layer)
+        if below.damage:
+            found.damage.append(below.damage)
+    return found
+
+
+def _of_files(store: Store, found: Survey) -> t.Iterator[Damage]:
+    """Read the layers into *found*, and yield what is damaged in each by itself."""
+    for id in layer_ids(store.home):
+        try:
+            layer, damage = store.examine(id)
+        except StoreCorrupt as error:
+            found.unread[id] = error
+            continue
+        if layer is None:
+            continue
+        found.layers[id] = layer
+        yield from damage
+        if not has_content(store.home, id):
+            yield missing_directory(id, store.path(id, DIFF), DIFF)
+        if layer.lowers and not is_directory(store.path(id, WORK)):
+            yield missing_directory(id, store.path(id, WORK), WORK)
+
+
+def _of_names(store: Store, layers: t.Mapping[str, Layer]) -> t.Iterator[Damage]:
+    """Yield where the names in l/ and the link files of the layers contradict each other."""
+    owners: dict[str, list[str]] = {}
+    for layer in layers.values():
+        if layer.link:
+            owners.setdefault(layer.link, []).append(layer.id)
+    for link, ids in owners.items():
+        target = store.links.get(link)
+        if len(ids) == 1:
+            damage = misnamed(store.home, ids[0], link, target)
+            if damage:
+                yield damage
+            continue
+        for id in ids:
+            yield Damage(
+                "link_doubled", id, store.path(id, LINK), "same_name", link, target or "", others=tuple(sorted(ids))
+            )
+    for link, target in store.links.items():
+        if target is not None and target in layers and link not in owners and layers[target].link:
+            needing = tuple(id for id in layers if link in store.lower(id).names)
+            path = store.path(LINKS, link)
+            yield Damage("link_astray", target, path, "second_name", link, target, others=needing)

@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import subprocess
+import typing as t
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.modules import (
+    overlay2_init,
+    overlay2_layer,
+    overlay2_mount,
+)
+from ansible_collections.strata.overlay2.tests import modules
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A store with a chain whose mount data is relative to home, and a directory that cannot be an upper on its top."""
+    path = str(tmp_path / ("home" * 60))
+    ids = [f"layer{number}" for number in range(20)]
+    layers: list[dict[str, t.Any]] = [{"id": id, "parent": parent} for id, parent in zip(ids, ["", *ids])]
+    layers.append({"id": "job", "parent": ids[-1], "read_write": True})
+    for main, params in ((overlay2_init.main, {}), (overlay2_layer.main, {"layers": layers})):
+        assert not modules.run_module(main, {"home": path, **params}).get("failed")
+    diff = f"{path}/job/diff"
+    lowers = "lowerdir=layer0/diff:layer1/diff"
+    subprocess.run(["mount", "-t", "overlay", "-o", lowers, "overlay", diff], check=True, cwd=path)
+    yield path
+    subprocess.run(["umount", diff], check=True)
+
+
+@pytest.mark.root
+def test_the_message_of_a_refused_mount_has_the_kernels_reason(home):
+    result = modules.run_module(overlay2_mount.main, {"home": home, "id": "job"})
+    assert (result["failed"], result["error"], result["errno"]) == (True, "os_error", 22)
+    reason = " (overlay: filesystem on job/diff not supported as upperdir)"
+    assert result["msg"].replace(reason, "") == f"Invalid argument: {home}/job/merged"
+    if os.uname().release.startswith("6.18."):
+        assert reason in result["msg"]
+    assert not os.path.exists(f"{home}/job/merged")
