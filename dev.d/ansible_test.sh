@@ -1,7 +1,9 @@
 # shellcheck shell=sh
-# ansible-test wants to stand in .../ansible_collections/strata/overlay2, and that no symlink: a copy. Sourced.
+# ansible-test must run in .../ansible_collections/strata/overlay2, and not through a symlink, so it runs in a copy.
+# Sourced.
 
-# copy_checkout NAME: copy what git has, or would take, and set COPY to where. One run at a time has it, until it ends.
+# copy_checkout NAME: copy the files that git has or would add, and set COPY to the copy's path. One run at a time holds
+# the copy, until the run ends.
 copy_checkout() {
     packages git
     mkdir -p "$CACHE/ansible-test"
@@ -14,7 +16,7 @@ copy_checkout() {
     rm -rf "$COPY"
     mkdir -p "$COPY"
     checkout_tar | tar --extract --directory "$COPY"
-    git init --quiet "$COPY" # or ansible-test asks the checkout's git, which ignores the copy
-    # The configuration it makes itself is all that Ansible may see.
+    git init --quiet "$COPY" # otherwise ansible-test asks the checkout's git, which ignores the copy
+    # Ansible may see only the configuration that ansible-test makes.
     unset ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH
 }

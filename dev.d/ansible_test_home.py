@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prepare the home directory ansible-test works in: python3 ansible_test_home.py HOME USER_HOME
+"""Prepare the home directory of ansible-test: python3 ansible_test_home.py HOME USER_HOME
 
-ansible-test hands its children HOME and PATH but no PIP_* variable, and HOME is not the user's. So what pip is told by
-files and by variables is written to HOME's own pip.conf (private: an index address may hold a password).
+ansible-test passes HOME and PATH to its children, but no PIP_* variable, and HOME is not the user's. So this program
+writes pip's settings from files and variables to pip.conf in HOME (private: an index address can hold a password).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ansible_test._internal import python_requirements
 
 
 def pip_settings(user_home: str) -> configparser.RawConfigParser:
-    """What pip is told at the moment, variables last, as they win."""
+    """Return pip's present settings. Variables come last, because they win."""
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"],
         env={**os.environ, "HOME": user_home},
@@ -53,7 +53,7 @@ def main() -> None:
     with open(os.open(conf, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         pip_settings(user_home).write(file)
 
-    # The name holds the version of pip that this ansible-core wants in its environments.
+    # The file name contains the version of pip that this ansible-core puts into its environments.
     python = types.SimpleNamespace(version=f"{sys.version_info[0]}.{sys.version_info[1]}")
     pip_version = python_requirements.get_venv_packages(python)["pip"]
     shutil.copy(Path(__file__).with_name("get_pip.py"), cache / f"get_pip_{pip_version.replace('.', '_')}.py")

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# ./dev bench [tasks|archives|fleet|floor] [ARG...]: what tasks and moving content cost, as ratios within one run; what a
-# fleet costs its controller; where the time goes.
+# ./dev bench [tasks|archives|fleet|floor] [ARG...]: the cost of tasks and of moving content, as ratios within one run;
+# the cost of a fleet on the controller; where the time goes.
 . dev.d/isolate.sh
 . dev.d/engines.sh
 
@@ -19,7 +19,7 @@ case $parts in
     mmdebstrap --quiet --variant=buildd --format=tar bookworm "$ROOTFS"
     ;;
 esac
-# Ansible compiles what it sends, once a task; the peers are compiled as well.
+# Ansible compiles the files that it sends, once per task. So compile the peers' Python files too.
 unset PYTHONDONTWRITEBYTECODE
 export PYTHONPATH="$ROOT/collections" PYTHONPYCACHEPREFIX="$SCRATCH/pycache"
 for part in $parts; do

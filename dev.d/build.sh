@@ -1,4 +1,4 @@
 # shellcheck shell=sh
-# ./dev build: the tarball users install.
+# ./dev build: make the tarball that users install.
 ready run
 exec ansible-galaxy collection build --force --output-path "$CACHE/build"

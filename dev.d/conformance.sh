@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# ./dev conformance [ARG...]: what real overlayfs does with our layers, and Docker with our store.
+# ./dev conformance [ARG...]: test real overlayfs with our layers, and real Docker with our store.
 . dev.d/isolate.sh
 . dev.d/engines.sh
 

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# ./dev crash [--sample[=SEED]] [ARG...]: runs interrupted at every step, or at some, which the seed chooses; many runs at
+# ./dev crash [--sample[=SEED]] [ARG...]: interrupt runs at every step, or at steps that the seed chooses; run many at
 # once.
 . dev.d/isolate.sh
 
@@ -10,7 +10,7 @@ case ${1:-} in
     STRATA_CRASH=$(printf '%s' "$1" | cut -s -d= -f2)
     : "${STRATA_CRASH:=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}"
     shift
-    say "dev: the same sample again: ./dev crash --sample=$STRATA_CRASH"
+    say "dev: to repeat this sample: ./dev crash --sample=$STRATA_CRASH"
     ;;
 esac
 ready test strace e2fsprogs xfsprogs mount util-linux zstd quota

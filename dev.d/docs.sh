@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# ./dev docs [PLUGIN]: the site; or the documentation of one plugin, as ansible-doc shows it.
+# ./dev docs [PLUGIN]: build the site, or show the documentation of one plugin with ansible-doc.
 . dev.d/site.sh
 
 if [ $# -eq 0 ]; then

@@ -1,12 +1,12 @@
 # shellcheck shell=sh
-# The engines whose stores ours has to be like, as Debian ships them: unpacked, not installed, so that no daemon is
-# started on this machine and nothing of its own changes. Sourced.
+# The engines whose layout we share, from Debian's packages. Unpacked, not installed, so that no daemon starts on this
+# machine, and no file of the machine changes. Sourced.
 
 ENGINE_PACKAGES='docker.io containers-storage podman buildah busybox-static'
-# What some releases have as packages of their own.
+# Separate packages in some releases.
 ENGINE_PARTS='docker-cli docker-buildx'
 
-# engines: print the directory that the engines are unpacked in. Made once for a machine, in $SHARED.
+# engines: print the directory with the unpacked engines. It is made once per machine, in $SHARED.
 engines() {
     key=$(cat /etc/os-release dev.d/engines.sh | sha256sum | cut -c 1-16)
     unpacked=$SHARED/engines/$key
@@ -33,7 +33,7 @@ unpack_engines() {
     mv "$SHARED/engines/new" "$1"
 }
 
-# The packages, and what they need that this machine has not.
+# The packages, and the dependencies that this machine lacks.
 download_engines() {
     names=$ENGINE_PACKAGES
     for package in $ENGINE_PARTS; do

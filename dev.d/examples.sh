@@ -1,10 +1,10 @@
 # shellcheck shell=sh
-# ./dev examples: every example of the modules' documentation, run as it stands, with our ansible-core and the lowest.
+# ./dev examples: run every example of the modules' documentation unchanged, with our ansible-core and the lowest one.
 . dev.d/isolate.sh
 
 LOWEST=$CACHE/venv-lowest
 
-# lowest: have an environment with the lowest ansible-core that is supported.
+# lowest: make an environment with the lowest supported ansible-core.
 lowest() {
     stamp=$({
         cat requirements/lowest.txt requirements/constraints.txt

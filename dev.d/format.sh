@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# ./dev format: what ruff can repair, in place.
+# ./dev format: let ruff fix and format the code, in place.
 ready test
-ruff check --fix || true # what is left over is for people, and ./dev lint says it again
+ruff check --fix || true # people fix the rest; ./dev lint reports it again
 ruff format

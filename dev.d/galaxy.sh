@@ -1,9 +1,9 @@
 # shellcheck shell=sh
-# The collections that roles and scenarios need, out of a package of PyPI: Galaxy need not be reached. Sourced.
+# The collections that roles and scenarios need, from a package of PyPI, so that nothing needs Galaxy. Sourced.
 
 GALAXY='ansible/posix community/general'
 
-# galaxy: have them beside our own in collections/. Call it after ready.
+# galaxy: put these collections beside our own in collections/. Call ready first.
 galaxy() {
     stamp=$CACHE/galaxy-$(cat requirements/galaxy.txt dev.d/galaxy.sh | sha256sum | cut -c 1-16)
     [ ! -e "$stamp" ] || return 0

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# ./dev integration [TARGET|OPTION...]: targets through Ansible, each in namespaces of its own. Options go to ansible-test.
+# ./dev integration [TARGET|OPTION...]: run targets through Ansible, each in its own namespaces. Options go to
+# ansible-test.
 . dev.d/isolate.sh
 . dev.d/ansible_test.sh
 . dev.d/galaxy.sh
@@ -16,7 +17,7 @@ if [ -z "$targets" ]; then
     for directory in tests/integration/targets/*/tasks; do
         target=$(basename "$(dirname "$directory")")
         case $target in
-        setup_* | \*) ;; # what targets depend on; no target at all
+        setup_* | \*) ;; # a target's dependency, not a target
         *) targets="$targets $target" ;;
         esac
     done
@@ -26,7 +27,7 @@ ready test e2fsprogs fdisk xfsprogs mount util-linux zstd
 galaxy
 scratch
 copy_checkout integration
-# Beside ours, where Ansible looks.
+# Beside our collection, where Ansible looks for collections.
 for name in $GALAXY; do
     mkdir -p "${COPY%/strata/*}/${name%/*}"
     ln -sfn "$ROOT/collections/ansible_collections/$name" "${COPY%/strata/*}/$name"

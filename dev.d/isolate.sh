@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# Running tests so that whatever they leave mounted, attached or running goes away with them. Sourced.
+# Run tests so that everything they leave mounted, attached or running disappears with them. Sourced.
 
-# scratch: make the run's own directory for temporary files, $SCRATCH, and see that it goes.
-# On the checkout's filesystem, because /tmp is a tmpfs on some machines and no test may depend on that.
+# scratch: make the run's directory for temporary files, $SCRATCH, and have it removed at the end. It lies on the
+# checkout's filesystem, because /tmp is a tmpfs on some machines, and no test may depend on that.
 scratch() {
     mkdir -p "$CACHE/tmp"
     SCRATCH=$(mktemp -d "$CACHE/tmp/XXXXXX")
@@ -12,8 +12,8 @@ scratch() {
     trap 'exit 143' TERM
 }
 
-# Detach the loop devices whose image lies in $SCRATCH (told by inode: seen from here the path may be another), then
-# remove it. The mounts are gone with their namespace, so nothing is deleted through one.
+# Detach the loop devices whose image lies in $SCRATCH, then remove $SCRATCH. The inode identifies an image, because its
+# path can differ here. The mounts are gone with their namespace, so rm deletes nothing through a mount.
 sweep() {
     find "$SCRATCH" -xdev -type f -printf ' %i ' >"$SCRATCH/.inodes"
     losetup --noheadings --raw --output NAME,BACK-MAJ:MIN,BACK-INO | while read -r loop device inode; do
@@ -25,14 +25,14 @@ sweep() {
     rm -rf --one-file-system "$SCRATCH"
 }
 
-# isolated COMMAND...: run it in mount and PID namespaces of its own, below a mount tree that is shared as systemd's is.
+# isolated COMMAND...: run the command in its own mount and PID namespaces, below a shared mount tree like systemd's.
 # The shell stays as process 1 and reaps orphans.
 # shellcheck disable=SC2016 # expanded by the inner shell
 isolated() {
     namespaces --mount-proc sh -euc 'mount --make-rshared /; "$@" || exit $?; exit 0' sh env "TMPDIR=$SCRATCH" "$@"
 }
 
-# isolated_pytest NAME ARG...: pytest on the controller's Python; it counts in $RESULTS/NAME.xml.
+# isolated_pytest NAME ARG...: run pytest on the controller's Python; the results go to $RESULTS/NAME.xml.
 isolated_pytest() {
     name=$1
     shift

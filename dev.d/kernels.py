@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ./dev kernels found: python3 kernels.py SUITE RESULTS PAGE NOTE
+"""Evaluate the results of ./dev kernels: python3 kernels.py SUITE RESULTS PAGE NOTE
 
-RESULTS has what tests/kernels/run.sh left: JUnit files, and kernel.json. Prints the sum, writes the suite's row to
-PAGE, the sum to NOTE, and fails if a test failed, or was skipped for a reason that such a machine must not give.
+RESULTS holds the files of tests/kernels/run.sh: JUnit files, and kernel.json. Prints the sum, writes the suite's row to
+PAGE and the sum to NOTE, and fails if a test failed, or was skipped for a reason that is not in EXCUSES.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).with_name("machines")))
 import suites
 
-# Which tests may be skipped, and for what, in a machine that has all the tools and every filesystem.
+# Suites, and reasons for which tests may be skipped there. Each machine has all tools and every filesystem.
 EXCUSES: tuple[tuple[str, str], ...] = (
     ("all", r": no module has a parameter that is"),
     ("all", r": cannot change it: "),
@@ -30,14 +30,14 @@ EXCUSES: tuple[tuple[str, str], ...] = (
 PAGE = """\
 # Kernels
 
-What each kernel can do that a store may rely on, found out by asking it: `./dev kernels SUITE` boots the kernel of that
-Debian release, runs the tests there, and writes its row.
+This page lists for each kernel the features that a store can use. `./dev kernels SUITE` boots the kernel of that Debian
+release, runs the tests there, and writes the row.
 
 {table}
 
-* index, metacopy, redirect_dir: whether overlayfs takes `NAME=on`, and what a mount gets that does not say otherwise.
-* mounts without root: in a user namespace of someone who is not root, with userxattr.
-* native diff: with the options of our mounts, an upperdir alone tells what changed.
+* index, metacopy, redirect_dir: whether overlayfs accepts `NAME=on`, and the default of a mount without the option.
+* mounts without root: in a user namespace of a user other than root, with userxattr.
+* native diff: with the options of our mounts, an upperdir alone shows what changed.
 * quotas: project quotas, counted and enforced.
 """
 
@@ -65,7 +65,7 @@ def with_row(text: str, suite: str, row: dict[str, str]) -> str:
 
 
 class Outcome(t.NamedTuple):
-    """passed: how many; failed: which; skipped: which, and why."""
+    """passed: number of tests; failed: their names; skipped: their names and reasons."""
 
     passed: int
     failed: list[str]
@@ -73,7 +73,7 @@ class Outcome(t.NamedTuple):
 
 
 def outcome(results: Path) -> Outcome:
-    """Read the JUnit files in a directory."""
+    """Return the outcome of the JUnit files in a directory."""
     passed, failed, skipped = 0, [], []
     for file in sorted(results.glob("*.xml")):
         for case in xml.etree.ElementTree.parse(file).iter("testcase"):
@@ -89,7 +89,7 @@ def outcome(results: Path) -> Outcome:
 
 
 def not_excused(suite: str, skipped: t.Iterable[tuple[str, str]]) -> list[str]:
-    """Return the tests that must not be skipped on the suite."""
+    """Return the skipped tests, with reasons, that must not be skipped on the suite."""
     patterns = [pattern for where, pattern in EXCUSES if where in ("all", suite)]
     told = [f"{test}: {why}" for test, why in skipped]
     return [line for line in told if not any(re.search(pattern, line) for pattern in patterns)]
@@ -99,7 +99,7 @@ def main() -> int:
     suite, results, file = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     kernel = results / "kernel.json"
     if not kernel.exists():
-        print(f"dev: {suite}: nothing was found out about the kernel", file=sys.stderr)
+        print(f"dev: {suite}: the machine returned no facts about its kernel", file=sys.stderr)
         return 1
     row = json.loads(kernel.read_text(encoding="utf-8"))
     done = outcome(results)

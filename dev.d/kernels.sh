@@ -1,13 +1,13 @@
 # shellcheck shell=sh
-# ./dev kernels SUITE [SEED]: the tests that ask the kernel, in a machine with the suite's: one archive goes in, one command
-# runs, one archive comes out. The seed chooses where runs are interrupted, and what hypothesis makes up.
+# ./dev kernels SUITE [SEED]: run the tests that ask the kernel, in a machine with the suite's kernel: one archive goes
+# in, one command runs, one archive comes out. The seed chooses the steps to interrupt, and the examples of hypothesis.
 . dev.d/isolate.sh
 . dev.d/machines.sh
 
 suite_of "$@"
 suite=$1
 seed=${2:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
-say "dev: the same again: ./dev kernels $suite $seed"
+say "dev: to repeat this run: ./dev kernels $suite $seed"
 # shellcheck disable=SC2086 # a list of names
 ready run git $MACHINE_PACKAGES
 scratch
@@ -23,7 +23,7 @@ code=0
 isolated python dev.d/machines run "$SCRATCH/machine" "$suite" sh -c "'$command'" "$seed" \
     <"$SCRATCH/checkout.tar" >"$SCRATCH/results.tar" || code=$?
 mkdir "$SCRATCH/results"
-tar -xf "$SCRATCH/results.tar" -C "$SCRATCH/results" || die "nothing came back from the machine ($code)"
+tar -xf "$SCRATCH/results.tar" -C "$SCRATCH/results" || die "the machine returned no results ($code)"
 for file in "$SCRATCH"/results/*.xml; do
     [ ! -e "$file" ] || cp "$file" "$RESULTS/kernels-$suite-$(basename "$file")"
 done

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# ./dev lint [TOOL...]: the static checks, those named or all.
+# ./dev lint [TOOL...]: run the given static checks, or all.
 . dev.d/galaxy.sh
 . dev.d/site.sh
 
@@ -21,15 +21,15 @@ for tool in ${*:-ruff shellcheck mypy changelog docs ansible-lint}; do
     mypy) mypy ;;
     changelog) antsibull-changelog lint ;;
     docs)
-        # Links out of the collection go to ansible-core alone, so nothing has to be installed to check them.
+        # Links out of the collection lead only to ansible-core, so checking them needs no other collection.
         antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all --skip-rstcheck .
         site
         ;;
     ansible-lint)
         galaxy
-        # The hosts of the scenarios: a play for hosts that nobody knows is a mistake.
+        # With the scenarios' hosts, because a play for unknown hosts is an error.
         ANSIBLE_INVENTORY=$ROOT/extensions/molecule/inventory ansible-lint --offline
         ;;
-    *) die "no such tool: $tool" ;;
+    *) die "$tool is not a lint tool" ;;
     esac
 done

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run one scenario: python3 dev.d/molecule.py SUITE[,SUITE...] SCENARIO DIRECTORY RESULT
 
-It has a machine of each suite. DIRECTORY is where everything of the run lies. RESULT.count and RESULT.note are written
-for test.py, in assertions. Molecule's exit code is not all: a play that skips its tasks, or a scenario without verify,
-passes there.
+The scenario gets one machine of each suite. DIRECTORY holds all files of the run. RESULT.count and RESULT.note are for
+test.py, and count assertions. Molecule's exit code is not enough: Molecule accepts a play that skips its tasks, and a
+scenario without verify.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ NEEDED = ("create", "converge", "verify", "destroy")
 
 
 def faults(record: t.Sequence[dict[str, t.Any]], kernel: str, expected: str, installed: str) -> list[str]:
-    """Return why a run that Molecule is content with proves nothing about a machine.
+    """Return the reasons why a run that Molecule accepts proves nothing about a machine.
 
-    record:    of each play in order: its playbook, its name, where our collection is, how many tasks ended how here.
-    kernel:    what the machine said; expected: how it has to begin.
-    installed: below which directory the collection is, installed from the tarball.
+    record:    each play in order: its playbook, its name, the path of our collection, the number of tasks by outcome.
+    kernel:    the machine's kernel release; expected: the start that it must have.
+    installed: the directory below which the collection from the tarball is installed.
     """
     found = []
     for name in NEEDED:
@@ -58,7 +58,7 @@ def read(path: Path) -> str:
 def main() -> int:
     suites_given, scenario, here, result = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
     installed = os.environ["STRATA_COLLECTIONS"].partition(":")[0]
-    # The names of sockets have 108 bytes at most.
+    # The path of a socket has at most 108 bytes.
     with tempfile.TemporaryDirectory(prefix="strata-", dir="/tmp") as sockets:
         env = {
             **os.environ,
@@ -68,7 +68,7 @@ def main() -> int:
             "STRATA_SOCKETS": sockets,
             "MOLECULE_EPHEMERAL_DIRECTORY": str(here / "molecule"),
         }
-        env.pop("ANSIBLE_CONFIG", None)  # Molecule writes one of its own
+        env.pop("ANSIBLE_CONFIG", None)  # Molecule writes its own configuration
         done = subprocess.run(["molecule", "test", "-s", scenario], env=env, stdin=subprocess.DEVNULL, check=False)
     record = [json.loads(line) for line in read(here / "record").splitlines()]
     found = [f"molecule ended with {done.returncode}"] if done.returncode else []

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# ./dev molecule SUITE[,SUITE...] [SCENARIO...]: scenarios of extensions/molecule, each on machines of its own, one of each
-# suite, with the tarball that users install.
+# ./dev molecule SUITE[,SUITE...] [SCENARIO...]: run scenarios of extensions/molecule, each on its own machines, one of
+# each suite, with the tarball that users install.
 . dev.d/isolate.sh
 . dev.d/machines.sh
 . dev.d/galaxy.sh
@@ -21,14 +21,14 @@ ready test git $MACHINE_PACKAGES
 galaxy
 scratch
 ansible-galaxy collection build --output-path "$SCRATCH/build" >/dev/null
-# It would install nothing if it saw the checkout's.
+# ansible-galaxy would install nothing if it saw the checkout's collections.
 ANSIBLE_COLLECTIONS_PATH=$SCRATCH/collections ansible-galaxy collection install --offline --no-deps --force \
     --collections-path "$SCRATCH/collections" "$SCRATCH"/build/*.tar.gz >/dev/null
 [ -d "$SCRATCH/collections/ansible_collections/strata/overlay2/plugins" ] || die 'the tarball was not installed'
 export STRATA_COLLECTIONS="$SCRATCH/collections:$ROOT/collections" ANSIBLE_COLLECTIONS_PATH="$SCRATCH/collections:$ROOT/collections"
 failed=
 for scenario; do
-    [ -f "extensions/molecule/$scenario/molecule.yml" ] || die "there is no scenario $scenario in extensions/molecule"
+    [ -f "extensions/molecule/$scenario/molecule.yml" ] || die "extensions/molecule has no scenario $scenario"
     mkdir "$SCRATCH/$scenario"
     isolated python dev.d/molecule.py "$given" "$scenario" "$SCRATCH/$scenario" \
         "$RESULTS/molecule-$given-$scenario" || failed="$failed $scenario"

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Run by roots.sh in new namespaces: ROOTFS CHECKOUT SCRATCH RESULTS ROOTFS COMMAND...
-# A real change of root: in a mere chroot the kernel refuses user namespaces, which some tests make.
+# pivot_root, because in a chroot the kernel refuses user namespaces, which some tests make.
 set -eu
 root=$1
 mount --bind "$root" "$root"

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# ./dev report [ARG...]: the page of role store_report in a real browser; ARGs go to pytest.
+# ./dev report [ARG...]: test the page of role store_report in a real browser; ARGs go to pytest.
 . dev.d/isolate.sh
 
 ready test chromium fonts-dejavu-core

@@ -1,10 +1,10 @@
 # shellcheck shell=sh
-# ./dev sanity [ARG...]: ansible-test's sanity tests, with no exceptions listed.
+# ./dev sanity [ARG...]: run ansible-test's sanity tests, without exceptions.
 . dev.d/ansible_test.sh
 
 ready test shellcheck
 copy_checkout sanity
-# Its virtual environments are made once for a machine, by one run at a time.
+# ansible-test's virtual environments are made once per machine, by one run at a time.
 HOME=$SHARED/home
 mkdir -p "$HOME"
 exec 7>"$HOME/lock"

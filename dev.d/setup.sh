@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# What the commands share: packages, the virtual environment, Ansible's environment. Sourced by ../dev.
+# Shared by all commands: packages, the virtual environment, Ansible's environment. Sourced by ../dev.
 
-# What outlives the checkout and is shared by all: root filesystems, ansible-test's environments. Not for the demo,
-# which writes nothing outside the checkout.
+# Files that outlive the checkout and that all checkouts share: root filesystems, ansible-test's environments. The demo
+# uses none, because it writes nothing outside the checkout.
 : "${HOME:=/root}"
 USER_HOME=${STRATA_USER_HOME:-$HOME} # set when ./dev runs within ./dev
 # shellcheck disable=SC2034 # used by roots.sh, sanity.sh
@@ -11,18 +11,18 @@ SHARED=${XDG_CACHE_HOME:-$USER_HOME/.cache}/strata-overlay2
 : "${RESULTS:=$CACHE/results}"
 VENV=$CACHE/venv
 
-# packages NAME...: have these Debian packages.
+# packages NAME...: install these Debian packages if they are missing.
 packages() {
     missing=
     for package; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
     done
     [ -n "$missing" ] || return 0
-    command -v apt-get >/dev/null || die "this needs Debian or Ubuntu, or these packages:$missing"
+    command -v apt-get >/dev/null || die "this machine has no apt-get: install$missing yourself"
     say "dev: installing$missing"
     # shellcheck disable=SC2086 # a list of names
     apt_get install $missing >"$CACHE/apt.log" 2>&1 || {
-        # A fresh machine has no package lists, an old one has lists of files that are gone.
+        # A fresh machine has no package lists, and an old machine's lists name files that are gone.
         apt_get update >>"$CACHE/apt.log" 2>&1 && apt_get install $missing >>"$CACHE/apt.log" 2>&1
     } || {
         cat "$CACHE/apt.log" >&2
@@ -34,7 +34,7 @@ apt_get() {
     DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends "$@" </dev/null
 }
 
-# venv run|test: have the virtual environment, with ansible-core alone or with all the tests' tools.
+# venv run|test: make the virtual environment, with ansible-core alone or with all tools of the tests.
 venv() {
     packages python3 python3-venv
     python3=/usr/bin/python3
@@ -73,10 +73,10 @@ pip_install_in() {
     }
 }
 
-# ready run|test PACKAGE...: the whole environment of a command.
+# ready run|test PACKAGE...: make the whole environment of a command.
 ready() {
     mkdir -p "$CACHE" collections/ansible_collections/strata
-    # Two runs in one checkout must not both make the environment.
+    # Only one run of a checkout may make the environment at a time.
     exec 9>"$CACHE/setup.lock"
     flock 9
     what=$1
@@ -86,7 +86,7 @@ ready() {
     ln -sfn ../../.. collections/ansible_collections/strata/overlay2
     exec 9>&-
     PATH=$VENV/bin:$PATH
-    HOME=$CACHE/home # Ansible keeps things in ~ that no setting moves
+    HOME=$CACHE/home # Ansible keeps files in ~ that no setting moves
     ANSIBLE_HOME=$CACHE/ansible
     ANSIBLE_REMOTE_TMP=$ANSIBLE_HOME/tmp
     ANSIBLE_CONFIG=$ROOT/ansible.cfg
@@ -95,14 +95,14 @@ ready() {
     mkdir -p "$HOME" "$RESULTS"
     [ -t 1 ] || export NO_COLOR=1
     export STRATA_USER_HOME PATH HOME ANSIBLE_HOME ANSIBLE_REMOTE_TMP ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH
-    # No tool's leavings among the sources.
+    # Tools must leave no files among the sources.
     export PYTHONDONTWRITEBYTECODE=1 RUFF_CACHE_DIR="$CACHE/ruff" MYPY_CACHE_DIR="$CACHE/mypy"
     export HYPOTHESIS_STORAGE_DIRECTORY="$CACHE/hypothesis"
 }
 
-# checkout_tar: write a tar of what git has, or would take. Needs git.
+# checkout_tar: write a tar of the files that git has or would add. Needs git.
 checkout_tar() {
-    # A deleted file may still be listed; the checkout may be another user's.
+    # git can list a deleted file, and the checkout can belong to another user.
     git -c safe.directory='*' ls-files -z --cached --others --exclude-standard |
         tar --create --null --files-from=- --ignore-failed-read --warning=no-failed-read
 }

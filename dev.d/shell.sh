@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# ./dev shell [COMMAND...]: a shell, or one command, in the tests' environment, with the collections that roles need.
+# ./dev shell [COMMAND...]: run a shell, or one command, in the tests' environment, with the collections that roles
+# need.
 . dev.d/galaxy.sh
 
 ready test

@@ -1,11 +1,11 @@
 # shellcheck shell=sh
-# The documentation's site, from docs/ and from what the plugins and roles say of themselves. Sourced, after ready test.
+# The site of docs/ and of the documentation in plugins and roles. Sourced, after ready test.
 
-# site: build it in .cache/docs/html. A warning is a failure.
+# site: build the site in .cache/docs/html. A warning is a failure.
 site() {
     stamp=$VENV/docs-$(cat requirements/docs.txt requirements/constraints.txt | sha256sum | cut -c 1-16)
     [ -e "$stamp" ] || {
-        say "dev: installing what makes the site in .cache/venv"
+        say "dev: installing the site's tools in .cache/venv"
         pip_install -r requirements/docs.txt
         : >"$stamp"
     }
@@ -14,7 +14,7 @@ site() {
     mkdir -p "$pages"
     cp -R docs/. "$pages"
     cp docs/site/index.md "$pages/index.md"
-    # Pages that are made by other commands, and may not be there yet.
+    # Other commands make these pages, so a page can be missing.
     [ ! -e docs/kernels.md ] || printf '\n:::{toctree}\n:caption: Kernels\n:hidden:\n\nkernels\n:::\n' >>"$pages/index.md"
     mkdir -m 0700 "$pages/collection" # antsibull-docs writes to no directory that others can write to
     ANSIBLE_COLLECTIONS_PATH=$ROOT/collections antsibull-docs collection --use-current --squash-hierarchy \

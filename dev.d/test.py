@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the stages of ./dev test, and count: python3 test.py RESULTS [--all]
 
-Each stage is a ./dev command of its own. It stops at the first that fails. The last line is the sum, alone:
-"N passed, N failed, N skipped". A stage that counts no tests of its own is one.
+Each stage is one ./dev command. The first failing stage ends the run. The last line is the sum:
+"N passed, N failed, N skipped". A stage without a count of tests counts as one test.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ import typing as t
 import xml.etree.ElementTree
 from pathlib import Path
 
-SEED = 99  # of what is sampled in machines: a run tells of a change, not of luck; ./dev kernels alone takes others
-LIMIT = 1800  # seconds for a stage: a hang is a failure, with a sum at the end
+SEED = 99  # fixed in machines, so that a failure comes from a change, not from luck; ./dev kernels alone uses others
+LIMIT = 1800  # seconds for a stage, so that a hang is a failure, and the sum is still printed
 
 
 class Stage(t.NamedTuple):
     command: str
     what: str
-    needs: str = "plugins"  # a path without which there is nothing to test yet
+    needs: str = "plugins"  # skip the stage while this path does not exist
 
 
-# Of extensions/molecule. The first are part of every run; all of them on all kernels take hours.
+# Scenarios of extensions/molecule. SCENARIOS are part of every run. All scenarios on all kernels take hours.
 SCENARIOS = ("quota", "driver")
 LONG_SCENARIOS = ("rootless", "reboot")
-PAIRS = {"buildhost": ("bookworm,trixie", "bullseye,forky")}  # scenarios with two machines at once, of these suites
+PAIRS = {"buildhost": ("bookworm,trixie", "bullseye,forky")}  # scenarios with two machines at once, and their suites
 
 
 def asking(suite: str) -> Stage:
     """Return the stage that asks the kernel of a Debian release, in a machine."""
-    return Stage(f"kernels {suite} {SEED}", f"what asks the kernel, on that of {suite}")
+    return Stage(f"kernels {suite} {SEED}", f"tests that ask the kernel, on that of {suite}")
 
 
 def scenarios(suites: str, names: t.Iterable[str]) -> tuple[Stage, ...]:
@@ -78,7 +78,7 @@ ONLY_IN_ALL = (
 
 
 class Counts:
-    """Tests by outcome, why the skipped ones were, and what stages want to have said at the end."""
+    """Number of tests by outcome, reasons for skips, and notes of stages for the end."""
 
     def __init__(self) -> None:
         self.passed = self.failed = self.skipped = 0
@@ -93,7 +93,7 @@ class Counts:
         self.reasons[reason] += 1
 
     def read(self, results: Path) -> None:
-        """Add what a stage left there: JUnit files, files NAME.count with "PASSED FAILED SKIPPED", and NAME.note."""
+        """Add the files of a stage: JUnit files, files NAME.count with "PASSED FAILED SKIPPED", and NAME.note."""
         self.notes += [file.read_text(encoding="utf-8").strip() for file in sorted(results.glob("*.note"))]
         for file in results.glob("*.count"):
             passed, failed, skipped = map(int, file.read_text(encoding="utf-8").split())
@@ -131,7 +131,7 @@ def run(stage: Stage, results: Path) -> tuple[Counts, bool]:
     try:
         code = process.wait()
     except KeyboardInterrupt:
-        # It is a process group of its own, which the terminal's Ctrl-C does not reach.
+        # The stage is its own process group, so the terminal's Ctrl-C does not reach the stage.
         process.send_signal(signal.SIGTERM)
         code = process.wait()
     counts.read(results)

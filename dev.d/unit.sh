@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# ./dev unit [PYTHON] [ARG...]: the unit tests, on targets' Pythons without Ansible, on the controller's with it.
+# ./dev unit [PYTHON] [ARG...]: run the unit tests, on targets' Pythons without Ansible, on the controller's with
+# Ansible.
 . dev.d/isolate.sh
 . dev.d/roots.sh
 

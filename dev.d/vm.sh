@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# ./dev vm SUITE [COMMAND...]: a shell in a machine of its own, or one command.
+# ./dev vm SUITE [COMMAND...]: run a shell, or one command, in a new machine.
 . dev.d/isolate.sh
 . dev.d/machines.sh
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all the tests share: tests that need root say so with a marker, and are skipped without it."""
+"""Shared by all tests. A marker says that a test needs root; without root pytest skips the test."""
 
 from __future__ import annotations
 

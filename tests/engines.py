@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Docker, as a distribution ships it, on a data root of a test's own. It is started and ended within the test."""
+"""Docker from a distribution's packages, on a data root of the test's own. The test starts and ends Docker."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running a module in a forked child: for tests that need many runs, and no Ansible around them."""
+"""Run a module in a forked child, for tests that need many runs without Ansible."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Someone who is not root, for tests. To be called in a child."""
+"""A user other than root, for tests. Call this in a child process."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Project quotas as the tools of the filesystems tell and set them: what the tests believe, instead of our own code."""
+"""Project quotas by the filesystems' own tools. Tests rely on these tools instead of our code."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Taking a system call away from this process and its children, as older kernels and sandboxes do."""
+"""Take a system call away from this process and its children, as old kernels and sandboxes do."""
 
 from __future__ import annotations
 

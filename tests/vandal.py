@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random changes to directory trees. Needs nothing but the standard library, so that it runs on every Python."""
+"""Random changes to directory trees, with the standard library alone, so that it runs on every Python."""
 
 from __future__ import annotations
 

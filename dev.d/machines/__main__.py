@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Machines to test in: python3 dev.d/machines ACTION DIRECTORY [...]. Everything of a machine lies in DIRECTORY.
+"""Machines to test in: python3 dev.d/machines ACTION DIRECTORY [...]. DIRECTORY holds all files of a machine.
 
-What is made once for all (see images.py) is made when it is needed. A failure is one line, and exit code 1.
+An image (see images.py) is built when a machine needs the image. A failure is one line, and exit code 1.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="machines", description=__doc__)
     actions = parser.add_subparsers(dest="action", required=True)
     for name, what in {
-        "create": "have a machine run",
-        "run": "have a machine run a command, and gone afterwards; without a command, a shell",
-        "cut": "cut its power",
-        "boot": "give it its power back",
-        "destroy": "have it gone",
-        "ssh": "run a command in it",
+        "create": "start a machine",
+        "run": "start a machine, run a command, or without one a shell, and destroy the machine",
+        "cut": "cut a machine's power",
+        "boot": "give a machine its power back",
+        "destroy": "destroy a machine",
+        "ssh": "run a command in a machine",
     }.items():
         action = actions.add_parser(name, help=what)
         action.add_argument("directory", type=lambda text: Path(text).absolute())
         if name in ("create", "run"):
             action.add_argument("suite", choices=suites.SUITES)
-            action.add_argument("--name", help="its host name")
-            action.add_argument("--losing", action="store_true", help="a cut loses what its disks have not flushed")
+            action.add_argument("--name", help="the machine's host name")
+            action.add_argument("--losing", action="store_true", help="a power cut loses unflushed data")
         if name == "destroy":
-            action.add_argument("--running", action="store_true", help="fail if it does not run any more")
+            action.add_argument("--running", action="store_true", help="fail unless the machine still runs")
         if name in ("run", "ssh"):
             action.add_argument("command", nargs=argparse.REMAINDER)
     return parser.parse_args()
 
 
 def run(here: machine.Machine, command: list[str]) -> int:
-    """Run the command by ssh, with our streams, and return its exit code."""
+    """Run a command by ssh, with our streams, and return its exit code."""
     return subprocess.run(here.ssh(*command, terminal=not command and sys.stdin.isatty()), check=False).returncode
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""KVM where it really works, else QEMU translates."""
+"""Choose KVM where it really works; otherwise QEMU translates."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 
 import qemu
 
-LIMIT = 30  # seconds for a kernel to come up by KVM, which takes it two
+LIMIT = 30  # seconds for a kernel to boot under KVM, which usually takes two
 
 
 def choose(image: Path) -> str:
-    """Return "kvm" if the image's kernel comes up by it, else "tcg". Tried once a boot of this host and image."""
+    """Return "kvm" if the image's kernel boots under KVM, else "tcg". Tries once per image and boot of this host."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     answer = image / f"accelerator-{boot}"
     try:
@@ -32,9 +32,9 @@ def choose(image: Path) -> str:
 
 
 def comes_up(accelerator: str, image: Path, limit: float) -> bool:
-    """Tell whether the image's kernel reaches, within *limit* seconds, the panic of one that has no root filesystem.
+    """Tell whether the image's kernel panics for lack of a root filesystem within *limit* seconds.
 
-    /dev/kvm may be there and refuse, or take a guest and never let it go on.
+    An existing /dev/kvm can refuse a guest, or accept a guest that never runs.
     """
     with tempfile.TemporaryDirectory() as directory:
         argv = qemu.bare(accelerator, image / "vmlinuz", Path("/dev/null"), "root=/dev/none")
@@ -46,9 +46,7 @@ def comes_up(accelerator: str, image: Path, limit: float) -> bool:
             process.wait(limit)
         except subprocess.TimeoutExpired:
             process.kill()
-            with contextlib.suppress(
-                subprocess.TimeoutExpired
-            ):  # then it hangs in the kernel, and is nobody's any more
+            with contextlib.suppress(subprocess.TimeoutExpired):  # then it hangs in the kernel, and nobody can end it
                 process.wait(5)
             return False
         console = Path(directory, "console.log")

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Images: a suite's kernel and root filesystem, and a machine's memory once it has booted. Made once for this host.
+"""Images: a suite's kernel and root filesystem, and the memory of a booted machine. Made once per host.
 
-<cache>/<suite>.lock          held while something of the suite is made or a machine is started
-<cache>/<key>/                complete, or not there; locked, shared, by every QEMU that uses it
+<cache>/<suite>.lock          held while an image of the suite is built or a machine is started
+<cache>/<key>/                complete or missing; every QEMU that uses it holds a shared lock
     vmlinuz initrd root.ext4
-    id known_hosts            the key that opens it, and how it is known itself
+    id known_hosts            the key to log in with, and the machine's host key
     accelerator-<boot id>     see accelerator.py
     memory-<accelerator>/     root.qcow2 data.qcow2 state: a machine that has booted
 """
@@ -25,18 +25,18 @@ from pathlib import Path
 import build
 import suites
 
-UNUSED = 7 * 86400  # seconds after which an image that nobody uses and no recipe makes any more is removed
+UNUSED = 7 * 86400  # seconds after which an unused image of an old recipe is removed
 
 
 def cache() -> Path:
-    """Return where images lie: outside the checkout, for all checkouts."""
+    """Return the directory of images, outside the checkout, for all checkouts."""
     home = os.environ.get("STRATA_USER_HOME") or os.path.expanduser("~")
     return Path(os.environ.get("XDG_CACHE_HOME") or f"{home}/.cache", "strata-overlay2/machines")
 
 
 @contextlib.contextmanager
 def locked(suite: str) -> t.Iterator[None]:
-    """Be the only one that makes images of the suite."""
+    """Hold the suite's lock, so that no other process makes images of the suite."""
     cache().mkdir(parents=True, exist_ok=True)
     with open(cache() / f"{suite}.lock", "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -44,7 +44,7 @@ def locked(suite: str) -> t.Iterator[None]:
 
 
 def use(image: Path) -> int:
-    """Return a file descriptor that keeps the image from being removed, as long as any process has it."""
+    """Return a file descriptor that protects the image from removal, as long as a process has it open."""
     fd = os.open(image, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(fd, fcntl.LOCK_SH)
     os.utime(fd)
@@ -52,7 +52,7 @@ def use(image: Path) -> int:
 
 
 def image(suite: str) -> Path:
-    """Return the suite's image; build it if it is not there. Call it with the suite's lock."""
+    """Return the suite's image; build a missing image. The caller holds the suite's lock."""
     path = cache() / suites.key(suite)
     if not path.exists():
         remove_unused(suite)
@@ -66,7 +66,7 @@ def image(suite: str) -> Path:
 
 
 def remove_unused(suite: str) -> None:
-    """Remove images of the suite that no process uses, and that nobody has used for long."""
+    """Remove images of the suite that no process uses, and that were not used for UNUSED seconds."""
     for old in cache().glob(f"{suite}-*"):
         fd = os.open(old, os.O_RDONLY | os.O_DIRECTORY)
         try:

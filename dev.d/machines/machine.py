@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A machine: its directory, its QEMU, and ssh into it.
+"""A machine: its directory, its QEMU, and ssh to the machine.
 
 <directory>/machine.json              suite, image, accelerator, cache, name
-<directory>/root.qcow2 data.qcow2     what differs from the image
-<directory>/qmp pid port              of the QEMU that runs, see qemu.py
+<directory>/root.qcow2 data.qcow2     differences from the image
+<directory>/qmp pid port              of the running QEMU, see qemu.py
 <directory>/console.log qemu.log
 """
 
@@ -27,7 +27,7 @@ import qemu
 import suites
 
 PATIENCE = 300  # seconds for a machine to boot and answer
-BOOTS = 3  # at most: QEMU translates for two processors at once, and a kernel that patches itself may see half of it
+BOOTS = 3  # at most: with two translated processors, a kernel that patches itself can see half a patch and panic
 _READY = (
     "state=$(systemctl is-system-running --wait); [ $state = running ] || { systemctl --failed; exit 1; }; "
     f"modprobe -a {' '.join(suites.MODULES)} && sync && echo 3 >/proc/sys/vm/drop_caches"
@@ -35,7 +35,7 @@ _READY = (
 
 
 class Machine:
-    """The machine whose files are in *directory*; it may run or not, and outlives this object."""
+    """The machine whose files are in *directory*. It may run or not, and outlives this object."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -43,14 +43,14 @@ class Machine:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What machine.json holds."""
+        """Return the content of machine.json."""
         try:
             return t.cast("dict[str, str]", json.loads((self.directory / "machine.json").read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise qemu.Lost(f"there is no machine in {self.directory}") from None
 
     def create(self, suite: str, name: str, cache: str) -> None:
-        """Have a machine of the suite run, resumed from the memory of one that has booted."""
+        """Start a machine of the suite from the saved memory of a booted machine."""
         if self.qemu.pid() is not None:
             raise qemu.Lost(f"a machine is running in {self.directory}")
         with images.locked(suite):
@@ -67,25 +67,25 @@ class Machine:
         self._greet()
 
     def create_cold(self, suite: str, image: Path, chosen: str) -> None:
-        """Boot a machine with new disks. Call it with the suite's lock."""
+        """Boot a machine with new disks. The caller holds the suite's lock."""
         self._make(suite, image, chosen, "unsafe", "machine")
         qemu.new_disk(self.directory / "root.qcow2", base=image / "root.ext4", kind="raw")
         qemu.new_disk(self.directory / "data.qcow2", size=qemu.DATA)
         self._boot()
 
     def boot(self) -> None:
-        """Give a machine whose power was cut its power back, and wait until it has booted."""
+        """Give the power back to a machine after a cut, and wait until the machine has booted."""
         if self.qemu.pid() is not None:
             raise qemu.Lost(f"the machine in {self.directory} has not lost its power")
         self._boot()
 
     def cut_power(self) -> None:
-        """Kill QEMU, as if its plug had been pulled. It must have been running."""
+        """Kill QEMU, like pulling the machine's plug. The machine must be running."""
         if not self.qemu.kill():
             raise qemu.Lost(f"the machine in {self.directory} was not running")
 
     def destroy(self) -> bool:
-        """Have no trace left of it. Return whether there was any."""
+        """Remove all traces of the machine. Return whether there were any."""
         self.qemu.kill()
         if not self.directory.exists():
             return False
@@ -93,7 +93,7 @@ class Machine:
         return True
 
     def ssh(self, *command: str, terminal: bool = False) -> list[str]:
-        """Return the command that runs one as root in the machine; without a command, a shell."""
+        """Return the ssh command that runs *command* as root in the machine; without a command, a shell."""
         config = self.directory / "ssh_config"
         if not config.exists():
             raise qemu.Lost(f"there is no machine in {self.directory}")
@@ -105,7 +105,7 @@ class Machine:
         (self.directory / "machine.json").write_text(json.dumps(facts), encoding="utf-8")
 
     def _boot(self) -> None:
-        """Boot, again if the kernel panics before anything of ours runs in it."""
+        """Boot the machine; boot again if the kernel panics before our code runs."""
         for left in reversed(range(BOOTS)):
             self._start([])
             try:
@@ -130,10 +130,10 @@ class Machine:
         new.rename(self.directory / "ssh_config")
 
     def _greet(self) -> None:
-        """Wait for its sshd, and tell the machine what time it is and its name."""
+        """Wait for sshd, and set the machine's clock and host name."""
         end = time.monotonic() + PATIENCE
         while True:
-            # What slept has an old clock.
+            # A resumed machine has an old clock.
             greeting = f"date -s @{time.time():.3f} >/dev/null && hostname {shlex.quote(self.facts['name'])}"
             done = subprocess.run(
                 self.ssh(greeting), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -148,7 +148,7 @@ class Machine:
 
 
 def ssh_config(image: Path, port: int) -> str:
-    """Return what ssh has to know of a machine, whatever name it is called by."""
+    """Return the known_hosts line of a machine, for any host name."""
     options = {
         "HostName": "127.0.0.1",
         "Port": port,
@@ -161,7 +161,7 @@ def ssh_config(image: Path, port: int) -> str:
         "BatchMode": "yes",
         "LogLevel": "ERROR",
         "ConnectTimeout": 10,
-        # A machine may be slow, and never so slow.
+        # Far more than the slowest machine needs.
         "ServerAliveInterval": 30,
         "ServerAliveCountMax": 10,
     }
@@ -177,7 +177,7 @@ def _save_memory(suite: str, image: Path, chosen: str, memory: Path) -> None:
         machine.create_cold(suite, image, chosen)
         done = subprocess.run(machine.ssh(_READY), stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
         if done.returncode:
-            raise qemu.Lost(f"a machine of Debian {suite} does not come up well")
+            raise qemu.Lost(f"a machine of Debian {suite} does not boot reliably")
         machine.qemu.save(new / "state")
     finally:
         machine.qemu.kill()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""QEMU: its command line, and talking to it."""
+"""QEMU: its command line and its machine protocol."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pathlib import Path
 MEMORY = 2048  # MiB
 DATA = 10  # GiB
 CPUS = {
-    # What a host that has KVM is made of; and the one that costs least to translate.
+    # The host's processor with KVM; otherwise the model that is cheapest to translate.
     "kvm": ["-accel", "kvm", "-cpu", "host"],
     "tcg": ["-accel", "tcg,thread=multi", "-cpu", "Nehalem-v1"],
 }
 
 
 def bare(accelerator: str, kernel: Path, initrd: Path, append: str) -> list[str]:
-    """Return the command line of a machine that has processors, memory and a kernel, and writes console.log."""
+    """Return the command line of a machine with only processors, memory and a kernel. It writes console.log."""
     return [
         *("qemu-system-x86_64", "-machine", "q35", *CPUS[accelerator], "-smp", "2", "-m", str(MEMORY)),
         *("-display", "none", "-no-user-config", "-nodefaults", "-no-reboot", "-serial", "file:console.log"),
@@ -34,10 +34,10 @@ def bare(accelerator: str, kernel: Path, initrd: Path, append: str) -> list[str]
 
 
 def whole(accelerator: str, image: Path, cache: str) -> list[str]:
-    """Return the command line of a machine that stands in its own directory.
+    """Return the command line of a whole machine, to run in the machine's directory.
 
-    cache: QEMU's word: "unsafe" is fast; with "writeback" what the guest has not flushed is lost when QEMU is killed,
-    as it is when a disk loses its power: qcow2 keeps in QEMU's memory, until a flush, where it has put new data.
+    cache: as QEMU takes it. "unsafe" is fast. With "writeback", killing QEMU loses unflushed data, like a disk that
+    loses its power, because qcow2 keeps the places of new data in QEMU's memory until a flush.
     """
     disks: list[str] = []
     for name in ("root", "data"):
@@ -45,14 +45,14 @@ def whole(accelerator: str, image: Path, cache: str) -> list[str]:
     return [
         *bare(accelerator, image / "vmlinuz", image / "initrd", "root=/dev/vda rw mitigations=off"),
         *disks,
-        # Port 0: the kernel chooses one that is free.
+        # Port 0: the kernel chooses a free port.
         *("-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22", "-device", "virtio-net-pci,netdev=net"),
         *("-device", "virtio-rng-pci", "-qmp", "unix:qmp,server=on,wait=off"),
     ]
 
 
 def forwarded_port(usernet: str) -> int:
-    """Return the port of this host that leads to the guest's sshd, from what "info usernet" prints."""
+    """Return the port of this host that leads to the guest's sshd, from the output of "info usernet"."""
     found = re.search(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b", usernet)
     if found is None:
         raise ValueError(f"QEMU forwards no port to the guest's: {usernet!r}")
@@ -60,17 +60,17 @@ def forwarded_port(usernet: str) -> int:
 
 
 class Lost(Exception):
-    """A machine ended, or does not answer."""
+    """A machine has ended, or does not answer."""
 
 
 class Qemu:
-    """A running QEMU that stands in *directory*, and may have been started by another process."""
+    """A running QEMU of *directory*. Another process may have started it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def start(self, argv: t.Sequence[str], *, inherit: t.Sequence[int] = ()) -> None:
-        """Start it, in a session of its own, and return once it takes commands. inherit: file descriptors it keeps."""
+        """Start QEMU in a new session, and return when it accepts commands. inherit: file descriptors for QEMU."""
         (self.directory / "qmp").unlink(missing_ok=True)
         with open(self.directory / "qemu.log", "ab") as log:
             process = subprocess.Popen(
@@ -90,7 +90,7 @@ class Qemu:
             time.sleep(0.02)
 
     def pid(self) -> int | None:
-        """Return its process id; None if it has ended. A number used again by another process is told by its start."""
+        """Return QEMU's process id; None if it has ended. The start time reveals an id reused by another process."""
         try:
             pid, started = (self.directory / "pid").read_text(encoding="ascii").split()
             fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
@@ -99,7 +99,7 @@ class Qemu:
         return int(pid) if fields[19] == started and fields[0] != "Z" else None
 
     def kill(self) -> bool:
-        """Cut its power. Return whether it had any."""
+        """Kill QEMU. Return whether it was running."""
         pid = self.pid()
         if pid is None:
             return False
@@ -109,15 +109,15 @@ class Qemu:
         return True
 
     def ask(self, command: str, **arguments: t.Any) -> t.Any:
-        """Have one command of QEMU's machine protocol carried out, and return its answer."""
+        """Send one command of QEMU's machine protocol, and return the answer."""
         directory = os.open(self.directory, os.O_PATH)
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(60)
-                # The name of a socket has 108 bytes at most, and the directory may be a deep one.
+                # The path of a socket has at most 108 bytes, and the directory's path can be longer.
                 connection.connect(f"/proc/self/fd/{directory}/qmp")
                 stream = connection.makefile("rw", encoding="utf-8")
-                stream.readline()  # its greeting
+                stream.readline()  # QEMU's greeting
                 self._say(stream, "qmp_capabilities", {})
                 return self._say(stream, command, arguments)
         except OSError as error:
@@ -129,7 +129,7 @@ class Qemu:
     def _say(stream: t.TextIO, command: str, arguments: dict[str, t.Any]) -> t.Any:
         stream.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
         stream.flush()
-        while line := stream.readline():  # events come between
+        while line := stream.readline():  # events can come before the answer
             answer = json.loads(line)
             if "error" in answer:
                 raise Lost(f"QEMU refuses {command}: {answer['error']['desc']}")
@@ -148,7 +148,7 @@ class Qemu:
             time.sleep(0.1)
 
     def resume(self) -> None:
-        """Let the machine go on, once its memory has been read."""
+        """Resume the machine after QEMU has read its memory."""
         while (status := self.ask("query-status")["status"]) == "inmigrate":
             time.sleep(0.02)
         if status not in ("paused", "postmigrate", "running"):
@@ -160,7 +160,7 @@ class Qemu:
         return forwarded_port(self.ask("human-monitor-command", **{"command-line": "info usernet"}))
 
     def tail(self, name: str) -> str:
-        """Return the end of one of its logs."""
+        """Return the end of one of QEMU's logs."""
         try:
             return (self.directory / name).read_text(encoding="utf-8", errors="replace")[-3000:]
         except FileNotFoundError:
@@ -168,7 +168,7 @@ class Qemu:
 
 
 def new_disk(path: Path, *, base: Path | None = None, kind: str = "qcow2", size: int = 0) -> None:
-    """Make a qcow2 file: over *base*, which is of this *kind*, or empty, of *size* GiB."""
+    """Make a qcow2 file: on *base*, a file of this *kind*, or empty with *size* GiB."""
     path.unlink(missing_ok=True)
     backing = ["-b", str(base), "-F", kind] if base else []
     command = ["qemu-img", "create", "-q", "-f", "qcow2", *backing, str(path), *([f"{size}G"] if size else [])]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sphinx's configuration for the site that ./dev docs builds, from docs/ and from the modules' own documentation."""
+"""Configuration of Sphinx for the site that ./dev docs builds from docs/ and the modules' documentation."""
 
 project = "strata.overlay2"
 author = "Strata"
@@ -20,7 +20,7 @@ pygments_style = "ansible"
 pygments_dark_style = "monokai"
 highlight_language = "YAML+Jinja"
 
-# What Ansible's own documentation has is not linked: the site is built without asking other sites.
+# No links into Ansible's own documentation, because the build asks no other site.
 suppress_warnings = ["ref.ref"]
 nitpicky = True
 nitpick_ignore_regex = [("std:ref", "ansible_collections\\.ansible\\..*|common_return_values|.*lookups.*")]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sends the layer tar of overlay2_diff from the controller, if it is needed on the target."""
+"""Send the layer tar of overlay2_diff from the controller, if the target needs the tar."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ CHUNK = 1 << 20  # bytes
 
 
 class ActionModule(ActionBase):
-    """Asks the module by digest, in check mode, whether anything would change; only then sends the file.
+    """Asks the module in check mode, by digest, whether anything would change, and only then sends the file.
 
-    By the digests that are given, before the file is even looked for: then by the file's own.
+    The first question uses the digests that the task gives, before the plugin looks for the file. The second uses the
+    file's own digest.
     """
 
     TRANSFERS_FILES = True
     _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Run the task."""
+        """Run the task, and return its result."""
         super().run(tmp, task_vars)
         args = dict(self._task.args)
         if args.get("state") in (None, "inspected"):
@@ -53,9 +54,9 @@ class ActionModule(ActionBase):
     def _apply(
         self, path: str, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None, *, will_change: bool
     ) -> dict[str, t.Any]:
-        """Send the file at *path*, and have it applied, unless that would fail or change nothing.
+        """Send the file at *path* and run the module on the target, unless the run would fail or change nothing.
 
-        will_change: the module has said so already.
+        will_change: the module has already predicted a change.
         """
         found = file_digest(path)
         if args.get("digest") not in (None, found):
@@ -63,7 +64,7 @@ class ActionModule(ActionBase):
             hint = "get the archive again, or correct what is expected"
             return {"failed": True, "error": "digest_mismatch", "msg": message, "hint": hint, "changed": False}
         args["digest"] = found
-        if self._task.check_mode or not will_change:  # in check mode its answer names the file's digest
+        if self._task.check_mode or not will_change:  # in check mode the result must contain the file's digest
             predicted = self._predict(args, task_vars)
             if self._task.check_mode or predicted.get("failed") or not predicted.get("changed"):
                 return self._known(predicted, args, task_vars)
@@ -77,11 +78,11 @@ class ActionModule(ActionBase):
     def _known(
         self, predicted: dict[str, t.Any], args: dict[str, t.Any], task_vars: dict[str, t.Any] | None
     ) -> dict[str, t.Any]:
-        """Return what was predicted, and is what will be. With async that has to come from a job."""
+        """Return the prediction as the result. With async, run the module, because a job must return the result."""
         if not self._task.async_val:
             return predicted
         if predicted.get("failed"):
-            self.cleanup(force=True)  # a job would do it
+            self.cleanup(force=True)  # otherwise the job would clean up
             return predicted
         return self._module(args, task_vars)
 
@@ -102,7 +103,7 @@ class ActionModule(ActionBase):
 
 
 def _not_a_look() -> dict[str, t.Any]:
-    """Return the failure of a task that has no state, or the one that an own module has taken the place of."""
+    """Return the failure of a task without state, or with the old state that overlay2_diff_info replaces."""
     return {
         "failed": True,
         "error": "invalid_input",

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks a host for facts and a plan, and keeps on the controller what of it is bounded in size.
+"""Ask a host for facts and a plan, and keep a record of bounded size on the controller.
 
-In the worker: the whole answer of a host, megabytes where it has 10,000 layers, never gets into Ansible's own process.
+The worker process does this, so a host's whole answer, megabytes with 10,000 layers, never reaches Ansible's main
+process.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FACTS = "strata.overlay2.overlay2_facts"
 PRUNE = "strata.overlay2.overlay2_prune"
 SUBSETS = ["summary", "health"]
 OPTIONS = {
-    "home": {"type": "str"},  # a path of the host
+    "home": {"type": "str"},  # a path on the host
     "prune": {"type": "dict"},
     "done": {"type": "dict"},
     "done_in_check_mode": {"type": "bool", "default": False},
@@ -34,12 +35,12 @@ OPTIONS = {
 
 
 class ActionModule(ActionBase):
-    """Runs overlay2_facts, and overlay2_prune in check mode."""
+    """Runs overlay2_facts, and overlay2_prune in check mode, and records their results."""
 
     _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Run the task. Raises AnsibleActionFail, AnsibleConnectionFailure."""
+        """Run the task, and return its result. Raises AnsibleActionFail, AnsibleConnectionFailure."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         _unused, params = self.validate_argument_spec(argument_spec=OPTIONS)
         if not 1 <= params["max_layers"] <= MOST:
@@ -51,7 +52,7 @@ class ActionModule(ActionBase):
             record = self._record(host, params, task_vars)
         except AnsibleConnectionFailure as error:
             self._keep(params, host, _failure(host, {"msg": str(error)}, params, unreachable=True))
-            raise  # the host is unreachable for Ansible, too
+            raise  # so that Ansible counts the host as unreachable too
         path = self._keep(params, host, record)
         store, plan = record["store"] or {}, record["plan"] or {}
         result.update(
@@ -64,13 +65,13 @@ class ActionModule(ActionBase):
             litter_count=plan.get("litter"),
             problem_count=record["problem_count"],
         )
-        # What the run before failed with is told, and no failure of this task where the host answered.
+        # A failure in *done* is in the record. It is not a failure of this task if the host answered.
         if record["state"] in ("failed", "unreachable") and not (record["cleanup"] and record["store"]):
             result.update(failed=True, msg=record["message"], hint=record["hint"])
         return result
 
     def _record(self, host: str, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Ask the host. Raises AnsibleConnectionFailure."""
+        """Ask the host, and return its record. Raises AnsibleConnectionFailure."""
         home = {"home": params["home"]} if params["home"] is not None else {}
         answer = self._ask(FACTS, {**home, "gather_subset": SUBSETS}, task_vars)
         if answer.get("failed"):
@@ -94,7 +95,7 @@ class ActionModule(ActionBase):
         return record
 
     def _ask(self, module: str, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Run a module in check mode."""
+        """Run a module in check mode, and return its result."""
         predicting = self._task.check_mode
         self._task.check_mode = True
         try:
@@ -104,7 +105,7 @@ class ActionModule(ActionBase):
         return answer
 
     def _keep(self, params: dict[str, t.Any], host: str, record: dict[str, t.Any]) -> str:
-        """Write the record, and return where. Raises AnsibleActionFail."""
+        """Write the record, and return its path. Raises AnsibleActionFail."""
         directory = os.path.expanduser(params["dest"])
         try:
             return write_record(directory, host, record)
@@ -113,6 +114,6 @@ class ActionModule(ActionBase):
 
 
 def _failure(host: str, answer: t.Any, params: dict[str, t.Any], *, unreachable: bool = False) -> dict[str, t.Any]:
-    """Return the record of a host that could not tell, with what a run of overlay2_prune did there before."""
+    """Return the record of a host whose task failed, with what overlay2_prune did there before."""
     done, check = params["done"], params["done_in_check_mode"]
     return make_failure(host, time.time(), answer, done, unreachable=unreachable, check=check)

@@ -1,23 +1,25 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the documentation of all modules says alike."""
+"""The parts of documentation that several modules share."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Fragments, by the name after the dot in extends_documentation_fragment."""
+    """Fragments, named as after the last dot in extends_documentation_fragment."""
 
     DOCUMENTATION = r"""
 options:
   home:
     description:
-      - The store, laid out as Docker's C(overlay2) driver does.
-      - A directory is a store if it has C(l/) holding nothing but store links; an empty or missing one can become one.
-      - Directories in it that have no part of a layer, and files, are strangers. No module changes or removes them.
-      - A store that has layers and no C(.strata.json) was made by somebody else. It is read, and every change of it is
-        C(store_foreign), until M(strata.overlay2.overlay2_init) takes it over.
+      - The directory of the store, laid out as Docker's C(overlay2) driver does.
+      - A directory is a store if its C(l/) holds nothing but store links. An empty or missing directory can become a
+        store.
+      - Files in a store, and directories without any part of a layer, are strangers. No module changes or removes
+        strangers.
+      - A store that has layers and no C(.strata.json) was made by somebody else. The modules only read it, and every
+        change is C(store_foreign), until M(strata.overlay2.overlay2_init) takes the store over.
     type: path
     default: /var/lib/overlay2
 """
@@ -25,7 +27,7 @@ options:
     LOCK = r"""
 options:
   lock_timeout:
-    description: How many seconds to wait for another run that holds a lock, before the task fails with C(store_busy).
+    description: How many seconds to wait for a lock that another run holds, before the task fails with C(store_busy).
     type: int
     default: 60
 """
@@ -37,7 +39,7 @@ attributes:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
     support: full
     details:
-      - Nothing is left behind, and C(changed), C(actions) and C(diff) are those of the real run.
+      - Check mode leaves nothing behind, and its C(changed), C(actions) and C(diff) are those of the real run.
   diff_mode:
     description: Will return details on what has changed, or would change in C(check_mode), when in diff mode.
     support: full

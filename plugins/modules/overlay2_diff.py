@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A layer's content goes in, or comes out."""
+"""A layer's content is that of a tar, or a tar holds the layer's content."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ module: overlay2_diff
 short_description: Apply and export the content of a layer
 version_added: 0.1.0
 description:
-  - Puts a layer tar into a layer, or writes a layer's tar to a file. What a layer changes is told by
+  - Unpacks a layer tar into a layer, or writes a layer's tar to a file. To list what a layer changes, use
     M(strata.overlay2.overlay2_diff_info).
-  - A layer's content is replaced all or nothing.
-  - What a layer changes in its own parent is told by the layer's own directory (native diff). Compared with any other
-    layer, or where that directory does not tell all, both are compared as mounts show them (naive diff).
-  - Such a mount is read-only and seen by nobody else.
-  - Where the store has id maps (see M(strata.overlay2.overlay2_init)), owners in a tar are the container's and those
-    on disk the host's, so a tar has the same diff id with maps and without. An owner outside the maps is refused, with
-    the path, as C(archive_rejected) in a tar and as C(store_corrupt) in a layer.
+  - The module replaces a layer's content all or nothing.
+  - A layer's own directory shows what the layer changes in its own parent (native diff). Where the directory does not
+    show all, and against any other layer, the module mounts both layers and compares them (naive diff).
+  - Such a mount is read-only, and nobody else sees it.
+  - Where the store has id maps (see M(strata.overlay2.overlay2_init)), a tar holds the container's owners and the disk
+    the host's, so the diff id of a tar is the same with maps and without. An owner outside the maps is
+    C(archive_rejected) in a tar, and C(store_corrupt) in a layer; the message names the path.
 author: Strata (@strata)
 extends_documentation_fragment:
   - strata.overlay2.overlay2
@@ -27,98 +27,102 @@ extends_documentation_fragment:
   - strata.overlay2.overlay2.attributes
 options:
   id:
-    description: The layer.
+    description: The layer's id.
     type: str
     required: true
   parent:
     description:
-      - The layer to compare with, not for O(state=applied); C("") compares with nothing, so that everything is added.
-      - Left out, it is the layer's own parent.
+      - With O(state=exported), the layer to compare with. V("") compares with nothing, so that every file counts as
+        added.
+      - Omitted, the layer's own parent.
     type: str
   state:
     description:
-      - V(applied) makes the layer's content that of O(src).
-      - V(exported) writes the layer's tar to O(dest), byte for byte as Docker does, so its diff id is Docker's. As in
-        Docker, a file whose own name begins with C(.wh.) becomes a whiteout when the tar is applied.
+      - V(applied) makes the content of O(src) the layer's content.
+      - V(exported) writes the layer's tar to O(dest), byte for byte as Docker does, so that its diff id is Docker's. As
+        in Docker, a file whose own name begins with C(.wh.) becomes a whiteout when the tar is applied.
     type: str
     choices: [applied, exported]
     required: true
   src:
     description:
       - With O(state=applied), the layer tar, plain or compressed by gzip, zstd, xz or bzip2.
-      - The archive of an image, as C(docker save) and OCI tools write it, is no layer. It is refused; take the layer's
-        own tar out of it.
-      - A tar that deletes what it brings itself is refused, as Docker refuses it.
-      - In check mode it is not unpacked, so a damaged one is only found by the real run.
+      - An archive of an image, written by C(docker save) or OCI tools, is not a layer tar. The module refuses such an
+        archive; extract the layer's own tar from it.
+      - The module refuses a tar that deletes its own entries, as Docker does.
+      - In check mode the module does not unpack the tar, so only the real run finds a damaged one.
     type: path
   remote_src:
-    description: O(src) is on the target; otherwise it is sent from the controller, if it is needed there.
+    description: Whether O(src) is on the target. If not, the controller sends O(src), if the target needs it.
     type: bool
     default: false
   diff_id:
     description:
       - Expected digest of the uncompressed tar, C(sha256:) and 64 digits.
-      - With it or O(digest), an unchanged layer is told without reading O(src).
-      - With it or O(digest), a tar without an end mark, or with bytes behind it, is taken as Docker takes it; without
-        them it is refused, as it may have been cut off. The digest is that of all bytes.
+      - With O(diff_id) or O(digest), the module finds an unchanged layer without reading O(src).
+      - With O(diff_id) or O(digest), the module takes a tar without end mark, or with bytes behind the end mark, as
+        Docker does; the digest covers all bytes. Without either, the module refuses such a tar, because the tar may
+        have been cut off.
     type: str
   digest:
-    description: Expected digest of the file as it lies there.
+    description: Expected digest of the file O(src) as it is, compressed or not.
     type: str
   merge:
     description:
-      - Unpack over what is there, as Docker does; otherwise the content becomes that of the tar.
-      - The tar that was merged last is remembered until the content may change again, so to merge it twice is to merge
-        it once.
+      - Unpack the tar over the layer's content, as Docker does. Otherwise the tar replaces the content.
+      - The module remembers the tar that was merged last until the content can change again, so a second merge of the
+        same tar changes nothing.
     type: bool
     default: false
   max_size:
     description:
       - With O(state=applied), refuse an archive that is larger than this, uncompressed. Headers, padding, holes and
-        what follows the end mark count, too.
-      - V(0) and an empty string are no limit.
-      - With this option and without it, what has no relation to the content is limited. Behind the end mark may follow
-        as many bytes as the archive has, and 16 MiB in any case. Before one entry may come 1 GiB of extended headers.
-        An archive may make 16 directories for each entry that it does not list itself, and 10,000 in any case.
+        bytes behind the end mark count too.
+      - V(0) and V("") mean no limit.
+      - Parts that are out of proportion to the content are always limited. Behind the end mark, as many bytes as the
+        archive has, but never less than 16 MiB, are allowed; before an entry, 1 GiB of extended headers. For each
+        entry, 16 directories that the archive does not list are allowed, but never less than 10,000 in total.
     type: str
   xattrs:
     description:
-      - With O(state=exported), the extended attributes that the tar gets.
-      - V(docker) takes file capabilities only, as Docker does.
-      - V(all) also takes C(user.*) and POSIX ACLs, in records that O(state=applied) and GNU tar read. Where there are
-        some, the diff id is no longer Docker's.
-      - Against another layer than its own parent, as in Docker, a file with other xattrs alone is no changed file.
+      - With O(state=exported), which extended attributes the tar holds.
+      - V(docker) writes only file capabilities, as Docker does.
+      - V(all) also writes C(user.*) and POSIX ACLs, in records that O(state=applied) and GNU tar read. If a file has
+        any, the diff id differs from Docker's.
+      - Against a layer that is not its own parent, as in Docker, a file of which only other xattrs differ is not
+        changed.
     type: str
     choices: [docker, all]
     default: docker
   dest:
     description:
-      - With O(state=exported), the file to write, in a directory that exists. It appears whole or not at all.
-      - A symlink is replaced, not followed. So is a file of somebody who is neither root nor O(owner), where others
-        than root may write to the directory.
-      - On the way to the directory no symlink may lie in a directory that others than root may write to.
+      - With O(state=exported), the file to write, in an existing directory. The file appears whole or not at all.
+      - A symlink at O(dest) is replaced, not followed. In a directory that users other than root can write to, so is a
+        file that belongs neither to root nor to O(owner).
+      - A symlink on the way to the directory must not lie in a directory that users other than root can write to.
     type: path
   owner:
-    description: Name or id of the user who owns O(dest). Left out, it stays as it is; a new file is root's.
+    description: Owner of O(dest), a user's name or id. Omitted, the owner stays; a new file belongs to root.
     type: str
   group:
     description:
-      - Name or id of the group that owns O(dest).
-      - Left out, it stays as it is; a new file has root's, or that of its directory where that hands it down.
+      - Group of O(dest), a name or id.
+      - Omitted, the group stays. A new file gets root's group, or the group of its directory if the directory hands its
+        group down.
     type: str
   mode:
     description:
-      - Permissions of O(dest), as in M(ansible.builtin.file), V("0640") or V(u=rw,g=r). Quote an octal one.
-      - Left out, they stay as they are; a new file has V("0600"), which a symbolic mode starts from, too.
-      - While it is written, a new file can be read by nobody whom this leaves out.
+      - Permissions of O(dest), as in M(ansible.builtin.file), V("0640") or V(u=rw,g=r). Quote an octal mode.
+      - Omitted, the permissions stay. A new file gets V("0600"), and a symbolic mode starts from V("0600").
+      - While a new file is written, nobody whom O(mode) excludes can read it.
     type: raw
   compression:
-    description: Of O(dest); identical input gives identical bytes.
+    description: Compression of O(dest). Identical content gives identical bytes.
     type: str
     choices: [none, gzip, zstd]
     default: none
   compression_level:
-    description: From 1 to 9 with C(gzip), to 19 with C(zstd).
+    description: From 1 to 9 with V(gzip), to 19 with V(zstd).
     type: int
 seealso:
   - module: strata.overlay2.overlay2_diff_info
@@ -126,21 +130,21 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Fill the base layer, unless it holds just that
+- name: Fill the base layer, unless it already has this content
   strata.overlay2.overlay2_diff:
     id: base
     state: applied
     src: /srv/images/rootfs.tar.gz
     remote_src: true
 
-- name: Keep it
+- name: Export a job's changes
   strata.overlay2.overlay2_diff:
     id: job-1
     state: exported
     dest: /srv/results/job-1.tar.gz
     compression: gzip
 
-- name: Keep it with ACLs and the like, for its group to read
+- name: Export a job's changes with ACLs and user xattrs, readable for a group
   strata.overlay2.overlay2_diff:
     id: job-1
     state: exported
@@ -152,7 +156,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or in check mode would be, in order.
+  description: What the run did, in order. In check mode, what the run would do.
   returned: always
   type: list
   elements: str
@@ -161,27 +165,27 @@ diff_id:
   returned: success
   type: str
 digest:
-  description: Digest of that tar's file; V(none) where only the real run can know it.
+  description: Digest of that tar's file; V(none) if only the real run can know it.
   returned: success
   type: str
 size:
-  description: Bytes that the layer's own files have, as Docker's DiffSize.
+  description: Size of the layer's own files in bytes, counted as Docker's DiffSize.
   returned: success
   type: int
 native:
-  description: Whether the layer's own directory alone told what it changes.
+  description: Whether the diff is native, that is, the layer's own directory alone showed what the layer changes.
   returned: success
   type: bool
 summary:
-  description: How many paths were added, modified and deleted.
+  description: How many paths the layer adds, modifies and deletes.
   returned: success, but for O(state=applied) in check mode
   type: dict
 error:
-  description: Stable code of a failure, as in the collection's C(docs/errors.md).
+  description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
   returned: failure
   type: str
 hint:
-  description: What to do about a failure.
+  description: What to do about the failure.
   returned: failure
   type: str
 """
@@ -206,7 +210,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._tasks.diff import
 
 
 def task(params: dict[str, t.Any]) -> t.Any:
-    """Return what the parameters ask for. Raises InvalidInput."""
+    """Return the task that the parameters describe. Raises InvalidInput."""
     home, layer_id, parent = params["home"], params["id"], params["parent"]
     if params["state"] == "exported":
         return ExportTask(home, layer_id, parent, export(params))
@@ -225,7 +229,7 @@ def task(params: dict[str, t.Any]) -> t.Any:
 
 
 def export(params: dict[str, t.Any]) -> Export:
-    """Return how the tar is to lie in dest. Raises InvalidInput."""
+    """Return how to write the tar to dest. Raises InvalidInput."""
     access = WantedAccess(user_id(params["owner"]), group_id(params["group"]), parse_mode(params["mode"]))
     xattrs = params["xattrs"] == "all"
     return Export(params["dest"], params["compression"], params["compression_level"], xattrs, access)

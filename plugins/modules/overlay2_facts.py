@@ -11,12 +11,12 @@ module: overlay2_facts
 short_description: Gather facts about an overlay2 store
 version_added: 0.1.0
 description:
-  - Tells what a store laid out as Docker's C(overlay2) driver does holds, what its filesystem and kernel support, and
-    what is wrong with it, as C(ansible_facts.overlay2).
-  - Before the store exists, the facts are about the place where it would be.
-  - Takes no lock, writes nothing, and changes no time. Trial mounts are made only where nobody can see them, and their
-    answers are kept until the next boot.
-  - A second call for another O(home) replaces the facts; C(register) them for several stores.
+  - Returns as C(ansible_facts.overlay2) what a store holds that is laid out as Docker's C(overlay2) driver does, what
+    its filesystem and kernel support, and what is wrong with the store.
+  - Before the store exists, the facts describe the place where the store would be.
+  - The module takes no lock, writes nothing to the store, and changes no time. Trial mounts are made only where nobody
+    can see them, and their results are kept until the next boot.
+  - A second call for another O(home) replaces the facts. To keep the facts of several stores, C(register) them.
 author: Strata (@strata)
 extends_documentation_fragment:
   - strata.overlay2.overlay2
@@ -24,15 +24,15 @@ extends_documentation_fragment:
 options:
   gather_subset:
     description:
-      - What to tell. V(status) is always there and never walks anything.
-      - V(usage) walks the layers' own files; V(health) and V(summary) read all layers.
-      - V(summary) is bounded in size, whatever number of layers there is, and meant for fleets; so is V(status).
+      - Which facts to gather. V(status) is always included, and never walks a directory tree.
+      - V(usage) walks the layers' own files. V(health) and V(summary) read all layers.
+      - V(summary) and V(status) are of bounded size, whatever the number of layers, and suit fleets.
     type: list
     elements: str
     choices: [status, layers, mounts, usage, quotas, health, summary, all]
     default: [status]
   ids:
-    description: Only these layers; missing ones are left out. Findings of V(health) are then those about them.
+    description: Only these layers. Missing ones are left out. V(health) returns only findings about these layers.
     type: list
     elements: str
 attributes:
@@ -45,27 +45,27 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Can there be a store?
+- name: Find out whether a store is possible
   strata.overlay2.overlay2_facts:
     home: /var/lib/overlay2
 
-- name: Stop where not
+- name: Stop where it is not
   ansible.builtin.assert:
     that: ansible_facts.overlay2.supported
     fail_msg: "{{ ansible_facts.overlay2.problems | map(attribute='message') | join(', ') }}"
 
-- name: What do two layers take?
+- name: Measure two layers
   strata.overlay2.overlay2_facts:
     home: /var/lib/overlay2
     gather_subset: usage
     ids: [base, tools]
 
-- name: What is there, in few words?
+- name: Sum up the store
   strata.overlay2.overlay2_facts:
     home: /var/lib/overlay2
     gather_subset: summary
 
-- name: What is wrong in Docker's store?
+- name: Find what is wrong in Docker's store
   strata.overlay2.overlay2_facts:
     home: /var/lib/docker/overlay2
     gather_subset: health
@@ -79,37 +79,39 @@ ansible_facts:
   type: dict
   contains:
     overlay2:
-      description: About the store at O(home).
+      description: Facts about the store at O(home).
       type: dict
       contains:
         home:
-          description: The store, without symlinks.
+          description: Path of the store, without symlinks.
           type: str
         exists:
-          description: Whether there is a store; V(none) where only root may know.
+          description: Whether the store exists; V(none) where only root can find out.
           type: bool
         managed_by:
           description:
-            - V(docker) or V(containers-storage) when the records of that engine lie beside O(home), by whatever path it
-              is reached, as by a bind mount; V(containerd) for the directory of its snapshotter, whose layers lie in
-              another way, so that there is no store for the other modules; else V(none).
-            - Another engine's store is only read, but for the removal of layers that it has no record of.
+            - V(docker) or V(containers-storage) if the records of that engine lie beside O(home), or beside
+              another path that leads to the same directory, such as a bind mount. V(containerd) for the directory
+              of containerd's snapshotter, which has another layout, so that the other modules find no store
+              there. V(none) otherwise.
+            - The modules only read the store of another engine. The one exception is the removal of layers that
+              none of the engine's records knows.
           type: str
         backing_fs:
-          description: The filesystem, as Docker calls it.
+          description: Type of the filesystem, as Docker names it.
           type: str
           sample: extfs
         supports_d_type:
-          description: Whether directories hold the types of their entries.
+          description: Whether the directories of the filesystem hold the types of their entries.
           type: bool
         native_overlay_diff:
-          description: Whether a layer's C(diff) directory alone tells what it changed.
+          description: Whether a layer's C(diff) directory alone shows what the layer changed.
           type: bool
         using_metacopy:
-          description: Whether a change of mode or owner copies no content up.
+          description: Whether overlayfs copies up no content when only a mode or an owner changes.
           type: bool
         userxattr:
-          description: Whether overlays keep their marks in user xattrs, as in user namespaces.
+          description: Whether overlayfs keeps its marks in user xattrs, as in user namespaces.
           type: bool
         index_off:
           description: Whether the kernel knows the mount option C(index=off).
@@ -121,59 +123,61 @@ ansible_facts:
           description: Release of the kernel.
           type: str
         max_depth:
-          description: How many layers can be below one.
+          description: How many layers a layer can have below it.
           type: int
           sample: 128
         filesystem:
-          description: Where the store lies, or would lie.
+          description: The filesystem that the store lies on, or would lie on.
           type: dict
           contains:
             device:
-              description: What is mounted.
+              description: The mounted device, or another source.
               type: str
             mount_point:
-              description: Where it is mounted.
+              description: Where the filesystem is mounted.
               type: str
             options:
-              description: With which options.
+              description: The mount options.
               type: str
             size:
-              description: Bytes.
+              description: Size in bytes.
               type: int
             free:
-              description: Bytes that others than root can use.
+              description: Bytes that users other than root can use.
               type: int
             inodes:
-              description: Inodes; V(0) where they are not counted.
+              description: Number of inodes; V(0) if the filesystem does not count them.
               type: int
             inodes_free:
-              description: Inodes that others than root can use.
+              description: Inodes that users other than root can use.
               type: int
         layer_count:
-          description: How many layers there are.
+          description: Number of layers.
           type: int
         mount_count:
-          description: How many overlays are on layers' C(merged).
+          description: Number of overlays on the C(merged) directories of layers.
           type: int
         supported:
           description: Whether layers can be made here.
           type: bool
         problems:
-          description: What stands in the way, the worst first; what could not be found out is V(none), and told here.
+          description:
+            - What prevents or restricts the use of the store, the worst first.
+            - A fact that could not be found out is V(none), and a problem says why.
           type: list
           elements: dict
           contains:
             code:
               description:
                 - Stable name of the problem.
-                - V(damaged_store) tells that every module refuses to change the store, because its own file cannot be
-                  read or is of a newer format, or because C(l/) is damaged.
-                - V(unclaimed_store) tells that somebody else made the store; V(other_layout) that an engine has layers
-                  of another layout in O(home).
+                - V(damaged_store) says that every module refuses to change the store. The store's own file
+                  cannot be read or has a newer format, or C(l/) is damaged.
+                - V(unclaimed_store) says that somebody else made the store.
+                - V(other_layout) says that an engine keeps layers of another layout in O(home).
               type: str
               sample: no_project_quota
             message:
-              description: What it is.
+              description: What is wrong.
               type: str
             hint:
               description: What to do about it.
@@ -190,10 +194,13 @@ ansible_facts:
         layers:
           description:
             - The layers by id, each as M(strata.overlay2.overlay2_layer) returns it.
-            - The layers that another store lends, as an additional image store of Podman's, are not among them. Their
-              paths in C(lower_dirs) lie in that store where C(storage.conf) names it.
-            - Damaged ones are left out, and named in RV(ansible_facts.overlay2.problems); those built on them are told.
-            - This and what follows is V(none) where only root may know.
+            - Layers that another store lends, such as an additional image store of Podman's, are left out. Their paths
+              in C(lower_dirs) lie in that store, if C(storage.conf) names it.
+            - Damaged layers are left out, and RV(ansible_facts.overlay2.problems) names them. Layers built on damaged
+              ones are included.
+            - RV(ansible_facts.overlay2.layers), RV(ansible_facts.overlay2.mounts), RV(ansible_facts.overlay2.usage),
+              RV(ansible_facts.overlay2.quotas), RV(ansible_facts.overlay2.health) and
+              RV(ansible_facts.overlay2.summary) are V(none) where only root can find them out.
           returned: when O(gather_subset) has V(layers) or V(all)
           type: dict
         mounts:
@@ -209,9 +216,10 @@ ansible_facts:
               holders: [ansible]
         usage:
           description:
-            - What the layers' own files take, by id. C(bytes) are those allocated, C(apparent_bytes) the sizes of the
-              files; hard links count once.
-            - All three are V(none) for a layer with a file that cannot be read. The problem C(unread_layer) names it.
+            - Disk usage of the layers' own files, by id. C(bytes) counts allocated blocks, C(apparent_bytes) the sizes
+              of the files. Both count a file with several hard links once.
+            - All three values are V(none) for a layer with a file that cannot be read. The problem C(unread_layer)
+              names the file.
           returned: when O(gather_subset) has V(usage) or V(all)
           type: dict
           sample:
@@ -221,9 +229,11 @@ ansible_facts:
               inodes: 2
         quotas:
           description:
-            - C(layers) has limit and use by id where project quota is on, C(leaked) the limits of layers that are gone.
-            - The kernel counts, so no layer is walked. Sizes are in bytes, C(inodes) files and directories; a limit of
-              V(0) is none. The use of a layer without project id, such as a read-only one, is V(none).
+            - C(layers) has limit and use by id where project quota is on. C(leaked) has the limits of layers that are
+              gone.
+            - The kernel counts, so the module walks no layer. Sizes are in bytes, C(inodes) counts files and
+              directories; a limit of V(0) means none. The use of a layer without project id, such as a read-only layer,
+              is V(none).
           returned: when O(gather_subset) has V(quotas) or V(all)
           type: dict
           sample:
@@ -236,7 +246,7 @@ ansible_facts:
                 inodes_used: 12
             leaked: []
         health:
-          description: What is wrong, damage first, then litter, then the rest. Nothing is repaired.
+          description: What is wrong, damage first, then litter, then the rest. The module repairs nothing.
           returned: when O(gather_subset) has V(health) or V(all)
           type: list
           elements: dict
@@ -249,49 +259,52 @@ ansible_facts:
                 - Litter is V(dangling_link), V(staging_leftover), V(dead_holder) and V(leaked_project).
                 - The rest is V(orphan), V(layer_gone), V(unsealed_parent), V(stale_volatile), V(loose_mode),
                   V(owner_wrong), V(stray_files), V(stranger) and V(hidden_mount).
-                - V(lower_missing) is a layer that has a parent and has lost the file that says which. The layer's own
-                  record, its C(work) directory, which no layer without parent has, or the layers built on it tell so.
-                - V(layer_gone) is a layer that a record of that engine names and that is not there, with the images and
-                  containers that need it; C(subject) is the layer, C(path) the record.
-                - V(owner_wrong) is a directory of a layer that belongs to none whom it can belong to, by the store's
-                  remapped root. It is told in stores of this collection only.
-                - V(stray_files) is what lies in a layer's C(merged) while nothing is mounted there. It is in no layer.
-                - containers-storage seals no layers, leaves the kernel's volatile markers, and keeps its C(merged), so
-                  V(unsealed_parent), V(stale_volatile) and V(stray_files) are not told in its stores.
-                - V(stranger) is what lies in O(home) and is neither a layer nor the store's own. No module changes it.
-                - A store that has layers and no C(.strata.json), so that it is somebody else's, is told as
-                  V(store_file_unreadable).
-                - A store that lost its C(l/) is V(link_missing) of C(l), and no layer is looked at.
-                - V(orphan) is a layer that none of the records of the engine in RV(ansible_facts.overlay2.managed_by)
-                  knows, BuildKit's among them. While the engine runs it may be a layer that it is just making.
-                  When a record cannot be read, that is V(store_file_unreadable), and nothing is an orphan.
-                - V(hidden_mount) is a mount in the store that no path leads to, since another filesystem was mounted
-                  over what it lies on. It belongs to the store below that one, and no layer here is mounted by it.
+                - V(lower_missing) is a layer that has a parent but lost the file that names the parent. The layer's own
+                  record, its C(work) directory, which no layer without parent has, or the layers built on it prove that
+                  there was a parent.
+                - V(layer_gone) is a layer that a record of the engine names and that does not exist. The message names
+                  the images and containers that need the layer. C(subject) is the layer, C(path) the record.
+                - V(owner_wrong) is a directory of a layer whose owner does not fit the store's remapped root. The
+                  module checks owners only in stores of this collection.
+                - V(stray_files) are files in a layer's C(merged) while nothing is mounted there. They belong to no
+                  layer.
+                - containers-storage seals no layers, leaves the kernel's volatile markers, and keeps C(merged), so its
+                  stores have no V(unsealed_parent), V(stale_volatile) or V(stray_files).
+                - V(stranger) is an entry of O(home) that is neither a layer nor the store's own. No module changes it.
+                - V(store_file_unreadable) is also a store that has layers and no C(.strata.json), so that somebody else
+                  made it.
+                - V(link_missing) with the subject C(l) is a store that lost its C(l/); then no layer is checked.
+                - V(orphan) is a layer that none of the engine's records knows, BuildKit's among them. The engine is
+                  RV(ansible_facts.overlay2.managed_by). While the engine runs, it may be just making the layer. If a
+                  record cannot be read, the record is V(store_file_unreadable), and no layer is an orphan.
+                - V(hidden_mount) is a mount in the store that no path leads to, because another filesystem was mounted
+                  over its place. The mount belongs to the store below that filesystem, and mounts no layer here.
               type: str
             subject:
               description: The layer, or the name in the store.
               type: str
             path:
-              description: Where it was found.
+              description: The path with the finding.
               type: str
             message:
-              description: What it is.
+              description: What is wrong.
               type: str
             hint:
               description:
-                - What to do about it, as it fits RV(ansible_facts.overlay2.managed_by); alternatives stand with C(; or)
-                  between them.
-                - A command stands between backticks, to be run by root. In one, C(PARENT) stands for the id of the
-                  parent, where nothing on disk tells it.
+                - What to do about it in a store of RV(ansible_facts.overlay2.managed_by). C(; or) separates
+                  alternatives.
+                - A command stands between backticks, and needs root. In a command, C(PARENT) stands for the id of the
+                  parent if no file on disk tells the id.
               type: str
         summary:
           description:
-            - The lineages, each a layer without parent with all that is built on it. Damaged layers are left out.
-            - The eight largest are in C(lineages), by C(bytes) where these are known, or by how many layers they have;
-              the C(others) are summed up.
-            - C(depth) is the greatest, C(mounted) and C(held) say how many layers are. C(bytes) are those allocated,
-              each file once; C(bytes_exclusive) leave out files that have names elsewhere, too. Both are V(none) unless
-              O(gather_subset) has V(usage) as well.
+            - The lineages. A lineage is a layer without parent, with all layers built on it. Damaged layers are left
+              out.
+            - C(lineages) has the eight largest, by C(bytes) if known, otherwise by their number of layers. C(others)
+              sums up the other lineages.
+            - C(depth) is the greatest depth of a layer. C(mounted) and C(held) count layers. C(bytes) counts allocated
+              blocks, each file once. C(bytes_exclusive) also leaves out files that have names elsewhere. Both are
+              V(none) unless O(gather_subset) also has V(usage).
           returned: when O(gather_subset) has V(summary) or V(all)
           type: dict
           sample:
@@ -312,12 +325,12 @@ ansible_facts:
               bytes: 0
               bytes_exclusive: 0
 error:
-  description: Stable code of a failure, as in the collection's C(docs/errors.md).
+  description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
   returned: failure
   type: str
   sample: invalid_input
 hint:
-  description: What to do about a failure.
+  description: What to do about the failure.
   returned: failure
   type: str
 """

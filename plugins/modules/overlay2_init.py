@@ -11,10 +11,11 @@ module: overlay2_init
 short_description: Make, unmount and remove an overlay2 store
 version_added: 0.1.0
 description:
-  - Sees to it that there is a store laid out as Docker's C(overlay2) driver does, that none of its layers is mounted,
-    or that it is gone.
-  - A new store is made only where trial mounts show that its filesystem and the kernel can do what layers need.
-  - Default limits and id maps are kept in the store, so that no other module has to repeat them.
+  - Ensures that a store exists, laid out as Docker's C(overlay2) driver does, that none of its layers is mounted, or
+    that the store is gone.
+  - Trial mounts show first whether the filesystem and the kernel can do what layers need. If they cannot, the module
+    makes no store.
+  - The store keeps its default limits and id maps, so no other module has to repeat them.
 author: Strata (@strata)
 extends_documentation_fragment:
   - strata.overlay2.overlay2
@@ -23,20 +24,21 @@ extends_documentation_fragment:
 options:
   state:
     description:
-      - V(present) makes the store if it is missing, parents of O(home) too, and corrects modes through which others
-        could get into layers.
-      - V(unmounted) unmounts every overlay on a layer's C(merged) and drops all holders. Other mounts stay, and O(home)
-        does too. A busy mount is C(layer_in_use).
-      - V(absent) removes C(l/) and the collection's own files, and O(home) if it is empty then and no mount point.
-        While there are layers it is C(layer_in_use), unless O(force=true). A directory without C(l/) keeps its content.
-      - No store is made where C(dockerd) would take it for one of its graph driver; that is C(store_foreign). From
-        version 29 on it keeps images in containerd's store, until it finds something in C(overlay2) in its data root.
+      - V(present) makes the store if it is missing, with the parent directories of O(home), and corrects modes that let
+        other users into layers.
+      - V(unmounted) unmounts every overlay on the C(merged) directory of a layer, and drops all holders. O(home) and
+        other mounts stay. A busy mount is C(layer_in_use).
+      - V(absent) removes C(l/) and the collection's own files, then O(home) if O(home) is empty and not a mount point.
+        A store with layers is C(layer_in_use), unless O(force=true). A directory without C(l/) keeps its content.
+      - The module makes no store where C(dockerd) would take the store for one of its graph driver; that is
+        C(store_foreign). C(dockerd) 29 and newer keeps images in containerd's store, unless C(overlay2) in its data
+        root has content.
     type: str
     choices: [present, unmounted, absent]
     default: present
   size:
     description:
-      - Default limit of what a new read-write layer holds, such as V(10G), V(1.5g) or V(64MiB); V(0) means none.
+      - Default limit of the content of a new read-write layer, such as V(10G), V(1.5g) or V(64MiB); V(0) means none.
       - A limit where project quota is off is C(quota_not_supported).
       - A changed default touches no existing layer.
     type: str
@@ -45,16 +47,16 @@ options:
     type: int
   storage_opts:
     description:
-      - The storage options as they stand in Docker's C(daemon.json), all of them.
-      - V(overlay2.size=20G) is O(size); without it there is no default size.
-      - V(overlay2.override_kernel_check=true) is checked and means nothing.
+      - The storage options as in Docker's C(daemon.json), all of them.
+      - V(overlay2.size=20G) sets O(size). Without V(overlay2.size) there is no default size.
+      - V(overlay2.override_kernel_check=true) is checked, and has no effect.
     type: list
     elements: str
   uid_map:
     description:
       - User namespace remapping of user ids. V([]) means none.
-      - It must know container id 0, and cannot change while there are layers.
-      - All modules go by it, for the owners of layers and of what is in them.
+      - The map must contain container id 0, and cannot change while layers exist.
+      - All modules use the map, for the owners of layers and of the files in them.
     type: list
     elements: dict
     suboptions: &range
@@ -67,36 +69,37 @@ options:
         type: int
         required: true
       size:
-        description: How many ids.
+        description: Number of ids.
         type: int
         required: true
   gid_map:
-    description: As O(uid_map), of group ids.
+    description: Like O(uid_map), for group ids.
     type: list
     elements: dict
     suboptions: *range
   userns_remap:
     description:
-      - As C(dockerd --userns-remap) takes it, V(default) for the user C(dockremap), V(user) or V(user:group), names or
-        numbers; V("") means no remapping, and so does V(root). The user must exist; none is made.
-      - The ids are those that C(/etc/subuid) and C(/etc/subgid) give the user; several ranges are joined in order.
+      - User namespace remapping as C(dockerd --userns-remap) takes it, by names or numbers. V(user) or V(user:group);
+        V(default) for the user C(dockremap); V("") and V(root) for no remapping. The user must exist; the module makes
+        no user.
+      - C(/etc/subuid) and C(/etc/subgid) give the ids of the user. The module joins several ranges in their order.
     type: str
   force:
     description:
-      - With O(state=unmounted), detach mounts that are busy.
-      - With O(state=absent), remove all layers as well, after detaching mounts and dropping holders.
-      - It never changes the store of another engine.
+      - With O(state=unmounted), detach busy mounts.
+      - With O(state=absent), detach mounts, drop holders, and remove all layers too, even if processes use them.
+      - O(force) never changes the store of another engine.
     type: bool
     default: false
   adopt:
     description:
       - With O(state=present), take over a store that has layers and no C(.strata.json) of this collection. Without that
-        file somebody else made the store, as C(dockerd), or the file was lost; then every module reads the store, and
-        every change of it is C(store_foreign).
-      - It writes the file, with the defaults and id maps of this task. They are not checked against the layers that
-        are there.
-      - In the store of an engine whose records are found it is C(store_foreign), too.
-      - In a store of the collection it changes nothing.
+        file, somebody else made the store, such as C(dockerd), or the file was lost. Until O(adopt=true) the modules
+        only read the store, and every change is C(store_foreign).
+      - The module writes the file with the defaults and id maps of this task. It does not compare the maps with the
+        existing layers.
+      - Beside the records of an engine, O(adopt=true) is C(store_foreign) too.
+      - In a store of the collection O(adopt) changes nothing.
     type: bool
     default: false
 seealso:
@@ -105,22 +108,22 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: A store with the defaults
+- name: Make a store with the defaults
   strata.overlay2.overlay2_init:
     home: /var/lib/overlay2
 
-- name: A store whose containers' layers hold 20 GiB at most, as in daemon.json
+- name: Make a store whose read-write layers hold at most 20 GiB, as in daemon.json
   strata.overlay2.overlay2_init:
     home: /srv/overlay2
     storage_opts:
       - overlay2.size=20G
 
-- name: A store for remapped containers
+- name: Make a store for remapped containers
   strata.overlay2.overlay2_init:
     home: /var/lib/overlay2-remapped
     userns_remap: default
 
-- name: Take over the layers of a dockerd that is gone, without its records
+- name: Take over the layers of a dockerd whose records are gone
   strata.overlay2.overlay2_init:
     home: /srv/old-layers
     adopt: true
@@ -139,7 +142,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or in check mode would be, in order.
+  description: What the run did, in order. In check mode, what the run would do.
   returned: always
   type: list
   elements: str
@@ -155,37 +158,40 @@ status:
     Native Overlay Diff: "true"
     userxattr: "false"
 features:
-  description: What M(strata.overlay2.overlay2_facts) tells with V(status) alone.
+  description: The facts that M(strata.overlay2.overlay2_facts) returns with V(status) alone.
   returned: success
   type: dict
   contains:
     home:
-      description: The store, without symlinks.
+      description: Path of the store, without symlinks.
       type: str
     exists:
-      description: Whether there is a store; V(none) where only root may know.
+      description: Whether the store exists; V(none) where only root can find out.
       type: bool
     managed_by:
       description:
-        - V(docker) or V(containers-storage) when the records of that engine lie beside O(home), by whatever path it is
-          reached; V(containerd) for the directory of its snapshotter; else V(none).
-        - Another engine's store is only read, but for the removal of layers that it has no record of.
+        - V(docker) or V(containers-storage) if the records of that engine lie beside O(home), or beside
+          another path that leads to the same directory, such as a bind mount. V(containerd) for the directory
+          of containerd's snapshotter, which has another layout, so that the other modules find no store
+          there. V(none) otherwise.
+        - The modules only read the store of another engine. The one exception is the removal of layers that
+          none of the engine's records knows.
       type: str
     backing_fs:
-      description: The filesystem, as Docker calls it.
+      description: Type of the filesystem, as Docker names it.
       type: str
       sample: extfs
     supports_d_type:
-      description: Whether directories hold the types of their entries.
+      description: Whether the directories of the filesystem hold the types of their entries.
       type: bool
     native_overlay_diff:
-      description: Whether a layer's C(diff) directory alone tells what it changed.
+      description: Whether a layer's C(diff) directory alone shows what the layer changed.
       type: bool
     using_metacopy:
-      description: Whether a change of mode or owner copies no content up.
+      description: Whether overlayfs copies up no content when only a mode or an owner changes.
       type: bool
     userxattr:
-      description: Whether overlays keep their marks in user xattrs, as in user namespaces.
+      description: Whether overlayfs keeps its marks in user xattrs, as in user namespaces.
       type: bool
     index_off:
       description: Whether the kernel knows the mount option C(index=off).
@@ -197,54 +203,61 @@ features:
       description: Release of the kernel.
       type: str
     max_depth:
-      description: How many layers can be below one.
+      description: How many layers a layer can have below it.
       type: int
       sample: 128
     filesystem:
-      description: Where the store lies, or would lie.
+      description: The filesystem that the store lies on, or would lie on.
       type: dict
       contains:
         device:
-          description: What is mounted.
+          description: The mounted device, or another source.
           type: str
         mount_point:
-          description: Where it is mounted.
+          description: Where the filesystem is mounted.
           type: str
         options:
-          description: With which options.
+          description: The mount options.
           type: str
         size:
-          description: Bytes.
+          description: Size in bytes.
           type: int
         free:
-          description: Bytes that others than root can use.
+          description: Bytes that users other than root can use.
           type: int
         inodes:
-          description: Inodes; V(0) where they are not counted.
+          description: Number of inodes; V(0) if the filesystem does not count them.
           type: int
         inodes_free:
-          description: Inodes that others than root can use.
+          description: Inodes that users other than root can use.
           type: int
     layer_count:
-      description: How many layers there are.
+      description: Number of layers.
       type: int
     mount_count:
-      description: How many overlays are on layers' C(merged).
+      description: Number of overlays on the C(merged) directories of layers.
       type: int
     supported:
       description: Whether layers can be made here.
       type: bool
     problems:
-      description: What stands in the way, the worst first; what could not be found out is V(none), and told here.
+      description:
+        - What prevents or restricts the use of the store, the worst first.
+        - A fact that could not be found out is V(none), and a problem says why.
       type: list
       elements: dict
       contains:
         code:
-          description: Stable name of the problem, as M(strata.overlay2.overlay2_facts) has them.
+          description:
+            - Stable name of the problem.
+            - V(damaged_store) says that every module refuses to change the store. The store's own file
+              cannot be read or has a newer format, or C(l/) is damaged.
+            - V(unclaimed_store) says that somebody else made the store.
+            - V(other_layout) says that an engine keeps layers of another layout in O(home).
           type: str
           sample: no_project_quota
         message:
-          description: What it is.
+          description: What is wrong.
           type: str
         hint:
           description: What to do about it.
@@ -259,12 +272,12 @@ features:
         Native Overlay Diff: "true"
         userxattr: "false"
 error:
-  description: Stable code of a failure, as in the collection's C(docs/errors.md).
+  description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
   returned: failure
   type: str
   sample: invalid_input
 hint:
-  description: What to do about a failure.
+  description: What to do about the failure.
   returned: failure
   type: str
 """
@@ -296,7 +309,7 @@ _GO_BOOLS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "fal
 
 
 def task(params: dict[str, t.Any]) -> InitTask:
-    """Return what the parameters ask for. Raises InvalidInput."""
+    """Return the task that the parameters describe. Raises InvalidInput."""
     size = params["size"]
     if params["storage_opts"] is not None:
         size = size_of(params["storage_opts"])
@@ -314,7 +327,7 @@ def task(params: dict[str, t.Any]) -> InitTask:
 
 
 def size_of(storage_opts: t.Sequence[str]) -> str:
-    """Return the default size that options in daemon.json's words give, "" for none. Raises InvalidInput.
+    """Return the default size given by storage options of daemon.json, "" for none. Raises InvalidInput.
 
     source: moby's overlay2 parseOptions.
     """

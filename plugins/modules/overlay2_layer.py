@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Layers exist, or don't."""
+"""Layers exist, are sealed, or are gone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ module: overlay2_layer
 short_description: Make, seal and remove layers of an overlay2 store
 version_added: 0.1.0
 description:
-  - Sees to it that layers of a store, laid out as Docker's C(overlay2) driver does, are there or are not.
-  - A list is checked and planned whole before anything changes, then made durable as one.
+  - Ensures that layers of a store, laid out as Docker's C(overlay2) driver does, exist, are sealed, or are gone.
+  - The module checks and plans a list as a whole before the first change, and syncs all its layers together.
 author: Strata (@strata)
 extends_documentation_fragment:
   - strata.overlay2.overlay2
@@ -21,52 +21,53 @@ extends_documentation_fragment:
 options:
   id:
     description:
-      - The layer.
-      - C([A-Za-z0-9][A-Za-z0-9_.-]{0,254}), but for C(l), C(backingFsBlockDev), and what begins like the directories
-        that C(dockerd) makes while it starts, as C(metacopy-check).
+      - The layer's id.
+      - C([A-Za-z0-9][A-Za-z0-9_.-]{0,254}), except C(l), C(backingFsBlockDev), and names that begin like a directory
+        that C(dockerd) makes at its start, such as C(metacopy-check).
       - Exactly one of O(id) and O(layers) is required.
     type: str
   layers:
-    description: Many layers in one run, in this order; a parent may stand earlier in the list.
+    description: Many layers in one run, in this order. A parent can be an earlier layer of the list.
     type: list
     elements: dict
     suboptions:
       id:
-        description: As O(id).
+        description: Like O(id).
         type: str
         required: true
       parent:
-        description: As O(parent).
+        description: Like O(parent).
         type: str
       read_write:
-        description: As O(read_write).
+        description: Like O(read_write).
         type: bool
       size:
-        description: As O(size).
+        description: Like O(size).
         type: str
       inodes:
-        description: As O(inodes).
+        description: Like O(inodes).
         type: int
   parent:
     description:
-      - The layer right below. V("") means none, and is checked.
-      - A layer that exists on another parent is C(parent_mismatch); it is never made anew.
-      - Having a child seals the parent.
+      - Id of the layer right below. V("") means none, and is checked.
+      - A layer that exists on another parent is C(parent_mismatch). The module never makes such a layer anew.
+      - A child seals its parent.
     type: str
   read_write:
     description:
-      - Make a container's layer, which takes limits; false when not given. An existing layer stays what it is.
+      - Make a container's layer, which takes limits. Omitted, a new layer is not one. An existing layer stays as it is.
       - Like O(parent), O(size) and O(inodes), give it beside O(id), or inside each item of O(layers).
     type: bool
   size:
     description:
-      - Limit of what a read-write layer holds, such as V(10G), V(1.5g) or V(64MiB); V(0) means none. Without it a new
-        layer has the store's, see M(strata.overlay2.overlay2_init), and an existing one keeps its own.
-      - The kernel keeps it, by project quota, rounded up to whole blocks of the filesystem. It can be changed and
-        lifted at any time, in a mounted layer too; below what is in use it only forbids more.
-      - A limit where project quota is off is C(quota_not_supported), and so is one of a layer that was made while it
-        was off.
-      - On ext4 processes with C(CAP_SYS_RESOURCE) are not limited, unless they write through the layer's mount.
+      - Limit of the content of a read-write layer, such as V(10G), V(1.5g) or V(64MiB); V(0) means none. Omitted, a new
+        layer gets the store's default, see M(strata.overlay2.overlay2_init), and an existing layer keeps its limit.
+      - The kernel enforces the limit by project quota, rounded up to whole blocks of the filesystem. The limit can be
+        changed and lifted at any time, also on a mounted layer. A limit below the current use only forbids more use.
+      - A limit where project quota is off is C(quota_not_supported). So is a limit of a layer that was made while
+        project quota was off.
+      - On ext4 the limit does not hold for processes with C(CAP_SYS_RESOURCE), unless they write through the layer's
+        mount.
     type: str
   inodes:
     description: Limit of files and directories of a read-write layer; V(0) means none.
@@ -74,21 +75,24 @@ options:
   state:
     description:
       - V(present) makes the layer if it is missing.
-      - V(committed) sees to it that it is sealed, too.
-      - V(absent) removes it; a layer that is mounted, held, busy or has children is C(layer_in_use).
-      - A layer that a damaged one may be built on, since nothing tells any more what that is built on, is
-        C(store_corrupt). Mend that one first; C(health) of M(strata.overlay2.overlay2_facts) tells how.
-      - In the store of another engine any change is C(store_foreign), but for the removal of a layer that none of the
-        engine's records knows, while the engine does not run.
+      - V(committed) makes the layer if it is missing, and seals it.
+      - V(absent) removes the layer. A layer that is mounted, held or busy, or has children, is C(layer_in_use).
+      - V(absent) is C(store_corrupt) if a damaged layer may be built on the layer, because no file tells any more what
+        the damaged layer is built on. Repair the damaged layer first, as C(health) of M(strata.overlay2.overlay2_facts)
+        says, or set O(force=true).
+      - In the store of another engine every change is C(store_foreign), except the removal of a layer that none of the
+        engine's records knows, while the engine is stopped.
     type: str
     choices: [present, committed, absent]
     default: present
   recursive:
-    description: With O(state=absent), remove every layer built on it as well, children first.
+    description: With O(state=absent), also remove every layer built on the layer, children first.
     type: bool
     default: false
   force:
-    description: With O(state=absent), detach mounts and drop holders first.
+    description:
+      - With O(state=absent), detach mounts, drop holders, and remove the layer even if processes use it.
+      - It also removes a layer that a damaged layer may be built on.
     type: bool
     default: false
 seealso:
@@ -98,7 +102,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: A base layer, a sealed layer on it, and a job's layer on top
+- name: Make a base layer, a layer on it, and a job's layer on top
   strata.overlay2.overlay2_layer:
     home: /var/lib/overlay2
     layers:
@@ -116,7 +120,7 @@ EXAMPLES = r"""
     id: job-1
     state: committed
 
-- name: Show what would go with the base layer
+- name: Show what would be removed with the base layer
   strata.overlay2.overlay2_layer:
     home: /var/lib/overlay2
     id: base
@@ -134,85 +138,85 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or in check mode would be, in order.
+  description: What the run did, in order. In check mode, what the run would do.
   returned: always
   type: list
   elements: str
   sample: ["make layer tools on base"]
 layers:
-  description: The layers that are there, in the order asked; empty after O(state=absent).
+  description: The layers that exist after the run, in the order asked; empty after O(state=absent).
   returned: success
   type: list
   elements: dict
   contains: &layer
     id:
-      description: The layer.
+      description: The layer's id.
       type: str
     parent:
-      description: The layer right below; V("") if there is none.
+      description: Id of the layer right below; V("") if there is none.
       type: str
     depth:
-      description: How many layers are below, 128 at most.
+      description: Number of layers below, 128 at most.
       type: int
     link:
-      description: Its name in C(l/); V(none) in check mode for a layer that is only planned.
+      description: The layer's name in C(l/); V(none) in check mode for a layer that is only planned.
       type: str
     lower_dirs:
       description: The C(diff) directories of the layers below, nearest first.
       type: list
       elements: str
     upper_dir:
-      description: Its own C(diff) directory.
+      description: The layer's own C(diff) directory.
       type: str
     work_dir:
-      description: Where overlayfs works; not there on a layer without parent.
+      description: The work directory of overlayfs. A layer without parent has no such directory.
       type: str
     merged_dir:
-      description: Where the layer is mounted, when it is.
+      description: The directory that the layer's overlay is mounted on.
       type: str
     committed:
-      description: Whether it is sealed, by its mark or by having children.
+      description: Whether the layer is sealed. The file C(committed), or a child, seals a layer.
       type: bool
     read_write:
-      description: Whether it was made as a container's layer; V(none) where there is no record (dockerd's).
+      description: Whether the layer was made as a container's layer; V(none) without a record (dockerd's layers).
       type: bool
     mounted:
-      description: Whether there is an overlay on C(merged_dir).
+      description: Whether an overlay is mounted on C(merged_dir).
       type: bool
     holders:
       description: Who needs the mount.
       type: list
       elements: str
     size_limit:
-      description: Limit in bytes, V(0) for none.
+      description: Limit in bytes; V(0) means none.
       type: int
     inodes_limit:
-      description: Limit of files and directories, V(0) for none.
+      description: Limit of files and directories; V(0) means none.
       type: int
     project_id:
-      description: Project id of its quota; V(none) if it has none.
+      description: Project id of the layer's quota; V(none) if the layer has no quota.
       type: int
     diff_id:
-      description: Digest of the uncompressed tar last applied as its whole content; V(none) if it is not known.
+      description: Digest of the uncompressed tar last applied as the layer's whole content; V(none) if unknown.
       type: str
     digest:
-      description: Digest of that tar's file as it was; V(none) if it is not known.
+      description: Digest of the file that held this tar, as the file was; V(none) if unknown.
       type: str
     chain_id:
-      description: Digest of the layer with all below it; V(none) if one of their diff ids is not known.
+      description: Digest of the layer with all layers below; V(none) if one of their diff ids is unknown.
       type: str
 layer:
-  description: The layer, when O(id) was given; V(none) after O(state=absent).
+  description: The layer; V(none) after O(state=absent).
   returned: when O(id) was given
   type: dict
   contains: *layer
 error:
-  description: Stable code of a failure, as in the collection's C(docs/errors.md).
+  description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
   returned: failure
   type: str
   sample: layer_in_use
 hint:
-  description: What to do about a failure.
+  description: What to do about the failure.
   returned: failure
   type: str
 """
@@ -231,14 +235,14 @@ from ansible_collections.strata.overlay2.plugins.module_utils._tasks.layer impor
 
 _LAYER = {
     "parent": {"type": "str"},
-    "read_write": {"type": "bool"},  # without a default, so that it is known whether it was given beside layers
+    "read_write": {"type": "bool"},  # no default, so that mutually_exclusive sees whether read_write was given
     "size": {"type": "str"},
     "inodes": {"type": "int"},
 }
 
 
 def task(params: dict[str, t.Any]) -> LayersTask:
-    """Return what the parameters ask for. Raises InvalidInput."""
+    """Return the task that the parameters describe. Raises InvalidInput."""
     items = [params] if params["id"] is not None else params["layers"]
     wanted = [
         WantedLayer(

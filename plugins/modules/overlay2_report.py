@@ -8,40 +8,40 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: overlay2_report
-short_description: Keep on the controller what there is to know of a host's store, and what would be pruned there
+short_description: Keep facts about a host's store, and a plan of what would be pruned there, on the controller
 version_added: 0.1.0
 description:
-  - Asks a host for the facts M(strata.overlay2.overlay2_facts) tells, and for the plan
-    M(strata.overlay2.overlay2_prune) makes in check mode, and writes a record of them to a file on the controller.
-    The lookup P(strata.overlay2.fleet#lookup) puts the records of all hosts together.
+  - Gathers a host's facts with M(strata.overlay2.overlay2_facts), and the plan of M(strata.overlay2.overlay2_prune) in
+    check mode, and writes a record of both to a file on the controller. The lookup P(strata.overlay2.fleet#lookup)
+    combines the records of all hosts.
   - The record and the result are small, however many layers there are, so that Ansible's memory does not grow with
     the stores.
-  - A host that fails, or that is unreachable, has a record that says so. The task fails there even so.
-  - Changes nothing on the host, and writes the record in check mode as well.
+  - A host that fails or is unreachable gets a record that says so. The task still fails on that host.
+  - The module changes nothing on the host. It also writes the record in check mode.
 author: Strata (@strata)
 extends_documentation_fragment:
   - strata.overlay2.overlay2
   - strata.overlay2.overlay2.attributes_of_a_look
 options:
   dest:
-    description: Directory on the controller for the records, a file each; it is made if it is missing.
+    description: Directory on the controller for the records, one file per host. The module makes a missing directory.
     type: str
     required: true
   prune:
     description:
-      - Options of M(strata.overlay2.overlay2_prune) other than O(home), for the plan.
-      - Without it there is no plan, and nothing is known of the layers' sizes.
+      - Options of M(strata.overlay2.overlay2_prune) for the plan, without O(home).
+      - Omitted, there is no plan, and the record has no sizes of layers.
     type: dict
   done:
     description:
-      - What a task with M(strata.overlay2.overlay2_prune) has registered on the host, to be told as well.
+      - The registered result of a task with M(strata.overlay2.overlay2_prune) on the host, to record too.
     type: dict
   done_in_check_mode:
-    description: Whether that task only told what it would do.
+    description: Whether the task of O(done) ran in check mode.
     type: bool
     default: false
   max_layers:
-    description: How many layers of the host's tree are kept, from 1 to 2000; the rest is summed up.
+    description: How many layers of the host's tree to record, from 1 to 2000. The record sums up the others.
     type: int
     default: 60
 seealso:
@@ -50,7 +50,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Keep what there is to know of the host, and what nobody has used for a month
+- name: Record facts about the host, and the layers that nobody has used for a month
   strata.overlay2.overlay2_report:
     home: /var/lib/overlay2
     prune:
@@ -61,37 +61,37 @@ EXAMPLES = r"""
 RETURN = r"""
 state:
   description:
-    - V(ok), V(absent) if there is no store, V(failed), or V(unreachable); with O(done) also V(stopped), if too many
-      layers would have gone.
+    - V(ok), V(absent) if there is no store, V(failed), or V(unreachable). With O(done) also V(stopped), if more layers
+      would have gone than C(max_remove) allows.
   returned: always
   type: str
   sample: ok
 path:
-  description: The record, on the controller.
+  description: Path of the record on the controller.
   returned: always
   type: str
 layer_count:
-  description: How many layers there are; V(none) where that cannot be told.
+  description: Number of layers; V(none) if unknown.
   returned: always
   type: int
 remove_count:
-  description: How many layers the plan removes; V(none) without a plan.
+  description: Number of layers that the plan removes; V(none) without a plan.
   returned: always
   type: int
 remove_bytes:
-  description: What the plan frees, litter included; V(none) without a plan.
+  description: Bytes that the plan frees, litter included; V(none) without a plan.
   returned: always
   type: int
 litter_count:
-  description: How much litter the plan sweeps; V(none) without a plan.
+  description: Number of pieces of litter that the plan sweeps; V(none) without a plan.
   returned: always
   type: int
 problem_count:
-  description: How much there is that somebody should know.
+  description: Number of problems and findings.
   returned: always
   type: int
 hint:
-  description: What to do about a failure.
+  description: What to do about the failure.
   returned: failure
   type: str
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the records of all hosts say together. One record is in memory at a time. PRIVATE to the collection."""
+"""Summaries of the records of all hosts. Only one record is in memory at a time. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ._record import make_failure
 from ._records import read_record
 from ._tree import trim
 
-NODES = 100_000  # of all trees on a page: some 15 MB
+NODES = 100_000  # of all trees on a page together: some 15 MB
 LEAST = 8  # nodes of a tree, however many hosts there are
-SHOWN = 20  # hosts in a text
+SHOWN = 20  # greatest number of hosts in a text
 SUMS = ("layers", "remove", "remove_bytes", "removed", "removed_bytes", "pending_bytes", "foreign")
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 NOT_REACHED = {
-    "msg": "the run did not get as far as this host",
-    "hint": "see what the run said of it: it may have failed in an earlier task",
+    "msg": "the run did not reach this host",
+    "hint": "read what the run printed about this host: an earlier task may have failed there",
 }
-# As JSON may stand within a script element of HTML.
+# Characters that JSON within a script element of HTML must not contain.
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
@@ -30,9 +30,9 @@ Warn = t.Callable[[str], object]
 
 
 def records(directory: str, hosts: t.Iterable[str], since: float, warn: Warn) -> t.Iterator[dict[str, t.Any]]:
-    """Yield a record for each of *hosts*, in their order: one that has none of *since* was not reached.
+    """Yield a record for each of *hosts*, in their order. A host without a record since *since* was not reached.
 
-    warn: called with a text for each file that is not a record, SHOWN at most.
+    warn: called with a text for each file that is not a record, at most SHOWN times.
     """
     refused: list[str] = []
     for host in hosts:
@@ -45,7 +45,7 @@ def records(directory: str, hosts: t.Iterable[str], since: float, warn: Warn) ->
 
 
 def page_data(directory: str, hosts: t.Sequence[str], since: float, warn: Warn) -> str:
-    """Return the records as JSON that may stand in a script element, with trees that fit on one page together."""
+    """Return the records as JSON for a script element, with the trees cut so that all fit on one page."""
     limit = max(LEAST, NODES // max(1, len(hosts)))
     parts = []
     for record in records(directory, hosts, since, warn):
@@ -56,7 +56,7 @@ def page_data(directory: str, hosts: t.Sequence[str], since: float, warn: Warn) 
 
 
 def summary(directory: str, hosts: t.Sequence[str], since: float, warn: Warn) -> dict[str, t.Any]:
-    """Return the sums over all hosts, and lines for people: those first where something is wrong; SHOWN at most."""
+    """Return the sums over all hosts, and at most SHOWN lines for people, hosts with a failure first."""
     states: collections.Counter[str] = collections.Counter()
     sums: collections.Counter[str] = collections.Counter()
     lines: list[tuple[int, str]] = []
@@ -90,7 +90,7 @@ def _sum_up(record: t.Mapping[str, t.Any], sums: collections.Counter[str]) -> No
 
 
 def _line(record: t.Mapping[str, t.Any]) -> tuple[int, str]:
-    """Return a line about a host, and how far down it belongs."""
+    """Return the rank of a host in the list, and its line."""
     host, done = record["host"], record["cleanup"]
     if record["state"] in ("failed", "unreachable", "stopped"):
         return 0, f"{host}: {record['state']}: {record['message']}{_went_before(done)}"
@@ -111,7 +111,7 @@ def _gone(done: t.Mapping[str, t.Any]) -> str:
 
 
 def _went_before(done: t.Mapping[str, t.Any] | None) -> str:
-    """Return what had been done on a host before it failed, to stand behind the failure; "" for nothing."""
+    """Return what the cleanup did before the host failed, to follow the failure's message; "" if nothing."""
     return f"; before that {_gone(done)}" if done and (done["remove"] or done["remove_bytes"]) else ""
 
 

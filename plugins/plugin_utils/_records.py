@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hosts' records on the controller, a file each. PRIVATE to the collection.
+"""The hosts' records on the controller, one file per host. PRIVATE to the collection.
 
 <directory>/<first 32 digits of the SHA-256 of the host's name>.json
 
-The name of a host may hold anything, so it is in the file and not its name. A file is replaced in one step.
+A host's name can contain any character, so the file holds the name and is not named by it. Writing replaces a file in
+one step.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ import typing as t
 
 from ._stored import restore
 
-LONGEST = 16 << 20  # bytes of a file; a record is some KiB, and the worst with a tree of MOST nodes 11 MB
+LONGEST = 16 << 20  # bytes of a file; most records have some KiB, the largest, with a tree of MOST nodes, 11 MB
 
 
 def record_path(directory: str, host: str) -> str:
-    """Return where the record of *host* lies."""
+    """Return the path of the record of *host*."""
     name = hashlib.sha256(host.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return os.path.join(directory, f"{name}.json")
 
 
 def write_record(directory: str, host: str, record: t.Mapping[str, t.Any]) -> str:
-    """Keep a host's record, and return where. Raises OSError."""
+    """Write a host's record, and return its path. Raises OSError."""
     os.makedirs(directory, mode=0o700, exist_ok=True)
     fd, temporary = tempfile.mkstemp(prefix=".new-", dir=directory)
     try:
@@ -47,9 +48,10 @@ def write_record(directory: str, host: str, record: t.Mapping[str, t.Any]) -> st
 def read_record(
     directory: str, host: str, since: float = 0.0, warn: t.Callable[[str], object] = lambda text: None
 ) -> dict[str, t.Any] | None:
-    """Return a host's record; None if there is none of *since* or later, in seconds since the epoch.
+    """Return a host's record; None if no record is as new as *since*, in seconds since the epoch.
 
-    Others may be able to write to the directory. A file that is not a record counts as none, and *warn* is told of it.
+    Others may be able to write to the directory. A file that is not a record is left out, and *warn* gets a text about
+    the file.
     """
     path = record_path(directory, host)
     try:
@@ -70,17 +72,17 @@ def read_record(
 
 
 class _Refused(Exception):
-    """A file that nobody has to read in order to know that it is no record; the message says why."""
+    """The file cannot be a record, whatever its content; the message says why."""
 
 
 def _read(path: str) -> bytes:
-    """Return what the file holds. Waits for nobody, and follows no symlink. Raises _Refused, OSError."""
+    """Return the content of a file. Never blocks, and follows no symlink. Raises _Refused, OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(fd, "rb") as file:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise _Refused("it is not a regular file")
-        # Whoever owns the directory can replace what lies there, and is root or us where nobody else may write.
+        # The owner of the directory can replace its files anyway. Where nobody else can write, the owner is root or us.
         if found.st_uid not in (0, os.geteuid(), os.stat(os.path.dirname(path)).st_uid):
             raise _Refused(f"it belongs to the user with the id {found.st_uid}")
         data = file.read(LONGEST + 1)

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A record that was read back from a file, which others may have written. Pure. PRIVATE to the collection.
+"""A record read back from a file that somebody else may have written. Pure. PRIVATE to the collection.
 
-Each value is made anew as _record.py makes it, so what comes out has the types, bounds and references of a record
-whatever went in. A file whose values change by that was not written by this collection.
+Each value is made anew as _record.py makes it, so the result always has the types, bounds and references of a record.
+If a value changes by that, this collection did not write the file.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from ._record import FORMAT, LINEAGES, MESSAGE, NAME, PROBLEMS, STATES
 from ._tree import ID, MOST, REASON
 from ._values import count, mapping, rows, text
 
-SUM = 2**100  # greater than any sum of what layers have
+SUM = 2**100  # greater than any sum over the layers of a store
 
 _STORE_TEXTS = {"home": MESSAGE, "managed_by": NAME, "backing_fs": NAME, "kernel": NAME, "mount_point": MESSAGE}
 _STORE_COUNTS = ("size", "free", "inodes", "inodes_free", "layers", "mounts")
 _PLAN_COUNTS = ("layers", "remove", "remove_bytes", "litter")
 _LINEAGE_COUNTS = ("layers", "depth", "mounted", "held")
-_HIDDEN = 3  # numbers that tell of what is left out
+_HIDDEN = 3  # numbers about the nodes left out
 
 
 def restore(value: t.Any, host: str) -> dict[str, t.Any] | None:
-    """Return the record of *host* that *value*, which is JSON of any kind, holds; None if it is not one."""
+    """Return *value*, any JSON, as the record of *host*; None if it is not one."""
     given = mapping(value)
     record: dict[str, t.Any] = {
         "format": FORMAT,
@@ -52,7 +52,7 @@ def _optional(make: t.Callable[[t.Mapping[str, t.Any]], dict[str, t.Any]], value
 
 
 def _seconds(value: t.Any) -> float:
-    """Return a time since the epoch; 0.0 for what is none."""
+    """Return *value* as seconds since the epoch; 0.0 if it is not a finite float."""
     return value if isinstance(value, float) and math.isfinite(value) else 0.0
 
 
@@ -91,7 +91,7 @@ def _cleanup(value: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _tree(value: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return a tree as bound() makes it, each id once, parents before what is built on them; else one of nothing."""
+    """Return *value* as a tree of bound(), with each id once and parents before children; {} if it is not one."""
     reasons, nodes = rows(value.get("reasons")), rows(value.get("nodes"))
     hidden = [count(number, SUM) for number in rows(value.get("hidden"))[:_HIDDEN]]
     told = all(text(reason, REASON) == reason for reason in reasons)
@@ -102,7 +102,7 @@ def _tree(value: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _is_node(row: t.Any, place: int, reasons: int) -> bool:
-    """Tell whether *row* may be in that place of a tree. Checked and not made anew: there are 60 a host."""
+    """Tell whether *row* can be node number *place* of a tree. Only checks: making 60 nodes a host anew is slow."""
     if not isinstance(row, list) or len(row) != 6 + _HIDDEN:
         return False
     id, parent, *numbers = row
@@ -114,5 +114,5 @@ def _is_node(row: t.Any, place: int, reasons: int) -> bool:
 
 
 def _is_number(value: t.Any) -> bool:
-    """Tell whether a value read from JSON is a whole number; true is none."""
+    """Tell whether a value read from JSON is a whole number; true is not."""
     return isinstance(value, int) and not isinstance(value, bool)

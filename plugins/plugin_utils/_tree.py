@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A store's layers as a tree that is no larger than it may be. Pure. PRIVATE to the collection.
+"""A store's layers as a tree of bounded size. Pure. PRIVATE to the collection.
 
 {"reasons": ["mounted", ...],
  "nodes": [[id, index of the parent or -1, goes (0 or 1), index of the reason, bytes, unused seconds,
-            layers built on it that are left out, their bytes, how many of them go], ...],
- "hidden": [layers without any node above that are left out, their bytes, how many of them go]}
+            layers built on it and left out, their bytes, how many of them go], ...],
+ "hidden": [layers left out that have no node below them, their bytes, how many of them go]}
 
-A node stands after its parent.
+Each node comes after its parent.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ._values import count, mapping, text
 
 ID = 255  # characters
 REASON = 160
-MOST = 2000  # nodes that may be asked for, so that a record is read whole, see _records.LONGEST
+MOST = 2000  # greatest number of nodes, so that a record is never longer than _records.LONGEST
 
 
 class Node(t.NamedTuple):
-    """A layer; hidden: of those built on it that are left out, how many, their bytes, how many go."""
+    """A layer. hidden: about the layers built on it and left out: their number, their bytes, how many of them go."""
 
     id: str
     parent: str
@@ -36,7 +36,7 @@ class Node(t.NamedTuple):
 
 
 def nodes_of(layers: t.Iterable[t.Any]) -> list[Node]:
-    """Return what overlay2_prune tells of layers as nodes, each id once."""
+    """Return the layers in a result of overlay2_prune as nodes, each id once."""
     found = {}
     for layer in map(mapping, layers):
         node = Node(
@@ -53,9 +53,9 @@ def nodes_of(layers: t.Iterable[t.Any]) -> list[Node]:
 
 
 def bound(nodes: t.Sequence[Node], limit: int, hidden: t.Sequence[int] = (0, 0, 0)) -> dict[str, t.Any]:
-    """Return the tree with at most *limit* nodes: those with the most bytes on and above them, and what is below.
+    """Return the tree with at most *limit* nodes: those with the most bytes in them and above, with their parents.
 
-    hidden: what has been left out before.
+    hidden: the numbers of layers that an earlier call left out.
     """
     children: dict[str, list[Node]] = {}
     order = _parents_first(nodes, children)
@@ -78,7 +78,7 @@ def bound(nodes: t.Sequence[Node], limit: int, hidden: t.Sequence[int] = (0, 0, 
 
 
 def trim(tree: t.Mapping[str, t.Any], limit: int) -> dict[str, t.Any]:
-    """Return a tree that bound has made, with at most *limit* nodes."""
+    """Return *tree*, a result of bound, cut to at most *limit* nodes."""
     ids = [row[0] for row in tree["nodes"]]
     nodes = [
         Node(
@@ -96,9 +96,9 @@ def trim(tree: t.Mapping[str, t.Any], limit: int) -> dict[str, t.Any]:
 
 
 def _parents_first(nodes: t.Sequence[Node], children: dict[str, list[Node]]) -> list[Node]:
-    """Return the nodes so, and fill *children* by the parent's id: "" for those that have none here.
+    """Return the nodes, parents first, and fill *children* by the parent's id, "" for nodes without a known parent.
 
-    What a host tells may lead in a circle: such nodes have none, either.
+    A host can report parents that form a circle. Nodes of a circle count as nodes without parent.
     """
     known = {node.id for node in nodes}
     for node in nodes:

@@ -6,9 +6,9 @@
 A peer does the same work as our side: tar keeps xattrs and ACLs, and getfattr beside find reads capabilities. A second
 row has the peer without these options: it shows what the options cost, and has no limit.
 Each step has a fresh XFS, ends with `sync -f`, and alternates with its peer. The figures are medians of the ratios of
-pairs: CPU of the process and its children, net of the digest where the peer makes none (and raw), the same without the
-sync, and wall time. PART: only the rows with that in their names.
-Environment: ROOTFS, the tar of a root filesystem; STRATA_ENGINES, where containers-storage is unpacked.
+pairs: CPU of the process and its children, without the digest where the peer computes none (and raw), the same without
+the sync, and wall time. PART: only the rows with PART in their names.
+Environment: ROOTFS, the tar of a root filesystem; STRATA_ENGINES, the directory of the unpacked containers-storage.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our side of archives.py, a process of its own as the peers are: python3 side.py OPERATION PATH...
+"""Our side of archives.py, in its own process like the peers: python3 side.py OPERATION PATH...
 
 apply FILE DIRECTORY        unpack a layer's file into a new directory, with digests
 export DIRECTORY FILE       write the tar of an upperdir with all xattrs, with its digest

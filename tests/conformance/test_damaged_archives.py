@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives that are cut off, damaged, too large or not the expected ones: refused, and the store is as it was."""
+"""A truncated, damaged, too large or unexpected archive is refused, and the store is unchanged."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Strange layer tars, such as people met in the wild, given to a real Docker and to us: both make the same layer of
-them, with the same diff id, or both refuse them. Where not, the case says so.
+"""Strange layer tars from the wild, for a real Docker and for us. Both make the same layer, with the same diff id, or
+both refuse the tar. A case says where they differ.
 """
 
 from __future__ import annotations

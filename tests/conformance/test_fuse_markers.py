@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The markers that fuse-overlayfs leaves in a layer of Podman's are none of its content."""
+"""The markers that fuse-overlayfs leaves in a layer of Podman's are not part of its content."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stores of the real podman, buildah and dockerd: nothing is wrong in them until something is, and hints help."""
+"""Stores of the real podman, buildah and dockerd: health finds nothing until there is damage, and hints help."""
 
 from __future__ import annotations
 

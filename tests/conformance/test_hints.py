@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each hint of each finding of health is followed, in a store of ours, Docker's and containers-storage's: it helps."""
+"""The hint of each finding of health, followed in a store of ours, Docker's and containers-storage's, helps."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hostile layer tars on a real filesystem: whatever an archive says, nothing outside the layer is changed, made or
-linked. And honest ones: what was exported is the same layer when it was applied.
+"""Hostile layer tars on a real filesystem: no archive changes, makes or links a file outside the layer. Honest tars: an
+exported layer is the same layer after applying.
 
-The archives are those of moby's breakout tests, and of what was found in tools like it since.
+The archives come from moby's breakout tests, and from later findings in similar tools.
 """
 
 from __future__ import annotations

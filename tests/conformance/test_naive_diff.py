@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A layer compared with any other, or where its own directory does not tell all: naive diff, through the modules."""
+"""Naive diff through the modules: against any other layer, or if a layer's own directory does not show all."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A store with id maps, looked at and written to from inside a user namespace with the same maps, as a container does.
+"""A store with id maps, read and written from inside a user namespace with the same maps, like a container.
 
 Source: moby daemon/daemon_unix.go (setupRemappedRoot), CVE-2021-41091; user_namespaces(7).
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The recorded trees: their exported tars must have the very diff ids moby gives them."""
+"""The exported tars of the recorded trees have exactly the diff ids that moby gives them."""
 
 from __future__ import annotations
 

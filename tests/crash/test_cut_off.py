@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A filesystem that fails in the middle of a run: power is lost, or it turns read-only.
+"""A filesystem that fails in the middle of a run: the power is lost, or the filesystem turns read-only.
 
 Lost power: the filesystem is shut down without writing its log, and mounted again, which replays what had reached the
 disk. So, unlike a kill, this tests durability: a change that a run reports as done must be there.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Limits of layers, where runs are killed or have a step fail, and where stores on one filesystem choose ids at once.
+"""Limits of layers when runs are killed or a step fails, and when stores on one filesystem choose ids at once.
 
 A layer has the old limits or the new ones. The leftovers of a dead run are litter; the next prune sweeps them, so that
 no limit without a layer stays.

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Many processes use one store at once: no change is lost, no process hangs, and every result is true.
 
-What they do is random: the seed of ./dev crash --sample repeats the choices of a run that failed, if not their order,
-and takes fewer processes.
+The processes act at random. The seed of ./dev crash --sample repeats the choices of a failed run, but not their order,
+and starts fewer processes.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run a module under strace(1): record the steps that change files, and let one of them fail.
 
-A step is a system call that succeeds in an undisturbed run, by name and number: the Nth of its name in a process. The
-module is forked from a process that has all of it imported, so these are the same in each run. strace counts in every
-process by itself: in a child of the module only those can be told whose number the module itself does not reach.
+A step is a system call that succeeds in an undisturbed run, by name and number: the Nth call of its name in a process.
+The module is forked from a process that has imported everything, so the steps are the same in each run. strace counts
+in each process separately. In a child of the module, only calls with numbers that the module itself does not reach can
+be chosen.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One of many processes that use one store at once: its random actions, its results, and what these forbid.
 
-Each has a holder's name and a layer of its own, of which it knows all; the other layers it shares with everybody. It
-notes what may have happened when a run was killed, and checks that the next one needs no help.
+Each worker has a holder's name and its own layer, whose state it knows. All workers share the other layers. A worker
+notes what a killed run may have done, and checks that the next run needs no help.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run every example of the modules' documentation, as it stands there: python3 run.py COUNTS
+"""Run every example of the modules' documentation unchanged: python3 run.py COUNTS
 
-Each is taken from its module and looked at afterwards. One without a place in examples.yml is a failure. To be run in a
-mount namespace of its own: /etc, /srv and /var/lib are covered, so that the examples' paths are free to be used.
+The examples come from the modules, and assertions follow each. An example without a place in examples.yml is a failure.
+Run this in a separate mount namespace: it covers /etc, /srv and /var/lib, so that the examples can use their paths.
 """
 
 from __future__ import annotations

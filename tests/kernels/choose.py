@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A pytest plugin: select the tests of the kernel with a filesystem of their own, and some of the other kernel tests.
 
-Translated by QEMU, all of them would take hours. STRATA_SAMPLE: how many of the rest, or "all"; STRATA_CRASH: the seed
-that chooses them. What asks the kernel for nothing has the same answer on every kernel, and is left out.
+All tests would take hours under QEMU's translation. STRATA_SAMPLE: how many of the others, or "all"; STRATA_CRASH:
+the seed that chooses them. A test that asks the kernel nothing gives the same result on every kernel, and is left out.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Probe a kernel's abilities by trial, not by version: python3 probe.py DISK, as root in a machine of ./dev kernels.
 
-Prints JSON: columns of docs/kernels.md. DISK is a block device that is overwritten.
+Prints JSON: columns of docs/kernels.md. DISK is a block device, which is overwritten.
 """
 
 from __future__ import annotations

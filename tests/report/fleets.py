@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records of made-up hosts, and the page that role store_report makes of them."""
+"""Records of made-up hosts, and the page that role store_report makes from them."""
 
 from __future__ import annotations
 

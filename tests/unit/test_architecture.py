@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The floors of docs/architecture.md hold. Read from the source, so that lazy and typing-only imports count too:
-AnsiballZ ships them all the same.
+"""The floors of docs/architecture.md hold. The test reads the source, so that lazy and typing-only imports count:
+AnsiballZ ships them too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is written about the collection is true."""
+"""The documents about the collection are true."""
 
 from __future__ import annotations
 
@@ -87,3 +87,10 @@ def test_the_variables_of_a_role_are_in_its_readme():
             re.findall(rf"^ +({role.name}_\w+):", options, re.MULTILINE)
         )
         assert names == set(re.findall(rf"`({role.name}_\w+)`", (role / "README.md").read_text(encoding="utf-8")))
+
+
+def test_every_unit_test_lies_where_the_code_that_it_tests_lies():
+    tests = ROOT / "tests/unit"
+    for path in (tests / "plugins").rglob("test_*.py"):
+        code = ROOT / path.relative_to(tests).with_name(path.name[len("test_") :])
+        assert code.exists(), f"{path.relative_to(ROOT)} tests no file of code"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The versions we say we support are the same wherever they are written, and those that are tested."""
+"""The supported versions are the same in all files, and are the versions that are tested."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ./dev kernels makes of a run's results: dev.d/kernels.py."""
+"""dev.d/kernels.py, which evaluates the results of ./dev kernels."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_passed_is_said_with_its_kernel(tmp_path: Path):
         pytest.param([PASSED, FAILED], ROW, "failed: a.bad", id="a test failed"),
         pytest.param([PASSED, SKIPPED.format("cannot mount xfs")], ROW, "must not be", id="a test was skipped"),
         pytest.param([PASSED], {**ROW, "Linux": "6.12"}, "kernel is 6.12, not 6.1", id="another kernel"),
-        pytest.param([PASSED], None, "nothing was found out", id="no probe"),
+        pytest.param([PASSED], None, "returned no facts about its kernel", id="no probe"),
         pytest.param([], ROW, "no test was run", id="no test"),
     ],
 )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a scenario counts: dev.d/molecule.py."""
+"""dev.d/molecule.py, which decides whether a scenario passed."""
 
 from __future__ import annotations
 

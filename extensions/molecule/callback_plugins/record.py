@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes down what every play really did, for dev.d/molecule.py: a play that does nothing looks like one that works."""
+"""Record what each play really did, for dev.d/molecule.py: a play that does nothing looks like one that works."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = """
 name: record
 type: aggregate
-short_description: Write what plays did to the file that STRATA_RECORD names
+short_description: Write the outcomes of plays to the file that STRATA_RECORD names
 description:
-  - One line of JSON for each play and machine, with the name of its playbook, where our collection was taken from, and
-    the outcomes of its tasks there. A play that no machine had a part in has a line all the same.
+  - Writes one line of JSON for each play and machine, with the playbook, the path of our collection, and the
+    outcomes of the tasks. A play without machines has a line too.
 """
 
 OURS = "ansible_collections.strata.overlay2"

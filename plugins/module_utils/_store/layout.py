@@ -14,7 +14,7 @@
 
 Docker's, all of it. Ours, beside these:
 
-    <home>/.strata.json          the store's format and defaults (store_file.py)
+    <home>/.strata.json          the store's format and defaults (settings.py)
     <home>/.staging/<random>/    layers being made or removed (staging.py)
     <home>/<id>/.strata.json     what we know of the layer and Docker has no file for (layer.py, last_use.py)
     <home>/<id>/.staging/        content being unpacked, and content being replaced

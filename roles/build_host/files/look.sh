@@ -1,17 +1,18 @@
 #!/bin/sh
-# What the host has, as JSON; changes nothing: sh look.sh HOME FSTYPE FSTAB DEVICE IMAGE ("" for none)
+# sh look.sh HOME FSTYPE FSTAB DEVICE IMAGE ("" for none): write the host's devices, mounts and tools as JSON. Changes
+# nothing.
 set -u
 home=$1 fstype=$2 fstab=$3 device=$4 image=$5
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 LC_ALL=C
 export PATH LC_ALL
 
-# answer COMMAND...: true or false
+# answer COMMAND...: write true if the command succeeds, else false
 answer() {
     if "$@" >/dev/null 2>&1; then printf true; else printf false; fi
 }
 
-# told COMMAND...: its JSON, {} where it tells nothing, null where it fails
+# told COMMAND...: write the command's JSON; {} if the command writes nothing, null if it fails
 told() {
     out=$("$@" 2>/dev/null) || out=null
     printf '%s' "${out:-{\}}"
@@ -28,7 +29,7 @@ entries() {
     [ -n "$(find "$home" -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit)" ]
 }
 
-# As far as the kernel tells before it is tried.
+# As far as the kernel tells without a trial mount.
 no_quota() {
     [ "$fstype" = xfs ] && grep -qw xfs /proc/filesystems && ! [ -e /proc/fs/xfs/xqmstat ]
 }

@@ -1,5 +1,5 @@
-// The page of role store_report. Everything hosts say gets in as text, never as markup; only what is looked at is
-// in the document, however many hosts there are.
+// The page of role store_report. All text from hosts enters the document as text, never as markup. The document holds
+// only the rows in view, however many hosts there are.
 "use strict";
 (() => {
   const PAGE = 50; // rows of hosts at a time
@@ -245,7 +245,7 @@
       make("tbody", {}, ...host.lineages.map((row) => line("td", cells(row)))))];
   }
 
-  // The rows of a tree, as they stand from top to bottom: [node, depth, the parent's row]. Without recursion: it may be deep.
+  // Return the rows of a tree from top to bottom: [node, depth, the parent's row]. No recursion: a tree can be deep.
   function treeRows(nodes) {
     const children = new Map();
     nodes.forEach((node, i) => children.set(node[1], [...(children.get(node[1]) || []), i]));
@@ -292,7 +292,7 @@
         make("text", { x: left + 470, y: y + 4 }, reason.length > 60 ? `${reason.slice(0, 59)}…` : reason)));
     });
     const note = make("p", { class: "key" }, make("span", { class: "key-goes" }, "may go"), " ",
-      make("span", { class: "key-stays" }, "stays"), "; with its bytes, for how long nobody used it, and why");
+      make("span", { class: "key-stays" }, "stays"), "; with bytes, time since the last use, and the reason");
     return [make("h3", {}, "Layers"), note, make("div", { class: "tree" }, svg)];
   }
 

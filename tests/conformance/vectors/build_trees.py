@@ -5,10 +5,10 @@
 
     python3 build_trees.py DIR      (root; DIR on ext4, XFS or tmpfs; made if missing)
 
-Each tree DIR/<name> is what a layer's `diff` directory holds. expected.json gives, for each, the sha256 and the
+Each tree DIR/<name> is the content of a layer's `diff` directory. expected.json has, for each tree, the sha256 and the
 length of the tar that moby 28.5.2 (go-archive TarWithOptions, uncompressed, overlay whiteout format) writes for it;
 for `linked_pair`, go-archive 0.3.3; for `linked_whiteouts`, Go's archive/tar with the headers that go-archive makes.
-The trees are frozen: to change one would make its recorded diff id meaningless.
+The trees are frozen: a change of a tree would invalidate its recorded diff id.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What check mode must leave as it is, on a host with the disk $1.
+# Print everything that check mode must leave unchanged, on a host with the disk $1.
 set -eu
 lsblk --noheadings --output NAME,TYPE,SIZE,MOUNTPOINT
 wipefs --no-act "$1"

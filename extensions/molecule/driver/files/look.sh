@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What is to be seen of the store $1, as JSON of strings.
+# Print the state of the store $1 as JSON of strings.
 set -eu
 home=$1
 cd "$home"

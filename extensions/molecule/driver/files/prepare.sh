@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Filesystems in partitions of the disk $1, below /srv, and /srv/base.tar.
+# Make filesystems in partitions of the disk $1, mounted below /srv, and /srv/base.tar.
 set -eu
 disk=$1
 printf ',2G\n,1G\n,1G\n,1G\n' | sfdisk --quiet --label gpt "$disk"
@@ -7,7 +7,7 @@ udevadm settle
 mkfs.xfs -q "${disk}1"
 mkfs.ext4 -q "${disk}2"
 mkfs.btrfs -q "${disk}3"
-# The XFS of before 2015, which has no types in its directories. Linux 7 reads it no more: there ext4 stands in for it.
+# XFS as before 2015, without types in its directories. Linux 7 cannot read this XFS, so ext4 replaces it there.
 case $(uname -r) in
 [1-6].*) mkfs.xfs -q -m crc=0 -n ftype=0 "${disk}4" ;;
 *) mkfs.ext4 -q -O ^filetype "${disk}4" ;;

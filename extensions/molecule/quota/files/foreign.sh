@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Give the 60 project ids behind those of the layers of the store $1 to others: by files, by limits, by name.
+# Use the 60 project ids after those of the layers of the store $1 otherwise: for files, for limits, by name.
 set -eu
 cd "$(dirname "$1")"
 first=$(lsattr -pd "$1"/*/ other/*/ | awk '$1 > last { last = $1 } END { print last + 1 }')

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Fill the layers job and files of the store $1, as jobs do that know of no limit, and write what came of it to $1.json.
+# Fill the layers job and files of the store $1, like jobs that do not know the limit, and write the results to $1.json.
 home=$1
 said=$(dd if=/dev/zero of="$home/job/merged/file" bs=64k conv=fsync status=none 2>&1) && exit 1
 number=0

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# What is to be seen of the stores on the filesystem $1, as JSON: by project id, the KiB used, those allowed, the inodes
-# used, those allowed; by path, the project ids of layers; the filesystem's mount options.
+# Print the quotas of the filesystem $1 as JSON: by project id, KiB used, KiB allowed, inodes used, inodes allowed; by
+# path, the project ids of layers; the filesystem's mount options.
 set -eu
 cd "$1"
 printf '{"quotas": {'

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Filesystems in partitions of the disk $1, below /srv, and /srv/large.tar.
+# Make filesystems in partitions of the disk $1, mounted below /srv, and /srv/large.tar.
 set -eu
 disk=$1
 printf ',2G\n,1G\n,1G\n' | sfdisk --quiet --label gpt "$disk"

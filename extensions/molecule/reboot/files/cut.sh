@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# Wait until something is staged in the machine, then a moment, and cut its power: PROGRAM... DIRECTORY.
+# cut.sh PROGRAM... DIRECTORY: wait until a layer is staged in the machine, wait a moment more, and cut the power.
 set -eu
 for directory; do :; done
-# shellcheck disable=SC2016 # expanded there
+# shellcheck disable=SC2016 # expanded in the machine
 "$1" "$2" ssh "$directory" '
     for attempt in $(seq 3000); do
         [ -z "$(find /srv/overlay2 -mindepth 2 -path "*/.staging/*" -print -quit 2>/dev/null)" ] || exit 0

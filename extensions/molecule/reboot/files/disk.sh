@@ -1,11 +1,11 @@
 # shellcheck shell=sh
-# "write" two blocks to the partition $2, one of them flushed, or "read" what of them is there.
+# "write" two blocks to the partition $2, one of them flushed, or "read" which of them exist.
 set -eu
 block() { head -c 4096 /dev/zero | tr '\0' x; }
 case $1 in
 write)
     block | dd of="$2" bs=4096 oflag=direct conv=fsync status=none
-    # Far away: what is beside it may be written with it.
+    # Far away, because the disk can write adjacent blocks together.
     block | dd of="$2" bs=4096 seek=100000 oflag=direct status=none
     ;;
 read)

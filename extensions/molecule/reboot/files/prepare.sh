@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# XFS on the first partition of the disk $1, below /srv, and tars with many files.
+# Make XFS on the first partition of the disk $1, mounted below /srv, and tars with many files.
 set -eu
 disk=$1
 printf ',8G\n,1G\n' | sfdisk --quiet --label gpt "$disk"

@@ -1,13 +1,13 @@
 # shellcheck shell=sh
-# A filesystem on the disk $1, below /srv, that is the user $2's; a service that keeps a user namespace of theirs with a
-# mount namespace; and commands that run Python and a shell in both.
+# Make a filesystem on the disk $1, mounted below /srv, that belongs to the user $2; a service that keeps a user
+# namespace of $2 with a mount namespace; and commands that run Python and a shell in both namespaces.
 set -eu
 disk=$1
 user=$2
 mkfs.xfs -q "$disk"
 mount -o prjquota "$disk" /srv
 chown "$user:$user" /srv
-sysctl --quiet --write kernel.unprivileged_userns_clone=1 2>/dev/null || true # what older kernels of Debian ask for
+sysctl --quiet --write kernel.unprivileged_userns_clone=1 2>/dev/null || true # needed on Debian's older kernels
 systemd-run --quiet --unit=holder --uid="$user" \
     unshare --user --map-root-user --mount --propagation private sleep infinity
 for command in python3 sh; do

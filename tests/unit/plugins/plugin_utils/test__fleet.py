@@ -42,7 +42,7 @@ def test_the_sums_and_a_line_for_each_the_worst_first(directory):
     assert told["lines"] == [
         "b: stopped: too many",
         "e: failed: no </script><script>alert(1)</script> & more",
-        "f: unreachable: the run did not get as far as this host",
+        "f: unreachable: the run did not reach this host",
         "a: removed 1 of 4 layers, 31 B",
         "c: of docker, 1 of 4 layers may go, 31 B",
         "d: there is no store",
