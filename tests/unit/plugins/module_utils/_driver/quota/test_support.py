@@ -9,7 +9,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota.supp
     why_no_project_quota,
     why_off,
 )
-from ansible_collections.strata.overlay2.plugins.module_utils._linux import device_node, mountinfo, quotactl
+from ansible_collections.strata.overlay2.plugins.module_utils._linux import device_node, fsmount, mountinfo, quotactl
 
 COUNTED, ENFORCED = quotactl.FS_QUOTA_PDQ_ACCT, quotactl.FS_QUOTA_PDQ_ENFD
 WITH_FEATURE = ("-O", "quota,project", "-E", "quotatype=prjquota")
@@ -82,7 +82,7 @@ def test_a_device_that_is_not_here_is_named(loop_filesystem, monkeypatch):
     place = loop_filesystem("xfs")
     mount = mount_at(str(place))
     monkeypatch.setattr(quotactl, "SYS_QUOTACTL_FD", 9999)  # a kernel before 5.2, to which /dev shows nothing
-    monkeypatch.setattr(device_node, "SYS_FSOPEN", 9999)
+    monkeypatch.setattr(fsmount, "SYS_FSOPEN", 9999)
     monkeypatch.setattr(device_node, "is_node", lambda *_arguments: False)
     found = why_no_project_quota(str(place), mount.fstype, mount)
     assert found is not None and not project_quota_is_on(str(place))
