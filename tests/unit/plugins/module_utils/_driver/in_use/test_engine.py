@@ -48,7 +48,7 @@ def test_nothing_may_go_while_a_record_cannot_be_read(store):
     Path(store.home, "..", CACHE_ID).write_text("")
     refusals = removal_errors(store.home, "docker", ["base", "lone"])
     assert sorted(refusals) == ["base", "lone"]
-    assert "abc/cache-id: it is empty" in str(refusals["lone"])
+    assert "abc/cache-id cannot be read (it is empty)" in str(refusals["lone"])
 
 
 @pytest.mark.root
