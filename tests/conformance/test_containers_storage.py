@@ -206,7 +206,7 @@ def test_nothing_goes_while_a_container_is_mounted(storage):
     storage("mount", "container")
     refused = storage.remove(LONE)
     assert refused["error"] == "store_foreign", refused
-    assert f", and what it left is mounted in its data root: overlay on {storage.home}/" in refused["msg"]
+    assert f", and mounts are left in its data root: overlay on {storage.home}/" in refused["msg"]
     assert "umount " in refused["hint"] and "/merged" in refused["hint"]
     storage("unmount", "container")
     removed = storage.remove(LONE)

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose store is this? Another engine's is hardly changed: see records.py. PRIVATE to the collection.
+"""The engine that a store belongs to. Another engine's store hardly changes. PRIVATE to the collection.
 
-An engine is known by what it keeps beside its layers. A bind mount, a second mount of the filesystem or a symlink shows
-the same store in another directory, so all paths to it are looked at.
+The records beside home tell the engine. A bind mount, a second mount of the filesystem or a symlink shows the same
+store in another directory, so the search looks beside all paths to the store.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from .._linux.mountinfo import paths_to
 DOCKER = "docker"
 CONTAINERS_STORAGE = "containers-storage"
 CONTAINERD = "containerd"
-SOMEBODY = "somebody else"  # in the place of an engine: whoever made a store that has layers and no file of ours
+SOMEBODY = "somebody else"  # in place of an engine: the unknown maker of a store that has layers and no file of ours
 
 _RECORDS = {DOCKER: "image/overlay2/layerdb", CONTAINERS_STORAGE: "overlay-layers"}  # beside home
-# Where the packages of distributions have their stores: a symlink there may lead to any directory.
+# The stores of the packages of distributions: a symlink there may lead to any directory.
 _USUAL_HOMES = ("/var/lib/docker/overlay2", "/var/lib/containers/storage/overlay")
 _LINKS = "l"
 _SNAPSHOTS = "snapshots"
 _SNAPSHOTS_DATABASE = "metadata.db"
-# moby's graph drivers: dockerd 29 looks for a directory of such a name that is not empty, and goes on with that driver.
+# moby's graph drivers: dockerd 29 uses a driver whose directory is not empty.
 _GRAPH_DRIVERS = ("overlay2", "fuse-overlayfs", "btrfs", "zfs")
-_STATE_OF_ALL = "/var/lib"  # no data root: containerd and buildkitd have directories of their own names there
+_STATE_OF_ALL = "/var/lib"  # not a data root: containerd and buildkitd have their own directories there
 
 
 class Engine(t.NamedTuple):
-    """name: as ``managed_by`` says. root: the directory of its records. home: the path by which it has the store."""
+    """name: as ``managed_by`` returns it. root: the directory of the records. home: the engine's path of the store."""
 
     name: str
     root: str
@@ -42,7 +42,7 @@ class Engine(t.NamedTuple):
 
 
 def find_engine(home: str) -> Engine | None:
-    """Return the engine whose records lie beside *home*, by whatever path; None if there are none."""
+    """Return the engine whose records lie beside *home* or another path to the store, or None."""
     for path in _paths_to(home):
         root = os.path.dirname(path)
         name = _engine_beside(root)
@@ -52,22 +52,22 @@ def find_engine(home: str) -> Engine | None:
 
 
 def managed_by(home: str) -> str | None:
-    """Return the name of the engine that the store at *home* belongs to, None if no engine's records are found."""
+    """Return the name of the engine that the store at *home* belongs to, or None."""
     engine = find_engine(home)
     return engine.name if engine else None
 
 
 def is_led_away(given: str, real: str) -> str | None:
-    """Return the engine whose records lie beside the path *given*, and not beside *real*, where its symlinks lead."""
+    """Return the engine whose records lie beside the path *given*, but not beside *real*, where it leads."""
     above = os.path.dirname(given)
     return _engine_beside(above) if os.path.realpath(above) != os.path.dirname(real) else None
 
 
 def graph_driver_directory(home: str) -> str | None:
-    """Return the directory that dockerd would take for a graph driver's if a store were made at *home*; else None.
+    """Return the directory that dockerd would take for a graph driver's store after a store is made at *home*, or None.
 
-    It is *home*, or a directory above it, by whatever path, in a data root where dockerd keeps images in containerd's
-    store. dockerd 29 changes back to the graph driver where that one's directory has content.
+    The directory is *home*, another path to it, or a directory above, in a data root whose images are in containerd's
+    store. dockerd 29 changes back to a graph driver if the driver's directory has content.
     source: moby daemon/daemon.go, daemon/graphdriver/driver.go.
     """
     there, missing = home, ""
@@ -86,7 +86,7 @@ def graph_driver_directory(home: str) -> str | None:
 
 @contextlib.contextmanager
 def refusing(home: str, engine: str | None, what: str) -> t.Iterator[None]:
-    """Within it a refusal says StoreForeign in a store of *engine*: what else would help is refused there, too.
+    """Turn an Overlay2Error of the block into StoreForeign in a store of *engine*, which refuses the cures, too.
 
     what: as for store_foreign_error.
     """
@@ -99,13 +99,13 @@ def refusing(home: str, engine: str | None, what: str) -> t.Iterator[None]:
 
 
 def store_foreign_error(home: str, engine: str, what: str, why: str = "", hint: str = "") -> StoreForeign:
-    """Return the error for who would change a store of *engine*.
+    """Return the error for a change of a store of *engine*.
 
-    what: the deed, as in "cannot ..."; why: more of the reason, as in "belongs to docker, and ..."; hint: "" for the
-    usual one.
+    what: the refused change, behind "cannot "; why: the rest of the reason, behind "belongs to docker, "; hint: "" for
+    the usual hint.
     """
     whose = f"belongs to {engine}"
-    cure = f"let {engine} do it, or give the collection a store of its own"
+    cure = f"make the change with {engine}, or give the collection its own store"
     if engine == SOMEBODY:
         whose = "was made by somebody else: it has layers, and no .strata.json of this collection"
         cure = "if no engine needs it, take it over with strata.overlay2.overlay2_init and adopt: true"
@@ -129,9 +129,9 @@ def _engine_beside(root: str) -> str | None:
 
 
 def _containerd(home: str) -> Engine | None:
-    """Return containerd if *home* is a directory of its snapshotter, or the one of the snapshots themselves.
+    """Return containerd if *home* is the directory of its snapshotter, or the directory of the snapshots in there.
 
-    A store of ours has l/, and may have layers of these names.
+    A store of ours has l/, and may have layers with the same names.
     """
     if os.path.lexists(os.path.join(home, _LINKS)):
         return None
@@ -144,9 +144,9 @@ def _containerd(home: str) -> Engine | None:
 
 
 def _is_containerd_root(root: str) -> bool:
-    """Tell whether *root* is a data root of dockerd that has no graph driver's records.
+    """Tell whether *root* is a data root of dockerd without records of a graph driver.
 
-    A directory that a containerd or a buildkitd of its own has beside other programs' is no sign of that.
+    The directory of a containerd or a buildkitd that runs without dockerd does not count.
     """
     if os.path.isdir(os.path.join(root, _RECORDS[DOCKER])):
         return False

@@ -1,17 +1,17 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which layers the records of another engine need; in doubt a layer is needed. Only read. PRIVATE to the collection.
+"""Which layers the records of another engine need; in doubt a layer is needed. Only reads. PRIVATE to the collection.
 
-Docker's, beside home:
+Docker's records, beside home:
 
     image/overlay2/layerdb/<algorithm>/<chain>/cache-id             an image's layer
-    image/overlay2/layerdb/mounts/<container>/mount-id, init-id     a container's
-    image/overlay2/layerdb/tmp/<random>/cache-id                    one that was being recorded
-    image/overlay2/layerdb/*/*/parent                               the chain right below, no layer's id
+    image/overlay2/layerdb/mounts/<container>/mount-id, init-id     a container's layers
+    image/overlay2/layerdb/tmp/<random>/cache-id                    a layer that dockerd was recording
+    image/overlay2/layerdb/*/*/parent                               the chain right below; not the id of a layer
     image/overlay2/imagedb/*/<algorithm>/<image>, buildkit/*.db     searched for the bytes of ids
 
-containers-storage's, beside home, the volatile ones also where a transient store has them:
+The records of containers-storage, beside home; a transient store has the volatile ones below /run:
 
     overlay-layers/layers.json, volatile-layers.json
     overlay-images/images.json
@@ -46,15 +46,15 @@ _LAYERDB = "image/overlay2/layerdb"
 _IMAGEDB = "image/overlay2/imagedb"
 _BUILDKIT = "buildkit"
 _RUN_ROOTS = ("/run/containers/storage", "/run/user/*/containers")
-_CHUNK = 1 << 20  # bytes of a database read at once
+_CHUNK = 1 << 20  # bytes that one read of a database returns
 
 
 def references(store: Store, engine: str) -> dict[str, str]:
-    """Return what needs each layer of *store*, in words; one without a key is known to none of *engine*'s records.
+    """Return by id, in words, what needs a layer of *store*. No record of *engine* needs a layer that has no key.
 
-    The layers are listed before the records are read: one that the engine is just making cannot be missed.
-    raises: StoreCorrupt if a record, or what lies below a layer that one names, cannot be read: then any layer may
-            be needed.
+    The layers are listed before the records are read, so a layer that the engine is making now is not missed.
+    raises: StoreCorrupt if a record, or the lower file of a layer that a record names, cannot be read: then any layer
+            may be needed.
     """
     ids = store.ids
     named = named_by_records(store, engine)
@@ -67,7 +67,7 @@ def references(store: Store, engine: str) -> dict[str, str]:
 
 
 def named_by_records(store: Store, engine: str) -> dict[str, str]:
-    """Return by layer, there or not, the record of *engine* that names it, as a path from the data root.
+    """Return by id of a layer, which may be gone, the record of *engine* that names it, as a path from the data root.
 
     raises: StoreCorrupt.
     """
@@ -77,12 +77,12 @@ def named_by_records(store: Store, engine: str) -> dict[str, str]:
 
 
 def orphans(store: Store, needed: t.Container[str]) -> list[str]:
-    """Return the layers of *store* that are not *needed*, sorted."""
+    """Return the ids of the layers of *store* that are not *needed*, sorted."""
     return [id for id in sorted(store.ids) if id not in needed]
 
 
 def _lowers(home: str, layer_id: str, links: t.Mapping[str, str | None], lenders: Lenders) -> t.Iterator[str]:
-    """Yield the layers below a layer, but for those of other stores. Raises StoreCorrupt where they cannot be told."""
+    """Yield the lowers of a layer that lie in this store. Raises StoreCorrupt if the lowers cannot be read."""
     try:
         layer, damage = examine(home, layer_id)
     except OSError as error:
@@ -121,9 +121,9 @@ def _named_by_docker(root: str, ids: t.Collection[str]) -> dict[str, str]:
 
 
 def _ids_in(root: str, kind: str, entry: str, ids: t.Collection[str]) -> t.Iterator[tuple[str, str]]:
-    """Yield the files in an entry of layerdb that name a layer, with its id. Raises StoreCorrupt.
+    """Yield the files in an entry of layerdb that name a layer, with the layer's id. Raises StoreCorrupt.
 
-    A kill leaves entries without a file only in tmp, and where the layer itself is gone by then.
+    A killed dockerd leaves entries without such a file only in tmp, and for layers that it was removing.
     """
     left = os.path.basename(kind) == "tmp" or entry.endswith("-removing")
     name = "mount-id" if os.path.basename(kind) == "mounts" else "cache-id"
@@ -138,7 +138,7 @@ def _ids_in(root: str, kind: str, entry: str, ids: t.Collection[str]) -> t.Itera
     init = _content(root, f"{entry}/init-id") if name == "mount-id" else None
     if init is not None:
         if init != f"{content}-init":
-            raise _torn_error(root, entry, "init-id", "it does not hold what mount-id holds, and -init")
+            raise _torn_error(root, entry, "init-id", "it does not hold the content of mount-id and -init")
         yield "init-id", init
     parent = _content(root, f"{entry}/parent")
     why = why_not_parent(parent, _chains(root, left)) if parent is not None else ""
@@ -147,12 +147,12 @@ def _ids_in(root: str, kind: str, entry: str, ids: t.Collection[str]) -> t.Itera
 
 
 def _chains(root: str, left: bool) -> t.Callable[[str], bool]:
-    """Return what tells whether there is a record of a chain. left: asked for what a kill left: it may be gone."""
+    """Return a function that tells whether layerdb has a chain. left: a kill left the entry, so any chain is right."""
     return lambda path: left or os.path.isdir(os.path.join(root, _LAYERDB, path))
 
 
 def _content(root: str, path: str) -> str | None:
-    """Return what a record holds, None if there is no such file. Raises StoreCorrupt."""
+    """Return the content of a record, None if the file is missing. Raises StoreCorrupt."""
     try:
         return os.fsdecode(read_quietly(os.path.join(root, path)).strip())
     except FileNotFoundError:
@@ -168,8 +168,8 @@ def _torn_error(root: str, entry: str, name: str, why: str) -> StoreCorrupt:
         hint = f"stop docker, and remove the empty directory: rmdir {printable(directory)}"
         return _unreadable_error(directory, "it is an empty directory, which a crash left", hint)
     hint = (
-        "until this is mended no layer here is taken for an orphan: have docker remove the image or container that the"
-        f" record is of; if docker does not list it any more, stop docker and remove {printable(directory)}"
+        "let docker remove the image or container that has the record; if docker does not list the image or container"
+        f" any more, stop docker and remove {printable(directory)}; until then, no layer is treated as an orphan"
     )
     return _unreadable_error(os.path.join(directory, name), why, hint)
 
@@ -179,7 +179,7 @@ def _occurring(
 ) -> set[str]:
     """Return the names whose bytes occur in a file, which may be large. Raises StoreCorrupt.
 
-    wrong_with: tells from the begin of a file, and its size, why it cannot be what it should be; "" if it can.
+    wrong_with: returns from the first bytes of a file, and its size, why the file is damaged; "" if it may be whole.
     """
     found: set[str] = set()
     path = os.path.join(root, path)
@@ -188,7 +188,7 @@ def _occurring(
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
-                raise _unreadable_error(path, "it is no file")
+                raise _unreadable_error(path, "it is not a regular file")
             data = chunk = os.read(fd, _CHUNK)
             wrong = wrong_with(data, status.st_size) if wrong_with else ""
             if wrong:
@@ -206,9 +206,9 @@ def _occurring(
 
 
 def _named_by_containers_storage(root: str, ids: t.Collection[str]) -> dict[str, str]:
-    """Return by id the record that names it; any layer has to be in one of them, so *ids* are not searched for.
+    """Return by id the record that names the layer. Records name every layer, so their text is not searched for *ids*.
 
-    A store without layers may not have a list of them yet.
+    A store without layers may have no layers.json yet.
     """
     found: dict[str, str] = {}
     run_roots = [place for pattern in _RUN_ROOTS for place in glob.glob(pattern)]
@@ -225,7 +225,7 @@ def _named_by_containers_storage(root: str, ids: t.Collection[str]) -> dict[str,
 def _ids_of(record: t.Mapping[str, t.Any], path: str, key: str, *, optional: bool) -> t.Iterator[str]:
     """Yield the ids of layers in a record of containers-storage. Raises StoreCorrupt.
 
-    optional: there may be none by *key*: an image or a container may have no layer.
+    optional: the record may lack *key*: an image or a container may have no layer.
     """
     mapped = record.get("mapped-layers") or []
     ids = [record.get(key), *(mapped if isinstance(mapped, list) else [mapped])]
@@ -246,16 +246,16 @@ def _json_list(path: str, must: bool) -> list[dict[str, t.Any]]:
     except OSError as error:
         raise _unreadable_error(path, error.strerror) from error
     except (ValueError, RecursionError):
-        raise _unreadable_error(path, "it is not as containers-storage writes it") from None
-    if records is None:  # how it writes an empty list
+        raise _unreadable_error(path, "it is not in the format of containers-storage") from None
+    if records is None:  # containers-storage writes an empty list as null
         return []
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise _unreadable_error(path, "it is not as containers-storage writes it")
+        raise _unreadable_error(path, "it is not in the format of containers-storage")
     return records
 
 
 def _directories(root: str, path: str) -> t.Iterator[str]:
-    """Yield the directories in one, as paths below *root*. Raises StoreCorrupt."""
+    """Yield the directories in the directory *path*, as paths below *root*. Raises StoreCorrupt."""
     try:
         entries = names_in(os.path.join(root, path))
     except OSError as error:
@@ -263,14 +263,14 @@ def _directories(root: str, path: str) -> t.Iterator[str]:
     for entry in entries:
         if entry.is_symlink:
             raise _unreadable_error(
-                os.path.join(root, path, entry.name), "it is a symlink, which no engine makes there"
+                os.path.join(root, path, entry.name), "it is a symlink, and no engine makes one there"
             )
         if entry.is_directory:
             yield f"{path}/{entry.name}"
 
 
 def _files(root: str, path: str, depth: int = 8) -> t.Iterator[str]:
-    """Yield what is no directory in one that may be missing, and below, as paths below *root*. Raises StoreCorrupt."""
+    """Yield all files below the directory *path*, which may be missing, as paths below *root*. Raises StoreCorrupt."""
     try:
         entries = names_in(os.path.join(root, path))
     except FileNotFoundError:
@@ -286,7 +286,7 @@ def _files(root: str, path: str, depth: int = 8) -> t.Iterator[str]:
 
 def _unreadable_error(path: str, why: str | None, hint: str = "") -> StoreCorrupt:
     return StoreCorrupt(
-        f"it cannot be told which layers are needed: {printable(path)}: {why or 'it cannot be read'}",
-        hint=hint or "as long as this is so no layer here is taken for an orphan; have the engine repair it",
+        f"the record {printable(path)} cannot be read ({why or 'unreadable'}), so any layer may still be needed",
+        hint=hint or "let the engine repair its record; until then, no layer is treated as an orphan",
         path=printable(path),
     )

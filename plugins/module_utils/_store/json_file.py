@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our own small JSON files in a store: written whole or not at all, and read with care. PRIVATE to the collection."""
+"""Our small JSON files in a store: written whole or not at all, and checked when read. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from .._linux.subject import about
 from .._linux.sync import sync_directory, sync_file
 from .damage import unread_record
 
-NO_FILE = (errno.EISDIR, errno.ELOOP)  # what reading says of a directory, or a symlink, in a file's place
-_LAST_FORMAT = 9999  # no number that a version of ours ever writes is larger
-FORMAT = 1  # of the store's file and the layers'; a higher one is refused
-_NEW = ".new"  # while it is written; whoever writes holds the lock, so one name is enough
+NO_FILE = (errno.EISDIR, errno.ELOOP)  # how reading fails if a directory or a symlink is in the place of the file
+_LAST_FORMAT = 9999  # larger than the format of any version of ours
+FORMAT = 1  # of the files of stores and layers; a higher format is refused
+_NEW = ".new"  # suffix while a file is written; the writer holds the lock, so one name is enough
 
 
 def read_file(path: str, cure: str = "") -> dict[str, t.Any] | None:
-    """Return what the file at *path* holds, None if there is none.
+    """Return the content of the file at *path*, None if the file is missing.
 
-    cure:   what to do about a file that is no such; "" for the usual.
-    raises: StoreCorrupt when it is no JSON object, or of a newer format; OSError.
+    cure:   the hint for a file that we did not write; "" for the usual hint.
+    raises: StoreCorrupt if the file is not our JSON object, or has a newer format; OSError.
     """
     try:
         data = read_quietly(path)
@@ -47,7 +47,7 @@ def read_file(path: str, cure: str = "") -> dict[str, t.Any] | None:
         raise unreadable_error(path, cure)
     if number > FORMAT:
         raise StoreCorrupt(
-            f"{printable(path)} has format {number}; this version knows {FORMAT} at most",
+            f"{printable(path)} has format {number}; this version supports format {FORMAT} at most",
             hint="use the newer version of strata.overlay2 that wrote it",
             path=printable(path),
         )
@@ -55,14 +55,14 @@ def read_file(path: str, cure: str = "") -> dict[str, t.Any] | None:
 
 
 def is_count(value: t.Any) -> bool:
-    """Tell whether a value read from JSON is a whole number that is not negative; true and 1.0 are none."""
+    """Tell whether a value from JSON is a whole number and not negative; False for true and 1.0."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def read_or_corrupt(path: str) -> dict[str, t.Any] | None:
-    """Return what the file of a layer holds, as read_file does; what the kernel cannot read is StoreCorrupt, too.
+    """Return the content of a layer's file, as read_file does, but raise StoreCorrupt if the kernel cannot read it.
 
-    raises: StoreCorrupt; NotADirectoryError where the layer is gone.
+    raises: StoreCorrupt; NotADirectoryError if the layer is gone.
     """
     try:
         return read_file(path)
@@ -73,37 +73,37 @@ def read_or_corrupt(path: str) -> dict[str, t.Any] | None:
 
 
 def unreadable_error(path: str, cure: str = "") -> StoreCorrupt:
-    """Return the error for a file of ours that holds what we never write; cure: "" for the usual."""
+    """Return the error for a file whose content we never write. cure: "" for the usual hint."""
     return StoreCorrupt(
         f"{printable(path)} is not as this collection writes it",
         hint=cure
-        or "it was damaged or edited: restore it from a backup; or, to go on without what it says, run"
+        or "it was damaged or edited: restore it from a backup; or, to go on without its content, run"
         f" `rm {shlex.quote(printable(path))}`",
         path=printable(path),
     )
 
 
 def stage_file(path: str, content: t.Mapping[str, t.Any]) -> None:
-    """Write *content* to a new file in a directory nobody sees yet: whoever publishes that syncs it. Raises OSError."""
+    """Write *content* to a new file in a hidden directory; the caller syncs it when it publishes. Raises OSError."""
     write_new(path, _encode(content), 0o600)
 
 
 def write_new(path: str, data: bytes, mode: int) -> None:
-    """Write a new small file, whatever the umask. Raises OSError."""
+    """Write a new small file with *mode*, independent of the umask. Raises OSError."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with about(path):
         try:
             os.fchmod(fd, mode)
-            while data:  # on a filesystem that fills up just now, a part is written before the error
+            while data:  # a filesystem that fills up now writes a part before the error
                 data = data[os.write(fd, data) :]
         finally:
             os.close(fd)
 
 
 def replace_file(path: str, content: t.Mapping[str, t.Any]) -> None:
-    """Write *content* to *path*, durably: after a crash it has the old content or the new. Raises OSError."""
+    """Write *content* to *path*, durably: after a crash, the file has the old content or the new. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path + _NEW)  # a killed run's
+        os.unlink(path + _NEW)  # left by a killed run
     with _not_left(path + _NEW):
         stage_file(path + _NEW, content)
         sync_file(path + _NEW)
@@ -112,8 +112,8 @@ def replace_file(path: str, content: t.Mapping[str, t.Any]) -> None:
 
 
 def replace_unsynced(path: str, text: str) -> None:
-    """Write ASCII *text* to *path*, never seen by half, but not durably: for what no boot outlives. Raises OSError."""
-    # One name for all: what a killed run left is overwritten, never piled up.
+    """Write ASCII *text* to *path* in one step, but not durably: the next boot makes it void. Raises OSError."""
+    # One name for all runs: a run overwrites the file that a killed run left.
     fd = os.open(path + _NEW, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with _not_left(path + _NEW):
         with about(path), open(fd, "w", encoding="ascii") as file:
@@ -122,7 +122,7 @@ def replace_unsynced(path: str, text: str) -> None:
 
 
 def remove_file(path: str) -> None:
-    """Remove our file at *path*, and one that was being written, if there is any. Raises OSError."""
+    """Remove our file at *path*, and an unfinished one beside it, if they exist. Raises OSError."""
     for name in (path + _NEW, path):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
@@ -130,7 +130,7 @@ def remove_file(path: str) -> None:
 
 @contextlib.contextmanager
 def _not_left(path: str) -> t.Iterator[None]:
-    """Remove *path* if what is done with it fails."""
+    """Remove *path* if the block raises OSError."""
     try:
         yield
     except OSError:

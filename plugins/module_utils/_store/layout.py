@@ -1,24 +1,24 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things lie in a store, and whether a directory is one. PRIVATE to the collection.
+"""The paths and modes in a store, and the checks of ids and paths. PRIVATE to the collection.
 
     <home>/                      0710, group: the remapped root
     <home>/l/<link>              symlink to ../<id>/diff; the directory 0700
     <home>/<id>/                 0710, group: the remapped root
     <home>/<id>/diff             the layer's own files: upperdir while writable, lowerdir for its children
     <home>/<id>/link             its 26-character name in l/
-    <home>/<id>/lower            "l/<link>:l/<link>...", nearest first; no file on a layer without parent
-    <home>/<id>/work, merged     overlayfs' own; where it is mounted, while it is
-    <home>/<id>/committed        empty: sealed, so mounted read-only
+    <home>/<id>/lower            "l/<link>:l/<link>...", nearest first; a layer without parent has no such file
+    <home>/<id>/work, merged     the work directory of overlayfs; the mount point, while mounted
+    <home>/<id>/committed        an empty file: the layer is sealed, so it is mounted read-only
 
-Docker's, all of it. Ours, beside these:
+All of these are Docker's. Ours, beside them:
 
     <home>/.strata.json          the store's format and defaults (settings.py)
     <home>/.staging/<random>/    layers being made or removed (staging.py)
-    <home>/<id>/.strata.json     what we know of the layer and Docker has no file for (layer.py, last_use.py)
+    <home>/<id>/.strata.json     facts of the layer that Docker has no file for (layer.py, last_use.py)
     <home>/<id>/.staging/        content being unpacked, and content being replaced
-    <home>/<id>/.strata-holders  who needs the layer mounted (holders.py)
+    <home>/<id>/.strata-holders  the holders that need the layer mounted (holders.py)
 
 Source: moby daemon/graphdriver/overlay2/overlay.go.
 """
@@ -48,16 +48,16 @@ HOLDERS = ".strata-holders"
 
 QUOTA_DEVICE = "backingFsBlockDev"  # moby's device node, through which it sets quotas
 
-HOME_MODE = LAYER_MODE = 0o710  # CVE-2021-41091: with 0701 every user could run what lies in a layer
+HOME_MODE = LAYER_MODE = 0o710  # CVE-2021-41091: with 0701 every user could run the programs of a layer
 LINKS_MODE = WORK_MODE = MERGED_MODE = 0o700
 DIFF_MODE = 0o755
 FILE_MODE = 0o644  # of link and lower
 
-VANISHED = (FileNotFoundError, NotADirectoryError)  # what reading says of what another run has just removed
-MAX_DEPTH = 128  # lowers: moby's limit, so that dockerd can mount whatever we make
+VANISHED = (FileNotFoundError, NotADirectoryError)  # how reading fails if another run has just removed the file
+MAX_DEPTH = 128  # lowers: moby's limit, so that dockerd can mount all our layers
 
 LINK_NAME = re.compile(r"[A-Z2-7]{26}")
-LINK_NAME_WITHIN = re.compile(rb"\b[A-Z2-7]{26}\b")  # what a lower file still names, however damaged it is
+LINK_NAME_WITHIN = re.compile(rb"\b[A-Z2-7]{26}\b")  # a link name in a damaged lower file
 LAYER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _RESERVED_IDS = (LINKS, QUOTA_DEVICE)
 TRIALS = (
@@ -65,37 +65,37 @@ TRIALS = (
     "opaque-bug-check",
     "metacopy-check",
     "userxattr-check",
-)  # moby's, while it starts; a number follows
+)  # directories that dockerd makes while it starts; a number follows
 LOST_AND_FOUND = "lost+found"  # in the root directory of an ext4
 
 
 def is_id(name: str) -> bool:
-    """Tell whether *name* can be a layer's id: no other name in a store."""
+    """Tell whether *name* can be a layer's id: nothing else in a store has such a name."""
     return LAYER_ID.fullmatch(name) is not None and name not in _RESERVED_IDS and not name.startswith(TRIALS)
 
 
 def check_id(layer_id: str, what: str = "layer id") -> str:
-    """Return *layer_id*. Raises InvalidInput where it could not safely be a name in the store; *what* names it."""
+    """Return *layer_id*. Raises InvalidInput if the id is unsafe as a name in the store; *what* names it."""
     if not is_id(layer_id):
         raise InvalidInput(
             f"invalid {what} '{printable(layer_id)}'",
-            hint="an id starts with a letter or digit, goes on with letters, digits, '_', '.' and '-', has at most"
-            f" 255 characters, is none of {', '.join(_RESERVED_IDS)} and begins with none of {', '.join(TRIALS)}",
+            hint="use 1 to 255 letters, digits, '_', '.' and '-', and start with a letter or digit; an id cannot be"
+            f" {' or '.join(_RESERVED_IDS)}, and cannot start with {', '.join(TRIALS)}",
             id=printable(layer_id),
         )
     return layer_id
 
 
 def check_path(path: str, option: str) -> str:
-    """Return *path*, the value of *option*. Raises InvalidInput for what no system call takes for a path."""
+    """Return *path*, the value of *option*. Raises InvalidInput for a value that no system call accepts as a path."""
     try:
         possible = b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:
         possible = False
     if not possible:
         raise InvalidInput(
-            f"{option} '{printable(path)}' is no path",
-            hint="take out the NUL characters, and the halves of surrogate pairs",
+            f"{option} '{printable(path)}' is not a path",
+            hint="remove the NUL characters, and the halves of surrogate pairs",
             option=option,
         )
     return path
@@ -104,20 +104,20 @@ def check_path(path: str, option: str) -> str:
 def check_home(home: str) -> str:
     """Return *home* without symlinks and dots.
 
-    raises: InvalidInput if it can be no path, is not absolute, is ``/``, or a symlink out of another engine's data
-            root.
+    raises: InvalidInput if *home* cannot be a path, is not absolute, is ``/``, or is a symlink that leads out of
+            another engine's data root.
     """
     check_path(home, "home")
     if not os.path.isabs(home):
-        raise InvalidInput(f"home '{printable(home)}' is not an absolute path", hint="give the whole path of the store")
+        raise InvalidInput(f"home '{printable(home)}' is not an absolute path", hint="give the path from / on")
     real = os.path.realpath(home)
     if real == "/":
-        raise InvalidInput("home is the root directory", hint="a store needs a directory of its own")
+        raise InvalidInput("home is the root directory", hint="give a store its own directory")
     given = os.path.normpath(home)
     engine = is_led_away(given, real)
     if engine:
         raise InvalidInput(
-            f"home {printable(home)} is a symlink to {printable(real)}, away from {engine}'s records",
-            hint="have a bind mount in the place of the symlink, so that it is known whose store this is",
+            f"home {printable(home)} is a symlink to {printable(real)}, and {engine}'s records lie beside the symlink",
+            hint="replace the symlink with a bind mount, so that the engine's records beside the store can be found",
         )
     return real

@@ -1,11 +1,14 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""flock(2) on directories that exist anyway, so that nothing is left behind. PRIVATE to the collection.
+"""Locks: flock(2) on the directories of stores and layers, so that no lock file is left. PRIVATE to the collection.
 
-Order: a layer's lock first, then the store's; nobody waits for a layer's while holding the store's. Whoever holds
-the store's lock for writing may therefore test a layer's: got, it stays free, since every run that takes a layer's lock
-looks at the store under the store's lock afterwards.
+Order: the layer's lock first, then the store's lock. No run waits for a layer's lock while it holds the store's lock.
+A run that holds the store's lock for writing may test a layer's lock. If the test succeeds, no run can start using the
+layer: every run re-checks the store under the store's lock after it locks a layer.
+
+``locked`` and ``layer_locked`` are guards of a ``with`` statement. Such guards keep a participle as their name; every
+other function that acts has a verb as its name.
 """
 
 from __future__ import annotations
@@ -21,11 +24,11 @@ from .._linux.noatime import open_quietly
 from .._linux.subject import about
 
 _PAUSE = 0.05  # seconds between two attempts
-_FOREVER = 10**9  # seconds: a clock cannot be put on by any number
+_FOREVER = 10**9  # seconds: a larger number would overflow the clock
 
 
 class Deadline:
-    """Until when to wait, over several locks. seconds: as ``lock_timeout`` gives them."""
+    """The time until which a run waits for all its locks together. seconds: the value of ``lock_timeout``."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -33,7 +36,7 @@ class Deadline:
 
     @property
     def left(self) -> int:
-        """How many whole seconds are left."""
+        """The whole seconds that are left."""
         return max(0, int(self._end - time.monotonic()))
 
     @property
@@ -44,9 +47,9 @@ class Deadline:
 
 @contextlib.contextmanager
 def locked(directory: str, deadline: Deadline, *, shared: bool = False) -> t.Iterator[int]:
-    """Hold the lock of *directory*, and yield its fd.
+    """Hold the lock of *directory*, and yield the directory's fd.
 
-    raises: StoreBusy when it was not had by the deadline; FileNotFoundError; OSError.
+    raises: StoreBusy if another run still holds the lock at the deadline; FileNotFoundError; OSError.
     """
     while True:
         fd = open_quietly(directory, os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -72,7 +75,7 @@ def layer_locked(home: str, layer_id: str, deadline: Deadline, *, shared: bool =
 
 
 def try_lock(fd: int, *, shared: bool = False) -> bool:
-    """Take the lock of the open directory *fd*, for as long as it is open, if it is free. Raises OSError."""
+    """Take the lock of the open directory *fd* if it is free, and tell so; close *fd* to release it. Raises OSError."""
     try:
         fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -81,7 +84,7 @@ def try_lock(fd: int, *, shared: bool = False) -> bool:
 
 
 def is_free(directory: str, *, shared: bool = False) -> bool:
-    """Tell whether nobody holds the lock of *directory*; a missing one is free. Raises OSError."""
+    """Tell whether the lock of *directory* is free, or the directory is missing. Raises OSError."""
     try:
         fd = open_quietly(directory, os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -94,7 +97,7 @@ def is_free(directory: str, *, shared: bool = False) -> bool:
 
 
 def is_still(fd: int, directory: str) -> bool:
-    """Tell whether *directory* is what was opened: while we waited it may have been removed, or made anew."""
+    """Tell whether *fd* is still *directory*, which another run may have removed or replaced while we waited."""
     try:
         return os.path.samestat(os.fstat(fd), os.lstat(directory))
     except FileNotFoundError:
@@ -102,7 +105,7 @@ def is_still(fd: int, directory: str) -> bool:
 
 
 def layer_not_found_error(home: str, layer_id: str) -> LayerNotFound:
-    """Return the error for a layer that is not there."""
+    """Return the error for a layer that does not exist."""
     return LayerNotFound(
         f"there is no layer {layer_id} in {printable(home)}",
         hint="make it with strata.overlay2.overlay2_layer, or check the id and home",

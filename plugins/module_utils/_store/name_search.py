@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding many names in much data. PRIVATE to the collection."""
+"""Search of large data for many names at once. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _GRAM = 8  # bytes
 
 
 class NameSearch:
-    """Tells which of *names* occur in data, in one pass for all of them.
+    """Tells which of *names* occur in data, in one pass.
 
-    Of the data only every n-th run of eight bytes is looked at, n such that each long name, wherever it stands, has one
-    of these runs whole. Which of a name's own runs that is depends on where it stands, so all of them are known.
+    Only every n-th window of eight bytes of the data is looked up. n is so small that each long name contains a whole
+    window of these at any place. Any alignment is possible, so the first n windows of each name are indexed.
     Source: the idea of Wu and Manber, "A fast algorithm for multi-pattern searching".
     """
 

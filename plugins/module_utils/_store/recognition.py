@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is a store, and what in it is a layer. Only reads. PRIVATE to the collection."""
+"""Tells a store, and the layers in it, from other directories. Only reads. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .layout import (
     is_id,
 )
 
-_BEFORE_LINKS = (LOST_AND_FOUND, STAGING, OWN_FILE, OWN_FILE + ".new")  # of a store, l/ is made last
+_BEFORE_LINKS = (LOST_AND_FOUND, STAGING, OWN_FILE, OWN_FILE + ".new")  # a new store gets its l/ last
 STORES_OWN = (*_BEFORE_LINKS, LINKS, QUOTA_DEVICE)
 _LAYERS_OWN = (
     DIFF,
@@ -50,7 +50,7 @@ _LAYERS_OWN = (
 
 
 class Name(t.NamedTuple):
-    """What a directory lists; a symlink is no directory."""
+    """An entry of a directory; a symlink does not count as a directory."""
 
     name: str
     is_directory: bool
@@ -58,7 +58,7 @@ class Name(t.NamedTuple):
 
 
 def names_in(directory: str) -> list[Name]:
-    """Return what lies in *directory*, whose access time stays. Raises OSError."""
+    """Return the entries of *directory*, without a change of its access time. Raises OSError."""
     fd = open_quietly(directory, os.O_DIRECTORY)
     with about(directory):
         try:
@@ -69,17 +69,17 @@ def names_in(directory: str) -> list[Name]:
 
 
 def is_store(home: str) -> bool:
-    """Tell whether *home* is a store: False where it could become one, being missing, empty, or left by a killed run.
+    """Tell whether *home* is a store; False if *home* is missing or empty, or if a killed run left it unfinished.
 
-    raises: InvalidInput if it is anything else: a file, a directory with other content; StoreCorrupt for a store whose
-            l/ is lost, or is not as it was made; StoreForeign for a directory of containerd's; OSError.
+    raises: InvalidInput for a file, and for a directory with other content; StoreCorrupt for a store whose l/ is lost
+            or holds strangers; StoreForeign for a directory of containerd; OSError.
     """
     try:
         entries = names_in(home)
     except FileNotFoundError:
         return False
     except NotADirectoryError:
-        raise _no_store_error(home, "it is no directory") from None
+        raise _no_store_error(home, "it is not a directory") from None
     at_links = next((entry for entry in entries if entry.name == LINKS), None)
     if at_links is None:
         found = sorted(entry.name for entry in entries if entry.name not in _BEFORE_LINKS)
@@ -87,14 +87,14 @@ def is_store(home: str) -> bool:
             raise _no_links_error(home, entries, f"it holds '{printable(found[0])}' and no {LINKS}/ directory")
         return False
     if not at_links.is_directory:
-        raise _no_links_error(home, entries, f"its {LINKS} is no directory")
+        raise _no_links_error(home, entries, f"its {LINKS} is not a directory")
     try:
         links = names_in(os.path.join(home, LINKS))
     except FileNotFoundError:  # another run is removing the store, l/ last
         return False
     for entry in links:
         if not entry.is_symlink or not LINK_NAME.fullmatch(entry.name):
-            why = f"{LINKS}/{printable(entry.name)} is no link of a layer"
+            why = f"{LINKS}/{printable(entry.name)} is not the link of a layer"
             if not _was_made(home, entries):
                 raise _no_store_error(home, why)
             raise _corrupt_error(home, f"{LINKS}/{entry.name}", "stranger", why, f"move it out of {LINKS}/")
@@ -102,7 +102,7 @@ def is_store(home: str) -> bool:
 
 
 def require_store(home: str) -> None:
-    """Raise StoreNotFound if there is no store at *home*, and what is_store raises if it holds something else."""
+    """Raise StoreNotFound if *home* is not a store; raises the errors of is_store, too."""
     if not is_store(home):
         raise store_not_found_error(home)
 
@@ -124,9 +124,9 @@ def layer_ids(home: str) -> t.Iterator[str]:
 
 
 def is_layer(directory: str) -> bool:
-    """Tell whether there is a layer, damaged or not, at the path *directory* in a store. Raises OSError.
+    """Tell whether the path *directory* in a store is a layer, damaged or not. Raises OSError.
 
-    A directory without any part of one is a stranger, and never changed: no run of ours leaves such a one.
+    A directory without any part of a layer is a stranger: no run of ours leaves such a directory, or changes it.
     """
     return is_directory(directory) and _has_part(directory)
 
@@ -134,24 +134,24 @@ def is_layer(directory: str) -> bool:
 def _has_part(directory: str) -> bool:
     """Tell whether a directory has a part of a layer, and is not a whole store itself. Raises OSError."""
     try:
-        if stat.S_ISREG(os.lstat(f"{directory}/{LINK}").st_mode):  # one look for most: a store has no such file
+        if stat.S_ISREG(os.lstat(f"{directory}/{LINK}").st_mode):  # enough for most layers: a store has no such file
             return True
     except VANISHED:
         pass
     except OSError:
-        return True  # something has that name, even though the kernel cannot tell what
+        return True  # the name exists, but the kernel cannot read its inode
     if os.path.lexists(f"{directory}/{LINKS}"):
         return False
     if any(os.path.lexists(f"{directory}/{part}") for part in (DIFF, LINK, LOWER)):
         return True
-    # A store that lost its l/ has a file of that name, too.
+    # A store that lost its l/ has a file of this name, too.
     return os.path.lexists(f"{directory}/{OWN_FILE}") and all(
         entry.name in _LAYERS_OWN for entry in names_in(directory)
     )
 
 
 def has_content(home: str, layer_id: str) -> bool:
-    """Tell whether a layer has its diff; one that is there and cannot be read is not lost."""
+    """Tell whether a layer has its diff; a diff that exists and cannot be read is not lost."""
     directory = f"{home}/{layer_id}"
     try:
         return is_directory(directory) and is_directory(f"{directory}/{DIFF}")
@@ -160,7 +160,7 @@ def has_content(home: str, layer_id: str) -> bool:
 
 
 def is_directory(path: str) -> bool:
-    """Tell whether there is a directory at *path*; a symlink, which may lead elsewhere, is none. Raises OSError."""
+    """Tell whether *path* is a directory; False for a symlink, which may lead elsewhere. Raises OSError."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -168,7 +168,7 @@ def is_directory(path: str) -> bool:
 
 
 def _was_made(home: str, entries: t.Iterable[Name]) -> bool:
-    """Tell whether *home*, where something is wrong with l/, is a store all the same. Raises OSError."""
+    """Tell whether *home*, whose l/ is missing or wrong, was made as a store. Raises OSError."""
     if any(entry.name == OWN_FILE for entry in entries):
         return True
     return any(_has_link(f"{home}/{entry.name}") for entry in entries if entry.is_directory and is_id(entry.name))
@@ -182,23 +182,23 @@ def _has_link(directory: str) -> bool:
 
 
 def _no_links_error(home: str, entries: t.Sequence[Name], why: str) -> Overlay2Error:
-    """Return the error for a directory that has no l/ in which names of layers could be. Raises OSError."""
+    """Return the error for a directory without an l/ that could hold links. Raises OSError."""
     if managed_by(home) == CONTAINERD:
         return store_foreign_error(
-            home, CONTAINERD, "use it as a store", "whose snapshotter keeps its layers there in another layout"
+            home, CONTAINERD, "use it as a store", "whose snapshotter keeps layers of another layout there"
         )
     if not _was_made(home, entries):
         return _no_store_error(home, why)
     in_the_way = any(entry.name == LINKS for entry in entries)
     hint = (
-        f"{f'move {LINKS} away, and ' * in_the_way}make the directory {LINKS} in it, mode {LINKS_MODE:04o}; then"
-        " gather the subset health with strata.overlay2.overlay2_facts: it tells which names were in it"
+        f"{f'move {LINKS} away, and ' * in_the_way}make the directory {LINKS} in the store, mode {LINKS_MODE:04o}; then"
+        f" gather the subset health with strata.overlay2.overlay2_facts, which tells the links that {LINKS} had"
     )
     return _corrupt_error(home, LINKS, "link_missing", why, hint)
 
 
 def _corrupt_error(home: str, name: str, damage: str, why: str, hint: str) -> StoreCorrupt:
-    """Return the error for a store with something wrong at the path *name* in it; damage: as findings call it."""
+    """Return the error for a store that is damaged at the path *name* in it. damage: the code of the finding."""
     return StoreCorrupt(
         f"the store at {printable(home)} is damaged: {why}",
         hint=hint,
@@ -210,7 +210,8 @@ def _corrupt_error(home: str, name: str, damage: str, why: str, hint: str) -> St
 
 def _no_store_error(home: str, why: str) -> InvalidInput:
     return InvalidInput(
-        f"{printable(home)} is no overlay2 store: {why}",
-        hint="give the directory of a store, or make one by strata.overlay2.overlay2_init in an empty or new directory",
+        f"{printable(home)} is not an overlay2 store: {why}",
+        hint="give the directory of a store, or make a store in an empty or new directory with"
+        " strata.overlay2.overlay2_init",
         home=printable(home),
     )

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file that a layer's tar is written to: whose it is, and who may read it. PRIVATE to the collection.
+"""The file for a layer's tar, with its owner, group and mode. PRIVATE to the collection.
 
-A symlink is never followed but replaced, so that who may write to the directory leads root to no other file. Nor is a
-file kept that somebody has put there for root to fill.
+A symlink is replaced, never followed: otherwise a user who may write to the directory could lead root to another file.
+A file that another user has put there is replaced, too.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from .place import Place
 
 
 class FileAccess(t.NamedTuple):
-    """Whose a file is, and its mode: permissions, setuid, setgid and sticky. An id is None where the kernel chooses."""
+    """Owner, group and mode (permissions, setuid, setgid, sticky) of a file. An id is None if the kernel chooses it."""
 
     uid: int | None
     gid: int | None
     mode: int
 
     def shown(self) -> dict[str, t.Any]:
-        """Return it as results show it."""
+        """Return owner, group and mode as results show them."""
         return {"owner": self.uid, "group": self.gid, "mode": f"{self.mode:04o}"}
 
 
 _NAMELESS = os.O_TMPFILE
-_CANNOT = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # what filesystems, and kernels, say that have no O_TMPFILE
+_CANNOT = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # the errors of filesystems and kernels without O_TMPFILE
 
-NEW = FileAccess(None, None, 0o600)  # of a new file, if nothing else is asked for
+NEW = FileAccess(None, None, 0o600)  # of a new file, by default
 
 
 class WantedAccess(t.NamedTuple):
-    """What is asked for; None: as it is. mode: makes of the mode a file has the one it is to have."""
+    """The requested access; None: no change. mode: a function from the current mode to the requested mode."""
 
     uid: int | None = None
     gid: int | None = None
     mode: t.Callable[[int], int] | None = None
 
     def of(self, have: FileAccess) -> FileAccess:
-        """Return what a file with *have* is to have."""
+        """Return the requested access of a file that has *have*."""
         return FileAccess(
             have.uid if self.uid is None else self.uid,
             have.gid if self.gid is None else self.gid,
@@ -56,12 +56,12 @@ class WantedAccess(t.NamedTuple):
         )
 
     def allows(self, have: FileAccess, place: Place) -> bool:
-        """Tell whether a file with *have* at *place* may stay: root's, or whose it is to be, or put there by root."""
+        """Tell whether a file may stay: only root writes to *place*, or root or the requested owner has the file."""
         return place.private or have.uid in (0, self.uid)
 
 
 class ExistingFile(t.NamedTuple):
-    """A regular file that is there. inode: device and number."""
+    """A regular file that exists. inode: device and inode number."""
 
     inode: tuple[int, int]
     access: FileAccess
@@ -85,22 +85,22 @@ def _id(name: str | None, option: str, look_up: t.Callable[[str], int]) -> int |
     except ValueError:
         try:
             return look_up(name)
-        except (KeyError, ValueError):  # ValueError: a NUL in it
-            message, hint = f"there is no {option} '{printable(name)}' on this host", "make it first, or give its id"
+        except (KeyError, ValueError):  # ValueError: a NUL in the name
+            message, hint = f"there is no {option} '{printable(name)}' on this host", "create it first, or give its id"
             raise InvalidInput(message, hint=hint, option=option) from None
     if not 0 <= number <= ID_MAX:
-        raise InvalidInput(f"{option} {number} is no id", hint=f"ids go from 0 to {ID_MAX}", option=option)
+        raise InvalidInput(f"{option} {number} is not an id", hint=f"ids go from 0 to {ID_MAX}", option=option)
     return number
 
 
 def stat_file(file: t.BinaryIO) -> ExistingFile:
-    """Return what an open file is. Raises OSError."""
+    """Return the identity and the access of an open file. Raises OSError."""
     st = os.fstat(file.fileno())
     return ExistingFile((st.st_dev, st.st_ino), FileAccess(st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)))
 
 
 def difference(have: FileAccess | None, planned: FileAccess) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-    """Return what *planned* changes; have: None for a new file, of which what the kernel chooses is not told."""
+    """Return the changes of *planned*: before, after. have: None for a new file, whose ids may be unknown."""
     after = planned.shown()
     before = have.shown() if have else dict.fromkeys(after)
     changed = [key for key in after if before[key] != after[key]]
@@ -108,10 +108,10 @@ def difference(have: FileAccess | None, planned: FileAccess) -> tuple[dict[str, 
 
 
 class NewFile:
-    """A file that is going to be at *place*, with *access*, once it is whole.
+    """A file that appears at *place*, with *access*, once its content is whole.
 
-    Until then it has no name, so that a run which is killed leaves nothing of it; where the filesystem cannot do that
-    (O_TMPFILE), it has one of its own there. Every OSError that it raises has the path in it.
+    Until then the file has no name (O_TMPFILE), so that a killed run leaves nothing. On a filesystem without O_TMPFILE
+    the file has a temporary name beside its place. Every OSError of this class names the path.
     """
 
     def __init__(self, place: Place, access: FileAccess) -> None:
@@ -138,13 +138,13 @@ class NewFile:
                 rest = rest[os.write(self.fd, rest) :]
 
     def finish(self) -> None:
-        """Give the file its access, and see that it is on the disk."""
+        """Set the access of the file, and sync it."""
         with self._explained():
             set_access(self.fd, self._access)
             os.fsync(self.fd)
 
     def publish(self) -> None:
-        """Let it be at its place, instead of what is there."""
+        """Move the file to its place, over an older file."""
         directory = self._place.fd
         try:
             with self._explained():
@@ -159,7 +159,7 @@ class NewFile:
             self._place.sync()
 
     def discard(self) -> None:
-        """Have nothing left of it, if it is not published: after an error, which is not to be hidden by another."""
+        """Remove the unpublished file after an error. Suppress new errors, which would hide the first."""
         with contextlib.suppress(OSError):
             os.close(self.fd)
         if self._named:
@@ -167,7 +167,7 @@ class NewFile:
                 os.unlink(self._name, dir_fd=self._place.fd)
 
     def _give_name(self) -> None:
-        # With a directory's fd, as without one link(2) is called, which follows no symlink.
+        # With dst_dir_fd Python calls linkat(2), which can follow the symlink in /proc; link(2) cannot.
         os.link(f"/proc/self/fd/{self.fd}", self._name, dst_dir_fd=self._place.fd, follow_symlinks=True)
         self._named = True
 
@@ -181,7 +181,7 @@ class NewFile:
 
 
 def set_access(fd: int, access: FileAccess) -> None:
-    """Give an open file *access*. At no moment may anybody do more than that, or than before. Raises OSError."""
+    """Set owner, group and mode of an open file. No user gets more rights in between. Raises OSError."""
     os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) & access.mode)
     os.fchown(fd, *(-1 if number is None else number for number in access[:2]))
-    os.fchmod(fd, access.mode)  # after chown(2), which takes setuid away
+    os.fchmod(fd, access.mode)  # after chown(2), which clears setuid

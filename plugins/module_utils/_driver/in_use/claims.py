@@ -1,21 +1,21 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which layers an overlay is made of: what its options claim, and what proves that. PRIVATE to the collection.
+"""The layers of an overlay: what its mount options claim, and what proves the claim. PRIVATE to the collection.
 
-The kernel shows the names of lowers and upper as the mounter gave them: in his mount namespace, at that time, or
-relative to a directory that nobody knows. So a name alone proves nothing. In this order:
+The kernel shows the names of lowers and upper as the mounter gave them: in another mount namespace, at another time, or
+relative to an unknown directory. So a name alone proves nothing. The proofs, in this order:
 
-1. An overlay on X/merged whose absolute first name is X/diff: both names led to one place when it was mounted, so the
-   mount that it lies on tells whether that was ours.
-2. The inode number of an overlay's root is that of its upper, or without one of its nearest lower: it tells whether
-   that is the ``diff`` of a layer. What is relative beside it starts at the same directory. Not told where layers lie
-   on several filesystems, and not by a mount that a later one hides.
+1. An overlay on X/merged whose first name is absolute and X/diff: both names led to one place at the time of the mount,
+   so the mount below the overlay tells whether the place is in our store.
+2. The root of an overlay has the inode number of its upper, or without upper, of its nearest lower. The number tells
+   whether this is the ``diff`` of a layer. Relative names beside it start at the same directory. The number is missing
+   if the layers lie on several filesystems, or if a later mount hides the overlay.
    source: ovl_get_root() in fs/overlayfs/super.c; tried on Linux 6.18
-3. An absolute name that leads into the store by the mounts of the namespace that has the overlay.
-4. What is neither proved nor disproved counts in a namespace of our own user namespace: names that have the form of
-   ours, and absolute ones that lead into the store by our own mounts. In a user namespace below ours, where any user
-   mounts what he likes, it does not.
+3. An absolute name that leads into the store by the mounts of the overlay's namespace.
+4. In a namespace of our own user namespace, an unproved claim counts: a name of our form, or an absolute name that
+   leads into the store by our own mounts. In a user namespace below ours it does not count, because any user can mount
+   overlays there.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from . import proc
 _LINK = re.compile(r"(?:(?:.*/)?l/)?([A-Z2-7]{26})", re.DOTALL)
 _DIFF = re.compile(r"(?:.*/)?([^/]+)/diff", re.DOTALL)
 _OF_LAYER = re.compile(r"(.*)/([^/]+)/" + MERGED, re.DOTALL)
-_MADE_UP = 4  # overlayfs counts from 1 where it has no inode number to show
-_LOOKS = 5  # where others write, or rename, at the same time
-_FLAGGED = 1 << 56  # above, it has put the number of the filesystem into it
+_MADE_UP = 4  # overlayfs counts from 1 if it has no inode number to show
+_LOOKS = 5  # attempts while other processes write or rename
+_FLAGGED = 1 << 56  # larger numbers contain the number of the filesystem
 _CACHED_IN_ROOT = openat2.RESOLVE_CACHED | openat2.RESOLVE_IN_ROOT
 _HERE = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Claim(t.NamedTuple):
-    """What a name in an overlay's options means. exact: the layer's diff itself. proved: by the mounts there."""
+    """The layer that a name in an overlay's options means. exact: its diff itself. proved: by mounts there."""
 
     id: str
     exact: bool
@@ -49,7 +49,7 @@ class Claim(t.NamedTuple):
 
 
 class Claims:
-    """What overlays claim of the store at *home*, which lies at *place* within the filesystem *dev*."""
+    """The claims of overlays on the store at *home*, which lies at *place* within the filesystem *dev*."""
 
     def __init__(self, home: str, place: str, dev: str, own: proc.MountTable) -> None:
         self._home = home
@@ -60,9 +60,9 @@ class Claims:
         self._inodes: dict[int, str] | None = None
 
     def layers_of(self, table: proc.MountTable, mount: mountinfo.Mount) -> tuple[bool, list[str]]:
-        """Return whether the upper of the overlay *mount* in *table* is a layer, and that one, or else its lowers.
+        """Return whether the upper of the overlay *mount* in *table* is a layer, and this layer, or else its lowers.
 
-        Of a chain of our links only the nearest lower: it is the child of the others, and stands for them.
+        Of a chain of our links, return only the nearest lower, which is the child of the others.
         """
         if mount.dev not in self._options:
             self._options[mount.dev] = overlay_options(mount)
@@ -82,13 +82,13 @@ class Claims:
         return False, found[: 1 if by_links else None]
 
     def layer_in(self, inside: str) -> str | None:
-        """Return the layer, or what else in home, that a path within the store's filesystem lies in."""
+        """Return the name in home, usually a layer, that a path within the store's filesystem lies in, or None."""
         if not inside.startswith(self._place + "/"):
             return None
         return inside[len(self._place) + 1 :].partition("/")[0] or None
 
     def _in_place(self, table: proc.MountTable, mount: mountinfo.Mount, first: str) -> str | None:
-        """Return the layer if the overlay lies where that one's belongs, "" if that is another store's place."""
+        """Return the layer whose merged the overlay lies on; "" if the place is in another store, None if unknown."""
         match = _OF_LAYER.fullmatch(mount.mount_point)
         if match is None or mount.root != "/":
             return None
@@ -107,9 +107,9 @@ class Claims:
     def _first(
         self, table: proc.MountTable, mount: mountinfo.Mount, names: t.Sequence[str]
     ) -> tuple[str | None, str | None]:
-        """Return the layer that the first name means, and where names start that are as much ours as that one is.
+        """Return the layer that the first name means, and the directory at which other names of our store start.
 
-        None is where nothing can be said of the others.
+        The directory is None if nothing is known about the other names.
         """
         name = names[0]
         by_form = self._by_form(name)
@@ -128,12 +128,12 @@ class Claims:
         return None, _base(name) if others_links and is_relative else None
 
     def _may_be(self, table: proc.MountTable, name: str, layer_id: str) -> bool:
-        """Tell whether a name that does not show it may mean a layer that an inode number tells of."""
+        """Tell whether a name may mean the layer that an inode number tells, although it does not show the layer."""
         leads = self._leads_to(table, name, layer_id) if name.startswith("/") else None
         return leads or (leads is None and (table.trusted or name.rpartition("/")[2] == DIFF))
 
     def _lower(self, table: proc.MountTable, name: str, first: str | None, base: str | None) -> str | None:
-        """Return the layer that another name than the first means. first, base: what that one told."""
+        """Return the layer that a later name means. first, base: the results of _first."""
         by_form = self._by_form(name)
         if base is not None and by_form and (base == _base(name) or (first is None and not name.startswith("/"))):
             return by_form if first else None
@@ -143,9 +143,9 @@ class Claims:
         return claim.id if claim and (claim.proved or table.trusted) else None
 
     def _meant(self, table: proc.MountTable, name: str, by_form: str | None) -> Claim | None:
-        """Return where an absolute name leads by the mounts of *table*, or if that is no place of ours by our own.
+        """Return the claim of an absolute name by the mounts of *table*, or else by our own mounts.
 
-        One of our form, by_form, may lead through a symlink.
+        by_form: the layer if the name has our form; the name may then lead through a symlink.
         """
         if not name.startswith("/"):
             return None
@@ -167,7 +167,7 @@ class Claims:
         return Claim(by_form, True, leads is True) if leads or (leads is None and self._behind(name)) else None
 
     def _leads_to(self, table: proc.MountTable, name: str, layer_id: str) -> bool | None:
-        """Tell whether an absolute name leads to the diff of a layer as a process of *table* has it; None: not told."""
+        """Tell whether an absolute name leads to a layer's diff for a process of *table*; None if unknown."""
         try:
             fd = self._open(table, name)
         except OSError:
@@ -181,14 +181,14 @@ class Claims:
             os.close(fd)
 
     def _by_form(self, name: str) -> str | None:
-        """Return the layer that a name of our own form means: one of its names in l/, or its diff."""
+        """Return the layer that a name of our form means: a link in l/, or a layer's diff."""
         match = _DIFF.fullmatch(name)
         if match is not None and os.path.isdir(f"{self._home}/{match.group(1)}/{DIFF}"):
             return match.group(1)
         return self._behind(name)
 
     def _behind(self, name: str) -> str | None:
-        """Return the layer that a name leads to if it is one of our links."""
+        """Return the layer that a name leads to if the name is one of our links."""
         match = _LINK.fullmatch(name)
         if match is None:
             return None
@@ -199,7 +199,7 @@ class Claims:
         return target and target.group(1)
 
     def _by_inode(self, table: proc.MountTable, mount: mountinfo.Mount) -> str | None:
-        """Return the layer whose diff is the upper or, without one, nearest lower; "" for none, None if not told."""
+        """Return the layer whose diff is the upper or else the nearest lower; "" for no layer, None if unknown."""
         if mount.root != "/":
             return None
         try:
@@ -221,9 +221,9 @@ class Claims:
             os.close(fd)
 
     def _open(self, table: proc.MountTable, path: str) -> int:
-        """Open a directory as a process of *table* sees it. No filesystem is asked: it might never answer.
+        """Open a directory as a process of *table* sees it. Ask no filesystem: it may never answer.
 
-        Raises OSError: EAGAIN where it would have to be; EINVAL before Linux 5.12, which cannot promise that.
+        Raises OSError: EAGAIN if the filesystem would have to answer; EINVAL before Linux 5.12.
         """
         is_own = table is self._own
         if not is_own and mountinfo.is_below(path, table.root):
@@ -233,7 +233,7 @@ class Claims:
             for attempt in range(_LOOKS):
                 try:
                     return openat2.openat2(os.fsencode("/" + path), _HERE, _CACHED_IN_ROOT, root)
-                except BlockingIOError:  # something may have been renamed at the same time
+                except BlockingIOError:  # another process may have renamed something
                     if attempt == _LOOKS - 1:
                         raise
             raise AssertionError
@@ -241,7 +241,7 @@ class Claims:
             os.close(root)
 
     def _diffs(self) -> dict[int, str]:
-        """Return the layers by the inode number of their diff."""
+        """Return the ids of layers by the inode number of their diff."""
         if self._inodes is None:
             self._inodes = {}
             for layer_id in os.listdir(self._home):
@@ -251,9 +251,9 @@ class Claims:
 
 
 def _same_filesystem(fd: int, path: str) -> bool | None:
-    """Tell whether two directories seem to be on one filesystem: as large, and as full; None while that changes.
+    """Tell whether two directories seem to be on one filesystem: same size, same use; None while the use changes.
 
-    An overlay tells that of its upper's; inode numbers alone may be the same by chance. Raises OSError.
+    An overlay reports the size of its upper's filesystem. Inode numbers alone may be equal by chance. Raises OSError.
     """
     differed = False
     for _attempt in range(_LOOKS):
@@ -271,5 +271,5 @@ def _how_full(found: os.statvfs_result) -> tuple[int, int, int]:
 
 
 def _base(name: str) -> str:
-    """Return where a name of our form starts: the directory that has l/ and the layers, "" for all relative ones."""
+    """Return the directory of l/ and the layers in a name of our form; "" for a relative name."""
     return name.rstrip("/").rpartition("/")[0].rpartition("/")[0] if name.startswith("/") else ""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removing layers from another engine's store: what is in the way of that. PRIVATE to the collection."""
+"""What forbids to remove layers from another engine's store. Only reads. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..._store.engine_records import orphans, references
 from ..._store.layer import Store
 from .users import User, describe_users, users_of_layers
 
-# What an engine's processes are called, or begin with; and how it is stopped.
+# The first letters of the names of an engine's processes, and the command that stops the engine.
 PROGRAMS = {
     "docker": ("dockerd", "containerd", "buildkitd"),
     "containers-storage": ("podman", "buildah", "conmon", "crio", "skopeo"),
@@ -28,9 +28,9 @@ STOP = {
 
 
 class EngineUse(t.NamedTuple):
-    """Who is at work in an engine's data root.
+    """The users of an engine's data root.
 
-    why:  in words, behind "the store belongs to docker, ". hint: what to do. runs: the engine itself is.
+    why:  in words, behind "the store belongs to docker, ". hint: what to do. runs: the engine itself runs.
     """
 
     why: str
@@ -39,9 +39,9 @@ class EngineUse(t.NamedTuple):
 
 
 class Known(t.NamedTuple):
-    """What an engine's records tell of its layers.
+    """The facts about layers in an engine's records.
 
-    needed: by id, what needs a layer, in words. orphans: layers that nothing needs. error: why neither can be told.
+    needed: by id, in words, what needs a layer. orphans: layers that nothing needs. error: why neither is known.
     """
 
     needed: t.Mapping[str, str] = {}
@@ -50,7 +50,7 @@ class Known(t.NamedTuple):
 
 
 def read_records(store: Store, engine: str) -> Known:
-    """Return what *engine*'s records tell of the layers of *store*. Raises OSError."""
+    """Return the facts in *engine*'s records about the layers of *store*. Raises OSError."""
     try:
         needed = references(store, engine)
     except StoreCorrupt as error:
@@ -59,35 +59,35 @@ def read_records(store: Store, engine: str) -> Known:
 
 
 def removal_errors(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, Overlay2Error]:
-    """Return by id why a layer of *engine*'s store must not be removed; those that may have no key. Raises OSError."""
+    """Return by id the error that forbids to remove a layer of *engine*'s store. Raises OSError."""
     ids = tuple(ids)
     if engine == SOMEBODY:
         return {id: _refusal_error(home, engine, id, "") for id in ids}
     known = read_records(Store(home), engine)
     if known.error:
         return {id: _refusal_error(home, engine, id, f"and {known.error}", known.error.hint) for id in ids}
-    # Only then: it costs a scan of /proc.
+    # Look for users only if an orphan may go: it costs a scan of /proc.
     users = engine_users(home, engine) if any(id in known.orphans for id in ids) else None
     found = {}
     for id in ids:
         if id not in known.orphans:
-            found[id] = _refusal_error(home, engine, id, f"and {known.needed.get(id, 'it is no layer')}")
+            found[id] = _refusal_error(home, engine, id, f"and {known.needed.get(id, 'it is not a layer')}")
         elif users:
             found[id] = _refusal_error(home, engine, id, users.why, users.hint)
     return found
 
 
 def engine_users(home: str, engine: str) -> EngineUse | None:
-    """Return who is at work in the data root of *engine*, which *home* belongs to; None if nobody is.
+    """Return the users of the data root of *engine*, which *home* belongs to; None without users. Raises OSError.
 
-    An engine that runs has files open there; what it started may have mounts, or stand in one. Both engines mount home
-    on itself and leave that behind. Raises OSError.
+    A running engine has files open there. Its containers may have mounts there, or run in one. Both engines mount home
+    on itself and leave this mount behind, so it does not count.
     """
     known = find_engine(home)
     root = known.root if known else os.path.dirname(home)
     own = (root, home, known.home if known else home)
     found: dict[tuple[int, str], User] = {}
-    for place in (root, home):  # in the second, overlays are told by its layers
+    for place in (root, home):  # in home, overlays are found by their layers
         for users in users_of_layers(place, whole=True, ignored=own).values():
             found.update({user.key: user for user in users if user.how != "mount inside"})
     programs = PROGRAMS.get(engine, (engine,))
@@ -101,12 +101,12 @@ def engine_users(home: str, engine: str) -> EngineUse | None:
 
 
 def _use_in_words(engine: str, users: t.Sequence[User], mounts: t.Sequence[mountinfo.Mount], runs: bool) -> EngineUse:
-    """Put it into words: what runs first, then the mounts, the last one first, as they can be unmounted."""
+    """Describe the users: processes first, then the mounts, last one first, in the order to unmount them."""
     told = [f"its data root is {describe_users(users)}"] if users else []
     points = [mount.mount_point for mount in reversed(mounts)]
     if mounts:
         shown = [f"{mount.fstype} on {printable(mount.mount_point)}" for mount in reversed(mounts)]
-        told.append(f"what it left is mounted in its data root: {shorten(shown)}")
+        told.append(f"mounts are left in its data root: {shorten(shown)}")
     remedies = [*map(_remedy, users[:SHOWN])]
     if points:
         remedies.append("umount " + " ".join(map(shlex.quote, points[:SHOWN])))
@@ -114,7 +114,8 @@ def _use_in_words(engine: str, users: t.Sequence[User], mounts: t.Sequence[mount
     if runs:
         stop = STOP.get(engine, f"systemctl stop {engine}")
         return EngineUse(f"which runs: {'; '.join(told)}", f"stop {engine}: {stop}; then end what it left", True)
-    return EngineUse(f"and {'; '.join(told)}", f"{engine} is not seen to run; end what uses its data root: {commands}")
+    hint = f"{engine} does not seem to run; end the uses of its data root: {commands}"
+    return EngineUse(f"and {'; '.join(told)}", hint)
 
 
 def _remedy(user: User) -> str:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of layers that no process has open but the kernel: of loop devices, and swap. PRIVATE to the collection."""
+"""Files of layers that the kernel itself has open: for loop devices, and as swap. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DELETED = " (deleted)"
 def kernel_uses(layer_mounts: LayerMounts) -> t.Iterator[tuple[str, str, str, str]]:
     """Yield id, device, how ("loop device" or "swap file") and path for each file of a layer that the kernel uses.
 
-    Their names may be of any mount namespace, so the inode has to be that of the device's file, where it can be asked.
+    A name may come from any mount namespace. So the inode must match the loop device's file, if the kernel tells it.
     """
     for loop in loops():
         hits = layer_mounts.named(loop.file)
@@ -34,7 +34,7 @@ def kernel_uses(layer_mounts: LayerMounts) -> t.Iterator[tuple[str, str, str, st
 
 
 def _is_it(layer_mounts: LayerMounts, hit: Hit, inode: tuple[int, int]) -> bool:
-    """Tell whether a file is the one with this st_dev and st_ino; of one that has no name here, whether it may be."""
+    """Tell whether a file has this st_dev and st_ino, or may have them if the file has no name here."""
     try:
         found = os.lstat(hit.name)
         return (found.st_dev, found.st_ino) == inode
@@ -44,7 +44,7 @@ def _is_it(layer_mounts: LayerMounts, hit: Hit, inode: tuple[int, int]) -> bool:
 
 
 def _is_file(path: str) -> bool:
-    """Tell whether a file to swap to may be this one. The kernel tells no inode of it."""
+    """Tell whether *path* may be a swap file. The kernel does not tell the inode of a swap file."""
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:

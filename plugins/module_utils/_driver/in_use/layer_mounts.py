@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a store's layers are seen, in every mount namespace that has a process. PRIVATE to the collection.
+"""The mounts that show a store's layers, in every mount namespace that has a process. PRIVATE to the collection.
 
-Not found are mounts in a namespace that only a file keeps, and mounts detached from every namespace.
+Mounts in a namespace that only a file keeps, and mounts that are detached from every namespace, are not found.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from .claims import Claims
 from .own_mounts import OwnMounts
 from .propagation import Propagation
 
-_DELETED = " (deleted)"  # what the kernel puts behind the path of a file without a name
+_DELETED = " (deleted)"  # the kernel puts it behind the path of a file without a name
 
 
 class LayerMount(t.NamedTuple):
-    """A mount that shows a layer or a part of it; not the one on <home>/<id>/merged in our own namespace.
+    """A mount that shows a layer, or a part of the layer; not our own mount on <home>/<id>/merged.
 
-    shows:          "merged": the overlay itself, that one's or another with the layer as upper; "lower": an overlay
-                    that has it as a lower; "diff": the layer's own directory, or something in it.
-    here:           it is in our own mount namespace.
-    namespace:      inode of its mount namespace.
-    pid, command:   one process in there.
-    mount_point:    named from the root of that namespace.
-    goes_with_ours: it vanishes when ours is unmounted.
+    shows:          "merged": a copy of our overlay, or another overlay with the layer as upper; "lower": an overlay
+                    with the layer as a lower; "diff": the layer's directory, or a part of it.
+    here:           the mount is in our own mount namespace.
+    namespace:      inode of the mount namespace.
+    pid, command:   one process in the namespace.
+    mount_point:    named from the root of the namespace.
+    goes_with_ours: the mount vanishes when our overlay is unmounted.
     """
 
     shows: str
@@ -44,7 +44,7 @@ class LayerMount(t.NamedTuple):
 
 
 class Hit(t.NamedTuple):
-    """A mount that a path may lead to. name: the path's, in our own namespace if we see what it lies on."""
+    """A mount that a path may lie on. name: the path, as named in our own namespace if we see the mount."""
 
     table: proc.MountTable
     mount: mountinfo.Mount
@@ -55,14 +55,14 @@ class Hit(t.NamedTuple):
 class LayerMounts:
     """The layers *ids* of the store at *home*, or all, through the mount namespaces of the threads met so far.
 
-    Raises OSError where home or our own mounts cannot be read.
+    Raises OSError if home, or our own mounts, cannot be read.
     """
 
     def __init__(self, home: str, ids: t.Collection[str] | None = None) -> None:
         self.home = os.path.realpath(home)
         self._ids = None if ids is None else frozenset(ids)
-        self._overlays: dict[str, tuple[str, ...]] = {}  # their layers, by dev
-        self._writable: set[str] = set()  # dev of those whose upper is a layer
+        self._overlays: dict[str, tuple[str, ...]] = {}  # by dev: the layers of the overlay
+        self._writable: set[str] = set()  # dev of the overlays whose upper is a layer
         self._own = OwnMounts(self.home)
         self._dev, self._place = self._own.dev, self._own.place
         self._claims = Claims(self.home, self._place, self._dev, self._own.table)
@@ -83,7 +83,7 @@ class LayerMounts:
         self._learn(self._own.table.namespace)
 
     def learn(self, thread: proc.Thread) -> bool:
-        """Read the mounts of the namespace that *thread* is in, once; tell whether they are known now."""
+        """Read the mounts of the namespace of *thread*, once; tell whether they are known now."""
         if thread.namespace not in self._tables:
             table = proc.table_of(thread, self._dev)
             if table is None:
@@ -96,9 +96,9 @@ class LayerMounts:
         return True
 
     def _learn(self, space: int) -> None:
-        """Note where the layers are seen in a namespace."""
+        """Note the paths at which a namespace shows the layers."""
         spots: dict[str, list[tuple[proc.MountTable, mountinfo.Mount]]] = {}
-        if space != self._own.table.namespace:  # a file that was opened in ours is named from our root
+        if space != self._own.table.namespace:  # a file that was opened in our namespace is named from our root
             spots = {spot: list(there) for spot, there in self._spots[self._own.table.namespace].items()}
         for table in self._tables[space]:
             for mount in table.by_id.values():
@@ -108,7 +108,7 @@ class LayerMounts:
         self._starts[space] = tuple(spots)
 
     def _spots_of(self, table: proc.MountTable, mount: mountinfo.Mount) -> t.Iterator[str]:
-        """Yield where *mount* shows layers."""
+        """Yield the path at which *mount* shows layers."""
         if mount.dev != self._dev:
             if self._layers_of_mount(table, mount):
                 yield mount.mount_point
@@ -129,9 +129,9 @@ class LayerMounts:
         return self._hits(space, path) if path.startswith(self._starts[space]) else []
 
     def proved(self, space: int, hits: t.Sequence[Hit], link: str) -> t.Sequence[Hit]:
-        """Return those of *hits* that lie on the mount that *link* does; all where that one is known to nobody.
+        """Return the *hits* on the mount that *link* leads to; all of them if no table knows the mount.
 
-        A name may mean another mount than it seems to: one that a later mount hides, or one of our own namespace.
+        A name alone may mean the wrong mount: a mount that a later mount hides, or a mount of our own namespace.
         Raises OSError.
         """
         try:
@@ -153,7 +153,7 @@ class LayerMounts:
         return [hit for table, mount in there for hit in self._hits_on(table, mount, path)]
 
     def _hits_on(self, table: proc.MountTable, mount: mountinfo.Mount, path: str) -> t.Iterator[Hit]:
-        """Yield what *path* is if it lies on *mount*."""
+        """Yield the layers that *path* lies in if *path* is on *mount*."""
         inside = proc.inside(mount, path)
         if mount.dev == self._dev:
             layer = self._layer_in(inside.removesuffix(_DELETED))
@@ -170,10 +170,10 @@ class LayerMounts:
             yield Hit(table, mount, layer_id, proc.join(ours[0].mount_point, inside) if ours else path)
 
     def _too_long(self, space: int, link: str) -> t.Iterator[Hit]:
-        """Yield what *link* leads to where the path is longer than PATH_MAX: any user can have such a directory.
+        """Yield the layers of a *link* whose path is longer than PATH_MAX: any user can make such a directory.
 
-        Named is the mount's root then or, in the store's filesystem, the nearest directory that has a path: none for a
-        file, whose directory nobody tells. Another filesystem is not asked. Raises OSError.
+        The path is then the mount point or, in the store's filesystem, the nearest directory above that has a path. A
+        file in the store's filesystem has no such directory. No other filesystem is asked. Raises OSError.
         """
         fd = os.open(link, os.O_PATH | os.O_CLOEXEC)
         try:
@@ -188,11 +188,11 @@ class LayerMounts:
             os.close(fd)
 
     def named(self, path: str) -> list[Hit]:
-        """Return what a path of a file that the kernel itself has open may be, in the namespaces met so far."""
+        """Return the layers that a file the kernel has open may lie in, by its path in the learned namespaces."""
         return [hit for space in self._tables for hit in self._hits(space, path)]
 
     def elsewhere(self) -> dict[str, list[LayerMount]]:
-        """Return, by layer, the mounts that show it in all the namespaces met so far."""
+        """Return by layer the mounts that show the layer in the namespaces learned so far."""
         found: dict[str, dict[int, LayerMount]] = {}
         propagation = Propagation(self._own.table, list(self._all()))
         for table in self._all():
@@ -214,9 +214,9 @@ class LayerMounts:
         return {layer_id: list(mounts.values()) for layer_id, mounts in found.items()}
 
     def mounted_in(self) -> dict[str, list[tuple[int, str]]]:
-        """Return, by layer, what is mounted in its own directory, not on merged, in all the namespaces met so far.
+        """Return by layer the mounts in the layer's directory, not on merged, in the namespaces learned so far.
 
-        Each with a process that sees it, 0 for what we see ourselves, and its mount point as that names it.
+        Each is a process that sees the mount, 0 for our own namespace, and the mount point as the process names it.
         """
         found: dict[str, list[tuple[int, str]]] = {}
         for table in self._all():
@@ -239,27 +239,27 @@ class LayerMounts:
         return "merged" if as_ours or mount.dev in self._writable else "lower"
 
     def _wants(self, layer_id: str) -> bool:
-        """Tell whether this is a layer asked for; where all are, it must not be a name of the store's own."""
+        """Tell whether the layer was asked for. If all layers were, exclude the store's own names."""
         return layer_id in self._ids if self._ids is not None else layer_id != LINKS and not layer_id.startswith(".")
 
     def _layer_in(self, inside: str) -> str | None:
-        """Return the wanted layer that a path within the store's filesystem lies in."""
+        """Return the wanted layer that holds a path within the store's filesystem, or None."""
         layer_id = self._claims.layer_in(inside)
         return layer_id if layer_id and self._wants(layer_id) else None
 
     def _layers_of_mount(self, table: proc.MountTable, mount: mountinfo.Mount) -> tuple[str, ...]:
-        """Return the wanted layers that *mount* shows, or shows a part of, and nothing else."""
+        """Return the wanted layers that *mount* shows, whole or in part."""
         if mount.dev == self._dev:
             layer = self._layer_in(mount.root)
             return () if layer is None else (layer,)
-        # Names mean something else in each namespace; but of what is mounted in ours, our own names tell enough.
+        # Names differ between namespaces. For a mount of our own namespace, our own names are enough.
         known = mount.dev if self._own.table.has_dev(mount.dev) else f"{mount.dev} {table.namespace}"
         found = self._overlays.get(mount.dev) or self._overlays.get(known)
         if found is None:
             is_upper, named = self._claims.layers_of(table, mount)
             if is_upper:
                 self._writable.add(mount.dev)
-            elif not named:  # lost links, or no layers at all: it is in the place of a layer's mount all the same
+            elif not named:  # lost links, or no layers: the mount is still in the place of a layer's mount
                 named = [self._merged[mount.id]] if mount.id in self._merged else []
             found = tuple(dict.fromkeys(layer_id for layer_id in named if self._wants(layer_id)))
             self._overlays[mount.dev if found else known] = found
@@ -280,7 +280,7 @@ def _at_and_above(path: str) -> t.Iterator[str]:
 
 
 def _mount_id(link: str) -> int:
-    """Return the id of the mount that *link*, in /proc, leads to; 0 if it is not told. Raises OSError."""
+    """Return the id of the mount that *link* in /proc leads to; 0 if the kernel does not tell it. Raises OSError."""
     directory, _unused, name = link.rpartition("/")
     if directory.endswith("/fd"):
         return mountinfo.mount_id_in(f"{directory}info/{name}")

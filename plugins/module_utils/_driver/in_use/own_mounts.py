@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our own mount namespace, and where a store lies within its filesystem. PRIVATE to the collection."""
+"""Our own mount namespace, and the place of a store within its filesystem. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from . import proc
 class OwnMounts:
     """Our own mounts.
 
-    dev:    of the filesystem that *home* is on, as mountinfo has it; place: the path of home in there, "" for its root.
-    table:  named from our root. tables: that one and, where we are behind a chroot, all of the namespace, named from
-            its root: so is what a process outside holds that our root does not lead to.
+    dev:    the device of the filesystem of *home*, as in mountinfo. place: the path of home in the filesystem, "" for
+            its root.
+    table:  our mounts, named from our root. tables: *table* and, if we run in a chroot, all mounts of the namespace,
+            named from the namespace's root, because a process outside may hold files that our root does not lead to.
     raises: OSError.
     """
 
@@ -33,7 +34,7 @@ class OwnMounts:
             os.close(fd)
         backing, path = _find(data, mount_id), home if _find(data, mount_id) else path
         backing = backing or _find(whole, mount_id)
-        # Neither of them lists it where we may not enter our own namespace: then only our own names are understood.
+        # Neither lists the mount if we may not enter our own namespace: then only our own names are understood.
         backing = backing or mountinfo.Mount(mount_id, 0, "", "/", "/", "", (), "", "", "")
         self.dev = backing.dev
         self.place = proc.inside(backing, path or home).rstrip("/")
@@ -47,7 +48,7 @@ class OwnMounts:
 
 
 def _whole(data: bytes, fd: int) -> tuple[bytes, str]:
-    """Return all mounts of our namespace and what *fd* is called there; nothing where our mountinfo has them all."""
+    """Return all mounts of our namespace, and the path of *fd* there; b"" and "" if our mountinfo has all mounts."""
     if _has_root(data) and not _is_chrooted():
         return b"", ""
     try:
@@ -61,7 +62,7 @@ def _has_root(data: bytes) -> bool:
 
 
 def _is_chrooted() -> bool:
-    """Tell whether our root seems to be another than the host's, or the container's."""
+    """Tell whether our root seems to differ from the root of the host or the container."""
     with contextlib.suppress(OSError):
         its, ours = os.stat("/proc/1/root"), os.stat("/")
         return (its.st_dev, its.st_ino) != (ours.st_dev, ours.st_ino)

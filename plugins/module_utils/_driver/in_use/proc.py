@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every process and every mount namespace of the host, as /proc tells them. PRIVATE to the collection.
+"""Every process and every mount namespace of the host, as /proc shows them. PRIVATE to the collection.
 
-Whatever a process holds is told by readlink(2), never by stat(2): that asks no filesystem, so a dead network filesystem
-cannot hang it. A process that ends meanwhile is left out, and so is one that we may not look into.
+readlink(2) reads what a process holds. stat(2) would ask the filesystem, and a dead network filesystem would hang the
+run. The result leaves out a process that ends meanwhile, and a process that we have no right to read.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _PATH_ONLY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Thread(t.NamedTuple):
-    """A thread: it can have a root, a working directory, open files and a mount namespace of its own.
+    """A thread, which can have its own root, working directory, open files and mount namespace.
 
-    directory: its own in /proc.
-    first:     it is the first one alive of its process; what is mapped is looked for there only.
-    files:     its open files are not those of the first one.
-    root:      its root directory, named from ours or, in another mount namespace, from the root of that.
-    namespace: inode of its mount namespace.
-    program:   the path of the program that it runs, named likewise.
+    directory: the thread's directory in /proc.
+    first:     the thread is the first live thread of its process; only this one is searched for mapped files.
+    files:     the open files are not those of the first thread.
+    root:      the root directory, named from our root or, in another mount namespace, from the root of the namespace.
+    namespace: inode of the mount namespace.
+    program:   the path of the program, named like the root.
     """
 
     pid: int
@@ -43,8 +43,8 @@ class Thread(t.NamedTuple):
 
 
 def threads() -> t.Iterator[Thread]:
-    """Yield every thread that has something of its own but the kernel's, ours too. Raises OSError without a /proc."""
-    can_compare = os.readlink("/proc/self") == str(os.getpid())  # otherwise it is that of another pid namespace
+    """Yield every thread that has something of its own, ours too; no kernel threads. Raises OSError without /proc."""
+    can_compare = os.readlink("/proc/self") == str(os.getpid())  # otherwise /proc shows another pid namespace
     for pid in os.listdir("/proc"):
         if not pid.isdigit():
             continue
@@ -66,12 +66,12 @@ def threads() -> t.Iterator[Thread]:
 
 
 def _program(directory: str) -> str:
-    """Return what program a thread runs, "" for none: the kernel's have none, nor have the dead. Raises OSError."""
+    """Return the program of a thread; "" for a kernel thread and a dead thread. Raises OSError."""
     return path_of(directory + "/exe")
 
 
 def thread_at(pid: int, directory: str) -> Thread:
-    """Return the thread whose directory in /proc this is. Raises OSError."""
+    """Return the thread whose directory in /proc is *directory*. Raises OSError."""
     return _thread(pid, directory, _program(directory), True, True)
 
 
@@ -81,7 +81,7 @@ def _thread(pid: int, directory: str, program: str, first: bool, files: bool) ->
 
 
 def path_of(link: str) -> str:
-    """Return where a link in /proc leads; itself where that has a path too long to be told. Raises OSError."""
+    """Return the target of a link in /proc; the link itself if the path is too long to be read. Raises OSError."""
     try:
         return os.readlink(link)
     except OSError as error:
@@ -91,9 +91,9 @@ def path_of(link: str) -> str:
 
 
 def command_of(pid: int) -> str:
-    """Return the program that a process runs, as ``ps -o comm`` shows it, or "?" if it is gone.
+    """Return the name of a process's program, as ``ps -o comm`` shows it; "?" if the process is gone.
 
-    Never its arguments, which may hold what nobody else is to know.
+    Never return the arguments, which may hold secrets.
     """
     with contextlib.suppress(*UNSEEN), open(f"/proc/{pid}/comm", "rb") as file:
         return " ".join(os.fsdecode(file.read()).split())
@@ -103,15 +103,15 @@ def command_of(pid: int) -> str:
 class MountTable:
     """The mounts of one namespace. Paths are as in Thread.root.
 
-    pid:     a process that is in it. root: that one's root directory.
-    trusted: none but root can mount there: it is no namespace of a user namespace below ours.
-    whole:   nothing is left out: it was read from the root of the namespace, or from our own.
-    by_id:   the wanted mounts: overlays, and those of one filesystem.
-    inner:   the mount points that lie on a mount, by its id.
+    pid:     a process in the namespace. root: the root directory of this process.
+    trusted: only root can mount there: the namespace does not belong to a user namespace below ours.
+    whole:   no mount is left out: the table was read from the root of the namespace, or from our root.
+    by_id:   the wanted mounts: overlays, and the mounts of one filesystem.
+    inner:   by the id of a mount, the mount points that lie on it.
     """
 
     def __init__(self, pid: int, namespace: int, data: bytes, dev: str, *, root: str = "/", trusted: bool = True):
-        """Read *data*, a mountinfo as *root* has it. dev: of the filesystem that is wanted."""
+        """Parse *data*, a mountinfo whose paths start at *root*. Keep overlays and mounts of the filesystem *dev*."""
         self.pid = pid
         self.namespace = namespace
         self.trusted = trusted
@@ -119,15 +119,15 @@ class MountTable:
         self.by_id: dict[int, mountinfo.Mount] = {}
         self.inner: dict[int, list[str]] = {}
         self._devs: set[str] = set()
-        self._points: dict[str, list[int]] = {}  # the ids of the mounts on each, the topmost last
-        self._places: dict[int, tuple[str, int]] = {}  # mount point and parent of each
+        self._points: dict[str, list[int]] = {}  # by mount point: the ids of its mounts, the topmost last
+        self._places: dict[int, tuple[str, int]] = {}  # by mount id: mount point and parent
         for line in os.fsdecode(data).split("\n"):
             if line:
                 self._add(line, root, dev)
         self.whole = "/" in self._points
 
     def _add(self, line: str, root: str, dev: str) -> None:
-        """Take a line in. Few are parsed: a host of many containers has very many."""
+        """Add a line of mountinfo. Parse few lines in full: a host with many containers has very many."""
         mount_id, parent_id, its_dev, _unused, mount_point, _unused = line.split(" ", 5)
         wanted = its_dev == dev or " - overlay " in line
         if wanted or "\\" in mount_point:
@@ -139,7 +139,7 @@ class MountTable:
             self._want(mount._replace(mount_point=mount_point))
 
     def add(self, mount: mountinfo.Mount) -> None:
-        """Take in a wanted mount that its mountinfo does not have."""
+        """Add a wanted mount that the mountinfo lacks."""
         self._put(mount.id, mount.parent_id, mount.mount_point)
         self._want(mount)
 
@@ -153,26 +153,26 @@ class MountTable:
         self._devs.add(mount.dev)
 
     def has(self, mount_id: int) -> bool:
-        """Tell whether a mount is in this namespace."""
+        """Tell whether the mount is in this namespace."""
         return mount_id in self._places
 
     def has_dev(self, dev: str) -> bool:
-        """Tell whether a wanted mount of the filesystem *dev* is."""
+        """Tell whether a wanted mount of the filesystem *dev* is in this namespace."""
         return dev in self._devs
 
     def lies_in(self, mount_id: int, directory: str) -> bool:
-        """Tell whether a mount, which is in this namespace, has its mount point in *directory*."""
+        """Tell whether the mount point of a mount of this namespace lies in *directory*."""
         return mountinfo.is_below(self._places[mount_id][0], directory)
 
     def below(self, mount_id: int) -> int:
-        """Return the id of the mount that a mount lies on, or all that are on its mount point; not always listed."""
+        """Return the id of the mount below a mount, and below all mounts on the same mount point; may be unlisted."""
         point, parent = self._places[mount_id]
         while parent in self._places and self._places[parent][0] == point:
             parent = self._places[parent][1]
         return parent
 
     def mount_at(self, path: str) -> int:
-        """Return the id of the mount that the absolute *path* leads to, going by names alone; 0 if none is listed."""
+        """Return the id of the mount that the absolute *path* lies on, by names alone; 0 if no such mount is listed."""
         while path not in self._points:
             if path in ("", "/"):
                 return 0
@@ -181,10 +181,10 @@ class MountTable:
 
 
 def table_of(thread: Thread, dev: str) -> MountTable | None:
-    """Return the table of the namespace that *thread* is in, or None if it is gone. Raises OSError.
+    """Return the mounts of the namespace of *thread*; None if the thread is gone. Raises OSError.
 
-    The kernel leaves out of a process's mountinfo what does not lie below its root. Where that is a plain directory,
-    the mount that holds it is left out, so the namespace is read from its own root then.
+    The kernel leaves out of a process's mountinfo all mounts that do not lie below the process's root. If the root is a
+    plain directory, the mount that holds the root is missing, so the namespace is read from its own root.
     """
     try:
         with open(thread.directory + "/mountinfo", "rb") as file:
@@ -193,13 +193,13 @@ def table_of(thread: Thread, dev: str) -> MountTable | None:
     except UNSEEN:
         return None
     except OSError as error:
-        if error.errno == errno.EINVAL:  # it has left its namespaces, as its last step but one
+        if error.errno == errno.EINVAL:  # the thread is ending and has left its namespaces
             return None
         raise
     table = MountTable(thread.pid, thread.namespace, data, dev, root=thread.root, trusted=trusted)
     if thread.root == "/" and table.whole:
         return table
-    with contextlib.suppress(OSError):  # it is gone, or belongs to a user namespace above ours
+    with contextlib.suppress(OSError):  # the thread is gone, or belongs to a user namespace above ours
         data, _unused = namespace.from_its_root(thread.directory + "/ns/mnt")
         whole = MountTable(thread.pid, thread.namespace, data, dev, trusted=trusted)
         whole.root = thread.root
@@ -208,7 +208,7 @@ def table_of(thread: Thread, dev: str) -> MountTable | None:
 
 
 def inside(mount: mountinfo.Mount, path: str) -> str:
-    """Return what *path*, a path on *mount*, is called within its filesystem."""
+    """Return the path within the filesystem of *path*, which lies on *mount*."""
     point = mount.mount_point
     return join(mount.root, path if point == "/" else path[len(point) :])
 
@@ -219,7 +219,7 @@ def join(directory: str, path: str) -> str:
 
 
 def path_above(fd: int) -> str:
-    """Return the path of the nearest directory above *fd* that can be told; "" if *fd* is none. Raises OSError."""
+    """Return the path of the nearest directory above the directory *fd* that has one; "" for a file. Raises OSError."""
     try:
         fd = os.open("..", _PATH_ONLY, dir_fd=fd)
     except NotADirectoryError:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which copies of a mount go when it is unmounted. Pure. PRIVATE to the collection."""
+"""The copies of a mount that vanish when the mount is unmounted. Pure. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from . import proc
 
 
 class Propagation:
-    """What umount(2) of mounts in the table *own* does to their copies in *tables*, which are all that are known."""
+    """The effect of umount(2) of mounts in the table *own* on their copies in *tables*, which are all known tables."""
 
     def __init__(self, own: proc.MountTable, tables: t.Sequence[proc.MountTable]) -> None:
         self._own = own
         self._tables = tables
-        self._receivers: dict[int, set[str]] = {}  # by the id of the mount that ours lies on
+        self._receivers: dict[int, set[str]] = {}  # by the id of the mount below ours
 
     def takes_along(self, ours: Mount, mount: Mount, table: proc.MountTable) -> bool:
-        """Tell whether umount(2) of *ours* takes *mount*, in *table*, along.
+        """Tell whether umount(2) of *ours* also unmounts *mount*, which is in *table*.
 
-        It does so to whatever lies on the same directory of each mount that receives from the one ours lies on. So
-        the propagation of the two parents counts, not that of *mount* itself. A mount with others below it stays; one
-        that covers it whole does not count.
+        The kernel unmounts what lies on the same directory of each mount that receives events from the parent of
+        *ours*. So the propagation of the two parents counts, not the propagation of *mount*. A mount with other mounts
+        below it stays; a mount that covers it whole does not count as below.
         source: mount_namespaces(7), propagate_umount() in fs/pnode.c; tried on Linux 6.18
         """
         if any(point != mount.mount_point for point in table.inner.get(mount.id, ())):
@@ -39,7 +39,7 @@ class Propagation:
         return bool(_groups(parent, "shared", "master", "propagate_from") & self._receivers[our_parent.id])
 
     def _reached_from(self, mount: Mount) -> set[str]:
-        """Return the peer groups that what happens on *mount* reaches: its own, and their slaves' slaves."""
+        """Return the peer groups that receive the events of *mount*: its own group, its slaves, and their slaves."""
         groups = _groups(mount, "shared")
         related = [one for table in self._tables for one in table.by_id.values() if one.dev == mount.dev]
         known = -1
@@ -52,5 +52,5 @@ class Propagation:
 
 
 def _groups(mount: Mount, *kinds: str) -> set[str]:
-    """Return the numbers of the peer groups that *mount* has one of these relations to."""
+    """Return the numbers of the peer groups to which *mount* has one of the relations *kinds*."""
     return {group for kind, _unused, group in (field.partition(":") for field in mount.propagation) if kind in kinds}

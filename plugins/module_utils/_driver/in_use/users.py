@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which processes and mounts use a layer: one pass over /proc for any number of layers. PRIVATE to the collection."""
+"""The processes and mounts that use layers, found in one pass over /proc. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .layer_mounts import Hit, LayerMount, LayerMounts
 
 
 class User(t.NamedTuple):
-    """What uses a layer: a process, for one reason, the first that was found; or the kernel itself.
+    """A user of a layer: a process, with the first reason that was found; or the kernel itself.
 
     pid:     0 for the kernel, and for a mount in our own namespace.
-    command: the program that the process runs, without arguments; for a loop device that; "" for all else.
+    command: the process's program, without arguments; the loop device; otherwise "".
     how:     "root", "cwd", "open file", "mapped file", "mount", or "mount inside" of something in the layer's
              directory; "loop device", "swap file".
-    path:    what it holds, by its name in our own mount namespace if it has one; for a mount always as the process
-             sees it.
+    path:    the path of what the user holds, in our own mount namespace if possible; of a mount, as the process sees
+             it.
     """
 
     pid: int
@@ -35,7 +35,7 @@ class User(t.NamedTuple):
 
     @property
     def key(self) -> tuple[int, str]:
-        """What tells it from others: the same in the next scan, whatever is found first then."""
+        """The identity of the user, which stays the same in the next scan, whatever reason is found first."""
         return self.pid, "" if self.pid else self.path
 
 
@@ -59,14 +59,14 @@ _BY_ITSELF = {
 def users_of_layers(
     home: str, ids: t.Collection[str] | None = None, *, whole: bool = False, ignored: t.Collection[str] = ()
 ) -> dict[str, list[User]]:
-    """Return who uses the layers *ids* of the store at *home*, or any layer. Unused layers are left out.
+    """Return by id the users of the layers *ids*, or of any layer, of the store at *home*. Unused layers have no key.
 
-    Found in any mount namespace, by any name: below the layer's directory, in an overlay of it, and through bind mounts
-    of both; what is mounted in its directory; and what the kernel has open of it for a loop device, or to swap to. The
-    overlay on <home>/<id>/merged is no user itself, nor are copies of it that go with it. Neither is our own process,
-    nor one that has nothing open but the layer's directory, which is how layers are locked, or a file that tells about
-    the layer; with *whole* that counts as well. ignored: mount points; what is mounted there is no user. What nobody
-    can see stands in docs/cleanup-plan.md. Raises OSError.
+    Users are found in any mount namespace, by any name: below the layer's directory, in an overlay of the layer, and
+    through bind mounts of both. Mounts in the layer's directory are users, and files of the layer that the kernel has
+    open for a loop device or as swap. The overlay on <home>/<id>/merged, and copies that vanish with it, are not users.
+    Our own process is not a user. A process that has open only the layer's directory, which is how runs lock a layer,
+    or a file beside its content, is a user only with *whole*. ignored: mount points whose mounts are not users.
+    docs/cleanup-plan.md lists what cannot be seen. Raises OSError.
     """
     layer_mounts = LayerMounts(home, ids)
     users: dict[str, dict[tuple[int, str], User]] = {}
@@ -91,9 +91,9 @@ def users_of_layers(
 
 
 def mounts_elsewhere(home: str, ids: t.Collection[str] | None = None) -> dict[str, list[LayerMount]]:
-    """Return the mounts that show the layers *ids*, or any, besides those on <home>/<id>/merged in our own namespace.
+    """Return the mounts that show the layers *ids*, or any layer, but for our own ones on <home>/<id>/merged.
 
-    Looks at the mounts alone, so costs less than users_of_layers(). Raises OSError.
+    Only reads mounts, so it costs less than users_of_layers(). Raises OSError.
     """
     layer_mounts = LayerMounts(home, ids)
     for thread in proc.threads():
@@ -102,19 +102,19 @@ def mounts_elsewhere(home: str, ids: t.Collection[str] | None = None) -> dict[st
 
 
 def mounted_in(home: str, ids: t.Collection[str]) -> dict[str, str]:
-    """Return in words what we see mounted in the directories of layers, not on merged, by id. Raises OSError."""
+    """Return by id, in words, the mounts that we see in the directories of layers, not on merged. Raises OSError."""
     found = LayerMounts(home, ids).mounted_in()
     return {layer_id: shorten([printable(point) for _pid, point in inside]) for layer_id, inside in found.items()}
 
 
 def independent_mounts(home: str, layer_id: str) -> list[LayerMount]:
-    """Return the overlays of layer *id* that will still be there when ours is unmounted. Raises OSError."""
+    """Return the overlays of layer *id* that stay after the unmount of ours. Raises OSError."""
     mounts = mounts_elsewhere(home, [layer_id]).get(layer_id, [])
     return [mount for mount in mounts if mount.shows == "merged" and not mount.goes_with_ours]
 
 
 def user_of(mount: LayerMount) -> User:
-    """Return a mount as a user: in another namespace, a process that sees it."""
+    """Return a mount as a user; of a mount in another namespace, with a process that sees it."""
     return User(0 if mount.here else mount.pid, "" if mount.here else mount.command, "mount", mount.mount_point)
 
 
@@ -136,7 +136,7 @@ def _is_beside_content(path: str, layer: str) -> bool:
 
 
 def _uses_of(layer_mounts: LayerMounts, thread: proc.Thread, whole: bool) -> t.Iterator[tuple[str, User]]:
-    """Yield the layers that a thread uses, each once. whole: as in users_of_layers()."""
+    """Yield the layers that a thread uses, each once. whole: as for users_of_layers()."""
     found: set[str] = set()
     for how, link, path in _held(thread):
         for hit in _hits(layer_mounts, thread, path, link):
@@ -150,7 +150,7 @@ def _uses_of(layer_mounts: LayerMounts, thread: proc.Thread, whole: bool) -> t.I
 
 
 def _hits(layer_mounts: LayerMounts, thread: proc.Thread, path: str, link: str) -> t.Sequence[Hit]:
-    with contextlib.suppress(*proc.UNSEEN):  # it is gone
+    with contextlib.suppress(*proc.UNSEEN):  # the thread is gone
         return layer_mounts.hits(thread.namespace, path, link)
     return ()
 
@@ -162,16 +162,16 @@ def _is_proved(layer_mounts: LayerMounts, thread: proc.Thread, hit: Hit, link: s
 
 
 def _held(thread: proc.Thread) -> t.Iterator[tuple[str, str, str]]:
-    """Yield how and by which link in /proc a thread holds something, and the path; " (deleted)" at its end if it is.
+    """Yield how, and by which link in /proc, a thread holds a file, and the file's path.
 
-    That is the link itself where it is too long to be told.
+    The path of a deleted file ends with " (deleted)". A path too long to be read is the link itself.
     """
     yield "root", f"{thread.directory}/root", thread.root
     for how, link in _links(thread):
         path = ""
         with contextlib.suppress(*proc.UNSEEN):
             path = proc.path_of(link)
-        if path.startswith("/"):  # otherwise a socket, a pipe and the like
+        if path.startswith("/"):  # otherwise the link leads to a socket, a pipe and the like
             yield how, link, path
     if thread.first:
         yield "mapped file", f"{thread.directory}/exe", thread.program
@@ -188,7 +188,7 @@ def _links(thread: proc.Thread) -> t.Iterator[tuple[str, str]]:
 
 
 def _mapped(directory: str) -> dict[str, str]:
-    """Return the paths of a process's mapped files, each with its name in map_files."""
+    """Return the names in map_files of a process's mapped files, by path."""
     data = b""
     with contextlib.suppress(*proc.UNSEEN), open(directory + "/maps", "rb") as file:
         data = file.read()
@@ -200,6 +200,6 @@ def _mapped(directory: str) -> dict[str, str]:
 
 
 def _place(line: bytes) -> str:
-    """Return what map_files calls the mapping that a line of maps is about: without the leading zeros of that."""
+    """Return the name in map_files of the mapping in a line of maps: the same numbers without leading zeros."""
     start, _unused, end = line.split(b" ", 1)[0].partition(b"-")
     return f"{int(start, 16):x}-{int(end, 16):x}"

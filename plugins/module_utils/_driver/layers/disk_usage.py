@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much a layer's own files take. Reads no content, and changes no time. PRIVATE to the collection."""
+"""The disk space of a layer's own files. Reads no content, and changes no time. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Usage(t.NamedTuple):
 
 
 class Linked(t.NamedTuple):
-    """A file with more than one name. names: those that were found; links: all it has. bytes: what it takes."""
+    """A file with several names. names: the names that were found. links: all its names. bytes: the space it takes."""
 
     names: int
     links: int
@@ -35,9 +35,9 @@ class Linked(t.NamedTuple):
 
 
 class Tree(t.NamedTuple):
-    """What goes with a directory: bytes are freed then; *linked*, by inode number, has names elsewhere.
+    """The space that the removal of a directory frees. linked: by inode number, files with names elsewhere, which stay.
 
-    unread: what could not be read in it, and why, in words; "" for nothing. The sums are then of what could be counted.
+    unread: in words, what could not be read, and why; "" for nothing. The sums are of what could be read.
     """
 
     bytes: int
@@ -47,19 +47,19 @@ class Tree(t.NamedTuple):
 
 
 class Moved(OSError):
-    """A directory was moved while it was read (ESTALE). Filesystems, too, have that errno for files that are broken."""
+    """A directory was moved while it was read (ESTALE). Filesystems also use this errno for broken files."""
 
 
 def why_unread(error: OSError, path: str) -> str:
-    """Return in words what could not be read, and why: *path* if the error does not know the whole one."""
+    """Return in words what could not be read, and why. path: the name if the error has no absolute path."""
     known = error.filename if isinstance(error.filename, str) and os.path.isabs(error.filename) else path
     return f"{printable(known)}: {error.strerror}"
 
 
 def inode_bytes(directory: str) -> int:
-    """Return how much is freed with an inode beside its blocks, on the filesystem of *directory*. Raises OSError.
+    """Return the bytes that a removed inode frees beside its blocks, on the filesystem of *directory*. Raises OSError.
 
-    Only XFS frees inodes: a layer of small files takes an eighth more by them. Others have tables of fixed size.
+    Only XFS frees inodes, which take an eighth of a layer of small files. Other filesystems have fixed inode tables.
     """
     fd = open_quietly(directory, os.O_DIRECTORY)
     try:
@@ -73,9 +73,9 @@ def inode_bytes(directory: str) -> int:
 
 
 def tree_of(directory: str, per_inode: int = 0) -> Tree:
-    """Return what *directory* and all below it take, told apart from what will stay by a name elsewhere.
+    """Return the space that the removal of *directory* frees, without files that have names elsewhere.
 
-    per_inode: as inode_bytes says. raises: as measure.
+    per_inode: the result of inode_bytes. raises: as measure.
     """
     return _tree(_count(directory), per_inode)
 
@@ -91,12 +91,13 @@ def _tree(count: _Count, per_inode: int = 0) -> Tree:
 
 
 def measure(directory: str) -> tuple[Usage, Tree]:
-    """Return what *directory* and all below it take, without what is mounted there; tree_of's answer beside it.
+    """Return the space of *directory* and all below it, and the result of tree_of, by one walk.
 
-    Only one directory is open at a time, however deep the tree is. What vanishes meanwhile, or cannot be read, is left
-    out.
-    raises: FileNotFoundError, NotADirectoryError where there is no such directory; Moved where one was moved while we
-            were in it.
+    Other filesystems that are mounted in the directory do not count.
+
+    Only one directory is open at a time. Files that vanish meanwhile, or cannot be read, do not count.
+    raises: FileNotFoundError, NotADirectoryError if *directory* is missing; Moved if a directory was moved while it was
+            read.
     """
     count = _count(directory)
     return Usage(count.blocks * BLOCK, count.size, count.inodes), _tree(count)
@@ -147,18 +148,18 @@ class _Count:
         self.blocks = self.size = self.inodes = self._device = 0
         self.linked: dict[int, Linked] = {}
         self.unread = ""
-        self._path = [top]  # of the directory where we are
+        self._path = [top]  # of the directory that is open
 
     def begin(self, top: os.stat_result) -> None:
-        """Count the directory that all the others lie in."""
+        """Count the top directory."""
         self.blocks, self.inodes, self._device = top.st_blocks, 1, top.st_dev
 
     def miss(self, error: OSError, *name: str) -> None:
-        """Note that something here could not be read; of several, the first is enough."""
+        """Note what could not be read; only the first is kept."""
         self.unread = self.unread or why_unread(error, "/".join((*self._path, *name)))
 
     def enter(self, name: str, fd: int) -> int | None:
-        """Open the directory *name* in *fd*; None if that cannot be done."""
+        """Open the directory *name* in *fd*; None if it cannot be opened."""
         try:
             below = open_quietly(name, os.O_DIRECTORY | os.O_NOFOLLOW, fd)
         except VANISHED:
@@ -170,11 +171,11 @@ class _Count:
         return below
 
     def leave(self) -> None:
-        """Note that we are back in the directory above."""
+        """Return to the directory above."""
         self._path.pop()
 
     def add(self, fd: int) -> list[str]:
-        """Add what lies in the directory *fd*, and return the names of the directories there."""
+        """Add the entries of the directory *fd*, and return the names of the directories among them."""
         directories: list[str] = []
         try:
             with os.scandir(fd) as entries:
@@ -186,7 +187,7 @@ class _Count:
         return directories
 
     def _add(self, entry: os.DirEntry[str]) -> bool:
-        """Add an entry; return whether it is a directory that is to be entered."""
+        """Add an entry; return whether it is a directory to enter."""
         try:
             found = entry.stat(follow_symlinks=False)
         except FileNotFoundError:

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Limits of layers, by project quota: bytes and basic blocks; picking, setting and releasing a project id. PRIVATE.
+"""Limits of layers by project quota: choose, limit and release project ids. PRIVATE to the collection.
 
-A read-write layer gets a project id when it is made where project quota is on, limited or not, so that it can be
-limited later without a walk. What its directory has is the truth: nothing else says which id is whose.
-Source: moby daemon/graphdriver/quota/projectquota.go, whose ids were taken from a counter and never released.
+If project quota is on, every new read-write layer gets a project id, with or without limits, so that a later limit
+needs no walk through the layer. The directory's attribute is the only record of the id.
+Source: moby daemon/graphdriver/quota/projectquota.go, which takes ids from a counter and never releases them.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from ..._store.lock import Deadline, locked
 from ..._store.run_directory import RUN_DIRECTORY, make_private
 from .support import project_quota_is_on
 
-FIRST_ID = 1 << 20  # dockerd counts up from the id of its home, 0 as a rule, and looks at no other's
+FIRST_ID = 1 << 20  # dockerd counts up from the id of its home, usually 0, and ignores ids of others
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _PROJECTS = "/etc/projid"
-_WAIT = 60  # seconds for another run that picks an id: it takes no time
-_APART = 64  # ids, one of which is tried after one that somebody took at the same time
+_WAIT = 60  # seconds; another run picks an id in much less
+_APART = 64  # after a collision, try one of so many next ids
 _NO_ATTRIBUTES = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL)
-_SPARE = 1 << 20  # bytes free on a filesystem that is not full itself, and as many inodes >> 16
+_SPARE = 1 << 20  # bytes; a filesystem with less free space is full itself; >> 16 for inodes
 
 
 class Use(t.NamedTuple):
-    """Limits and use of a project: bytes, and files with directories; a limit of 0 is none."""
+    """Limits and use of a project: bytes, and inodes of files and directories; a limit of 0 means no limit."""
 
     project_id: int
     size_limit: int
@@ -54,25 +54,25 @@ class Use(t.NamedTuple):
 
 
 def block_size(home: str) -> int:
-    """Return in how many bytes the filesystem of *home* counts, a multiple of the basic block. Raises OSError."""
+    """Return the block size of the filesystem of *home* in bytes, a multiple of the basic block. Raises OSError."""
     return rounded(os.statvfs(home).f_bsize, quotactl.BASIC_BLOCK)
 
 
 def rounded(size: int, block: int) -> int:
-    """Return *size* bytes as the filesystem keeps it: up to whole blocks, so that little is never none."""
+    """Return *size* bytes rounded up to whole blocks, so that a small limit does not become 0, no limit."""
     return -(-size // block) * block
 
 
 def project_of(directory: str) -> int:
-    """Return the project id of *directory*; 0 for none, or where the filesystem has no such thing. Raises OSError."""
+    """Return the project id of *directory*; 0 without project, or on a filesystem without projects. Raises OSError."""
     with _opened(directory) as fd:
         return _project_of(fd)
 
 
 def use_of(directory: str, home_id: int = 0) -> Use | None:
-    """Return limits and use of the project that *directory* is; None if it is none of its own. Raises OSError.
+    """Return limits and use of the project of *directory*; None without its own project. Raises OSError.
 
-    home_id: that of its store's home, which layers may have inherited.
+    home_id: the project id of the store's home, which layers may have inherited.
     """
     with _opened(directory) as fd:
         project_id = _project_of(fd)
@@ -95,9 +95,9 @@ def assign(directory: str, above: int = 0) -> int:
 
 
 def limit(directory: str, size: int, inodes: int) -> None:
-    """Limit the project that *directory* is. size: bytes; inodes: files and directories; 0 for none.
+    """Limit the project of *directory*. size: bytes; inodes: files and directories; 0 for no limit.
 
-    Raises OSError, also where it is none: limits of the id 0 would be those of whatever has none.
+    Raises OSError, also without a project: the id 0 belongs to all files without a project.
     """
     with _opened(directory) as fd:
         project_id = _project_of(fd)
@@ -107,16 +107,16 @@ def limit(directory: str, size: int, inodes: int) -> None:
 
 
 def release(place: str, project_id: int) -> None:
-    """Take the limits off a project on the filesystem of *place*: nothing is left that would count. Raises OSError."""
+    """Remove the limits of a project on the filesystem of *place*, so that its id is free again. Raises OSError."""
     with _opened(place) as fd:
         _limit(fd, project_id, 0, 0)
 
 
 def leaked(home: str) -> list[Use]:
-    """Return the projects that still have limits, but no file, on the filesystem of *home*: of layers that are gone.
+    """Return the projects on the filesystem of *home* that have limits but no file: their layers are gone.
 
-    Only what looks as we leave it: an id that we could have given, without a name in /etc/projid, and limits as limit()
-    sets them. Raises OSError.
+    Only return projects that we may have made: the id is from our range and has no name in /etc/projid, and the limits
+    are as limit() sets them. Raises OSError.
     """
     named = _named_ids()
     with _opened(home) as fd:
@@ -131,7 +131,7 @@ def leaked(home: str) -> list[Use]:
 
 
 def release_leaked(home: str, project_ids: t.Iterable[int]) -> None:
-    """Take the limits off those of the projects that still have no file. Raises StoreBusy, OSError."""
+    """Remove the limits of the projects that still have no file. Raises NotPermitted, StoreBusy, OSError."""
     with _opened(home) as fd, _picking(os.fstat(fd).st_dev):
         for project_id in project_ids:
             if not quotactl.query(fd, quotactl.get, project_id).inodes_used:
@@ -139,9 +139,9 @@ def release_leaked(home: str, project_ids: t.Iterable[int]) -> None:
 
 
 def stop_inheritance(*directories: str) -> None:
-    """Let what is made in these directories, or moved there, keep its own project id.
+    """Stop the inheritance of a project id by new files in *directories*. Raises OSError.
 
-    A home that has one gives it to all it holds, and rename(2) refuses to move others there (EXDEV). Raises OSError.
+    A home with a project id gives the id to new files, and rename(2) refuses to move other files there (EXDEV).
     """
     for directory in directories:
         with contextlib.suppress(FileNotFoundError), _opened(directory) as fd:
@@ -151,9 +151,9 @@ def stop_inheritance(*directories: str) -> None:
 
 
 def no_space_error(home: str, layer_id: str) -> NoSpace | None:
-    """Return the error for a layer that is full by its own limit; None where its limit is not the reason.
+    """Return the error for a layer that its own limit makes full; None if the limit is not the reason. Raises OSError.
 
-    To be asked while what filled it is still there. Raises OSError.
+    Call it while the files that fill the layer still exist.
     """
     directory = os.path.join(home, layer_id)
     if not project_quota_is_on(home):
@@ -166,8 +166,8 @@ def no_space_error(home: str, layer_id: str) -> NoSpace | None:
         return None
     return NoSpace(
         f"layer {layer_id} is full: it has {found}",
-        hint="raise its limits with strata.overlay2.overlay2_layer, or free some; while content is replaced, old and"
-        " new count together",
+        hint="raise its limits with strata.overlay2.overlay2_layer, or remove files from it; while content is replaced,"
+        " old and new content count together",
         id=layer_id,
         size_limit=found.size_limit,
         size_used=found.size_used,
@@ -177,7 +177,7 @@ def no_space_error(home: str, layer_id: str) -> NoSpace | None:
 
 
 def limit_reached_error(home: str, filename: t.Any) -> NoSpace | None:
-    """Return the error for the layer that *filename* lies in, if its limit is why nothing more goes there."""
+    """Return the error for the layer that holds *filename*, if the layer's limit makes it full; else None."""
     home = os.path.realpath(home)
     if not isinstance(filename, str) or not filename.startswith(home + "/"):
         return None
@@ -198,7 +198,7 @@ def _opened(directory: str) -> t.Iterator[int]:
 
 
 def _attributes(fd: int) -> fsxattr.FsXattr | None:
-    """Return the attributes of *fd*; None on a filesystem without project ids."""
+    """Return the attributes of *fd*; None on a filesystem without project ids. Raises OSError."""
     try:
         return fsxattr.get(fd)
     except OSError as error:
@@ -223,7 +223,7 @@ def _use(found: quotactl.DiskQuota) -> Use:
 
 
 def _projects(fd: int, first: int) -> t.Iterator[quotactl.DiskQuota]:
-    """Yield the projects from the id *first* on that have limits or use anything, in order."""
+    """Yield the projects with limits or use, in the order of their ids, from *first* on."""
     while first <= quotactl.MAX_ID:
         found = quotactl.query(fd, quotactl.following, first)
         if found is None:
@@ -233,7 +233,7 @@ def _projects(fd: int, first: int) -> t.Iterator[quotactl.DiskQuota]:
 
 
 def _free_id(fd: int, candidate: int) -> int:
-    """Return the first id from *candidate* on that nothing on the filesystem has, nor a limit, nor a name."""
+    """Return the first id from *candidate* on that no file, limit or name in /etc/projid uses."""
     named = _named_ids()
     while True:
         while candidate in named:
@@ -255,12 +255,12 @@ def _take(fd: int, project_id: int) -> bool:
 
 
 def _counts(found: quotactl.DiskQuota) -> bool:
-    """Tell whether a project has limits or files: ext4 goes on to know one for a while that has neither."""
+    """Tell whether a project has limits or files: ext4 still lists a project without them for a while."""
     return bool(found.blocks_limit or found.inodes_limit or found.blocks_used or found.inodes_used)
 
 
 def _named_ids() -> set[int]:
-    """Return the ids that /etc/projid names, as projid(5) has them: "name:id"."""
+    """Return the ids that /etc/projid names, in the format of projid(5): "name:id"."""
     found = set()
     with contextlib.suppress(FileNotFoundError), open(_PROJECTS, encoding="utf-8", errors="replace") as file:
         for line in file:

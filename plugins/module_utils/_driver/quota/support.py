@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is project quota on, and if not, why not? PRIVATE to the collection."""
+"""Tells whether project quota is on, and why not. Only reads. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TO_HAVE_IT = {
 
 
 class QuotaOff(t.NamedTuple):
-    """Why no limit can be set, and what to do about it."""
+    """The reason why no limit can be set, and the cure."""
 
     reason: str
     hint: str
@@ -56,7 +56,7 @@ def why_no_project_quota(place: str, kind: str, mount: mountinfo.Mount | None) -
 
 
 def why_off(flags: int, kind: str, options: t.Collection[str]) -> QuotaOff | None:
-    """Return what *flags*, as quotactl gives them, lack for limits. Pure. options: those the filesystem has now."""
+    """Return what the quota *flags* of quotactl lack for limits. Pure. options: the filesystem's mount options now."""
     if _is_enforced(flags):
         return None
     if kind not in _TO_HAVE_IT:
@@ -92,6 +92,7 @@ def _refused(error: OSError, mount: mountinfo.Mount | None) -> QuotaOff:
         hint = "use a kernel with CONFIG_QUOTA, and for XFS with CONFIG_XFS_QUOTA"
         return QuotaOff("the kernel has no quota support", hint)
     if error.errno in _NO_DEVICE and mount is not None:
-        reason = f"the kernel has to be asked by block device, and there is none at {printable(mount.source)}"
-        return QuotaOff(f"{reason}: {error.strerror}", "use Linux 5.14, or make the device node where the task runs")
-    return QuotaOff(f"the kernel cannot be asked: {error.strerror}", "run the task as root: become: true")
+        reason = f"this kernel needs the block device to tell quotas, and {printable(mount.source)} does not exist"
+        hint = "use Linux 5.14 or newer, or make the device node where the task runs"
+        return QuotaOff(f"{reason}: {error.strerror}", hint)
+    return QuotaOff(f"the kernel does not tell about quotas: {error.strerror}", "run the task as root: become: true")

@@ -22,20 +22,20 @@ Map = tuple[IdRange, ...]
 
 ID_RANGE_FIELDS = IdRange._fields
 
-_NUMBER = re.compile(r"\d{1,10}")  # an id has no more digits, and int() takes not any number of them
+_NUMBER = re.compile(r"\d{1,10}")  # no id has more digits, and int() limits their number
 
 
 def id_map(ranges: t.Sequence[t.Mapping[str, int]] | None, option: str) -> Map | None:
-    """Return the id map that an *option* gives; its items have the keys of IdRange. Raises InvalidInput."""
+    """Return the id map in the value of *option*, whose items have the keys of IdRange. Raises InvalidInput."""
     return None if ranges is None else check_map([IdRange(**item) for item in ranges], option)
 
 
 def remapped(text: str, subuid: str = SUBUID, subgid: str = SUBGID) -> tuple[Map, Map]:
-    """Return the uid map and the gid map for what dockerd calls userns-remap; two empty ones for "" and for root.
+    """Return the uid map and the gid map for dockerd's option userns-remap; two empty maps for "" and for root.
 
     text:   "user" or "user:group", names or numbers; the user "default" is dockremap.
-    raises: InvalidInput for a user or a group there is not, or one without ranges; OSError.
-    source: moby's daemon: the user's name, or number, counts in both files; a group's is what older versions took.
+    raises: InvalidInput for an unknown user or group, or for a user without ranges; OSError.
+    source: moby's daemon: it looks for the user in both files; older versions looked for the group in the second.
     """
     if not text:
         return (), ()
@@ -55,7 +55,7 @@ def remapped(text: str, subuid: str = SUBUID, subgid: str = SUBGID) -> tuple[Map
 def _user_names(user: str) -> tuple[str, str]:
     try:
         found = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
-    except (KeyError, OverflowError, ValueError):  # ValueError: a NUL in it, or too many digits
+    except (KeyError, OverflowError, ValueError):  # ValueError: a NUL, or too many digits
         raise _unknown_error(f"there is no user '{printable(user)}'") from None
     return found.pw_name, str(found.pw_uid)
 
@@ -69,7 +69,7 @@ def _group_names(group: str) -> tuple[str, str]:
 
 
 def _map(path: str, owners: t.Iterable[t.Sequence[str]], subject: str) -> Map:
-    """Return the ranges of the first of *owners* that has some, joined in the file's order."""
+    """Return the ranges of the first of *owners* that has ranges, joined in the order of the file."""
     for names in owners:
         joined: list[IdRange] = []
         for start, size in _ranges(path, names):
@@ -81,7 +81,7 @@ def _map(path: str, owners: t.Iterable[t.Sequence[str]], subject: str) -> Map:
 
 
 def _ranges(path: str, names: t.Sequence[str]) -> t.Iterator[tuple[int, int]]:
-    """Yield first id and size of each line "name:first:size". Raises InvalidInput, OSError."""
+    """Yield first id and size of each line "name:first:size" of *names*. Raises InvalidInput, OSError."""
     try:
         with open(path, "rb") as file:
             lines = os.fsdecode(file.read()).split("\n")
@@ -92,7 +92,7 @@ def _ranges(path: str, names: t.Sequence[str]) -> t.Iterator[tuple[int, int]]:
         if name not in names:
             continue
         if len(numbers) != 2 or not all(map(_NUMBER.fullmatch, numbers)):
-            raise _unknown_error(f"{path} has a line that is no range: '{printable(line)}'")
+            raise _unknown_error(f"{path} has a line that is not a range: '{printable(line)}'")
         yield int(numbers[0]), int(numbers[1])
 
 

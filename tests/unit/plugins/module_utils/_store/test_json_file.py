@@ -60,5 +60,5 @@ def test_a_damaged_file_is_named(tmp_path, text):
 
 def test_a_newer_format_is_refused(tmp_path):
     (tmp_path / "file").write_text(json.dumps({"format": json_file.FORMAT + 1}))
-    with pytest.raises(StoreCorrupt, match="has format 2; this version knows 1"):
+    with pytest.raises(StoreCorrupt, match="has format 2; this version supports format 1"):
         json_file.read_file(str(tmp_path / "file"))

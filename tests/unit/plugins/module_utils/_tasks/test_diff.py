@@ -13,7 +13,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._tasks.diff import
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])
 def test_what_is_no_path_is_refused(tmp_path, name):
     path = f"{tmp_path}/{name}"
-    with pytest.raises(InvalidInput, match=r"dest .* is no path"):
+    with pytest.raises(InvalidInput, match=r"dest .* is not a path"):
         ExportTask(str(tmp_path), "a", None, Export(path, "none", None, False, output_file.WantedAccess()))
-    with pytest.raises(InvalidInput, match=r"src .* is no path"):
+    with pytest.raises(InvalidInput, match=r"src .* is not a path"):
         ApplyTask(str(tmp_path), "a", Source(path, None, None, False, None))

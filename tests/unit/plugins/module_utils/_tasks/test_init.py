@@ -150,5 +150,5 @@ def test_what_is_no_part_of_it_stays_and_home_too(tmp_path):
 @pytest.mark.parametrize("state", ["present", "unmounted", "absent"])
 def test_a_file_is_no_home(tmp_path, state):
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidInput, match="is no directory"):
+    with pytest.raises(InvalidInput, match="is not a directory"):
         InitTask(str(tmp_path / "file"), WantedStore(), state).observe(Store(str(tmp_path / "file")), False)

@@ -42,7 +42,7 @@ class TestTheWay:
     def test_one_that_is_none(self, room, path):
         (room / "file").touch()
         (room / "link").symlink_to("roots")
-        with pytest.raises(InvalidInput, match="is a directory, or in none") as caught:
+        with pytest.raises(InvalidInput, match=r"is a directory|does not exist") as caught:
             Place(str(room / path))
         assert caught.value.hint
 
@@ -126,7 +126,7 @@ class TestOpened:
     @pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
     def test_anything_else_is_refused(self, room, kind):
         os.mknod(room / "node", kind | 0o600, os.makedev(1, 3))
-        with pytest.raises(InvalidInput, match="is no regular file"), Place(str(room / "node")).opened():
+        with pytest.raises(InvalidInput, match="is not a regular file"), Place(str(room / "node")).opened():
             pass
 
     def test_while_somebody_swaps_it_for_a_fifo_and_a_symlink(self, room):
@@ -147,7 +147,7 @@ class TestOpened:
                     with place.opened() as file:
                         seen.add(file and file.read())
                 except InvalidInput as error:
-                    assert re.search("no regular file", str(error))
+                    assert re.search("not a regular file", str(error))
         finally:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)

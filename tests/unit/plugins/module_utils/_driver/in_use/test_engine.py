@@ -48,13 +48,13 @@ def test_nothing_may_go_while_a_record_cannot_be_read(store):
     Path(store.home, "..", CACHE_ID).write_text("")
     refusals = removal_errors(store.home, "docker", ["base", "lone"])
     assert sorted(refusals) == ["base", "lone"]
-    assert "abc/cache-id: it is empty" in str(refusals["lone"])
+    assert "abc/cache-id cannot be read (it is empty)" in str(refusals["lone"])
 
 
 @pytest.mark.root
 def test_what_is_no_layer_stays(store):
     os.mkdir(f"{store.home}/tempdirs")
-    assert "it is no layer" in str(removal_errors(store.home, "docker", ["tempdirs"])["tempdirs"])
+    assert "it is not a layer" in str(removal_errors(store.home, "docker", ["tempdirs"])["tempdirs"])
 
 
 def why(store, engine="docker"):
@@ -78,7 +78,7 @@ def test_nothing_may_go_while_the_data_root_is_in_use(store, run_python, code, w
     refusal = removal_errors(store.home, "docker", ["lone"])["lone"]
     assert f"belongs to docker, and its data root is held by pid {pid} (" in str(refusal)
     assert where in str(refusal)
-    assert refusal.hint == f"docker is not seen to run; end what uses its data root: kill {pid}"
+    assert refusal.hint == f"docker does not seem to run; end the uses of its data root: kill {pid}"
 
 
 @pytest.mark.root
@@ -94,7 +94,7 @@ def test_the_engine_and_its_pid_are_named_first(store, run_python):
         assert users.runs
         assert users.why.startswith(f"which runs: its data root is held by pid {engine} (dockerd) with its cwd in ")
         assert f"pid {other} (" in users.why
-        assert users.why.endswith(f"; what it left is mounted in its data root: tmpfs on {with_mount}")
+        assert users.why.endswith(f"; mounts are left in its data root: tmpfs on {with_mount}")
         assert users.hint == "stop docker: systemctl stop docker.socket docker; then end what it left"
     finally:
         subprocess.run(["umount", with_mount], check=True)
@@ -108,8 +108,8 @@ def test_a_mount_that_the_engine_left_is_told_as_such(store, options):
     subprocess.run(["mount", *options, containers, containers], check=True)
     try:
         users = engine_users(store.home, "docker")
-        assert users.why == f"and what it left is mounted in its data root: tmpfs on {containers}"
-        assert users.hint == f"docker is not seen to run; end what uses its data root: umount {containers}"
+        assert users.why == f"and mounts are left in its data root: tmpfs on {containers}"
+        assert users.hint == f"docker does not seem to run; end the uses of its data root: umount {containers}"
         assert not users.runs
         subprocess.run(users.hint.partition("root: ")[2].split(), check=True)
         assert engine_users(store.home, "docker") is None
@@ -146,7 +146,7 @@ def test_a_relative_overlay_on_merged_is_a_user(store):
     data = f"lowerdir=l/{names['base']},upperdir=lone/diff,workdir=lone/work"
     subprocess.run(["mount", "-t", "overlay", "-o", data, "overlay", f"{where}/merged"], check=True, cwd=store.home)
     try:
-        assert why(store) == f"and what it left is mounted in its data root: overlay on {where}/merged"
+        assert why(store) == f"and mounts are left in its data root: overlay on {where}/merged"
     finally:
         subprocess.run(["umount", f"{where}/merged"], check=True)
 

@@ -270,7 +270,7 @@ def test_what_is_foreign_stays_while_the_engine_runs():
 
 
 def test_what_is_foreign_stays_while_a_record_cannot_be_read():
-    unreadable = StoreCorrupt("it cannot be told which layers are needed: x", hint="")
+    unreadable = StoreCorrupt("cannot read a record: x", hint="")
     have = DOCKERS._replace(
         found={id: found._replace(orphan=False, needed="") for id, found in DOCKERS.found.items()}, error=unreadable
     )

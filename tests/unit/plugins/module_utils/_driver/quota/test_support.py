@@ -86,7 +86,7 @@ def test_a_device_that_is_not_here_is_named(loop_filesystem, monkeypatch):
     monkeypatch.setattr(device_node, "is_node", lambda *_arguments: False)
     found = why_no_project_quota(str(place), mount.fstype, mount)
     assert found is not None and not project_quota_is_on(str(place))
-    assert found[0].startswith("the kernel has to be asked by block device, and there is none at /dev/loop")
+    assert found[0].startswith("this kernel needs the block device to tell quotas, and /dev/loop")
 
 
 def test_in_a_user_namespace(python_output):
