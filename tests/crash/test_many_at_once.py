@@ -22,7 +22,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Store
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
 from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_facts,
     overlay2_init,
@@ -86,7 +86,7 @@ def test_many_at_once(home: Path, tmp_path: Path, killing: bool) -> None:
     facts = ok(overlay2_facts, home, gather_subset=["all"])["ansible_facts"]["overlay2"]
     left = [finding for finding in facts["health"] if not (killing and is_left_of_apply(finding))]
     assert not left
-    assert facts["layers"].keys() == Store(str(home)).ids
+    assert facts["layers"].keys() == LayerFiles(str(home)).ids
     assert not (home / ".staging").exists()
 
 
@@ -148,7 +148,7 @@ def wait_for(pids: set[int]) -> set[int]:
 
 def check_layers(home: Path, logs: t.Collection[Log]) -> None:
     """A layer was made once more than removed if it is there, else as often: of what was reported nothing is lost."""
-    store = Store(str(home))
+    store = LayerFiles(str(home))
     made, maybe_made, removed, maybe_removed = (
         collections.Counter(id for log in logs for id in getattr(log, field))
         for field in ("made", "maybe_made", "removed", "maybe_removed")
@@ -165,7 +165,7 @@ def check_layers(home: Path, logs: t.Collection[Log]) -> None:
 
 def check_mounts(home: Path, logs: t.Mapping[str, Log]) -> None:
     """Each mounted layer is held and each held layer is mounted, by the holders whose results say so."""
-    store = Store(str(home))
+    store = LayerFiles(str(home))
     mountinfo = Path("/proc/self/mountinfo").read_text().splitlines()
     points = [line.split()[4] for line in mountinfo if " - overlay " in line]
     held = {}
@@ -181,7 +181,7 @@ def check_mounts(home: Path, logs: t.Mapping[str, Log]) -> None:
 
 def check_content(home: Path, logs: t.Collection[Log]) -> None:
     """Files written into a layer exist as long as the layer exists."""
-    store = Store(str(home))
+    store = LayerFiles(str(home))
     by_link = {layer.link: layer.id for layer in map(store.layer, store.ids) if layer}
     for log in logs:
         for link, name, text in log.written:

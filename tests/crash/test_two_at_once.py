@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Store
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
 from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_diff,
     overlay2_facts,
@@ -129,7 +129,7 @@ def test_two_apply_to_the_same_layer(home, tmp_path):
         texts = {path.read_text() for path in (home / "base" / "diff").iterdir()}
         assert len(os.listdir(home / "base" / "diff")) == FILES
         assert len(texts) == 1
-        layer = Store(str(home)).layer("base")
+        layer = LayerFiles(str(home)).layer("base")
         assert layer is not None
         version = int(texts.pop().split()[1])
         assert layer.record.diff_id == diff_ids[version]

@@ -24,7 +24,7 @@ from .._store.settings import Settings, read_settings
 from .state import LayerState
 
 if t.TYPE_CHECKING:
-    from .._store.layer import Store as LayerFiles
+    from .._store.layer import LayerFiles
     from .probe.features import Features
     from .quota.projects import Use
 
@@ -55,7 +55,7 @@ class Store:
     @functools.cached_property
     def files(self) -> LayerFiles:
         """The files of the layers."""
-        from .._store.layer import Store as LayerFiles
+        from .._store.layer import LayerFiles
 
         return LayerFiles(self.home)
 

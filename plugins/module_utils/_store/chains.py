@@ -17,7 +17,7 @@ from .links import link_target, misnamed
 from .recognition import has_content, is_directory
 
 if t.TYPE_CHECKING:
-    from .layer import Layer, Store
+    from .layer import Layer, LayerFiles
 
 
 class Below(t.NamedTuple):
@@ -30,7 +30,7 @@ class Below(t.NamedTuple):
 class Chains:
     """Follows the names in the link and lower files of *store*, each name once."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: LayerFiles) -> None:
         self._store = store
         self._targets: dict[str, str | None] = {}
         self._content: dict[str, bool] = {}

@@ -33,7 +33,7 @@ from .._linux.noatime import open_quietly, read_quietly
 from . import bolt
 from .docker_ids import why_not_id, why_not_parent
 from .engine import CONTAINERS_STORAGE, DOCKER, find_engine
-from .layer import Store, examine
+from .layer import LayerFiles, examine
 from .layout import LINKS, LOWER, is_id
 from .links import all_links
 from .name_search import NameSearch
@@ -49,7 +49,7 @@ _RUN_ROOTS = ("/run/containers/storage", "/run/user/*/containers")
 _CHUNK = 1 << 20  # bytes that one read of a database returns
 
 
-def references(store: Store, engine: str) -> dict[str, str]:
+def references(store: LayerFiles, engine: str) -> dict[str, str]:
     """Return by id, in words, what needs a layer of *store*. No record of *engine* needs a layer that has no key.
 
     The layers are listed before the records are read, so a layer that the engine is making now is not missed.
@@ -66,7 +66,7 @@ def references(store: Store, engine: str) -> dict[str, str]:
     return found
 
 
-def named_by_records(store: Store, engine: str) -> dict[str, str]:
+def named_by_records(store: LayerFiles, engine: str) -> dict[str, str]:
     """Return by id of a layer, which may be gone, the record of *engine* that names it, as a path from the data root.
 
     raises: StoreCorrupt.
@@ -76,7 +76,7 @@ def named_by_records(store: Store, engine: str) -> dict[str, str]:
     return named(found.root if found else os.path.dirname(store.home), store.ids)
 
 
-def orphans(store: Store, needed: t.Container[str]) -> list[str]:
+def orphans(store: LayerFiles, needed: t.Container[str]) -> list[str]:
     """Return the ids of the layers of *store* that are not *needed*, sorted."""
     return [id for id in sorted(store.ids) if id not in needed]
 

@@ -26,7 +26,7 @@ from .._linux.noatime import open_quietly
 from .cures import removal_of_users
 from .engine import DOCKER, find_engine
 from .engine_records import named_by_records
-from .layer import Store
+from .layer import LayerFiles
 from .recognition import names_in
 
 _MOUNTS = "mounts"
@@ -75,7 +75,7 @@ class Gone(t.NamedTuple):
         return f": {', '.join(map(str, self.users))} cannot be used" if self.users else ""
 
 
-def gone_layers(store: Store, engine: str) -> t.Iterator[Gone]:
+def gone_layers(store: LayerFiles, engine: str) -> t.Iterator[Gone]:
     """Yield the layers that *engine*'s records name and that do not exist, sorted. Raises StoreCorrupt, OSError.
 
     Records of layers that the engine is making or removing now do not count.

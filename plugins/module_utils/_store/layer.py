@@ -57,7 +57,7 @@ class Layer(t.NamedTuple):
     record: Record
 
 
-class Store:
+class LayerFiles:
     """The layers of a store as they are now, each read once, when a caller first asks for it.
 
     Reading takes no lock: the caller holds the store's lock, or accepts that another run changes the store meanwhile.

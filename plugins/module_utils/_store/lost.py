@@ -13,7 +13,7 @@ from .damage import Damage, unresolved
 from .links import read_link
 
 if t.TYPE_CHECKING:
-    from .layer import Store
+    from .layer import LayerFiles
 
 
 class Lost(t.NamedTuple):
@@ -28,7 +28,7 @@ class Lost(t.NamedTuple):
         return self.id != layer_id and self.id not in lowers and (self.on is None or layer_id in self.on)
 
 
-def find_lost(store: Store) -> t.Iterator[Lost]:
+def find_lost(store: LayerFiles) -> t.Iterator[Lost]:
     """Yield the lost layers of a store, sorted by id. Raises OSError."""
     nowhere, nameless = _names_of_nobody(store)
     firsts = (lower.names[0] for lower in map(store.lower, store.ids) if len(lower.names) > 1)
@@ -50,7 +50,7 @@ def find_lost(store: Store) -> t.Iterator[Lost]:
                 break
 
 
-def _names_of_nobody(store: Store) -> tuple[set[str], frozenset[str]]:
+def _names_of_nobody(store: LayerFiles) -> tuple[set[str], frozenset[str]]:
     """Return the names in lower files that no layer has, and the layers without a name: a name may belong to one."""
     nowhere = {link for id in store.ids for link in store.lower(id).names if store.links.get(link) is None}
     if not nowhere:

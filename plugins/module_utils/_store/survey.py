@@ -14,7 +14,7 @@ from .links import misnamed
 from .recognition import has_content, is_directory, layer_ids
 
 if t.TYPE_CHECKING:
-    from .layer import Layer, Store
+    from .layer import Layer, LayerFiles
 
 
 class Survey(t.NamedTuple):
@@ -25,7 +25,7 @@ class Survey(t.NamedTuple):
     damage: list[Damage]
 
 
-def survey(store: Store) -> Survey:
+def survey(store: LayerFiles) -> Survey:
     """Return all layers of a store and all their damage, with several faults of one layer. Raises OSError."""
     found = Survey({}, {}, [])
     found.damage.extend(_of_files(store, found))
@@ -42,7 +42,7 @@ def survey(store: Store) -> Survey:
     return found
 
 
-def _of_files(store: Store, found: Survey) -> t.Iterator[Damage]:
+def _of_files(store: LayerFiles, found: Survey) -> t.Iterator[Damage]:
     """Read the layers into *found*, and yield what is damaged in each by itself."""
     for id in layer_ids(store.home):
         try:
@@ -60,7 +60,7 @@ def _of_files(store: Store, found: Survey) -> t.Iterator[Damage]:
             yield missing_directory(id, store.path(id, WORK), WORK)
 
 
-def _of_names(store: Store, layers: t.Mapping[str, Layer]) -> t.Iterator[Damage]:
+def _of_names(store: LayerFiles, layers: t.Mapping[str, Layer]) -> t.Iterator[Damage]:
     """Yield where the names in l/ and the link files of the layers contradict each other."""
     owners: dict[str, list[str]] = {}
     for layer in layers.values():

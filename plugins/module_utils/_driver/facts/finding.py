@@ -15,7 +15,7 @@ from ..._store.codes import DAMAGE, KINDS, LITTER, FindingCode
 from ..._store.cures import COMMANDS, NO_USE, cure
 from ..._store.damage import Damage
 from ..._store.gone import Gone
-from ..._store.layer import Store
+from ..._store.layer import LayerFiles
 
 _ORDER = {DAMAGE: 0, LITTER: 1}
 _MANY = 3  # names in l/; if more are lost, one command makes all of them again
@@ -70,7 +70,7 @@ def of_damage(damage: Damage) -> Finding:
 class Reporter:
     """Says *findings*, which are all of *store*, in words."""
 
-    def __init__(self, store: Store, findings: t.Collection[Finding]) -> None:
+    def __init__(self, store: LayerFiles, findings: t.Collection[Finding]) -> None:
         self._home = store.home
         self._mending = store.mending
         lost = sum(finding.cause == "no_name" for finding in findings)

@@ -13,7 +13,7 @@ from ..._errors import SHOWN, Overlay2Error, StoreCorrupt, printable, shorten
 from ..._linux import mountinfo
 from ..._store.engine import SOMEBODY, find_engine, store_foreign_error
 from ..._store.engine_records import orphans, references
-from ..._store.layer import Store
+from ..._store.layer import LayerFiles
 from .users import User, describe_users, users_of_layers
 
 # The first letters of the names of an engine's processes, and the command that stops the engine.
@@ -49,7 +49,7 @@ class Known(t.NamedTuple):
     error: StoreCorrupt | None = None
 
 
-def read_records(store: Store, engine: str) -> Known:
+def read_records(store: LayerFiles, engine: str) -> Known:
     """Return the facts in *engine*'s records about the layers of *store*. Raises OSError."""
     try:
         needed = references(store, engine)
@@ -63,7 +63,7 @@ def removal_errors(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, Ov
     ids = tuple(ids)
     if engine == SOMEBODY:
         return {id: _refusal_error(home, engine, id, "") for id in ids}
-    known = read_records(Store(home), engine)
+    known = read_records(LayerFiles(home), engine)
     if known.error:
         return {id: _refusal_error(home, engine, id, f"and {known.error}", known.error.hint) for id in ids}
     # Look for users only if an orphan may go: it costs a scan of /proc.

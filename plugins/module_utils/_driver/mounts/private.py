@@ -13,7 +13,7 @@ import typing as t
 from ..._linux.namespace import OUT_OF_THE_WAY, in_private_mounts
 from ..._linux.noatime import open_quietly
 from ..._linux.overlay_mount import Overlay, mount_overlay
-from ..._store.layer import Store
+from ..._store.layer import LayerFiles
 from ..._store.layout import DIFF, MERGED
 from ..._store.lock import layer_not_found_error
 from ..state import LayerState
@@ -32,7 +32,7 @@ def merged_view(home: str, layer: LayerState, options: t.Sequence[str]) -> t.Ite
     if not layer.lowers or layer.mounted:
         fd = open_quietly(f"{home}/{layer.id}/{MERGED if layer.mounted else DIFF}", os.O_DIRECTORY)
     else:
-        store = Store(home)
+        store = LayerFiles(home)
         found = store.layer(layer.id)
         if found is None:
             raise layer_not_found_error(home, layer.id)

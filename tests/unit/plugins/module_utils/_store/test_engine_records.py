@@ -10,7 +10,7 @@ import struct
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import engine_records, staging
-from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Store
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
 
 CHAIN = "image/overlay2/layerdb/sha256/" + "c" * 64
 CONTAINER = "image/overlay2/layerdb/mounts/" + "d" * 64
@@ -55,7 +55,7 @@ def write(root, path, content):
 
 
 def unknown(home, engine):
-    store = Store(str(home))
+    store = LayerFiles(str(home))
     return engine_records.orphans(store, engine_records.references(store, engine))
 
 
@@ -105,7 +105,7 @@ def test_a_name_across_two_chunks_is_found(docker, before):
 
 def test_the_words_say_which_record_it_is(docker):
     write(docker, f"{CHAIN}/cache-id", "app")
-    store = Store(str(docker / "overlay2"))
+    store = LayerFiles(str(docker / "overlay2"))
     assert engine_records.references(store, "docker") == {
         "app": f"its record {CHAIN}/cache-id names it",
         "base": "layer app, which its records name, is built on it",

@@ -8,7 +8,7 @@ import json
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._store.gone import gone_layers
-from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Store
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
 
 FIRST, SECOND = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 CHAIN = hashlib.sha256(f"{FIRST} {SECOND}".encode()).hexdigest()
@@ -29,7 +29,7 @@ def write(path, content):
 
 
 def look(root, engine="docker"):
-    return list(gone_layers(Store(str(root / "overlay2")), engine))
+    return list(gone_layers(LayerFiles(str(root / "overlay2")), engine))
 
 
 def test_what_is_there_is_not_gone(root):

@@ -9,8 +9,8 @@ import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import (
+    LayerFiles,
     Record,
-    Store,
     examine,
     record_content,
 )
@@ -32,7 +32,7 @@ def home(tmp_path):
 
 
 def test_a_chain_is_read(home):
-    store = Store(str(home))
+    store = LayerFiles(str(home))
     assert store.ids == {"base", "mid", "top"}
     top = store.layer("top")
     assert store.lowers(top) == ("mid", "base")
@@ -46,7 +46,7 @@ def test_a_chain_is_read(home):
 def test_dockers_layer_has_no_record_and_its_seal_is_seen(home):
     os.unlink(home / "mid" / ".strata.json")
     (home / "mid" / "committed").touch()
-    mid = Store(str(home)).layer("mid")
+    mid = LayerFiles(str(home)).layer("mid")
     assert mid.record == Record()
     assert mid.marked
 
@@ -117,14 +117,14 @@ def test_damage_is_told(home, damage, code):
     damage(home)
     assert [found.code for found in examine(str(home), "top")[1]] == [code]
     with pytest.raises(StoreCorrupt, match="layer top is damaged") as error:
-        Store(str(home)).layer("top")
+        LayerFiles(str(home)).layer("top")
     assert error.value.details["damage"] == code
-    assert Store(str(home)).layer("mid") is not None
+    assert LayerFiles(str(home)).layer("mid") is not None
 
 
 def test_a_lower_that_leads_nowhere_is_damage(home):
     os.unlink(home / "l" / (home / "base" / "link").read_text())
-    store = Store(str(home))
+    store = LayerFiles(str(home))
     with pytest.raises(StoreCorrupt, match="does not exist"):
         store.lowers(store.layer("top"))
 
@@ -148,9 +148,9 @@ def astray(home):
 def test_a_name_that_leads_elsewhere_is_damage(home, damage, code):
     damage(home)
     with pytest.raises(StoreCorrupt) as error:
-        Store(str(home)).layer("top")
+        LayerFiles(str(home)).layer("top")
     assert error.value.details["damage"] == code
-    assert Store(str(home)).layer("mid") is not None
+    assert LayerFiles(str(home)).layer("mid") is not None
 
 
 def relinked(target):
@@ -197,7 +197,7 @@ def diff_as_symlink(home, link):
 )
 def test_a_lower_that_leads_elsewhere_is_damage(home, harm, why):
     harm(home, (home / "base" / "link").read_text())
-    store = Store(str(home))
+    store = LayerFiles(str(home))
     with pytest.raises(StoreCorrupt, match=why) as error:
         store.lowers(store.layer("top"))
     assert error.value.hint
@@ -205,14 +205,14 @@ def test_a_lower_that_leads_elsewhere_is_damage(home, harm, why):
 
 def test_a_lower_that_ends_too_early_is_damage(home):
     (home / "top" / "lower").write_text(f"l/{(home / 'mid' / 'link').read_text()}")
-    store = Store(str(home))
+    store = LayerFiles(str(home))
     with pytest.raises(StoreCorrupt, match="does not go on as that of its parent mid"):
         store.lowers(store.layer("top"))
 
 
 def test_the_damage_of_a_parent_is_not_its_childs(home):
     (home / "mid" / "lower").write_text("")
-    store = Store(str(home))
+    store = LayerFiles(str(home))
     assert store.lowers(store.layer("top")) == ("mid", "base")
 
 
@@ -232,34 +232,34 @@ def test_the_damage_of_a_parent_is_not_its_childs(home):
 def test_a_record_that_we_never_write_is_refused(home, record):
     (home / "top" / ".strata.json").write_text(record)
     with pytest.raises(StoreCorrupt, match="not as this collection writes it"):
-        Store(str(home)).layer("top")
+        LayerFiles(str(home)).layer("top")
 
 
 def test_a_layer_twice_in_a_chain_is_damage(home):
     link = (home / "mid" / "link").read_text()
     (home / "top" / "lower").write_text(f"l/{link}:l/{link}")
-    store = Store(str(home))
+    store = LayerFiles(str(home))
     with pytest.raises(StoreCorrupt, match="names a layer twice"):
         store.lowers(store.layer("top"))
 
 
 def test_parents_without_a_seal_are_found(home):
-    assert Store(str(home)).unsealed_parents() == ("base", "mid")
+    assert LayerFiles(str(home)).unsealed_parents() == ("base", "mid")
     staging.seal_layer(str(home), "mid")
-    assert Store(str(home)).unsealed_parents() == ("base",)
+    assert LayerFiles(str(home)).unsealed_parents() == ("base",)
     (home / "top" / "lower").write_text("l/../../etc")
-    assert Store(str(home)).unsealed_parents() == ("base",)
+    assert LayerFiles(str(home)).unsealed_parents() == ("base",)
 
 
 def test_what_is_recorded_of_the_content_leaves_the_rest(home):
     for content in (Record(None, "sha256:1", "sha256:2"), Record(None, None, None, "sha256:3", "sha256:4")):
         record_content(str(home), "top", content)
-        assert Store(str(home)).layer("top").record == content._replace(read_write=True)
+        assert LayerFiles(str(home)).layer("top").record == content._replace(read_write=True)
     record_content(str(home), "top")
-    assert Store(str(home)).layer("top").record == Record(read_write=True)
+    assert LayerFiles(str(home)).layer("top").record == Record(read_write=True)
 
 
 def test_content_is_recorded_of_dockers_layer_too(home):
     os.unlink(home / "mid" / ".strata.json")
     record_content(str(home), "mid", Record(None, "sha256:1", "sha256:2"))
-    assert Store(str(home)).layer("mid").record == Record(None, "sha256:1", "sha256:2")
+    assert LayerFiles(str(home)).layer("mid").record == Record(None, "sha256:1", "sha256:2")

@@ -8,7 +8,7 @@ import json
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import engine_records, lent
-from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Store
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
 
 BASE, IMAGE, OWN, JOB = ("A" * 26, "B" * 26, "C" * 26, "D" * 26)
 
@@ -43,7 +43,7 @@ def write(home, content):
 
 
 def lowers(home, layer_id):
-    store = Store(str(home))
+    store = LayerFiles(str(home))
     return store.lowers(store.layer(layer_id)), store.lent
 
 
@@ -51,7 +51,7 @@ def test_what_another_store_lends_is_no_damage(home):
     places = {"image": f"{home}/l/{IMAGE}", f"l/{BASE}": f"{home}/l/{BASE}"}
     assert lowers(home, "own") == (("image", f"l/{BASE}"), places)
     assert lowers(home, "job") == (("own", "image", f"l/{BASE}"), places)
-    store = Store(str(home))
+    store = LayerFiles(str(home))
     assert engine_records.orphans(store, engine_records.references(store, "containers-storage")) == []
 
 

@@ -8,7 +8,7 @@ import os
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
-from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Store
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
 from ansible_collections.strata.overlay2.plugins.module_utils._store.survey import survey
 
 OTHER = "Z" * 26
@@ -77,7 +77,7 @@ HARMS = (no_link_file, no_name, astray, doubled, no_lower, malformed, cut, twice
 def as_errors(home):
     """Return the code and the path of the error for each layer, by id."""
     found = {}
-    store = Store(str(home))
+    store = LayerFiles(str(home))
     for layer_id in store.ids:
         try:
             store.lowers(store.layer(layer_id))
@@ -90,7 +90,7 @@ def as_errors(home):
 def test_an_error_is_about_the_first_damage_that_health_finds(home, harm):
     harm(home)
     found = {}
-    for damage in survey(Store(str(home))).damage:
+    for damage in survey(LayerFiles(str(home))).damage:
         if damage.cause != "second_name":
             found.setdefault(damage.layer, (damage.code, damage.path))
     errors = as_errors(home)
@@ -110,20 +110,20 @@ def test_an_error_is_about_the_first_damage_that_health_finds(home, harm):
 )
 def test_damage_says_as_data_what_a_repair_needs(home, harm, expected):
     harm(home)
-    found = [damage for damage in survey(Store(str(home))).damage if damage.cause != "second_name"]
+    found = [damage for damage in survey(LayerFiles(str(home))).damage if damage.cause != "second_name"]
     assert sorted((one.layer, one.cause, one.target, one.others) for one in found) == expected
 
 
 def test_a_second_name_says_who_needs_it(home):
     (home / "l" / OTHER).symlink_to("../base/diff")
-    (found,) = survey(Store(str(home))).damage
+    (found,) = survey(LayerFiles(str(home))).damage
     assert (found.code, found.layer, found.link, found.others) == ("link_astray", "base", OTHER, ())
     (home / "mid/lower").write_text(f"l/{OTHER}")
-    found = {damage.cause: damage for damage in survey(Store(str(home))).damage}
+    found = {damage.cause: damage for damage in survey(LayerFiles(str(home))).damage}
     assert found["second_name"].others == ("mid",)
 
 
 def test_a_record_that_cannot_be_read_is_told_apart(home):
     (home / "mid/.strata.json").write_text("[]")
-    found = survey(Store(str(home)))
+    found = survey(LayerFiles(str(home)))
     assert sorted(found.layers) == ["base", "top"] and sorted(found.unread) == ["mid"]

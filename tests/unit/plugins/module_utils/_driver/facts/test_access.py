@@ -10,7 +10,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.acce
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.finding import Reporter
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
 from ansible_collections.strata.overlay2.plugins.module_utils._store.engine import CONTAINERS_STORAGE, DOCKER
-from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Store
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
 from ansible_collections.strata.overlay2.plugins.module_utils._store.settings import IdRange, Settings
 
 pytestmark = pytest.mark.root
@@ -45,7 +45,7 @@ def below(home, found):
 
 
 def reported(home, found):
-    return Reporter(Store(str(home)), [found]).report(found)
+    return Reporter(LayerFiles(str(home)), [found]).report(found)
 
 
 @pytest.mark.parametrize("settings", [Settings(), REMAPPED])
