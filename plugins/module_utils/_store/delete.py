@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deleting a tree, whatever lies in it, and for as long as there is time. PRIVATE to the collection."""
+"""Delete a tree with any content, within a limit of time. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from .._linux.unlink import try_unlink
 from .lock import Deadline
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_DEPTH = 64  # open directories at most; what lies deeper is moved up first
+_DEPTH = 64  # open directories at most; deeper directories are moved up first
 
 
 def delete_tree(path: str, until: Deadline | None = None) -> bool:
     """Delete the directory *path* and all below it, by directory fds, never following a symlink or entering a mount.
 
-    What is mounted may be of the same filesystem, and what it shows somebody's data. until: stop then; None to go on to
-    the end.
-    returns: whether it is gone: False where time was up. A missing *path* is fine.
-    raises:  OSError (EBUSY for a mount point), the first of several; what could be deleted is gone then.
+    A mount may be of the same filesystem, and show data of others. until: when to stop; None for no limit.
+    returns: True if *path* is gone or was missing, False if the time was up.
+    raises:  OSError (EBUSY for a mount point), the first of several; all else is deleted then.
     """
     directory, name = os.path.split(path)
     try:
@@ -59,7 +58,7 @@ def _delete(parent: int, name: str, until: Deadline | None) -> bool:
 
 
 def _enter(name: str, parent: int) -> int:
-    """Open the directory *name* in *parent*, unless something is mounted on it. Raises OSError, EBUSY for that."""
+    """Open the directory *name* in *parent*. Raises OSError; EBUSY if something is mounted on it."""
     try:
         if has_openat2():
             return openat2(os.fsencode(name), _OPEN, RESOLVE_NO_XDEV, parent)
@@ -74,19 +73,19 @@ def _enter(name: str, parent: int) -> int:
 
 
 class _TimeIsUp(Exception):
-    """What is left is for another time."""
+    """The time is up; a later run deletes the rest."""
 
 
 class _Tree(t.NamedTuple):
-    """What is being deleted. top: fd of its directory."""
+    """A tree that is being deleted. top: fd of its directory."""
 
     top: int
     until: Deadline | None
 
     def empty(self, fd: int, depth: int) -> bool:
-        """Delete all in *fd*; tell whether something too deep was moved up, so that the top has to be seen to again.
+        """Delete all in *fd*; tell whether a deep directory was moved up, so that *top* must be emptied again.
 
-        What cannot be deleted stays, and nothing else does. Raises OSError for the first of that.
+        Only what cannot be deleted stays. Raises OSError for the first failure.
         """
         moved = False
         failed: OSError | None = None
@@ -102,7 +101,7 @@ class _Tree(t.NamedTuple):
         return moved
 
     def _delete(self, name: str, fd: int, depth: int) -> bool:
-        """Delete *name* in *fd*; tell whether it, or something in it, was moved up instead. Raises OSError."""
+        """Delete *name* in *fd*; tell whether it, or a directory in it, was moved up instead. Raises OSError."""
         if try_unlink(name, fd):
             return False
         if depth == _DEPTH:

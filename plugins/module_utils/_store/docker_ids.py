@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the records of Docker's layerdb can hold. Pure. PRIVATE to the collection.
+"""Checks of the content of records in Docker's layerdb. Pure. PRIVATE to the collection.
 
 An id is 64 hexadecimal digits, or BuildKit's 25 digits and letters. dockerd does not sync all of its records: after a
-power cut a file may be empty, cut off or full of NULs. A whole id that no layer has is that of one that was lost.
+power cut a file may be empty, cut off or full of NULs. A whole id without a layer is the id of a lost layer.
 
 Source: moby layer/filestore.go, layer/layer_store.go; buildkit identity/randomid.go.
 """
@@ -22,9 +22,9 @@ _CHAIN = re.compile(r"(sha256):([a-f0-9]{64})")
 
 
 def why_not_id(layer_id: str, ids: t.Collection[str]) -> str:
-    """Return why what a record holds is not the whole id of a layer, there or gone; "" if it is.
+    """Return why the content of a record is not the whole id of a layer, existing or gone; "" if it is.
 
-    ids: of the layers that are there. An id of BuildKit's that is gone may be the beginning of one of these.
+    ids: the existing layers. A content like an id of BuildKit may be the beginning of one of them.
     """
     if layer_id in ids or _OF_DOCKER.fullmatch(layer_id):
         return ""
@@ -37,9 +37,9 @@ def why_not_id(layer_id: str, ids: t.Collection[str]) -> str:
 
 
 def why_not_parent(parent: str, is_known: t.Callable[[str], bool]) -> str:
-    """Return why what a record of a parent holds is no chain, or one without a record; "" if it is one.
+    """Return why the content of a parent record is not a chain id, or has no record itself; "" if it has.
 
-    is_known: tells whether there is an entry of layerdb, by its path there.
+    is_known: tells whether layerdb has an entry, by its path in layerdb.
     """
     chain = _CHAIN.fullmatch(parent)
     if chain is None:

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who needs a layer's mount: Docker's reference count, with names. PRIVATE to the collection.
+"""The holders of a layer's mount: Docker's reference count, with names. PRIVATE to the collection.
 
 <home>/<id>/.strata-holders    {"boot_id": "...", "format": 1, "holders": ["ansible", "build 7"]}
 
-No mount outlives a boot, so no holder does: a file of another boot names nobody, and is litter. Whoever writes holds
-the layer's lock.
+No mount outlives a boot, so no holder does: a file of another boot is litter. The caller of write() holds the layer's
+lock.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ NAME_MAX = 255  # characters
 
 
 def check_holder(name: str) -> str:
-    """Return *name* if a holder may be called that. Raises InvalidInput."""
+    """Return *name* if it is a valid name of a holder. Raises InvalidInput."""
     if not 1 <= len(name) <= NAME_MAX or "/" in name or not name.isprintable():
         raise InvalidInput(
-            f'"{printable(name)}" is no name for a holder',
+            f'"{printable(name)}" is not a valid name for a holder',
             hint=f'use 1 to {NAME_MAX} printable characters without "/"',
         )
     return name
@@ -42,14 +42,14 @@ def read(home: str, layer_id: str) -> tuple[str, ...]:
 
 
 def is_dead(home: str, layer_id: str) -> bool:
-    """Tell whether there is a file that names nobody: of another boot, or unreadable. Raises OSError."""
+    """Tell whether a layer has a file without valid holders: of another boot, or unreadable. Raises OSError."""
     return _read(home, layer_id) is None
 
 
 def write(home: str, layer_id: str, holders: t.Iterable[str]) -> None:
-    """Make *holders* the holders of this boot; none removes the file. Raises InvalidInput, OSError.
+    """Make *holders* the holders of this boot; without holders, remove the file. Raises InvalidInput, OSError.
 
-    Replaced in one step, so that a reader never sees half a file; not synced, since it means nothing after a reboot.
+    The file is replaced in one step, so that a reader never sees half of it, but not synced: the next boot voids it.
     """
     names = sorted({check_holder(name) for name in holders})
     path = os.path.join(home, layer_id, HOLDERS)
@@ -62,7 +62,7 @@ def write(home: str, layer_id: str, holders: t.Iterable[str]) -> None:
 
 
 def _read(home: str, layer_id: str) -> tuple[str, ...] | None:
-    """Return the holders; () without a file, None for one that names nobody."""
+    """Return the holders; () without a file, None for a file without valid holders. Raises OSError."""
     try:
         data = read_quietly(os.path.join(home, layer_id, HOLDERS))
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding what killed runs left. Only reads. PRIVATE to the collection."""
+"""The directories that killed runs left. Only reads. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .layout import STAGING
 from .lock import is_free
 from .recognition import names_in
 
-RETIRED = STAGING + "-"  # what hidden names in home begin with
+RETIRED = STAGING + "-"  # prefix of the hidden names in home
 
 
 def leftovers(parent: str) -> list[str]:
-    """Return the staging directories, and removed layers, in *parent* that no run sees to any more. Raises OSError."""
+    """Return the staging directories and removed layers in *parent* that no run has locked. Raises OSError."""
     found = []
     for entry in names_in(parent):
         if entry.name == STAGING:
@@ -31,7 +31,7 @@ def leftovers(parent: str) -> list[str]:
 
 
 def _is_left(path: str) -> bool:
-    """Tell whether no run sees to a staging directory any more; of one that cannot be read nobody can."""
+    """Tell whether no run has locked a directory. No run can lock a directory that cannot be opened."""
     try:
         return is_free(path)
     except OSError:
@@ -39,9 +39,9 @@ def _is_left(path: str) -> bool:
 
 
 def layers_in(paths: t.Iterable[str]) -> t.Iterator[str]:
-    """Yield the directories of the layers in the leftovers *paths* of a home, or that these are.
+    """Yield the layer directories among and in the leftovers *paths* of a home.
 
-    Those that another run has just swept, or that cannot be read, are left out.
+    Leave out leftovers that another run has just swept, or that cannot be read.
     """
     for path in paths:
         if os.path.basename(path).startswith(RETIRED):

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Layers that another store lends: the additional image stores of Podman and Buildah. Only read. PRIVATE.
+"""Layers that another store lends: the additional image stores of Podman and Buildah. Only reads. PRIVATE.
 
-A layer that is built on an image of such a store has a ``lower`` whose names lie in the l/ of the other store. Which
-layers a store of containers-storage has itself, and on which one each is built, stands in its layers.json. Where the
-other store lies stands in storage.conf; an engine that got it as an option only keeps no record of it.
+A layer on an image of such a store has a ``lower`` with names in the l/ of the other store. The layers.json of a store
+of containers-storage lists its own layers and their parents. storage.conf names the other stores; a store that was only
+given as an option of the engine has no record.
 
 Source: containers/storage drivers/overlay/overlay.go (getLowerDirs, getAllImageStores); containers-storage.conf(5).
 """
@@ -26,7 +26,10 @@ from .recognition import is_directory
 
 _LISTS = ("layers.json", "volatile-layers.json")
 _CONFIGS = ("/etc/containers/storage.conf", "/usr/share/containers/storage.conf")
-_OF_USER = ("/.local/share/containers/storage", "/.config/containers/storage.conf")  # below a home: store, its config
+_OF_USER = (
+    "/.local/share/containers/storage",
+    "/.config/containers/storage.conf",
+)  # below a home: store, config
 _USUAL_STORES = ("/var/lib/containers/storage", "/usr/lib/containers/storage", "/var/lib/shared")
 _SETTING = re.compile(
     r"""^\s*(?:additionalimagestores|imagestore|graphroot)\s*=\s*(\[[^\]]*\]|"[^"\n]*"|'[^'\n]*')""", re.MULTILINE
@@ -36,31 +39,31 @@ _TEXT = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'")
 
 
 class Lent(t.NamedTuple):
-    """A layer of another store. id: "l/<link>" where that store is not known. path: of its content, or of the name."""
+    """A layer of another store. id: "l/<link>" if the store is unknown. path: of its content, or of the link."""
 
     id: str
     path: str
 
 
 class Lenders:
-    """Which lowers of a store's layers lie in other stores; in a store of another engine, or of ours, none does."""
+    """The lowers of a store's layers that lie in other stores. Only a store of containers-storage has such lowers."""
 
     def __init__(self, home: str) -> None:
         self.home = home
 
     def lower(self, layer_id: str, place: int, link: str) -> Lent | None:
-        """Return the lower at *place* of a layer, l/*link*, where it is another store's; else None. Raises OSError.
+        """Return the lower l/*link* of a layer if it lies in another store, else None. Raises OSError.
 
-        place: from 0, for the nearest.
+        place: the position in the layer's lower file, 0 for the nearest.
         """
         if layer_id not in self._parents:
             return None
         id = layer_id
         for _step in range(place + 1):
-            if id not in self._parents:  # another store's, and so is all that it is built on
+            if id not in self._parents:  # another store has this layer, and all layers below it
                 return self._found(link) or Lent(f"{LINKS}/{link}", f"{self.home}/{LINKS}/{link}")
             id = self._parents[id]
-        if not id or id in self._parents:  # there is none, or it is this store's
+        if not id or id in self._parents:  # the layer has no such lower, or the lower is in this store
             return None
         return self._found(link) or Lent(id, f"{self.home}/{LINKS}/{link}")
 
@@ -73,7 +76,7 @@ class Lenders:
 
     @functools.cached_property
     def _parents(self) -> dict[str, str]:
-        """The parent of each layer that the store has records of, by id; "" for none."""
+        """By id, the parent of each layer in the store's records; "" without parent."""
         engine = find_engine(self.home)
         if engine is None or engine.name != CONTAINERS_STORAGE:
             return {}
@@ -87,7 +90,7 @@ class Lenders:
 
     @functools.cached_property
     def _stores(self) -> list[str]:
-        """The homes in which other layers may be."""
+        """The homes of other stores that may lend layers."""
         engine = find_engine(self.home)
         root = engine.root if engine else ""
         configs = [*_CONFIGS, os.environ.get("CONTAINERS_STORAGE_CONF", "")]
@@ -99,7 +102,7 @@ class Lenders:
 
 
 def _records(path: str) -> list[dict[str, t.Any]]:
-    """Return a list of records; none where it cannot be read: what an unreadable one means is told by records.py."""
+    """Return a list of records; [] if it cannot be read: engine_records.py reports unreadable records."""
     try:
         with open(open_quietly(path, os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             records = json.load(file)

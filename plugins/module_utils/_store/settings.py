@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a store's own file says: defaults for new layers, and the id maps. PRIVATE to the collection."""
+"""The settings in a store's own file: defaults for new layers, and the id maps. PRIVATE to the collection.
+
+Settings are kept in the store; a state is what a run has observed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from .json_file import is_count, read_file, replace_file, unreadable_error
 from .layout import OWN_FILE
 
 ID_MAX = 2**32 - 2  # the last uid there is
-LEFT = -1  # in place of an id: leave it, as for chown(2)
+LEFT = -1  # in place of an id: no change, as for chown(2)
 
 MapIds = t.Callable[[int, int], tuple[int, int]]
 
@@ -25,11 +28,11 @@ _CURE = (
     "it was damaged or edited: restore it; or remove it, and let strata.overlay2.overlay2_init with adopt: true write"
     " it anew, with the default limits and id maps that it held"
 )
-_CACHED = 4096  # owners, of a function that maps them
+_CACHED = 4096  # results that a mapping function caches
 
 
 class IdRange(t.NamedTuple):
-    """container_id.. of a user namespace is host_id.. outside, for *size* ids."""
+    """The *size* ids from container_id on in a user namespace are the ids from host_id on outside."""
 
     container_id: int
     host_id: int
@@ -37,10 +40,10 @@ class IdRange(t.NamedTuple):
 
 
 class Settings(t.NamedTuple):
-    """Kept in the store, so that not every task has to repeat it.
+    """The settings of a store, kept there so that a task need not repeat them.
 
-    size:    bytes, inodes: files and directories, of every new read-write layer; 0 means no limit.
-    uid_map, gid_map: user namespace remapping; empty means none.
+    size, inodes:     limits of every new read-write layer: bytes, and files with directories; 0 means no limit.
+    uid_map, gid_map: user namespace remapping; empty means no remapping.
     """
 
     size: int = 0
@@ -55,10 +58,10 @@ class Settings(t.NamedTuple):
 
     @property
     def host_ids(self) -> MapIds | None:
-        """A function from a container's (uid, gid) to the host's; None where they are the same.
+        """A function from a container's (uid, gid) to the host's; None without remapping.
 
-        An id of -1 is left. It raises ValueError, with the cause, for an id the map does not know.
-        source: moby's IdentityMapping.ToHost, but for what it takes as mapped already: the ids of the remapped root.
+        The function keeps an id of -1. It raises ValueError, with the cause, for an id that the map lacks.
+        source: moby's IdentityMapping.ToHost, which also keeps the ids of the remapped root; this function does not.
         """
         return functools.lru_cache(_CACHED)(self._host_ids) if self.remaps else None
 
@@ -86,7 +89,7 @@ class Settings(t.NamedTuple):
 
 
 def read_settings(home: str) -> Settings:
-    """Return the settings of the store at *home*; the defaults for one without our file (dockerd's).
+    """Return the settings of the store at *home*; the defaults for a store without our file (dockerd's).
 
     raises: StoreCorrupt for a file that is damaged or of a newer format; OSError.
     """
@@ -97,7 +100,7 @@ def read_settings(home: str) -> Settings:
     except (InvalidInput, ValueError):
         raise StoreCorrupt(
             f"the id maps in {printable(path)} are not as this collection writes them",
-            hint="it was damaged or edited: restore it; without its maps files would get the wrong owners",
+            hint="it was damaged or edited: restore it; without its maps, files would get wrong owners",
             path=printable(path),
         ) from None
     size, inodes = content.get("size", 0), content.get("inodes", 0)
@@ -122,13 +125,13 @@ def write_settings(home: str, settings: Settings) -> None:
 
 
 def check_map(ranges: t.Sequence[IdRange], option: str) -> tuple[IdRange, ...]:
-    """Return *ranges* if they make an id map that knows root. Raises InvalidInput, naming the *option*."""
+    """Return *ranges*, sorted, if they make an id map that has root. Raises InvalidInput, which names the *option*."""
     ordered = sorted(ranges)
     for item in ordered:
         if item.size < 1 or min(item) < 0 or max(item.container_id, item.host_id) + item.size - 1 > ID_MAX:
             raise InvalidInput(
-                f"{option}: {item.container_id}:{item.host_id}:{item.size} is no range of ids",
-                hint=f"ids go from 0 to {ID_MAX}, and size is 1 at least",
+                f"{option}: {item.container_id}:{item.host_id}:{item.size} is not a range of ids",
+                hint=f"ids go from 0 to {ID_MAX}, and size is at least 1",
             )
     for kind in (0, 1):
         by_start = sorted(ordered, key=lambda item, kind=kind: item[kind])  # type: ignore[misc]
@@ -140,7 +143,7 @@ def check_map(ranges: t.Sequence[IdRange], option: str) -> tuple[IdRange, ...]:
 
 
 def _translate(ranges: t.Sequence[IdRange], number: int, word: str, source: int, target: int) -> int:
-    """Return the id for *number*; source, target: _CONTAINER or _HOST. Raises ValueError."""
+    """Return the id that *number* maps to. source, target: _CONTAINER or _HOST. Raises ValueError."""
     if not ranges or number == LEFT:
         return number
     for item in ranges:

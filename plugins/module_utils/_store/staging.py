@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making and removing layers so that nothing is ever half there: the only code that renames or deletes them. PRIVATE.
+"""Make and remove layers in one step each: the only code that renames or deletes layers. PRIVATE to the collection.
 
-Made in a staging directory, synced, linked in l/, renamed to its place: the rename is the commit point. Removed the
-other way round. So after a kill at any moment a dangling name in l/ is litter, and what lies in a staging directory
-that nobody has locked is too.
+A new layer is made in a staging directory, synced, linked in l/, and renamed to its place; the rename commits it.
+A removal does the steps in reverse order. So a kill at any moment only leaves litter: a dangling link in l/, or an
+unlocked staging directory.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from .lock import Deadline, try_lock
 from .lower import PARENT
 from .recognition import layer_ids
 
-_BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 8  # a character for each byte, each as often
+_BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 8  # by byte: each character for the same number of bytes
 
 
 class NewLayer(t.NamedTuple):
-    """A layer to be made.
+    """A layer to make.
 
     link, lowers: names in l/, the lowers nearest first. uid, gid: the remapped root, 0 and 0 without remapping.
-    parent: id, "" for none; None is not recorded.
+    parent: the parent's id, "" without parent; None: do not record it.
     """
 
     id: str
@@ -61,7 +61,7 @@ class NewLayer(t.NamedTuple):
 
 
 class Staging:
-    """A directory ``<parent>/.staging/<random>`` of our own, locked until it is gone. parent: home, or a layer's."""
+    """Our directory ``<parent>/.staging/<random>``, locked until it is deleted. parent: home, or that of a layer."""
 
     def __init__(self, parent: str) -> None:
         self._all = os.path.join(parent, STAGING)
@@ -69,10 +69,10 @@ class Staging:
         self._fd = self._make()
 
     def close(self, until: Deadline | None = None) -> None:
-        """Delete the directory with all that is in it. Raises OSError; what is left, also by *until*, a run sweeps."""
+        """Delete the directory with its content, until *until*. Raises OSError. A later run sweeps what is left."""
         try:
             delete_tree(self.path, until)
-            with contextlib.suppress(OSError):  # others are still at work in there
+            with contextlib.suppress(OSError):  # other runs still work in there
                 os.rmdir(self._all)
         finally:
             os.close(self._fd)
@@ -92,28 +92,28 @@ class Staging:
                 raise
             if try_lock(fd) and os.path.lexists(self.path):
                 return fd
-            os.close(fd)  # a sweep came between, or somebody looked whether it is a leftover
+            os.close(fd)  # another run sweeps the directory, or tests whether it is a leftover
             with contextlib.suppress(OSError):
                 os.rmdir(self.path)
             self.path = os.path.join(self._all, os.urandom(8).hex())
 
 
 class Retired:
-    """A removed layer under a hidden name in home, locked until it is gone: where there is no space for a Staging."""
+    """A removed layer under a hidden name in home, locked until it is deleted. Needs no space, unlike a Staging."""
 
     def __init__(self, home: str, layer_id: str, link: str) -> None:
-        """Take the layer out of sight as retire_layer does, by a rename that needs no directory. Raises OSError."""
+        """Hide the layer as retire_layer does, by a rename that needs no new directory. Raises OSError."""
         self.path = os.path.join(home, RETIRED + os.urandom(8).hex())
         self._fd = open_quietly(os.path.join(home, layer_id), os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            try_lock(self._fd)  # the layer's own lock goes along; in vain where the run holds it already
+            try_lock(self._fd)  # the lock moves with the layer; it fails if our run holds it already
             _take_away(home, layer_id, link, self.path)
         except BaseException:
             os.close(self._fd)
             raise
 
     def close(self, until: Deadline | None = None) -> None:
-        """Delete it. Raises OSError; what is left, also by *until*, the next run sweeps."""
+        """Delete the layer, until *until*. Raises OSError. The next run sweeps what is left."""
         try:
             delete_tree(self.path, until)
         finally:
@@ -128,7 +128,7 @@ def new_link() -> str:
 def stage_layer(staging: str, layer: NewLayer, begin: t.Callable[[str], object] = str) -> None:
     """Make the whole directory of *layer* in *staging*. Raises OSError, and what *begin* raises.
 
-    begin: called with the directory's path while nothing is in it.
+    begin: called with the path of the directory while it is empty.
     """
     path = os.path.join(staging, layer.id)
     _make_directory(path, LAYER_MODE, 0, layer.gid)
@@ -144,44 +144,44 @@ def stage_layer(staging: str, layer: NewLayer, begin: t.Callable[[str], object] 
 
 
 def publish_layer(home: str, staging: str, layer: NewLayer) -> None:
-    """Give a staged layer its name in l/ and its place. Raises OSError; FileExistsError if the id is taken."""
+    """Link a staged layer in l/, and move it to its place. Raises OSError; FileExistsError if the id is taken."""
     link = os.path.join(home, LINKS, layer.link)
     with about(link):
         os.symlink(f"../{layer.id}/{DIFF}", link)
     try:
         rename_noreplace(os.path.join(staging, layer.id), os.path.join(home, layer.id))
     except OSError:
-        with contextlib.suppress(OSError):  # left, it leads nowhere: litter
+        with contextlib.suppress(OSError):  # a link that stays is dangling: litter
             os.unlink(link)
         raise
 
 
 def seal_layer(home: str, layer_id: str) -> None:
-    """Mark a layer as committed; marked twice is marked once. Raises OSError."""
+    """Mark a layer as committed, if it is not marked yet. Raises OSError."""
     path = os.path.join(home, layer_id, COMMITTED)
     with about(path):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def retire_layer(home: str, staging: str, layer_id: str, link: str) -> None:
-    """Take a layer out of sight, into *staging*, and its name out of l/. Raises OSError; the layer is as it was then.
+    """Move a layer to *staging*, and remove its link in l/. Raises OSError; the layer is unchanged then.
 
-    link: "" for a layer whose own is lost.
+    link: "" for a layer whose link is lost.
     """
     _take_away(home, layer_id, link, os.path.join(staging, layer_id))
 
 
 def unlink_leftovers(home: str, paths: t.Iterable[str]) -> None:
-    """Remove the names in l/ of the layers in the leftovers *paths*, or that these are. Needs the store's lock."""
+    """Remove the links in l/ of the layers in the leftovers *paths*. The caller holds the store's lock."""
     for layer in layers_in(paths):
         with contextlib.suppress(OSError):
             _unlink_dangling(home, os.fsdecode(read_quietly(os.path.join(layer, LINK))))
 
 
 def sweep_layers(home: str, until: Deadline | None = None) -> None:
-    """Delete what killed runs left in layers: content that was to be theirs. Needs no lock.
+    """Delete the unfinished content that killed runs left in layers. Needs no lock.
 
-    raises: OSError for the first that could not be deleted.
+    raises: OSError for the first failure.
     """
     failed: OSError | None = None
     try:
@@ -200,16 +200,16 @@ def sweep_layers(home: str, until: Deadline | None = None) -> None:
 
 
 def sweep_links(home: str, links: t.Iterable[str]) -> None:
-    """Remove those of the names *links* in l/ that lead to no layer. Raises OSError. The store's lock must be held."""
+    """Remove the dangling links among *links* in l/. Raises OSError. The caller holds the store's lock."""
     for link in links:
         target = link_target(home, link)
         if target is None or not os.path.lexists(os.path.join(home, target)):
-            with contextlib.suppress(FileNotFoundError):  # it went with the leftover that it was the name of
+            with contextlib.suppress(FileNotFoundError):  # it was removed with its leftover
                 os.unlink(os.path.join(home, LINKS, link))
 
 
 def sweep(parent: str, paths: t.Iterable[str], until: Deadline | None = None) -> None:
-    """Delete the leftovers *paths* in *parent*, locking each. Raises OSError for the first that could not go."""
+    """Lock and delete each of the leftovers *paths* in *parent*. Raises OSError for the first failure."""
     failed: OSError | None = None
     for path in paths:
         try:
@@ -235,13 +235,13 @@ def _sweep(path: str, until: Deadline | None) -> None:
 
 def _make_directory(path: str, mode: int, uid: int, gid: int) -> None:
     os.mkdir(path, mode)
-    os.chmod(path, mode)  # whatever the umask
+    os.chmod(path, mode)  # independent of the umask
     if uid or gid:
         os.chown(path, uid, gid)
 
 
 def _take_away(home: str, layer_id: str, link: str, path: str) -> None:
-    """Move a layer to *path* and remove its name in l/, or neither. Raises OSError."""
+    """Move a layer to *path* and remove its link in l/, or change nothing. Raises OSError."""
     place = os.path.join(home, layer_id)
     rename_noreplace(place, path)
     try:
@@ -250,12 +250,12 @@ def _take_away(home: str, layer_id: str, link: str, path: str) -> None:
         try:
             rename_noreplace(path, place)
         except OSError:
-            return  # removed all the same: its name is litter now
+            return  # the layer stays removed: its link is litter
         raise
 
 
 def _unlink_dangling(home: str, link: str) -> None:
-    """Remove l/*link* if it leads to a layer that is not there."""
+    """Remove l/*link* if it leads to a missing layer. Raises OSError."""
     layer_id = link_target(home, link) if LINK_NAME.fullmatch(link) else None
     if layer_id is not None and not os.path.lexists(os.path.join(home, layer_id)):
         os.unlink(os.path.join(home, LINKS, link))

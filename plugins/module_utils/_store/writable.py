@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a store can be written to. PRIVATE to the collection."""
+"""Checks whether the filesystem of a store is writable. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import os
 
 
 def check_writable(home: str) -> None:
-    """Raise OSError (EROFS) if *home*, or where it would be made, is on a filesystem that is mounted read-only."""
+    """Raise OSError (EROFS) if *home*, or the directory to make it in, is on a filesystem mounted read-only."""
     place = home
     while not os.path.lexists(place):
         place = os.path.dirname(place)

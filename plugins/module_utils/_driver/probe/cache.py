@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What trial mounts told, and keeping it until the next boot. PRIVATE to the collection.
+"""The results of trial mounts, and their cache until the next boot. PRIVATE to the collection.
 
-    /run/strata-overlay2/<major>-<minor>-<kind>.json    one filesystem; kind as the kernel names it
+    /run/strata-overlay2/<major>-<minor>-<kind>.json    one filesystem; kind: the kernel's name
 
-A file holds what it is true for: boot, kernel, user namespace, filesystem, and the parameters of the overlay module.
-One that is true for anything else, or cannot be understood, is ignored and replaced. Only what works is kept: why
-something failed may change before the next boot.
+A file names the boot, kernel, user namespace, filesystem and parameters of the overlay module that its results are true
+for. A file for other values, or an invalid file, is ignored and replaced. Only success is kept: the reason of a failure
+may change before the next boot.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FORMAT = 1
 
 
 class Parameters(t.NamedTuple):
-    """The overlay module's: what a mount gets that does not say otherwise. None: the kernel does not know it."""
+    """The overlay module's defaults for mounts. None: the kernel does not know the parameter."""
 
     index_on: bool | None
     redirect_dir_on: bool | None
@@ -37,13 +37,13 @@ class Parameters(t.NamedTuple):
 
 
 class TrialResults(t.NamedTuple):
-    """What trial mounts told, with the options that mount_options() gives. None: could not be found out.
+    """The results of trial mounts with the options of mount_options(). None: unknown.
 
-    userxattr:           overlays have to keep their marks in user xattrs, and can.
+    userxattr:           overlays must, and can, keep their marks in user xattrs.
     overlay:             overlays with several lowers can be mounted, and with this filesystem as a lower.
     native_overlay_diff: an upperdir alone tells what changed.
     using_metacopy:      a change of mode or owner copies no content up.
-    why_no_overlay, why_no_native_diff: the reason where the answer is not True.
+    why_no_overlay, why_no_native_diff: the reason if the result is not True.
     """
 
     parameters: Parameters
@@ -56,10 +56,10 @@ class TrialResults(t.NamedTuple):
 
 
 def mount_options(parameters: Parameters, userxattr: bool | None) -> tuple[str, ...]:
-    """Return the options of every overlay we mount: without these, the kernel's defaults could spoil native diff.
+    """Return the options of every overlay we mount: without them, the kernel's defaults could break native diff.
 
-    userxattr excludes redirects and metacopy by itself; saying "redirect_dir=off" beside it is refused by kernels
-    that still follow redirects.
+    userxattr itself excludes redirects and metacopy; kernels that still follow redirects refuse "redirect_dir=off"
+    beside it.
     """
     options = ["index=off"] if parameters.index_on is not None else []
     if userxattr:
@@ -77,7 +77,7 @@ def read_parameters() -> Parameters:
 
 
 def load(directory: str, filesystem: Filesystem) -> TrialResults | None:
-    """Return the results kept for *filesystem* in *directory*; None if there are none, or none to be trusted."""
+    """Return the results kept for *filesystem* in *directory*; None without results that can be trusted."""
     try:
         if not is_private(directory):
             return None
@@ -91,10 +91,10 @@ def load(directory: str, filesystem: Filesystem) -> TrialResults | None:
 
 
 def save(directory: str, filesystem: Filesystem, results: TrialResults) -> None:
-    """Keep *results*, if they are worth it.
+    """Keep *results* in *directory* if all trials succeeded.
 
-    Nothing is kept where *directory* cannot be written, or where it cannot be told what they are true for: a kernel
-    without user namespaces has no /proc/self/ns/user.
+    Keep nothing if *directory* cannot be written, or if it is unknown what the results are true for: a kernel without
+    user namespaces has no /proc/self/ns/user.
     """
     if not _is_sound(results) or results.parameters != read_parameters():
         return
@@ -107,7 +107,7 @@ def save(directory: str, filesystem: Filesystem, results: TrialResults) -> None:
 
 
 def _is_sound(results: TrialResults) -> bool:
-    """Tell whether everything was found out, and works. Native diff may be off: that is the kernel's for good."""
+    """Tell whether all results are known, and work. Native diff may be off: the same kernel never changes this."""
     switches = (results.userxattr, results.native_overlay_diff, results.using_metacopy)
     return (
         results.overlay is True

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What kernel and backing filesystem support, found out without a trace. PRIVATE to the collection.
+"""The features of kernel and backing filesystem, probed without a trace. PRIVATE to the collection.
 
-Trial mounts are made in a private mount namespace, once a boot: a run that finds their answers kept makes none.
+Trial mounts are made in a private mount namespace, once a boot: a run that finds kept results makes no trial mount.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from .problems import IN_THE_WAY, Problem, find_problems
 
 
 class Features(t.NamedTuple):
-    """What a store at home can rely on. None: not known, and a problem says why.
+    """The features that a store at home can rely on. None: unknown, and a problem says why.
 
     backing_fs:          the filesystem, as moby calls it; "<unknown>" if it has no name there.
     supports_d_type:     directories hold the types of their entries.
     native_overlay_diff, using_metacopy, userxattr: of overlays as we mount them; see TrialResults.
     index_off:           the kernel knows the mount option.
-    project_quota:       layers can have limits; project_quota_reason says why not.
+    project_quota:       layers can have limits; otherwise project_quota_reason says why not.
     overlay:             overlays with several lowers work.
     max_depth:           lowers a layer can have.
     filesystem:          device, mount_point, options (str), size, free (bytes), inodes, inodes_free. For results.
@@ -54,17 +54,17 @@ class Features(t.NamedTuple):
 
     @property
     def supported(self) -> bool:
-        """Whether layers can be created: only what is known to work counts."""
+        """Whether layers can be created; False also if it is unknown."""
         in_the_way = any(problem.code in IN_THE_WAY for problem in self.problems)
         return self.overlay is True and self.supports_d_type is True and not in_the_way
 
 
 def probe(home: str, *, trial: TrialResults | None = None, cache_directory: str = RUN_DIRECTORY) -> Features:
-    """Return what a store at *home* can rely on; before it exists: at the place where it would be.
+    """Return the features for a store at *home*; before home exists, at the place where it would be.
 
-    trial:  what trial_on() answered, which goes further than what can be tried without a trace.
-    cache_directory: where answers are kept until the next boot.
-    raises: OSError where the filesystem cannot be looked at.
+    trial:  the results of trial_on(), which tries more than a trial without a trace can.
+    cache_directory: where trial results are kept until the next boot.
+    raises: OSError if the filesystem cannot be read.
     """
     found = filesystem.look_at(home)
     is_root = os.geteuid() == 0
@@ -91,12 +91,12 @@ def probe(home: str, *, trial: TrialResults | None = None, cache_directory: str 
 
 
 def mount_options(features: Features) -> tuple[str, ...]:
-    """Return the options that every overlay of ours gets, in the order in which they are given."""
+    """Return the options that every overlay of ours gets, in order."""
     return cache.mount_options(features.parameters, features.userxattr)
 
 
 def status_rows(features: Features) -> dict[str, str]:
-    """Return the rows that `docker info` shows, in its order and its words; "unknown" for what is not known."""
+    """Return the rows that `docker info` shows, in the same order and words; "unknown" for None."""
     return {
         "Backing Filesystem": features.backing_fs,
         "Supports d_type": _word(features.supports_d_type),
@@ -107,7 +107,7 @@ def status_rows(features: Features) -> dict[str, str]:
 
 
 def not_supported_error(features: Features) -> Overlay2Error | None:
-    """Return the error for whoever would create a layer; None if it can be done. What is not known is refused."""
+    """Return the error for a run that creates a layer; None if layers can be created. Unknown features are refused."""
     if features.supported:
         return None
     reasons = [problem for problem in features.problems if problem.code in IN_THE_WAY]
@@ -117,7 +117,7 @@ def not_supported_error(features: Features) -> Overlay2Error | None:
 
 
 def quota_not_supported_error(features: Features) -> Overlay2Error | None:
-    """Return the error for whoever would limit a layer; None if it can be done."""
+    """Return the error for a run that limits a layer; None if limits can be set."""
     for problem in features.problems:
         if problem.code == "no_project_quota":
             return QuotaNotSupported(problem.message, hint=problem.hint)
@@ -131,7 +131,7 @@ def _word(value: bool | None) -> str:
 def _trial_results(found: filesystem.Filesystem, cache_directory: str) -> TrialResults:
     kept = cache.load(cache_directory, found)
     if kept is None:
-        from .trial_mounts import trial_without_trace  # most runs get by without
+        from .trial_mounts import trial_without_trace  # most runs do not need it
 
         kept = trial_without_trace(found.place)
         cache.save(cache_directory, found, kept)
@@ -143,20 +143,20 @@ def _untried() -> TrialResults:
 
 
 def _index_off(trial: TrialResults) -> bool | None:
-    """The parameter shows only once the module is loaded, which a trial sees to."""
+    """Tell whether the kernel knows index=off; None before the module is loaded, which a trial does."""
     if trial.overlay is None and not module.is_loaded("overlay"):
         return None
     return trial.parameters.index_on is not None
 
 
 def _of_the_way(home: str, place: str) -> t.Iterator[Problem]:
-    """Yield a problem if it is not known what lies at *home*: place may be on another filesystem then."""
+    """Yield a problem if *home* cannot be reached: *place* may then be on another filesystem."""
     try:
         os.stat(home)
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-            message = f"{printable(home)} is out of reach ({error.strerror}): this is about {printable(place)}"
-            yield Problem("unreachable", message, "correct home, or run the task as a user who may go there")
+            message = f"{printable(home)} is out of reach ({error.strerror}): the facts are about {printable(place)}"
+            yield Problem("unreachable", message, "correct home, or run the task as a user who may enter it")
 
 
 def _for_results(found: filesystem.Filesystem) -> dict[str, t.Any]:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a store lies: what its filesystem is, can do, and has left. PRIVATE to the collection.
+"""The filesystem of a store: its kind, features and free space. PRIVATE to the collection.
 
-Only looks: nothing is written, and no access time changes.
+Only reads: nothing is written, and no access time changes.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ _OPTION = re.compile(r'[^,"]*(?:"[^"]*"[^,"]*)*')  # SELinux puts a label with c
 
 
 class Filesystem(t.NamedTuple):
-    """A filesystem as it is now.
+    """The current state of a filesystem.
 
-    place:           the directory that was looked at.
-    kind:            the kernel's name for it, such as ext4 or nfs4; backing_fs where our mounts do not list it.
-    backing_fs:      moby's name for it.
-    device, mount_point, options: None where our mounts do not list it. Options as findmnt shows them: of the mount,
-                     then of the filesystem.
-    size, free:      bytes; free for others than root, as df has it.
-    inodes:          0 where they are not counted, as on btrfs.
-    dev, fsid:       st_dev and f_fsid; together with kind they name it while it is mounted.
-    supports_d_type, trusted_xattrs, user_xattrs: None where that could not be found out.
-    quota_off:       why project quota is off; None where it is on.
+    place:           the directory that was read.
+    kind:            the kernel's name, such as ext4 or nfs4; backing_fs if our mounts do not list the filesystem.
+    backing_fs:      moby's name.
+    device, mount_point, options: None if our mounts do not list the filesystem. Options as findmnt shows them: of the
+                     mount, then of the filesystem.
+    size, free:      bytes; free for other users than root, like df.
+    inodes:          0 if the filesystem does not count them, such as btrfs.
+    dev, fsid:       st_dev and f_fsid; with kind, they identify the filesystem while it is mounted.
+    supports_d_type, trusted_xattrs, user_xattrs: None if unknown.
+    quota_off:       why project quota is off; None if it is on.
     """
 
     place: str
@@ -81,7 +81,7 @@ class Filesystem(t.NamedTuple):
 
 
 def place_of(home: str) -> str:
-    """Return the nearest directory on the way to *home* that exists and can be reached, or home itself."""
+    """Return *home*, or the nearest directory above it that exists and can be reached."""
     path = os.path.realpath(home)
     while not os.path.isdir(path):
         path = os.path.dirname(path)
@@ -89,7 +89,7 @@ def place_of(home: str) -> str:
 
 
 def look_at(home: str) -> Filesystem:
-    """Return what the filesystem is like where *home* is, or would be. Raises OSError."""
+    """Return the filesystem where *home* is, or would be. Raises OSError."""
     while True:
         place = place_of(home)
         try:
@@ -97,11 +97,11 @@ def look_at(home: str) -> Filesystem:
         except FileNotFoundError:
             if os.path.isdir(place):
                 raise
-            # It has just been removed.
+            # Another process has just removed place.
 
 
 def look(place: str) -> Filesystem:
-    """Return what the filesystem of the directory *place* is like. Raises OSError."""
+    """Return the filesystem of the directory *place*. Raises OSError."""
     path_fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # needs no right to read the directory
     try:
         found = os.fstat(path_fd)
@@ -126,24 +126,24 @@ def look(place: str) -> Filesystem:
         dev=found.st_dev,
         fsid=space.f_fsid,
         supports_d_type=supports_d_type(place, kind),
-        trusted_xattrs=_has_xattrs(place, "trusted") if os.geteuid() == 0 else None,  # others are told ENODATA always
+        trusted_xattrs=_has_xattrs(place, "trusted") if os.geteuid() == 0 else None,  # others always get ENODATA
         user_xattrs=_has_xattrs(place, "user"),
         quota_off=why_no_project_quota(place, kind, mount),
     )
 
 
 def merged_options(mount: mountinfo.Mount) -> str:
-    """Return the options of *mount*, then those of its filesystem that are not the same; read-only if either is."""
+    """Return the options of *mount*, then the other options of its filesystem; read-only if either is."""
     own, inner = ([part for part in _OPTION.findall(text) if part] for text in (mount.options, mount.super_options))
     mode = "ro" if "ro" in own + inner else "rw"
     return ",".join([mode, *(option for option in dict.fromkeys(own + inner) if option not in ("ro", "rw"))])
 
 
 def supports_d_type(place: str, kind: str) -> bool | None:
-    """Tell whether the directories of the filesystem hold the types of their entries; None if none can be read.
+    """Tell whether the directories of the filesystem hold the types of their entries; None if no directory can be read.
 
-    An entry tells, of *place* or of the directory above, which holds place. "." and ".." are what is left in the empty
-    root directory of a filesystem: without a type they tell too, but some filesystems make them up.
+    An entry of *place*, or of the directory above, decides. In an empty root directory only "." and ".." decide, but
+    some filesystems invent types for them.
     """
     device = os.stat(place).st_dev
     above = os.path.dirname(place)
@@ -160,7 +160,7 @@ def supports_d_type(place: str, kind: str) -> bool | None:
                 verdict = entry_type != getdents.DT_UNKNOWN
                 if not verdict or name not in (b".", b".."):
                     return verdict
-        except OSError:  # a machine whose system calls we have no number for
+        except OSError:  # a machine whose system call numbers we do not know
             return None
         finally:
             os.close(fd)
@@ -168,7 +168,7 @@ def supports_d_type(place: str, kind: str) -> bool | None:
 
 
 def _has_xattrs(place: str, prefix: str) -> bool | None:
-    """Tell whether the filesystem keeps xattrs of this kind; None if it cannot be asked."""
+    """Tell whether the filesystem keeps xattrs of this kind; None if unknown."""
     try:
         os.getxattr(place, prefix + ".overlay.opaque")
     except OSError as error:

@@ -121,6 +121,6 @@ def test_a_holder_may_be_called(name):
 
 @pytest.mark.parametrize("name", ["", "a" * 256, "a/b", "a\nb", "a\0b", "\x7f", "\udcff", "\u2028"])
 def test_a_holder_may_not_be_called(home, name):
-    with pytest.raises(InvalidInput, match="no name for a holder"):
+    with pytest.raises(InvalidInput, match="not a valid name for a holder"):
         holders.write(home, "app", ["fine", name])
     assert names_in(home) == []

@@ -77,9 +77,9 @@ def test_a_damaged_limit_is_no_limit(tmp_path, limit, value):
 @pytest.mark.parametrize(
     ("ranges", "words"),
     [
-        pytest.param([IdRange(0, 0, 0)], "u: 0:0:0 is no range of ids", id="no ids"),
-        pytest.param([IdRange(0, -1, 5)], "u: 0:-1:5 is no range", id="a negative one"),
-        pytest.param([IdRange(0, ID_MAX, 2)], "is no range", id="one beyond the last"),
+        pytest.param([IdRange(0, 0, 0)], "u: 0:0:0 is not a range of ids", id="no ids"),
+        pytest.param([IdRange(0, -1, 5)], "u: 0:-1:5 is not a range", id="a negative one"),
+        pytest.param([IdRange(0, ID_MAX, 2)], "is not a range", id="one beyond the last"),
         pytest.param([IdRange(0, 10, 5), IdRange(4, 100, 5)], "u: two ranges overlap", id="one container id twice"),
         pytest.param([IdRange(0, 10, 5), IdRange(5, 14, 5)], "u: two ranges overlap", id="one host id twice"),
         pytest.param([IdRange(1, 10, 5)], "u: container id 0 has no host id", id="no root"),

@@ -253,7 +253,9 @@ def test_without_the_right_to_go_there_nothing_is_promised(loop_filesystem, cach
     features = child.in_child(as_nobody)
     assert features.supported is False
     assert features.problems[0].code == "unreachable"
-    assert features.problems[0].message == "/closed/home is out of reach (Permission denied): this is about /closed"
+    assert (
+        features.problems[0].message == "/closed/home is out of reach (Permission denied): the facts are about /closed"
+    )
 
 
 def test_in_a_user_namespace(tmp_path, cache, python_output):

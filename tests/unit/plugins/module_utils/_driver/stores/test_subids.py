@@ -74,11 +74,11 @@ def test_none(files, text):
         ("daemon:\0", LINE, "there is no group"),
         ("daemon", "", "has no range for 'daemon'"),
         ("daemon", f"daemon:{'9' * 5000}:1\n", "has a line that is not a range"),
-        ("daemon", "daemon:9999999999:1\n", "is no range of ids"),
+        ("daemon", "daemon:9999999999:1\n", "is not a range of ids"),
         ("daemon", "daemon:1\n", "not a range: 'daemon:1'"),
         ("daemon", "daemon:-1:5\n", "not a range: 'daemon:-1:5'"),
         ("daemon", "daemon:1:10\ndaemon:5:10\n", "two ranges overlap"),
-        ("daemon", "daemon:1:0\n", "is no range of ids"),
+        ("daemon", "daemon:1:0\n", "is not a range of ids"),
     ],
 )
 def test_what_gives_no_map_is_refused(files, text, subuid, words):
