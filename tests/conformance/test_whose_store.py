@@ -317,7 +317,7 @@ class TestLostLinks:
 
     def test_they_are_told(self, driver: Driver) -> None:
         shutil.rmtree(driver.home / "l")
-        assert "make the directory l in it, mode 0700" in refused(driver.home, "store_corrupt")
+        assert "make the directory l in the store, mode 0700" in refused(driver.home, "store_corrupt")
         assert health(driver.home) == [("link_missing", "l")]
         assert problems(driver.home) == ["damaged_store"]
         (driver.home / "l").mkdir(mode=0o700)  # as the hint says; the next ones tell the names
