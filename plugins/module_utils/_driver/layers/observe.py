@@ -117,7 +117,7 @@ def users_of(home: str, layers: t.Collection[str]) -> dict[str, str]:
     from ..in_use.users import describe_users, users_of_layers  # most runs do not need these; each import is compiled
 
     users = users_of_layers(home, layers)
-    if users:  # a process that only reads, such as overlay2_facts, ends within the pause
+    if users:  # a process that only reads, such as overlay2_facts, usually ends within the pause
         time.sleep(_PAUSE)
         again = {layer_id: {user.pid for user in found} for layer_id, found in users_of_layers(home, users).items()}
         both = {
