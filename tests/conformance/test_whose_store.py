@@ -258,7 +258,7 @@ class TestStrangers:
             assert run(overlay2_mount, home, id=name, state="unmounted", force=True)["changed"] is False
             for check in (True, False):
                 told = run(overlay2_layer, home, id=name, check=check)
-                assert told["error"] == "invalid_input" and "is no layer" in told["msg"], told
+                assert told["error"] == "invalid_input" and "is not a layer" in told["msg"], told
                 tar = {"src": str(home.parent / "tar"), "remote_src": True}
                 for module, params in (
                     (overlay2_mount, {}),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a plan is made of: actions, and the state that they lead to. PRIVATE to the collection."""
+"""A plan: its actions, and the state that they lead to. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ S = t.TypeVar("S")
 
 
 class Overtaken(Exception):
-    """Another run was faster, or is still at work. Nothing was done yet: the engine observes and plans again.
+    """Restart: another run was faster, or is still at work. Nothing was done: the engine observes and plans again.
 
-    layer: the layer whose lock the other run holds; "" if there is nothing to wait for.
+    layer: the layer whose lock the other run holds; the engine waits for the lock. "" for no wait.
     """
 
     def __init__(self, layer: str = "") -> None:
@@ -27,7 +27,7 @@ class Overtaken(Exception):
 class Action:
     """One step of a plan.
 
-    The engine prepares all actions before it commits the first, so that an action that can fail fails early.
+    The engine prepares all actions before it commits the first: an action that can fail fails before any change.
 
     writes: the action changes something on the filesystem of the store.
     """
@@ -39,13 +39,13 @@ class Action:
         return type(self).__name__
 
     def prepare(self, run: Run) -> None:
-        """Do what takes long or may fail, out of sight: a killed run leaves litter at most. May raise Overtaken."""
+        """Do what takes long or may fail, in staging: a killed run leaves only litter. May raise Overtaken."""
 
     def commit(self, run: Run) -> None:
         """Make the change."""
 
     def told(self) -> dict[str, t.Any]:
-        """Return what the action found out while it was done, for the report."""
+        """Return the results for the report that only the action itself could find out."""
         return {}
 
 
@@ -53,10 +53,10 @@ class Plan(t.Generic[S]):
     """The steps from the state that was observed to *after*.
 
     after:             the state once the steps are done.
-    warnings:          what the user is to know beside.
-    must_be_free:      ids of layers that no other run may be working on meanwhile.
-    prepares_unlocked: preparing takes long: the engine gives the lock of the store back before (the layer's own lock
-                       is held).
+    warnings:          warnings for the user.
+    must_be_free:      ids of the layers on which no other run may work at the same time.
+    prepares_unlocked: preparing takes long, so the engine first releases the lock of the store, and keeps the lock of
+                       the layer.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Plan(t.Generic[S]):
         return any(action.writes for action in self.actions)
 
     def with_warnings(self, *warnings: str) -> Plan[S]:
-        """Return the plan with *warnings* before its own."""
+        """Return the plan with *warnings* before its own warnings."""
         return Plan(
             self.actions,
             self.after,

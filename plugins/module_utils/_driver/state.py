@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state of a layer, and what results tell of it. PRIVATE to the collection."""
+"""The state of a layer, and how results show the layer. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from .._store.layout import DIFF, MERGED, WORK
 
 
 class LayerState(t.NamedTuple):
-    """A layer as it is, or as a plan says it will be.
+    """A layer as observed, or as it is after a plan.
 
-    link:            name in l/; None for one that is only planned.
+    link:            the layer's name in l/; None for a layer that is only planned.
     lowers:          ids, nearest first.
-    committed:       marked, or with children; marked: the file that says so is there.
-    read_write:      a container's layer; None where we have no record (dockerd's).
-    mounted:         there is an overlay on its merged.
-    writable:        that has an upperdir, or one in another mount namespace does.
-    size_limit:      bytes; inodes_limit: files and directories; 0 means none.
-    project_id:      None if it has none.
-    diff_id, digest: of the tar last applied as its whole content; chain_id: of it with all below, if all are known.
-    merged_*:        digests of the tar last merged into its content.
-    lent:            the paths of the content of lowers that lie in another store, by id.
+    committed:       the layer is marked, or has children.
+    marked:          the file "committed" exists.
+    read_write:      a container's layer; None without a record of ours (a layer of dockerd).
+    mounted:         there is an overlay on merged.
+    writable:        the overlay on merged has an upperdir, or another mount namespace has an overlay that writes here.
+    size_limit:      bytes; 0 for no limit. inodes_limit: files and directories; 0 for no limit.
+    project_id:      None for no project.
+    diff_id, digest: of the tar last applied as the whole content; None if not known.
+    chain_id:        of the layer and all layers below; None unless all their diff ids are known.
+    merged_*:        the diff id and the digest of the tar last merged into the content.
+    lent:            by id, the path of the content of each lower that lies in another store.
     """
 
     id: str
@@ -47,11 +49,11 @@ class LayerState(t.NamedTuple):
 
     @property
     def knows_content(self) -> bool:
-        """Whether something is recorded of its content."""
+        """Whether a digest of the content is recorded."""
         return any((self.diff_id, self.digest, self.merged_diff_id, self.merged_digest))
 
     def with_unknown_content(self) -> LayerState:
-        """Return it with nothing recorded of its content."""
+        """Return the layer without the digests of its content."""
         return self._replace(diff_id=None, digest=None, chain_id=None, merged_diff_id=None, merged_digest=None)
 
     @property
@@ -61,7 +63,7 @@ class LayerState(t.NamedTuple):
 
 
 def reported(home: str, layer: LayerState) -> dict[str, t.Any]:
-    """Return a layer as results show it; paths always, as Docker's GetMetadata does."""
+    """Return a layer as results show it. The paths are always there, as in Docker's GetMetadata."""
     path = f"{home}/{layer.id}"
     return {
         "id": layer.id,
@@ -86,9 +88,9 @@ def reported(home: str, layer: LayerState) -> dict[str, t.Any]:
 
 
 def predictable(layer: LayerState | None) -> dict[str, t.Any] | None:
-    """Return the part of a layer's state that a diff may show: neither link nor project id.
+    """Return the predictable part of a layer's state, for a diff: without link and project id.
 
-    What most layers have not is left out of those: a diff of 1,000 layers is to be read, and sent.
+    Values that most layers lack are left out if empty: people read a diff of 1,000 layers, and the host sends it.
     """
     if layer is None:
         return None

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One store, as one attempt sees it. PRIVATE to the collection.
+"""One store, read once per attempt. PRIVATE to the collection.
 
-A task gets a Store for each attempt and hands it down: no function below asks the disk again for what the Store knows.
-A layer is named by its id alone, since an attempt has one Store. A layer of another store would be named by both, as
-``LayerRef(store, layer_id)``: docs/architecture.md tells what that would change.
+A task gets a Store for each attempt and hands it down: no function reads from the disk again what the Store has read.
+The id alone names a layer, since an attempt has one Store. A layer of another store would need a name of both, such as
+``LayerRef(store, layer_id)``: docs/architecture.md tells what such a name would change.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def chain_id(below: str, diff_id: str) -> str:
 
 
 class Store:
-    """Reads a store. Reads each thing when it is first asked for, and once: make a new Store to see what has changed.
+    """Reads a store. Each attribute is read once, when it is first used: make a new Store to see changes.
 
     home: the path of the store, without symlinks. There may be no store at home.
 
-    Each attribute raises OSError, and names what else it raises. An attribute imports what it needs when it is asked
-    for: each import is compiled on every host, and most runs ask for a few attributes.
+    Each attribute raises OSError, and its docstring names its other errors. An attribute imports its modules when it is
+    first used: each import is compiled on every host, and most runs use a few attributes.
     """
 
     def __init__(self, home: str) -> None:
@@ -71,7 +71,7 @@ class Store:
 
     @functools.cached_property
     def owner(self) -> str | None:
-        """Whose the store is, as owner() says: an engine, SOMEBODY, or None where it is ours."""
+        """The owner of the store, as owner() returns it: an engine, SOMEBODY, or None if the store is ours."""
         return self.managed_by or (SOMEBODY if self.exists and is_unclaimed(self.home) else None)
 
     @functools.cached_property
@@ -93,7 +93,7 @@ class Store:
 
     @functools.cached_property
     def mounts(self) -> dict[str, mountinfo.Mount]:
-        """The overlays that the paths in home lead to, by mount point; of several on one mount point, the topmost.
+        """The visible overlays below home, by mount point; of several on one mount point, the topmost.
 
         An overlay that a later mount hides (a filesystem mounted at home, for one) is left out: its mount point has the
         name of a layer of this store, but the overlay belongs to another store.
@@ -102,7 +102,7 @@ class Store:
 
     @functools.cached_property
     def has_quota(self) -> bool:
-        """Whether layers can be limited: project quota is on."""
+        """Whether layers can have limits: project quota is on."""
         from .quota.support import project_quota_is_on
 
         return project_quota_is_on(self.home)
@@ -116,7 +116,7 @@ class Store:
 
     @functools.cached_property
     def block(self) -> int:
-        """In how many bytes the filesystem counts the limits of layers."""
+        """The unit in which the filesystem counts the limits of layers, in bytes."""
         from .quota.projects import block_size
 
         return block_size(self.home)
@@ -130,7 +130,7 @@ class Store:
         return self.mounts.get(self.path(layer_id, MERGED))
 
     def quota(self, layer_id: str) -> Use | None:
-        """Return the limits and the use of a layer; None where project quota is off, or the layer is not a project."""
+        """Return the limits and the use of a layer; None if project quota is off, or the layer is not a project."""
         if not self.has_quota:
             return None
         from .quota.projects import use_of
@@ -169,7 +169,7 @@ class Store:
     def salvage(self, layer_id: str) -> LayerState | None:
         """Return as much of the state of a layer as can be read, so that a damaged layer can be removed too.
 
-        A lower whose name leads to no layer stands in lowers by that name, as l/NAME. Raises StoreCorrupt for a record
+        If the name of a lower leads to no layer, lowers holds l/NAME for that lower. Raises StoreCorrupt for a record
         of a newer format, and for one that cannot be read; OSError.
         """
         try:
@@ -195,10 +195,10 @@ class Store:
         )
 
     def children(self, layer_id: str, *, by_any_name: bool = False) -> tuple[str, ...]:
-        """Return the ids of the children of a layer, sorted; of a damaged layer the children that its names tell.
+        """Return the ids of the children of a layer, sorted; for a damaged layer the children that know it by a name.
 
-        by_any_name: also children that know the layer by another name than its link. dockerd gives a second name to a
-                     layer that it makes again.
+        by_any_name: also children that know the layer by another name than its link. dockerd gives a layer that it
+                     makes again a second name.
         raises:      OSError.
         """
         try:
@@ -209,7 +209,8 @@ class Store:
 
             by_any_name = True
             names = {read_link(self.home, layer_id).name}
-            names = {name for name in names if self.files.links.get(name) is None}  # else it is that layer's
+            # A name that leads to a layer belongs to that layer.
+            names = {name for name in names if self.files.links.get(name) is None}
         if by_any_name:
             names.update(self.files.names_of(layer_id))
         above = {child for name in names for child in self.files.children.get(name, ())}
@@ -222,16 +223,16 @@ class Store:
         return read(self.home, layer_id)
 
     def _chain_id(self, layer_id: str, lowers: tuple[str, ...]) -> str | None:
-        """Return the chain id; None where a layer of the chain is damaged, or has content that came from no tar.
+        """Return the chain id; None if a layer of the chain is damaged, or has content from no tar.
 
-        This walks *lowers*, which is finite. A walk from parent to parent may be a circle where layers are damaged.
+        Walk *lowers*, which is finite: from parent to parent, damaged layers may lead in a circle.
         """
         chain: str | None = ""
-        for id in reversed((layer_id, *lowers)):
-            if id not in self._chains:
-                diff_id = self._diff_id(id)
-                self._chains[id] = None if chain is None or diff_id is None else chain_id(chain, diff_id)
-            chain = self._chains[id]
+        for member in reversed((layer_id, *lowers)):
+            if member not in self._chains:
+                diff_id = self._diff_id(member)
+                self._chains[member] = None if chain is None or diff_id is None else chain_id(chain, diff_id)
+            chain = self._chains[member]
         return chain
 
     def _diff_id(self, layer_id: str) -> str | None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The last gate that a result passes on its way out. PRIVATE to the collection."""
+"""Removes control characters from everything that a module returns. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\[bfnrtu]")  # how JSON writes a control
 
 
 class HarmlessModule(AnsibleModule):
-    """Lets no control character out, whatever result, failure, parameter or warning it stands in.
+    """Escapes control characters in results, failures, parameters and warnings.
 
-    Names are made harmless where they are put into a text, by printable(), which also tells them apart. This is for
-    what was forgotten: nothing from outside reaches a terminal or a log as it is.
+    Code that puts a name into a text uses printable(), which also keeps different names different. This class is for
+    the places that forget printable(): no control character from outside reaches a terminal or a log.
     """
 
     def exit_json(self, **result: t.Any) -> None:
@@ -36,11 +36,11 @@ class HarmlessModule(AnsibleModule):
 def _harmless(result: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return a result without control characters.
 
-    One look at the whole as JSON costs a fifth of a look at each text, and there is next to never anything to be found.
+    To check the whole result as JSON costs a fifth of a check of each text, and almost no result has such a character.
     """
     try:
         whole = json.dumps(result, ensure_ascii=False)
-    except (TypeError, ValueError):  # a value that only Ansible's own encoder knows
+    except (TypeError, ValueError):  # a value that only Ansible's encoder can write
         return t.cast("dict[str, t.Any]", _shown(result))
     if whole.isprintable() and ("\\" not in whole or not _ESCAPE.search(whole)):
         return result

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parts of argument specs that modules share, and how their values are read. PRIVATE to the collection."""
+"""The options that modules share: argument specs, and parsers of their values. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .._errors import InvalidInput, printable
 from .._store.layout import DEFAULT_HOME
 
-# No size has so many digits, and int() takes not any number of them.
+# No size has 99 digits, and int() refuses too many digits.
 _SIZE = re.compile(r"(\d{1,99}(?:\.\d{1,99})?) ?(?:([kmgtp])(?:i?b)?|b)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}  # bytes
 _MAX_SIZE = _MAX_COUNT = 2**63 - 1  # bytes, files
@@ -35,7 +35,9 @@ def lock_argument() -> dict[str, t.Any]:
 def parse_size(text: str | None, option: str) -> int | None:
     """Return *text* in bytes: ``10G``, ``1.5g``, ``64MiB``, 1024-based; 0 for ``""`` and ``0``, None for None.
 
-    option: its name, for the message. raises: InvalidInput. source: moby's units.RAMInBytes.
+    option: the name of the option, for the message.
+    raises: InvalidInput.
+    source: moby's units.RAMInBytes.
     """
     if text is None:
         return None
@@ -55,7 +57,7 @@ def parse_size(text: str | None, option: str) -> int | None:
 
 
 def parse_count(number: int | None, option: str) -> int | None:
-    """Return *number* if it is None, or neither negative nor larger than any filesystem counts. Raises InvalidInput."""
+    """Return *number*. Raises InvalidInput for a negative number, and for one larger than any filesystem counts."""
     if number is not None and number < 0:
         raise InvalidInput(f"invalid {option} {number}: it is negative", hint="use 0 for none", option=option)
     if number is not None and number > _MAX_COUNT:
@@ -64,15 +66,16 @@ def parse_count(number: int | None, option: str) -> int | None:
 
 
 def parse_mode(mode: t.Any) -> t.Callable[[int], int] | None:
-    """Return what makes of a regular file's mode the one that *mode* asks for; None for None.
+    """Return a function from the mode of a regular file to its new mode; None for None.
 
-    mode: as ansible.builtin.file takes it, a number, octal or symbolic. raises: InvalidInput.
+    mode:   as in ansible.builtin.file: a number, octal or symbolic.
+    raises: InvalidInput.
     """
     if mode is None:
         return None
 
     def change(have: int) -> int:
-        # Of ansible-core, so that the letters mean the same: no public function works on what is not there yet.
+        # ansible-core's own function gives the letters the same meaning; its public ones need an existing file.
         found = os.stat_result((stat.S_IFREG | have, *(0,) * 9))
         return int(AnsibleModule._symbolic_mode_to_octal(found, mode))
 

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lock, observe, plan, apply, report: how every module runs. PRIVATE to the collection.
+"""Runs a module that changes something: lock, observe, plan, apply, report. PRIVATE to the collection.
 
-The only place that knows check mode, and the only one that ends a module.
+Only the engine reads check mode: a task gets it as *predicting*.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def run_module(make_task: t.Callable[[dict[str, t.Any]], Task[t.Any]], **argumen
 
 
 def _converge(module: AnsibleModule, task: Task[S], deadline: Deadline, done: list[str]) -> dict[str, t.Any]:
-    """Attempt the task, and its further rounds, until nothing is left to do; return the result of the last round."""
+    """Attempt the task and its next rounds until none is left. Return the result of the last round."""
     while True:
         task.survey()
         try:
@@ -63,7 +63,7 @@ def _converge(module: AnsibleModule, task: Task[S], deadline: Deadline, done: li
 
 
 def _wait_for(home: str, layer_id: str, deadline: Deadline, shared: bool) -> None:
-    """Return once no run is at work on a layer, or the layer is gone. Raises StoreBusy, OSError."""
+    """Wait until no run works on a layer, or the layer is gone. Raises StoreBusy, OSError."""
     with contextlib.suppress(LayerNotFound), layer_locked(home, layer_id, deadline, shared=shared):
         pass
 
@@ -71,9 +71,10 @@ def _wait_for(home: str, layer_id: str, deadline: Deadline, shared: bool) -> Non
 def _attempt(
     module: AnsibleModule, task: Task[S], deadline: Deadline, done: list[str]
 ) -> tuple[dict[str, t.Any], Task[S] | None]:
-    """Do the task once; return its result, and the task of the next round, None if there is none.
+    """Do the task once. Return its result and the task of the next round, or None for no next round.
 
-    raises: Overtaken if the work of another run has to be waited for, or observed, first; Overlay2Error; OSError.
+    raises: Overtaken if the engine must first wait for another run, or observe what that run did; Overlay2Error;
+            OSError.
     """
     predicting: bool = module.check_mode
     with contextlib.ExitStack() as layer_locks, contextlib.ExitStack() as store_lock:
@@ -100,9 +101,9 @@ def _lock(
     deadline: Deadline,
     shared: bool,
 ) -> list[str]:
-    """Lock the task's layers, then the store; return the directories that are not there to be locked.
+    """Lock the task's layers, then the store. Return the directories that do not exist and so have no lock.
 
-    raises: Overtaken if another run has made, or removed, one of them meanwhile; StoreBusy; OSError.
+    raises: Overtaken if another run has made or removed a directory meanwhile; StoreBusy; OSError.
     """
     directories = [*(os.path.join(task.home, layer_id) for layer_id in sorted(task.layers)), task.home]
     unlocked = []
@@ -119,7 +120,7 @@ def _lock(
 
 
 def _enter(stack: contextlib.ExitStack, directory: str, deadline: Deadline, shared: bool) -> int | None:
-    """Hold the lock of *directory* in *stack*, and return its fd; None if there is none to lock, or no longer."""
+    """Take the lock of *directory* for *stack*, and return its fd; None if there is no directory to lock."""
     if _is_there(directory):
         with contextlib.suppress(FileNotFoundError):
             return stack.enter_context(locked(directory, deadline, shared=shared))
@@ -127,29 +128,29 @@ def _enter(stack: contextlib.ExitStack, directory: str, deadline: Deadline, shar
 
 
 def _is_there(directory: str) -> bool:
-    """Tell whether there is a directory to be locked; a symlink, which may lead anywhere, is no layer's."""
+    """Tell whether *directory* can be locked. A symlink cannot: it may lead anywhere, and is never a layer."""
     return os.path.isdir(directory) and not os.path.islink(directory)
 
 
 def _check_missing(directories: t.Iterable[str]) -> None:
-    """Raise Overtaken if one of these, which were not there to be locked, is there now."""
+    """Raise Overtaken if one of *directories*, which did not exist for _lock(), exists now."""
     if any(map(_is_there, directories)):
         raise Overtaken()
 
 
 def _check_held(directories: t.Mapping[str, int]) -> None:
-    """Raise Overtaken if one of these is no longer what its fd has locked.
+    """Raise Overtaken if one of *directories* is no longer the directory that its fd has locked.
 
-    A run that had the store's lock before us may have found the layer's free, just before we took that.
+    A run with the store's lock may have found the layer's lock free just before we took it, and removed the layer.
     """
     if not all(is_still(fd, directory) for directory, fd in directories.items()):
         raise Overtaken()
 
 
 def _plan(task: Task[S], store: Store, have: S, deadline: Deadline, predicting: bool) -> tuple[S, Plan[S]]:
-    """Return the state with what takes long to read, and the plan, once no other run works on a layer that it needs.
+    """Return the state, completed with what takes long to read, and the plan.
 
-    raises: Overtaken while another run does; Overlay2Error; OSError.
+    raises: Overtaken while another run works on a layer that the plan needs; Overlay2Error; OSError.
     """
     try:
         have = task.inspect(store, have, predicting)
@@ -179,7 +180,7 @@ def _apply(
     deadline: Deadline,
     done: list[str],
 ) -> Outcome[S]:
-    """Do what the plan says and return what it came to. *done* gets what has been done, whatever happens."""
+    """Apply the plan and return the outcome. *done* gets each action that is done, also if a later action fails."""
     from .._driver.run import Run  # a plan without a step does not need it, and each import is compiled on every host
 
     run = Run(store, deadline.seconds)
@@ -214,9 +215,9 @@ def _look_again(
     store_lock: contextlib.ExitStack,
     deadline: Deadline,
 ) -> S:
-    """Return the state once all is done and durable; what the plan says where the store cannot be read now."""
+    """Return the state after the actions, all durable; the planned state if the store cannot be read now."""
     try:
-        if plan.prepares_unlocked:  # other runs must not change the layers around while they are read
+        if plan.prepares_unlocked:  # while we read, other runs must not change layers
             store_lock.enter_context(locked(task.home, Deadline(deadline.seconds)))
         return task.observe_after(store, plan)
     except (Overlay2Error, OSError) as error:
@@ -225,7 +226,7 @@ def _look_again(
 
 
 def _warn_of_last_look(module: AnsibleModule, error: Exception) -> None:
-    """Warn that results are predicted: what is done is done, and no failure because it could not be looked at."""
+    """Warn that results are predicted. All actions are done, so a store that cannot be read is not a failure."""
     told = "everything was done, but the module could not look at the result, so it returns what it planned"
     module.warn(f"{told}: {error}")
 
@@ -245,7 +246,7 @@ def _result(module: AnsibleModule, task: Task[S], outcome: Outcome[S], done: lis
 
 
 def _report(module: AnsibleModule, task: Task[S], outcome: Outcome[S]) -> dict[str, t.Any]:
-    """Return the module's own results; predicted ones where something was done and the store cannot be read now."""
+    """Return the module's own results; predicted ones if actions were done but the store cannot be read now."""
     try:
         return task.report(outcome)
     except (Overlay2Error, OSError) as error:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long, how much of a filesystem, how many layers: values only overlay2_prune takes. PRIVATE to the collection."""
+"""Parsers of values that only overlay2_prune takes: durations, amounts, shares. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COUNT = re.compile(r"\d{1,9}")
 def parse_duration(text: str | None, option: str) -> int | None:
     """Return *text* in seconds: ``90m``, ``36h``, ``7d``; None for None. Raises InvalidInput.
 
-    None is read into an empty text or a bare number: what it means decides which layers go.
+    An empty text and a number without a unit are errors, not defaults: a wrong guess would remove layers.
     """
     if text is None:
         return None

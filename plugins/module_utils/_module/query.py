@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running a module that only reads, and telling how a module failed. PRIVATE to the collection."""
+"""Runs a module that only reads, and reports the failure of any module. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from .os_cures import cure_of
 
 @contextlib.contextmanager
 def without_collector() -> t.Iterator[None]:
-    """One task, and mostly the process ends: what little is circular may stay. Mitogen's goes on, and has it again."""
+    """Switch the garbage collector off while a module runs.
+
+    Most processes end after one module, so the few objects in reference circles need no collection. Mitogen's process
+    goes on, so the collector is switched on again.
+    """
     gc.disable()
     try:
         yield
@@ -28,7 +32,7 @@ def without_collector() -> t.Iterator[None]:
 
 @without_collector()
 def run_query(query: t.Callable[[dict[str, t.Any]], dict[str, t.Any]], **arguments: t.Any) -> None:
-    """Run a module that only reads: *query* turns its parameters into the result."""
+    """Run a module that only reads. query: returns the result for the parameters."""
     module = HarmlessModule(supports_check_mode=True, **arguments)
     try:
         result = query(module.params)
@@ -47,7 +51,7 @@ def fail(module: AnsibleModule, error: Overlay2Error, done: list[str]) -> None:
 
 
 def fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
-    from .._driver.quota import projects  # a run that succeeds does not need it
+    from .._driver.quota import projects  # a run that succeeds does not need quotas
 
     home = str(module.params["home"])
     path = printable(error.filename if isinstance(error.filename, (str, bytes)) else home)
@@ -56,7 +60,7 @@ def fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
         limited = projects.limit_reached_error(home, error.filename)
         if limited:
             return fail(module, limited, done)
-        hint = "free some, or make the filesystem larger, and run the task again"
+        hint = "free some space, or make the filesystem larger, and run the task again"
         return fail(module, NoSpace(f"no space left at {path}: {why}", hint=hint, path=path), done)
     module.fail_json(
         msg=f"{why}: {path}",

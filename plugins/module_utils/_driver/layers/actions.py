@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making, limiting, sealing and removing layers. PRIVATE to the collection."""
+"""The actions that make, limit, seal and remove layers. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 
 class MakeLayer(Action):
-    """Make a layer. Its parent is sealed by that, if it is made in the same run; else by a SealLayer of its own."""
+    """Make a layer. This seals its parent if the same run makes the parent; else the plan has a SealLayer for it."""
 
     def __init__(self, layer: LayerState) -> None:
         self.layer = layer
@@ -55,7 +55,8 @@ class LimitLayer(Action):
         self.layer = layer
 
     def describe(self) -> str:
-        return f"limit layer {self.layer.id} to {limits_in_words(self.layer) or 'nothing: no size, no inodes'}"
+        limits = limits_in_words(self.layer)
+        return f"limit layer {self.layer.id} to {limits}" if limits else f"remove the limits of layer {self.layer.id}"
 
     def commit(self, run: Run) -> None:
         limit(os.path.join(run.home, self.layer.id), self.layer.size_limit, self.layer.inodes_limit)
@@ -63,7 +64,7 @@ class LimitLayer(Action):
 
 
 def limits_in_words(layer: LayerState) -> str:
-    """Return the limits of a layer; "" if it has none."""
+    """Return the limits of a layer in words; "" for a layer without limits."""
     parts = [f"{layer.size_limit} bytes"] if layer.size_limit else []
     return " and ".join(parts + ([f"{layer.inodes_limit} inodes"] if layer.inodes_limit else []))
 
@@ -83,7 +84,7 @@ class SealLayer(Action):
 
 
 class RemoveLayer(Action):
-    """Remove a layer. seconds: how long to delete what this run removes, None for to the end."""
+    """Remove a layer. seconds: how long this run may delete what it removes; None: until all is deleted."""
 
     def __init__(self, layer: LayerState, seconds: int | None = None) -> None:
         self.layer = layer

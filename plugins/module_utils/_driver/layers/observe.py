@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading the layers that a plan is about. PRIVATE to the collection."""
+"""Reads the state of the layers that a plan is about. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PAUSE = 0.1  # seconds
 
 
 def observe_for_change(store: Store, ids: t.Iterable[str]) -> LayersState:
-    """Return the state of the layers *ids*, which may be made or mounted, and what speaks against that.
+    """Return the state of the layers *ids* to make or change, and what prevents the change.
 
     raises: what is_store() raises for a home that is not a store, StoreCorrupt, OSError.
     """
-    from ..probe import features  # a run that removes layers does not need it
+    from ..probe import features  # a run that removes layers does not need the features
 
     have = observe_layers(store, ids)
-    layers = {id: _with_writers_elsewhere(store, layer) for id, layer in have.layers.items()}
+    layers = {layer_id: _with_writers_elsewhere(store, layer) for layer_id, layer in have.layers.items()}
     return have._replace(
         layers=layers,
         refusal=features.not_supported_error(store.features),
@@ -35,9 +35,9 @@ def observe_for_change(store: Store, ids: t.Iterable[str]) -> LayersState:
 
 
 def observe_for_removal(store: Store, ids: t.Iterable[str], *, above: bool, users: bool) -> LayersState:
-    """Return the state of the layers *ids*, which may go, damaged or not, and who needs them.
+    """Return the state of the layers *ids* to remove, damaged or not, and what needs or uses them.
 
-    above:  also the state of all layers that are built on them.
+    above:  also the state of all layers built on them.
     users:  look for processes that use them; costs a scan of /proc.
     raises: as observe_for_change.
     """
@@ -53,12 +53,12 @@ def observe_for_removal(store: Store, ids: t.Iterable[str], *, above: bool, user
         users=users_of(store.home, layers) if users else None,
         inside=mounted_in(store.home, layers),
         needed=_needed(store, layers) if store.owner else {},
-        lost=() if store.owner else _lost(store),  # the records of another engine tell what it needs
+        lost=() if store.owner else _lost(store),  # another engine records which layers it needs
     )
 
 
 def observe_layers(store: Store, ids: t.Iterable[str], *, above: bool = False) -> LayersState:
-    """Return the state of the layers *ids*; above: also of all layers that are built on them. Raises as above."""
+    """Return the state of the layers *ids*; above: also of all layers built on them. Raises as observe_for_change."""
     asked = list(dict.fromkeys(ids))
     layers: dict[str, LayerState] = {}
     children: dict[str, tuple[str, ...]] = {}
@@ -101,7 +101,7 @@ def _state(store: Store, ids: t.Sequence[str], layers: dict[str, LayerState]) ->
         children={},
         defaults=(settings.size, settings.inodes) if settings else (0, 0),
         engine=store.owner,
-        strangers=frozenset(id for id in ids if id not in layers and os.path.lexists(f"{store.home}/{id}")),
+        strangers=frozenset(name for name in ids if name not in layers and os.path.lexists(f"{store.home}/{name}")),
     )
 
 
@@ -114,15 +114,18 @@ def _lost(store: Store) -> tuple[LostLayer, ...]:
 
 def users_of(home: str, layers: t.Collection[str]) -> dict[str, str]:
     """Return the processes that use layers, in words, by id; costs a scan of /proc. Raises OSError."""
-    from ..in_use.users import describe_users, users_of_layers  # most runs do not need it, and each import is compiled
+    from ..in_use.users import describe_users, users_of_layers  # most runs do not need these; each import is compiled
 
     users = users_of_layers(home, layers)
-    if users:  # a process that only reads, such as facts, is gone in a moment
+    if users:  # a process that only reads, such as overlay2_facts, usually ends within the pause
         time.sleep(_PAUSE)
-        again = {id: {user.pid for user in found} for id, found in users_of_layers(home, users).items()}
-        both = {id: [user for user in found if user.pid in again.get(id, ())] for id, found in users.items()}
-        users = {id: found for id, found in both.items() if found}
-    return {id: describe_users(found) for id, found in users.items()}
+        again = {layer_id: {user.pid for user in found} for layer_id, found in users_of_layers(home, users).items()}
+        both = {
+            layer_id: [user for user in found if user.pid in again.get(layer_id, ())]
+            for layer_id, found in users.items()
+        }
+        users = {layer_id: found for layer_id, found in both.items() if found}
+    return {layer_id: describe_users(found) for layer_id, found in users.items()}
 
 
 def mounted_in(home: str, layers: t.Collection[str]) -> dict[str, str]:
@@ -133,9 +136,10 @@ def mounted_in(home: str, layers: t.Collection[str]) -> dict[str, str]:
 
 
 def _with_writers_elsewhere(store: Store, layer: LayerState) -> LayerState:
-    """Return *layer*, as writable if another mount namespace has an overlay with the layer as upper. Raises OSError.
+    """Return *layer*, marked writable if another mount namespace has an overlay with the layer as upper.
 
-    Only a held layer is looked at: whoever mounted an overlay without a holder of ours takes care of it.
+    Only held layers are checked: a program that mounts a layer without a holder of ours is responsible for its mount.
+    Raises OSError.
     """
     if not layer.holders or layer.mounted or layer.marked or not layer.lowers:
         return layer

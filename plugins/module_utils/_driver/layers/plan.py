@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Planning (pure) and making, sealing and removing layers. PRIVATE to the collection."""
+"""Plans how to make, limit, seal and remove layers. Pure. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .state import LayersState, WantedLayer
 
 
 def check_wanted(wanted: t.Sequence[WantedLayer]) -> None:
-    """Raise InvalidInput for what cannot be meant, before anything is looked at."""
+    """Raise InvalidInput for a list that no store can satisfy. Reads nothing."""
     places: dict[str, int] = {}
     for place, want in enumerate(wanted):
         check_id(want.id)
@@ -50,7 +50,7 @@ def check_wanted(wanted: t.Sequence[WantedLayer]) -> None:
 
 
 def plan_present(wanted: t.Sequence[WantedLayer], have: LayersState, *, sealed: bool = False) -> Plan[LayersState]:
-    """Plan that each layer of *wanted* is there, as asked for; sealed: committed, too. Pure.
+    """Plan that each layer of *wanted* exists as the user asks; sealed: and is committed. Pure.
 
     raises: LayerNotFound, ParentMismatch, LayerInUse, DepthExceeded, InvalidInput, QuotaNotSupported, and have.refusal.
     """
@@ -63,7 +63,7 @@ def plan_present(wanted: t.Sequence[WantedLayer], have: LayersState, *, sealed: 
 
 
 class _Planner:
-    """Goes through a list, each layer seeing what those before it will have made."""
+    """Plans a list layer by layer. Each layer is planned on the state that the layers before it leave."""
 
     def __init__(self, have: LayersState, sealed: bool) -> None:
         self.layers = dict(have.layers)
@@ -80,7 +80,7 @@ class _Planner:
             self._make(want)
         else:
             self._check(want, found)
-            if found.parent in self.layers:  # that is, it was asked for; a run may have been killed before it could
+            if found.parent in self.layers:  # the parent is asked for too: a killed run may not have sealed it
                 self._seal_layer(found.parent)
         if self._seal:
             self._seal_layer(want.id)
@@ -89,14 +89,14 @@ class _Planner:
         if self._have.refusal:
             raise self._have.refusal
         if want.id in self._have.strangers:
-            raise _no_layer(want.id, self._have.home)
+            raise _not_a_layer_error(want.id, self._have.home)
         size, inodes = self._limits(want, *(self._have.defaults if want.read_write else (0, 0)))
         self._check_limits(size, inodes)
         lowers: tuple[str, ...] = ()
         if want.parent:
             parent = self.layers.get(want.parent)
             if parent is None:
-                raise _no_parent(want)
+                raise _parent_not_found_error(want)
             lowers = (parent.id, *parent.lowers)
         if len(lowers) > MAX_DEPTH:
             raise DepthExceeded(
@@ -126,14 +126,14 @@ class _Planner:
             )
         if want.read_write and found.read_write is False:
             raise InvalidInput(
-                f"layer {want.id} exists and is no read-write layer",
+                f"layer {want.id} exists and is not a read-write layer",
                 hint="use a new id, or leave read_write out",
                 id=want.id,
             )
         self._limit(want, found)
 
     def _limits(self, want: WantedLayer, size: int, inodes: int) -> tuple[int, int]:
-        """Return the limits wanted, as the filesystem keeps them; *size* and *inodes* where they are left out."""
+        """Return the wanted limits as the filesystem keeps them; for omitted limits *size* and *inodes*."""
         size = size if want.size is None else want.size
         return rounded(size, self._have.block), inodes if want.inodes is None else want.inodes
 
@@ -142,7 +142,7 @@ class _Planner:
             raise self._have.quota
 
     def _limit(self, want: WantedLayer, found: LayerState) -> None:
-        """Plan the limits of a layer that is there. Raises QuotaNotSupported."""
+        """Plan the limits of a layer that exists. Raises QuotaNotSupported."""
         size, inodes = self._limits(want, found.size_limit, found.inodes_limit)
         self._check_limits(want.size or 0, want.inodes or 0)
         if (size, inodes) == (found.size_limit, found.inodes_limit):
@@ -174,7 +174,8 @@ class _Planner:
             )
         self.layers[layer_id] = layer._replace(committed=True, marked=True)
         self.sealed.add(layer_id)
-        if layer.link is not None or self._seal:  # what is made in this run and built on needs no word of its own
+        # No separate action for a parent made in this run: making its child seals the parent.
+        if layer.link is not None or self._seal:
             from .actions import SealLayer  # as above
 
             self.actions.append(SealLayer(layer_id))
@@ -183,7 +184,7 @@ class _Planner:
 def plan_absent(
     ids: t.Sequence[str], have: LayersState, *, recursive: bool = False, force: bool = False
 ) -> Plan[LayersState]:
-    """Plan that none of *ids* is there; recursive: nor what is built on them. Pure.
+    """Plan that the layers *ids* do not exist; recursive: remove the layers built on them too. Pure.
 
     force: as for plan_removal. Raises LayerInUse, StoreCorrupt, StoreForeign.
     """
@@ -212,7 +213,7 @@ def plan_absent(
     return Plan(tuple(actions), after, must_be_free=tuple(sorted(going)))
 
 
-def _no_parent(want: WantedLayer) -> Overlay2Error:
+def _parent_not_found_error(want: WantedLayer) -> Overlay2Error:
     return LayerNotFound(
         f"there is no layer {want.parent}, the parent of {want.id}",
         hint="make the parent first, or earlier in the same list",
@@ -220,9 +221,9 @@ def _no_parent(want: WantedLayer) -> Overlay2Error:
     )
 
 
-def _no_layer(layer_id: str, home: str) -> Overlay2Error:
+def _not_a_layer_error(layer_id: str, home: str) -> Overlay2Error:
     path = f"{printable(home)}/{layer_id}"
-    why = f"cannot make layer {layer_id}: {path} is there, and is no layer"
+    why = f"cannot make layer {layer_id}: {path} exists and is not a layer"
     return InvalidInput(why, hint="use another id, or move away what is there", id=layer_id, path=path)
 
 

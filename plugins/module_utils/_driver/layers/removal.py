@@ -16,7 +16,7 @@ from .state import LayersState
 
 
 class Ways(t.NamedTuple):
-    """What else the options of the module in question allow, for the end of a hint; "" if it has no such option."""
+    """Other ways that the module's options allow, for the end of a hint; "" if the module has no such option."""
 
     force: str = ""
     recursive: str = ""
@@ -77,7 +77,7 @@ def check_not_needed(layer: LayerState, have: LayersState, going: t.Collection[s
 
 
 def check_empty_of_mounts(layer_id: str, inside: t.Mapping[str, str], what: str) -> None:
-    """Raise LayerInUse if a mount that is not the layer's own lies in its directory; what: what the mount prevents.
+    """Raise LayerInUse if a mount that is not the layer's own lies in its directory; what: verb for the message.
 
     No run of ours unmounts such a mount. If the layer was removed, no path would lead to the mount.
     """
@@ -91,9 +91,9 @@ def check_empty_of_mounts(layer_id: str, inside: t.Mapping[str, str], what: str)
 
 
 def check_unused(layer: LayerState, have: LayersState, what: str, or_else: str = "") -> None:
-    """Raise LayerInUse if *layer* is mounted, held or busy; what: what the use prevents.
+    """Raise LayerInUse if *layer* is mounted, held or busy; what: verb for the message.
 
-    or_else: what else the options of the module in question allow, for the end of the hint.
+    or_else: another way that the module's options allow, for the end of the hint.
     """
     why, cures = [], []
     if layer.mounted:
@@ -106,7 +106,8 @@ def check_unused(layer: LayerState, have: LayersState, what: str, or_else: str =
         cures.append("end the processes that use it")
     if layer.mounted or layer.holders:
         path = f"{printable(have.home)}/{layer.id}/{MERGED}"
-        cures.append(f"run `umount {path}`" if have.engine else unmounting(layer))  # the module refuses another's layer
+        # Our module does not unmount layers of another engine.
+        cures.append(f"run `umount {path}`" if have.engine else unmounting(layer))
     if why:
         raise LayerInUse(
             f"cannot {what} layer {layer.id}: it {' and '.join(why)}",

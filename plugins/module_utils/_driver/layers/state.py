@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The layers that a plan is about, and what is wanted of them. PRIVATE to the collection."""
+"""The layers that a plan is about: as observed, and as wanted. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
 
 
 class LostLayer(t.NamedTuple):
-    """A damaged layer that may be built on any other. command: for a shell, to mend it; "" where none surely does."""
+    """A damaged layer that may be built on any other. command: repairs it in a shell; "" if none surely does."""
 
     lost: Lost
     command: str
@@ -29,15 +29,15 @@ class LayersState(t.NamedTuple):
               no key.
     children: the ids of the children, by id; known only where a plan needs them.
     users:    the processes that use a layer, in words, by id; None: not looked for.
-    inside:   what is mounted in the directory of a layer, but not on merged, by id; looked for where layers may go.
-    lost:     the damaged layers that may be built on any of them; looked for where layers may go.
+    inside:   what is mounted in the directory of a layer, but not on merged, by id; looked for only for a removal.
+    lost:     the damaged layers that may be built on any of them; looked for only for a removal.
     refusal:  why no layer can be made or mounted here; None if one can.
     quota:    why layers cannot have limits here; None if they can.
     defaults: the limits of a new read-write layer: bytes, inodes.
-    block:    in how many bytes the filesystem counts.
-    engine:   whose the store is, if not ours, as owner() says.
-    needed:   why a layer must not be removed from the store of another engine, by id.
-    strangers: the ids asked about whose name something has that is not a layer.
+    block:    the unit in which the filesystem counts the limits, in bytes.
+    engine:   the owner of the store, as owner() returns it; None if the store is ours.
+    needed:   why a layer must not be removed from another engine's store, by id.
+    strangers: the ids asked about that are names in home, but not of layers.
     """
 
     home: str
@@ -57,7 +57,7 @@ class LayersState(t.NamedTuple):
 
 
 class WantedLayer(t.NamedTuple):
-    """A layer as it is asked for. None: leave an existing layer as it is; a new layer gets the default.
+    """The layer that the user asks for. None: leave an existing layer as it is; a new layer gets the default.
 
     parent: "" for none. size: bytes; inodes: files and directories; 0 for no limit.
     """

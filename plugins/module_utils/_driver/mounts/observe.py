@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading a layer and its mount. PRIVATE to the collection."""
+"""Reads the state of a layer and of its mount. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def observe_mount(store: Store, layer_id: str) -> MountState:
     layer = store.layer(layer_id) if have.exists else None
     if layer is None:
         return have
-    store.settings  # noqa: B018 - a store whose own file is damaged is not mounted from
+    store.settings  # noqa: B018 - raises if the own file is damaged: such a store is not mounted from
     found = store.files.layer(layer_id)
     links = found.lowers if found else ()
     mount = store.mount(layer_id)
     return have._replace(
         layer=layer,
-        mount=_mounted(store.home, layer_id, links, layer.committed, mount) if mount else None,
+        mount=_read_overlay(store.home, layer_id, links, layer.committed, mount) if mount else None,
         links=links,
         marker=os.path.lexists(store.path(layer_id, VOLATILE_MARKER)),
         engine=store.owner,
@@ -38,11 +38,11 @@ def observe_mount(store: Store, layer_id: str) -> MountState:
 
 
 def with_means(store: Store, have: MountState, want: WantedMount) -> MountState:
-    """Return *have* with what a mount needs. Raises StoreCorrupt for a layer that cannot be mounted, OSError."""
+    """Return *have* with what a mount needs. Raises StoreCorrupt for a layer that lacks a directory, OSError."""
     layer = have.layer
     if layer is None or not layer.lowers:
         return have
-    from ..probe import features  # a run that unmounts does not need it
+    from ..probe import features  # a run that unmounts does not need the features
 
     refusal = features.not_supported_error(store.features) or _label_refusal(want.label)
     have = have._replace(options=features.mount_options(store.features), refusal=refusal)
@@ -58,8 +58,8 @@ def with_means(store: Store, have: MountState, want: WantedMount) -> MountState:
 
 
 def with_obstacles(store: Store, have: MountState) -> MountState:
-    """Return *have* with what can be in the way of unmounting, and of mounting read-write. Raises OSError."""
-    from ..in_use import users  # costs a look at the mounts of every process, and most runs change nothing
+    """Return *have* with what can prevent an unmount, and a read-write mount. Raises OSError."""
+    from ..in_use import users  # reads the mounts of every process, and most runs change nothing
 
     if have.layer is None:
         return have
@@ -78,7 +78,8 @@ def with_obstacles(store: Store, have: MountState) -> MountState:
     return have._replace(below=tuple(below), copies=tuple(copies))
 
 
-def _mounted(home: str, layer_id: str, links: t.Sequence[str], committed: bool, found: mountinfo.Mount) -> Mounted:
+def _read_overlay(home: str, layer_id: str, links: t.Sequence[str], committed: bool, found: mountinfo.Mount) -> Mounted:
+    """Return the state of the overlay *found* on the layer's merged."""
     told = overlay_options(found)
     differs = overlay_differs(home, layer_id, links, found, read_only=committed)
     return Mounted(
@@ -91,7 +92,7 @@ def _mounted(home: str, layer_id: str, links: t.Sequence[str], committed: bool, 
 
 
 def _label_refusal(label: str | None) -> Overlay2Error | None:
-    """Return the error for a mount label where SELinux is off; the kernel would only call it an invalid argument."""
+    """Return the error for a mount label if SELinux is off; the kernel only says "invalid argument"."""
     if not label:
         return None
     with open("/proc/filesystems", encoding="ascii") as file:

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Planning and making, holding and ending mounts of layers. PRIVATE to the collection.
+"""Plans how to mount, hold and unmount layers. PRIVATE to the collection.
 
-Planners are pure; the action classes in mount_actions.py do what the plan says. A mount comes before its first holder
-and ends before its last one is dropped: after a kill in between, a mount that nobody holds is adopted by the next run,
-and one that is held and missing is made again, or only the holder dropped.
+Planners are pure; the action classes are in actions.py. A plan mounts before it adds the first holder, and unmounts
+before it drops the last holder. A run may be killed in between: the next run takes over a mount without holders. If a
+holder has no mount, the next run mounts the layer again, or only drops the holder.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .state import Mounted, MountState, WantedMount, mount_differs, wanted_mount
 
 
 def description(mounted: Mounted, have: MountState) -> Overlay:
-    """Return how the layer is mounted as *mounted* says. Pure. Raises InvalidInput, NotSupported."""
+    """Return the overlay that *mounted* describes. Pure. Raises InvalidInput, NotSupported."""
     return describe_mount(
         have.home,
         _layer(have).id,
@@ -36,9 +36,9 @@ def description(mounted: Mounted, have: MountState) -> Overlay:
 
 
 def plan_mounted(want: WantedMount, have: MountState, *, force: bool = False) -> Plan[MountState]:
-    """Plan that the layer, which is there, is mounted as asked for, and held. Pure.
+    """Plan that an existing layer is mounted as wanted, and held. Pure.
 
-    force:  accept what an earlier boot's volatile mount left.
+    force:  accept the files that a volatile mount of an earlier boot left.
     raises: LayerInUse, StoreCorrupt, InvalidInput, NotSupported, and have.refusal.
     """
     layer = _layer(have)
@@ -48,10 +48,11 @@ def plan_mounted(want: WantedMount, have: MountState, *, force: bool = False) ->
     mounting = mounted is not None and (have.mount is None or ending)
     if ending:
         _check_unheld(want, have)
-        actions += _end(have, "; or ask for the mount as it is")
+        actions += _end(have, "; or request the mount with its current options")
     if mounted and mounting:
         actions += _clear_for(have, force)
-    writable = not (mounted.read_only if mounted else layer.committed)  # without a mount, in its diff
+    # A layer without lowers is not mounted: its content is written in its diff.
+    writable = not (mounted.read_only if mounted else layer.committed)
     if writable and layer.knows_content:
         actions.append(ForgetContent(layer.id))
         layer = layer.with_unknown_content()
@@ -72,9 +73,9 @@ def plan_mounted(want: WantedMount, have: MountState, *, force: bool = False) ->
 
 
 def plan_unmounted(want: WantedMount, have: MountState, *, force: bool = False) -> Plan[MountState]:
-    """Plan that the holder needs the layer no longer, and that the mount goes with the last one. Pure.
+    """Plan that the holder is dropped, and that the mount goes with the last holder. Pure.
 
-    force: drop all holders, and detach. Raises LayerInUse.
+    force: drop all holders, and detach the mount. Raises LayerInUse.
     """
     layer = have.layer
     if layer is None:
@@ -101,9 +102,9 @@ def _in_words(mounted: Mounted) -> list[str]:
 
 
 def _end(have: MountState, or_else: str, *, detach: bool = False) -> list[Action]:
-    """Plan that the mount is gone, if there is one.
+    """Return the actions that end the mount; none without a mount. Raises LayerInUse, never if *detach*.
 
-    or_else: what else may be done where something is in the way of that, for the end of a hint; nothing is if detach.
+    or_else: another way for the user if the unmount fails, for the end of the hint.
     """
     layer = _layer(have)
     if have.mount is None:
@@ -122,9 +123,9 @@ def _end(have: MountState, or_else: str, *, detach: bool = False) -> list[Action
 
 
 def _clear_for(have: MountState, force: bool) -> list[Action]:
-    """Plan that no volatile marker is in the way of a mount.
+    """Return the actions that remove a volatile marker, which prevents a mount. Raises StoreCorrupt.
 
-    Holders don't outlive a boot: where there is one, the marker is of this boot, and a sync makes up for it.
+    Holders end with the boot. If a layer has holders, the marker is of this boot, and a sync is enough.
     """
     layer = _layer(have)
     if not have.marker or have.mount is not None:
@@ -148,7 +149,7 @@ def _check_unheld(want: WantedMount, have: MountState) -> None:
         words = mount_differs(want, have)
         raise LayerInUse(
             f"layer {layer.id} is mounted with another {', '.join(words)} and held by {', '.join(others)}",
-            hint="unmount it for these holders first, or ask for the mount as it is",
+            hint="unmount it for these holders first, or request the mount with its current options",
             id=layer.id,
             mount_differs=list(words),
             holders=others,
@@ -167,4 +168,4 @@ def _check_copies(have: MountState, what: str, or_else: str) -> None:
 
 
 def _layer(have: MountState) -> LayerState:
-    return t.cast(LayerState, have.layer)  # the task has seen to it
+    return t.cast(LayerState, have.layer)  # the task plans a mount only for a layer that exists

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mount of a layer as it is, and as it is wanted. PRIVATE to the collection."""
+"""The mount of a layer: as observed, and as wanted. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..state import LayerState
 
 
 class WantedMount(t.NamedTuple):
-    """A mount as it is asked for.
+    """The mount that the user asks for.
 
-    holder:   who needs it, or no longer does.
-    label:    SELinux context; "" for none; None: leave it as it is, on a new mount none.
-    volatile: skip syncs; means nothing where nothing is written.
+    holder:   the name under which the user needs the mount, or needs the mount no longer.
+    label:    SELinux context; "" for none; None: keep the label of an existing mount, and give a new mount none.
+    volatile: skip syncs; without effect on a read-only mount.
     """
 
     id: str
@@ -31,8 +31,8 @@ class Mounted(t.NamedTuple):
     """An overlay on a layer's merged.
 
     label:  "" for none.
-    astray: which of "lowers" and "upper" are not the layer's.
-    data:   as the kernel shows it; None for one that is only planned.
+    astray: which of "lowers" and "upper" differ from those of the layer.
+    data:   the mount data as the kernel shows it; None for a mount that is only planned.
     """
 
     read_only: bool
@@ -43,17 +43,18 @@ class Mounted(t.NamedTuple):
 
 
 class MountState(t.NamedTuple):
-    """A layer and its mount, as they are or as a plan says they will be.
+    """A layer and its mount, as observed, or as they are after a plan.
 
-    exists:  there is a store at home; layer, mount: None where there is none.
+    exists:  there is a store at home.
+    layer:   None if there is no such layer. mount: None if the layer is not mounted.
     links:   the names in l/ of the lowers, nearest first.
-    marker:  overlayfs has noted in its workdir that a mount skips, or skipped, syncs.
-    below:   mount points on the mount. copies: overlays of the layer, in words, that stay when our mount goes. Both are
-             looked for only where a plan may need them.
-    busy:    the processes that use the mount, in words; looked for only where unmounting is predicted.
-    options: what every mount of ours gets; refusal: why nothing can be mounted here, None if it can. Known only where
-             the layer is to be mounted.
-    engine:  whose the store is, if not ours, as owner() says.
+    marker:  the workdir has the mark of overlayfs that a mount skips, or skipped, syncs.
+    below:   the mount points on the mount; looked for only if a plan may need them.
+    copies:  overlays of the layer, in words, that stay when our mount goes; looked for only if a plan may need them.
+    busy:    the processes that use the mount, in words; looked for only if unmounting is predicted.
+    options: the options that all our mounts have; None if the layer is not to be mounted.
+    refusal: why the layer cannot be mounted here; None if it can, or is not to be mounted.
+    engine:  the owner of the store, as owner() returns it; None if the store is ours.
     """
 
     home: str
@@ -71,7 +72,7 @@ class MountState(t.NamedTuple):
 
 
 def mounted_layer(home: str, mount: mountinfo.Mount) -> str:
-    """Return the id of the layer on whose merged *mount* is an overlay; "" if it is something else."""
+    """Return the id of the layer if *mount* is an overlay on its merged; "" for any other mount."""
     if mount.fstype != "overlay" or not mount.mount_point.startswith(home + "/"):
         return ""
     layer_id, _slash, rest = mount.mount_point[len(home) + 1 :].partition("/")
@@ -79,7 +80,7 @@ def mounted_layer(home: str, mount: mountinfo.Mount) -> str:
 
 
 def mount_differs(want: WantedMount, have: MountState) -> tuple[str, ...]:
-    """Return the properties in which the mount differs from what is asked for, sorted; none without a mount."""
+    """Return the properties in which the mount differs from the wanted one, sorted; none without a mount."""
     if have.mount is None or have.layer is None or not have.layer.lowers:
         return ()
     wanted = wanted_mount(want, have)
@@ -92,7 +93,7 @@ def mount_differs(want: WantedMount, have: MountState) -> tuple[str, ...]:
 
 
 def wanted_mount(want: WantedMount, have: MountState) -> Mounted:
-    """Return the mount that is asked for, of a layer that exists."""
+    """Return the mount that the user asks for, of a layer that exists."""
     read_only = have.layer is not None and have.layer.committed
     kept = have.mount.label if have.mount else ""
     return Mounted(read_only, want.volatile and not read_only, kept if want.label is None else want.label)

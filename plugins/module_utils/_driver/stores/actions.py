@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making a store and removing it: the steps that stores.py plans. PRIVATE to the collection."""
+"""The actions that make, change and remove a store; plan.py plans them. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from .state import DirectoryAccess
 if t.TYPE_CHECKING:
     from ..run import Run
 
-_PAUSE = 0.05  # seconds between two attempts
+_PAUSE = 0.05  # seconds between two attempts to empty the staging directory
 
 
 class MakeStore(Action):
-    """Make a store, after trying on its filesystem whether overlays work there. Refused, nothing is left of it.
+    """Make a store, after a trial of overlays on its filesystem. If overlays do not work, remove what was made.
 
-    l/ is made last: without it there is no store, whatever else lies there.
+    l/ is made last: without l/, home is not a store, whatever else home holds.
 
     access:   of home ("") and of l.
-    new_home: there is no home yet, so the engine found nothing to lock.
+    new_home: home does not exist yet, so the engine found nothing to lock.
     """
 
     def __init__(self, settings: Settings, access: t.Mapping[str, DirectoryAccess], new_home: bool) -> None:
@@ -70,7 +70,7 @@ class MakeStore(Action):
                 self._make_directory(links, self.access[LINKS].mode)
                 _set_access(links, self.access[LINKS])
             except BaseException:
-                with contextlib.suppress(OSError):  # where l/ has to stay there is a store, which needs its settings
+                with contextlib.suppress(OSError):  # a store whose l/ stays needs its settings
                     if links in self._made:
                         os.rmdir(links)
                     remove_file(os.path.join(run.home, OWN_FILE))
@@ -79,7 +79,7 @@ class MakeStore(Action):
             run.needs_sync()
 
     def _lock_home(self, home: str, deadline: Deadline) -> None:
-        """Lock the home just made. Raises Overtaken if another run has made a store of it first, or removed it."""
+        """Lock the new home. Raises Overtaken if another run has made a store there first, or has removed home."""
         try:
             self._lock.enter_context(locked(home, deadline))
         except FileNotFoundError:
@@ -102,17 +102,17 @@ class MakeStore(Action):
                 return
             raise
         self._made.append(path)
-        os.chmod(path, mode)  # whatever the umask
+        os.chmod(path, mode)  # mkdir() leaves out the bits of the umask
 
     def _undo(self) -> None:
         for path in reversed(self._made):
-            with contextlib.suppress(OSError):  # another run has begun to use it
+            with contextlib.suppress(OSError):  # another run has begun to use the directory
                 os.rmdir(path)
         self._lock.close()
 
 
 class SetAccess(Action):
-    """Set mode and owner of home or l."""
+    """Set the mode and the owner of home or of l."""
 
     def __init__(self, path: str, access: DirectoryAccess) -> None:
         self.path = path
@@ -128,7 +128,7 @@ class SetAccess(Action):
 
 
 class KeepSettings(Action):
-    """Keep new defaults, or id maps, in the store."""
+    """Write new defaults or id maps to the own file of the store."""
 
     def __init__(self, before: Settings, after: Settings) -> None:
         self.before = before
@@ -144,7 +144,7 @@ class KeepSettings(Action):
 
 
 class TakeOver(Action):
-    """Make a store ours that somebody else made: from then on it has our file."""
+    """Take over a store that another program made: write our own file, which marks the store as ours."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -157,7 +157,7 @@ class TakeOver(Action):
 
 
 class RemoveStore(Action):
-    """Remove what makes home a store, l last, and home itself unless it stays."""
+    """Remove the parts of the store, l last, and then home itself, unless home stays."""
 
     def __init__(self, home_stays: bool) -> None:
         self.home_stays = home_stays
@@ -166,7 +166,7 @@ class RemoveStore(Action):
         return "remove the store" + (", but for its directory" if self.home_stays else "")
 
     def commit(self, run: Run) -> None:
-        run.sync()  # that the layers are gone, before what says whose they were
+        run.sync()  # the layers must be gone before the own file goes, which marks them as ours
         run.close()
         _empty_staging(run.home, Deadline(run.lock_timeout))
         _remove_quota_device(os.path.join(run.home, QUOTA_DEVICE))
@@ -174,7 +174,7 @@ class RemoveStore(Action):
         if os.path.lexists(links):
             for entry in names_in(links):
                 os.unlink(os.path.join(links, entry.name))
-        remove_file(os.path.join(run.home, OWN_FILE))  # late: as long as there is l/, there is a store with settings
+        remove_file(os.path.join(run.home, OWN_FILE))  # late: while l/ exists, home is a store with settings
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(links)
         sync_directory(run.home)
@@ -184,7 +184,7 @@ class RemoveStore(Action):
 
 
 def _empty_staging(home: str, deadline: Deadline) -> None:
-    """Delete what is staged at *home*, once nobody works in there. Raises StoreBusy, OSError."""
+    """Delete what is staged at *home*, once no run works in the staging directory. Raises StoreBusy, OSError."""
     staged = os.path.join(home, STAGING)
     while True:
         staging.sweep(home, leftovers(home))
@@ -200,14 +200,14 @@ def _empty_staging(home: str, deadline: Deadline) -> None:
         if deadline.passed:
             raise StoreBusy(
                 f"{printable(staged)} is still in use, or could not be emptied",
-                hint="wait for the run that works in there, and unmount what is mounted below it",
+                hint="wait for the run that uses the directory, and unmount what is mounted below the directory",
                 path=printable(staged),
             )
         time.sleep(_PAUSE)
 
 
 def _try_overlays(home: str) -> None:
-    """Raise NotSupported if no overlay can have its upper at *home*; otherwise keep the answers."""
+    """Raise NotSupported if no overlay can have its upper at *home*; otherwise save what the trial found."""
     from ..._store.run_directory import RUN_DIRECTORY
     from ..probe import cache, features, filesystem
     from .trial import trial_on
@@ -225,7 +225,7 @@ def _try_overlays(home: str) -> None:
 
 
 def _set_access(path: str, access: DirectoryAccess) -> None:
-    """Set it on a directory, never through a symlink; nobody gets in between who may not. Raises OSError."""
+    """Set *access* on a directory, never through a symlink. Meanwhile only the owner can enter. Raises OSError."""
     fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
     with about(path):
         try:
@@ -248,7 +248,7 @@ def _set_access_of(fd: int, access: DirectoryAccess) -> None:
 
 
 def _remove_quota_device(path: str) -> None:
-    """Remove moby's device node, and nothing else by its name."""
+    """Remove moby's device node; anything else of that name stays."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISBLK(os.lstat(path).st_mode):
             os.unlink(path)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading a whole store, for overlay2_init. PRIVATE to the collection."""
+"""Reads the state of a whole store, for overlay2_init. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PARTS = (LINKS, OWN_FILE, OWN_FILE + ".new", STAGING, QUOTA_DEVICE)
 
 
 def observe_present(store: Store, given: str) -> StoreState:
-    """Return the state of a store that is to be there.
+    """Return the state of a store that the task makes or changes.
 
     given:  home as the user wrote it.
     raises: OSError, Overlay2Error.
@@ -45,14 +45,14 @@ def observe_present(store: Store, given: str) -> StoreState:
 def observe_unmounted(store: Store, *, users: bool) -> StoreState:
     """Return the state of a store with its mounts and holders.
 
-    users:  look for what keeps a mount from ending; costs a scan of /proc.
+    users:  look for what makes an unmount fail; costs a scan of /proc.
     raises: OSError, Overlay2Error.
     """
     return _with_use(store, _observe(store, store.exists), users)
 
 
 def observe_absent(store: Store, *, users: bool) -> StoreState:
-    """Return the state of a store that is to go, damaged or not; users: as for observe_unmounted.
+    """Return the state of a store that the task removes, damaged or not; users: as for observe_unmounted.
 
     raises: OSError, StoreCorrupt, StoreForeign.
     """
@@ -67,19 +67,19 @@ def observe_absent(store: Store, *, users: bool) -> StoreState:
 
 
 def _observe(store: Store, exists: bool) -> StoreState:
-    settings = store.settings  # also where l/ is missing: a newer version may have lost it, or not made it yet
+    settings = store.settings  # raises for a file of a newer version, even without l/
     return StoreState(
         home=store.home,
         exists=exists,
         access=_access(store.home),
         settings=settings if exists else Settings(),
-        layers={id: LayerState(id, None, ()) for id in layer_ids(store.home)} if exists else {},
+        layers={layer_id: LayerState(layer_id, None, ()) for layer_id in layer_ids(store.home)} if exists else {},
         engine=store.owner if exists else store.managed_by,
     )
 
 
 def _is_there(home: str, names: t.Collection[str]) -> bool:
-    """Tell whether there is a store to remove. To remove no store is not an error. Raises what is_store() raises."""
+    """Tell whether there is a store to remove; a missing store is not an error. Raises what is_store() raises."""
     if LINKS in names:
         is_store(home)  # raises for an l/ that does not hold the links of a store
         return True
@@ -99,7 +99,7 @@ def _names(home: str) -> list[str]:
     except FileNotFoundError:
         return []
     except NotADirectoryError:
-        is_store(home)  # raises the error that says so
+        is_store(home)  # raises the error for a home that is not a directory
         raise
 
 
@@ -115,14 +115,14 @@ def _access(home: str) -> dict[str, DirectoryAccess]:
 
 
 def _with_use(store: Store, have: StoreState, users: bool) -> StoreState:
-    """Return *have* with the layers that are mounted, held and in use."""
+    """Return *have* with which layers are mounted, held and in use."""
     mounts = store.mount_table.seen
-    mounted, covers, volatile = _mounted(have, mounts)
+    mounted, covers, volatile = _overlays_on_merged(have, mounts)
     layers = {
-        id: layer._replace(mounted=id in mounted, holders=holders.read(store.home, id))
-        for id, layer in have.layers.items()
+        layer_id: layer._replace(mounted=layer_id in mounted, holders=holders.read(store.home, layer_id))
+        for layer_id, layer in have.layers.items()
     }
-    in_use = _users(store.home, mounted, mounts) if mounted and users else {}
+    in_use = _unmount_obstacles(store.home, mounted, mounts) if mounted and users else {}
     return have._replace(layers=layers, covers=covers, volatile=volatile, users=in_use)
 
 
@@ -138,48 +138,50 @@ def _is_mount_point(home: str) -> bool:
     return mount is not None and mount.mount_point == home
 
 
-def _mounted(have: StoreState, mounts: t.Sequence[mountinfo.Mount]) -> tuple[set[str], dict[str, str], frozenset[str]]:
-    """Return the layers with an overlay on merged, what lies on top of such, and which of them are volatile."""
-    merged = {f"{have.home}/{id}/{MERGED}": id for id in have.layers}
+def _overlays_on_merged(
+    have: StoreState, mounts: t.Sequence[mountinfo.Mount]
+) -> tuple[set[str], dict[str, str], frozenset[str]]:
+    """Return the ids with an overlay on merged, what is mounted on top of these overlays, and the volatile ones."""
+    merged = {f"{have.home}/{layer_id}/{MERGED}": layer_id for layer_id in have.layers}
     overlays: set[str] = set()
     covers: dict[str, str] = {}
     volatile: set[str] = set()
     for mount in mounts:
-        id = merged.get(mount.mount_point)
-        if id is None:
+        layer_id = merged.get(mount.mount_point)
+        if layer_id is None:
             continue
         if mount.fstype != "overlay":
-            covers[id] = printable(f"{mount.fstype} {mount.source}")
+            covers[layer_id] = printable(f"{mount.fstype} {mount.source}")
             continue
-        overlays.add(id)
+        overlays.add(layer_id)
         if overlay_options(mount).volatile:
-            volatile.add(id)
-    return overlays, {id: what for id, what in covers.items() if id in overlays}, frozenset(volatile)
+            volatile.add(layer_id)
+    return overlays, {layer_id: what for layer_id, what in covers.items() if layer_id in overlays}, frozenset(volatile)
 
 
-def _users(home: str, ids: t.Collection[str], mounts: t.Sequence[mountinfo.Mount]) -> dict[str, str]:
-    """Return what keeps a mount of *ids* from ending, in words: processes, mounts below, and copies elsewhere."""
+def _unmount_obstacles(home: str, ids: t.Collection[str], mounts: t.Sequence[mountinfo.Mount]) -> dict[str, str]:
+    """Return what makes an unmount of *ids* fail, in words, by id: processes, mounts below, copies elsewhere."""
     from ..in_use.users import describe_users, mounts_elsewhere, user_of, users_of_layers  # most runs do not need it
 
     users = users_of_layers(home, ids)
     elsewhere = mounts_elsewhere(home, ids)
     found: dict[str, str] = {}
-    for id in ids:
-        merged = f"{home}/{id}/{MERGED}"
+    for layer_id in ids:
+        merged = f"{home}/{layer_id}/{MERGED}"
         below = [mount.mount_point for mount in mounts if mount.mount_point.startswith(merged + "/")]
         why = [f"{printable(mount_point)} is mounted below it" for mount_point in below]
-        inside = [user for user in users.get(id, ()) if mountinfo.is_below(user.path, merged)]
-        for copy in elsewhere.get(id, ()):
+        inside = [user for user in users.get(layer_id, ()) if mountinfo.is_below(user.path, merged)]
+        for copy in elsewhere.get(layer_id, ()):
             if copy.shows == "merged" and not copy.goes_with_ours:
                 inside.append(user_of(copy))
         if inside:
             why.append(describe_users(inside))
         if why:
-            found[id] = ", ".join(why)
+            found[layer_id] = ", ".join(why)
     return found
 
 
 def _with_files(home: str, layer: LayerState) -> LayerState:
-    """Return *layer* with what its files say, as far as they can be read: a damaged layer goes, too."""
+    """Return *layer* with its link and lowers, or unchanged if it is damaged so far that no file can be read."""
     found, _damage = examine(home, layer.id)
     return layer._replace(link=found.link, lowers=found.lowers) if found else layer

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Planning and making a store, ending all its mounts, and removing it. PRIVATE to the collection.
+"""Plans how to make or change a store, end all its mounts, or remove it. PRIVATE to the collection.
 
-Planners are pure; the action classes are in store_actions.py.
+Planners are pure; the action classes are in actions.py.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .state import DirectoryAccess, StoreState, WantedStore
 
 
 def plan_present(want: WantedStore, have: StoreState) -> Plan[StoreState]:
-    """Plan that there is a store with the settings wanted, where only who may enters. Pure.
+    """Plan that there is a store with the wanted settings, whose directories have the right mode and owner. Pure.
 
-    raises: InvalidInput, QuotaNotSupported, StoreForeign; have.refusal where a store would have to be made.
+    raises: InvalidInput, QuotaNotSupported, StoreForeign; have.refusal if a store has to be made.
     """
     adopting = want.adopt and have.engine == SOMEBODY
     if want.adopt and have.engine and not adopting:
@@ -39,14 +39,14 @@ def plan_present(want: WantedStore, have: StoreState) -> Plan[StoreState]:
     after = have._replace(exists=True, access=access, settings=settings, engine=None if adopting else have.engine)
     if not have.exists:
         if have.taken and not have.engine:
-            raise _taken(have)
+            raise _taken_error(have)
         if have.refusal:
             raise have.refusal
         from .actions import (
             MakeStore,  # a plan without a step does not need it, and each import is compiled on every host
         )
 
-        return _ours((MakeStore(settings, access, not have.access),), have, after, "make a store")
+        return _checked((MakeStore(settings, access, not have.access),), have, after, "make a store")
     changed = [name for name in access if access[name] != have.access[name]]
     actions: list[Action] = []
     if changed or adopting or settings != have.settings:
@@ -57,7 +57,7 @@ def plan_present(want: WantedStore, have: StoreState) -> Plan[StoreState]:
             actions.insert(0, TakeOver(settings))
         elif settings != have.settings:
             actions.append(KeepSettings(have.settings, settings))
-    plan = _ours(actions, have._replace(engine=after.engine), after, "change the store")
+    plan = _checked(actions, have._replace(engine=after.engine), after, "change the store")
     return plan.with_warnings(*_warnings(after))
 
 
@@ -70,8 +70,9 @@ def _warnings(have: StoreState) -> t.Iterator[str]:
 
 
 def plan_unmounted(have: StoreState, force: bool) -> Plan[StoreState]:
-    """Plan that no layer is mounted or held; force: detach what is busy. Pure. Raises LayerInUse, StoreForeign."""
-    in_use = [have.layers[id] for id in sorted(have.layers) if have.layers[id].mounted or have.layers[id].holders]
+    """Plan that no layer is mounted or held; force: detach them. Pure. Raises LayerInUse, StoreForeign."""
+    by_id = [have.layers[layer_id] for layer_id in sorted(have.layers)]
+    in_use = [layer for layer in by_id if layer.mounted or layer.holders]
     if in_use and have.engine:
         raise store_foreign_error(have.home, have.engine, "unmount layers")
     actions: list[Action] = []
@@ -89,9 +90,9 @@ def plan_unmounted(have: StoreState, force: bool) -> Plan[StoreState]:
 
 
 def plan_absent(have: StoreState, force: bool) -> Plan[StoreState]:
-    """Plan that there is no store; force: nor are its layers, mounted or not. Pure.
+    """Plan that there is no store; force: remove its layers too, mounted or not. Pure.
 
-    raises: LayerInUse while there are layers, StoreForeign.
+    raises: LayerInUse for layers if force is not set, and for layers that cannot be unmounted; StoreForeign.
     """
     from ..layers.removal import plan_removal  # as above
     from .actions import RemoveStore
@@ -103,7 +104,7 @@ def plan_absent(have: StoreState, force: bool) -> Plan[StoreState]:
     if have.engine:
         raise store_foreign_error(have.home, have.engine, "remove the store")
     if have.layers and not force:
-        raise _has_layers(have)
+        raise _has_layers_error(have)
     actions: list[Action] = []
     as_state = LayersState(have.home, True, have.layers, {}, inside=have.inside)
     for layer in sorted(have.layers.values(), key=lambda layer: (-len(layer.lowers), layer.id)):
@@ -116,17 +117,17 @@ def plan_absent(have: StoreState, force: bool) -> Plan[StoreState]:
     return Plan(tuple(actions), after, warnings=warnings, must_be_free=tuple(sorted(have.layers)))
 
 
-def _ours(actions: t.Sequence[Action], have: StoreState, after: StoreState, what: str) -> Plan[StoreState]:
-    """Return the plan, unless it would change another engine's store."""
+def _checked(actions: t.Sequence[Action], have: StoreState, after: StoreState, what: str) -> Plan[StoreState]:
+    """Return the plan. Raises StoreForeign for a plan that changes another engine's store."""
     if actions and have.engine:
         raise store_foreign_error(have.home, have.engine, what)
     return Plan(tuple(actions), after)
 
 
-def _taken(have: StoreState) -> Overlay2Error:
+def _taken_error(have: StoreState) -> Overlay2Error:
     return StoreForeign(
         f"cannot make a store at {printable(have.home)}: dockerd would take {printable(have.taken)} for a graph"
-        " driver's store at its next start, and then no longer see the images that it keeps in containerd's",
+        " driver's store at its next start, and then no longer see the images that it keeps in containerd's store",
         hint="give a home outside of dockerd's data root",
         home=printable(have.home),
         managed_by=None,
@@ -156,14 +157,17 @@ def _settings(want: WantedStore, have: StoreState, *, may_remap: bool) -> Settin
 
 
 def _corrected(found: DirectoryAccess | None, wanted: DirectoryAccess) -> DirectoryAccess:
-    """Return what *found* has to become: a mode that is tighter than needed is left."""
+    """Return the access that a directory with *found* gets.
+
+    A tighter mode than *wanted* stays, unless a remapped root gets its access from the group.
+    """
     if found is None or found.mode & ~wanted.mode or found[1:] != wanted[1:]:
         return wanted
     return wanted if wanted.gid and found.mode != wanted.mode else found
 
 
 def _end(layer: LayerState, have: StoreState, force: bool) -> Action:
-    """Return how the mounts of a layer end. Raises LayerInUse."""
+    """Return the action that ends the mount of a layer. Raises LayerInUse."""
     merged = f"{printable(have.home)}/{layer.id}/{MERGED}"
     if layer.id in have.covers:
         raise LayerInUse(
@@ -184,7 +188,7 @@ def _end(layer: LayerState, have: StoreState, force: bool) -> Action:
     return DetachMount(layer.id) if force else Unmount(layer.id, "; or set force: true")
 
 
-def _has_layers(have: StoreState) -> LayerInUse:
+def _has_layers_error(have: StoreState) -> LayerInUse:
     return LayerInUse(
         f"the store at {printable(have.home)} has layers: {shorten(sorted(have.layers))}",
         hint="remove them with strata.overlay2.overlay2_layer, or set force: true",

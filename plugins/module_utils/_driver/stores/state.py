@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole store as it is, and as it is wanted. PRIVATE to the collection."""
+"""A whole store: as observed, and as wanted. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..state import LayerState
 
 
 class DirectoryAccess(t.NamedTuple):
-    """Who may enter a directory. mode: permission bits."""
+    """The mode and the owner of a directory. mode: permission bits."""
 
     mode: int
     uid: int
@@ -21,9 +21,9 @@ class DirectoryAccess(t.NamedTuple):
 
 
 class WantedStore(t.NamedTuple):
-    """Defaults and maps as they are asked for; None is omitted: leave as it is. Empty maps mean no remapping.
+    """The defaults and the id maps that the user asks for. None: keep the present value. Empty map: no remapping.
 
-    adopt: a store that somebody else made becomes ours.
+    adopt: take over a store that another program made.
     """
 
     size: int | None = None
@@ -37,17 +37,18 @@ class StoreState(t.NamedTuple):
     """A store as overlay2_init sees it.
 
     exists:      there is a store at home.
-    access:      of home ("") and of l, as far as they are there.
-    layers:      all of them; of a damaged one only what can be read. Without lowers' ids: as many empty ones.
+    access:      of home ("") and of l, of each that exists.
+    layers:      all layers, by id; link and lowers are read only for a removal, as far as a damaged layer lets them.
     covers:      what else is mounted on top of the overlay on a layer's merged, by id.
-    volatile:    layers whose mount skips syncs.
-    users:       who has a mounted layer busy, in words, by id; looked for only where a plan may need it.
-    inside:      what is mounted in a layer's directory, not on merged, by id.
-    engine:      whose the store is, if not ours, as owner() says.
-    taken:       the directory at which dockerd would take a store made here for its own; "" if it would not.
-    keeps:       names in home that are no part of a store; lost+found is not among them.
-    home_stays:  home would be left when the store is removed, for these, for lost+found, or being a mount point.
-    refusal:     why no layer can be made or mounted here; quota: why there can be no limits. None if there can.
+    volatile:    the ids of the layers whose mount skips syncs.
+    users:       what keeps a mounted layer busy, in words, by id; looked for only if a plan may need it.
+    inside:      what is mounted in a layer's directory, but not on merged, by id.
+    engine:      the owner of the store, as owner() returns it; None if the store is ours.
+    taken:       the directory that dockerd would take for its own if a store were made here; "" for none.
+    keeps:       the names in home that are not part of a store, except lost+found.
+    home_stays:  removing the store leaves home: it has names of keeps or lost+found in it, or is a mount point.
+    refusal:     why no layer can be made or mounted here; None if one can.
+    quota:       why layers cannot have limits here; None if they can.
     """
 
     home: str

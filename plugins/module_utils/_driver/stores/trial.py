@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trial mounts of overlays in a new store. PRIVATE to the collection."""
+"""Tries overlays in a new store. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..probe.trial_mounts import not_tried, try_overlays
 
 
 def trial_on(directory: str) -> TrialResults:
-    """Return what overlays can do that have their lowers and their upper on the filesystem of *directory*.
+    """Return what overlays can do whose lowers and upper are on the filesystem of *directory*.
 
-    directory: the caller sweeps it after a kill, which leaves a directory without mounts there.
-    raises:    OSError, but not PermissionError: without the permission for a trial the answers are None.
+    directory: the caller sweeps it: a killed run leaves a directory there, without mounts.
+    raises:    OSError, but not PermissionError: if the trial is not permitted, the results are None.
     """
     from ..._store.delete import delete_tree
 

@@ -97,7 +97,7 @@ WRITABLE = APP._replace(mounted=True, writable=True, holders=("ci",))
         (WantedLayer("app", ""), store(BASE, APP), ParentMismatch, "layer app is on base, not without parent"),
         (WantedLayer("app", "none"), store(), LayerNotFound, "there is no layer none, the parent of app"),
         (WantedLayer("job", "app"), store(BASE, WRITABLE), LayerInUse, "layer app is mounted read-write"),
-        (WantedLayer("app", read_write=True), store(BASE, APP), InvalidInput, "exists and is no read-write layer"),
+        (WantedLayer("app", read_write=True), store(BASE, APP), InvalidInput, "exists and is not a read-write layer"),
         (
             WantedLayer("x", read_write=True, size=1),
             store(quota=QuotaNotSupported("no quota here", hint="mount with it")),
@@ -179,7 +179,7 @@ def limited(*layers, **given):
         pytest.param(
             WantedLayer("job", size=0, inodes=0),
             limited(BASE, SEALED_APP, PROJECT),
-            ["limit layer job to nothing: no size, no inodes"],
+            ["remove the limits of layer job"],
             id="lifted",
         ),
     ],
