@@ -68,7 +68,7 @@ class PruneTask(Task[PruneState]):
             pending = None if self._wanted.max_seconds is not None else 0
         elif not outcome.predicted and have.exists:
             pending = pending_bytes(self.home)
-        return self._before.told(
+        return self._before.total(
             {
                 "layers": [_told(decision, have) for decision in pruning.decisions],
                 "remove_bytes": pruning.bytes,
