@@ -28,7 +28,7 @@ class InitTask(Task[StoreState]):
         self.home = check_home(home)
         self._given = os.path.normpath(home)
         if wanted.adopt and state != "present":
-            raise InvalidInput(f"adopt: true with state {state}: only a store that stays is taken over", hint=_NO_ADOPT)
+            raise InvalidInput(f"adopt: true needs state present, not {state}", hint=_NO_ADOPT)
         self._wanted = wanted
         self._state = state
         self._force = force

@@ -127,6 +127,6 @@ def _lent(layer: LayerState) -> NotSupported:
     """Return the error for a layer with a lower in another store: it cannot be mounted without that store."""
     return NotSupported(
         f"cannot mount layer {layer.id} to compare it: its lower {next(iter(layer.lent))} lies in another store",
-        hint="ask the engine, as with podman diff; or name the other store in storage.conf, in additionalimagestores",
+        hint="use the engine, for example podman diff; or add the other store to additionalimagestores in storage.conf",
         id=layer.id,
     )

@@ -26,28 +26,28 @@ def features(store: Store, *, exists: bool | None = None) -> dict[str, t.Any]:
     In the store of another engine, also tests each directory in home: it may not be a layer.
     exists: overrides what is found on disk (check mode predicts).
     """
-    told = store.features
+    known = store.features
     # After the removal of a store, home may hold other files: do not look at them.
     found, count, wrong = (False, 0, []) if exists is False else _layers(store)
     return {
         "home": printable(store.home),
         "exists": found if exists is None else exists,
         "managed_by": store.managed_by,
-        "backing_fs": told.backing_fs,
-        "supports_d_type": told.supports_d_type,
-        "native_overlay_diff": told.native_overlay_diff,
-        "using_metacopy": told.using_metacopy,
-        "userxattr": told.userxattr,
-        "index_off": told.index_off,
-        "project_quota": told.project_quota,
-        "kernel": told.kernel,
-        "max_depth": told.max_depth,
-        "filesystem": told.filesystem,
+        "backing_fs": known.backing_fs,
+        "supports_d_type": known.supports_d_type,
+        "native_overlay_diff": known.native_overlay_diff,
+        "using_metacopy": known.using_metacopy,
+        "userxattr": known.userxattr,
+        "index_off": known.index_off,
+        "project_quota": known.project_quota,
+        "kernel": known.kernel,
+        "max_depth": known.max_depth,
+        "filesystem": known.filesystem,
         "layer_count": count,
         "mount_count": sum(1 for mount in store.mount_table.seen if mounted_layer(store.home, mount)),
-        "supported": told.supported,
-        "problems": [problems.for_engine(problem, store.managed_by)._asdict() for problem in (*wrong, *told.problems)],
-        "status": status_rows(told),
+        "supported": known.supported,
+        "problems": [problems.for_engine(problem, store.managed_by)._asdict() for problem in (*wrong, *known.problems)],
+        "status": status_rows(known),
     }
 
 
