@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A layer's content is that of a tar, or a tar holds the layer's content."""
+"""Apply a tar to a layer, or export a layer as a tar."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A usable store exists, is unmounted, or is gone."""
+"""Make, unmount or remove a store."""
 
 from __future__ import annotations
 
@@ -327,7 +327,7 @@ def task(params: dict[str, t.Any]) -> InitTask:
 
 
 def size_of(storage_opts: t.Sequence[str]) -> str:
-    """Return the default size given by storage options of daemon.json, "" for none. Raises InvalidInput.
+    """Return the default size that storage options of daemon.json give; "" for none. Raises InvalidInput.
 
     source: moby's overlay2 parseOptions.
     """

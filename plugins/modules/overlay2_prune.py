@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Layers that may go are gone."""
+"""Remove the layers that the options select, and litter."""
 
 from __future__ import annotations
 

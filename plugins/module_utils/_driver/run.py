@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run that changes a store: its staging directories, and what it syncs and sweeps. PRIVATE to the collection."""
+"""A run that changes a store: its staging directories, its syncs and its sweeping. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Run:
 
     store:        the store as it was observed.
     home:         the path of the store.
-    lock_timeout: seconds to wait for another run, once more after what takes long.
+    lock_timeout: seconds to wait for another run; the wait starts anew after a long action.
     made:         the layers staged so far, by id.
     """
 
@@ -50,7 +50,7 @@ class Run:
         return self.store.settings.root
 
     def links_of(self, layer_id: str) -> tuple[str, ...]:
-        """Return the names in l/ of what a child of *layer_id* has as lowers, nearest first; none for "".
+        """Return the names in l/ of the lowers that a child of *layer_id* has, nearest first; none for "".
 
         raises: LayerNotFound, StoreCorrupt, OSError.
         """
@@ -62,12 +62,12 @@ class Run:
         return (layer.link, *layer.lowers)
 
     def claim(self) -> None:
-        """Put our file into a store without layers that lacks it, before there is a layer of ours. Raises OSError."""
+        """Write the store's own file if it is missing. Call claim() before the first layer is made. Raises OSError."""
         if not os.path.lexists(os.path.join(self.home, OWN_FILE)):
             write_settings(self.home, Settings())
 
     def staging(self, layer_id: str = "") -> str:
-        """Return our staging directory in home, or in a layer; for the first the store's lock must be held.
+        """Return our staging directory in home, or in a layer. In home, the caller must hold the store's lock.
 
         raises: OSError.
         """
@@ -82,24 +82,24 @@ class Run:
         return self._stagings[layer_id].path
 
     def make_project(self, directory: str) -> None:
-        """Let an empty directory be a project, where there are such. Raises StoreBusy, OSError."""
+        """Make an empty directory a quota project, if project quota is on. Raises StoreBusy, OSError."""
         if self.store.has_quota:
             self._last_project = projects.assign(directory, self._last_project)
 
     def hide_layer(self, layer_id: str, link: str) -> None:
-        """Take a layer out of sight, however full the filesystem is. Raises OSError; the layer is as it was then.
+        """Move a layer out of sight, even on a full filesystem. Raises OSError; the layer is unchanged then.
 
-        link: "" for a layer whose own is lost.
+        link: "" for a layer whose link is lost.
         """
         directory = os.path.join(self.home, layer_id)
         project_id = projects.project_of(directory) if self.store.has_quota else 0
         self._take_away(layer_id, link)
-        self._release(project_id)  # a killed run gets no further: the run that sweeps the leftover releases it
+        self._release(project_id)  # if the run is killed before this, the run that sweeps the leftover releases it
 
     def _take_away(self, layer_id: str, link: str) -> None:
         try:
             room = self.staging()
-        except OSError:  # the filesystem is full, or cannot read the staging directories
+        except OSError:  # the filesystem is full, or the staging directories cannot be read
             projects.stop_inheritance(self.home)
             self._retired.append(staging.Retired(self.home, layer_id, link))
         else:
@@ -107,11 +107,11 @@ class Run:
         self._unsynced = True
 
     def sweep(self) -> None:
-        """Have close() delete what killed runs left; the store's lock must be held.
+        """List the leftovers of killed runs, for close() to delete. The caller must hold the store's lock.
 
-        What cannot be read or mended now is left to a later run: it is no reason for this one to fail.
+        A leftover that cannot be read or mended now is left to a later run, so that this run does not fail.
         """
-        if self._sweeping:  # the leftovers are listed, and some layers in them may be deleted since
+        if self._sweeping:  # the leftovers were already listed; some of their layers may have been deleted since
             return
         with contextlib.suppress(OSError):
             self._leftovers = leftovers(self.home)
@@ -121,25 +121,25 @@ class Run:
         self._sweeping = True
 
     def limit_deletion(self, seconds: int | None) -> None:
-        """Have close() delete for so long at most, and leave the rest to later runs; None: to the end."""
+        """Limit how long close() deletes. A later run deletes the rest. seconds: None for no limit."""
         self._seconds = seconds
 
     def needs_sync(self) -> None:
-        """Note that something was written which the next sync() has to make durable."""
+        """Note that an action wrote something: the next sync() makes it durable."""
         self._unsynced = True
 
     def sync(self) -> None:
-        """Make durable what was staged, or published, since the last time. Raises OSError."""
+        """Make durable what was staged or published since the last sync(). Raises OSError."""
         if self._unsynced:
-            with contextlib.suppress(FileNotFoundError):  # the store is removed, and its home, too
+            with contextlib.suppress(FileNotFoundError):  # the store and its home are removed
                 sync_filesystem(self.home)
             self._unsynced = False
 
     def close(self) -> list[str]:
-        """Delete what is left in our staging directories and in those of killed runs; return warnings.
+        """Delete our staging directories and the leftovers of killed runs; return warnings.
 
-        May take long, and needs no lock but the staging directories' own. What was left since we looked, with the
-        store's lock, is for the next run to mend first.
+        Deleting may take long, and needs only the staging directories' own locks. Leftovers that appeared after sweep()
+        are left to the next run: mending them needs the store's lock.
         """
         warnings = list(self._release_again())
         until = None if self._seconds is None else Deadline(self._seconds)
@@ -154,7 +154,8 @@ class Run:
             except OSError as error:
                 where = printable(error.filename or self.home)
                 warnings.append(
-                    f"could not delete all that was removed: {where}: {error.strerror}; a later run tries again"
+                    "the removal is done, but some files could not be deleted yet:"
+                    f" {where}: {error.strerror}; the next run tries again"
                 )
         self._stagings.clear()
         self._retired.clear()
@@ -165,11 +166,11 @@ class Run:
     def _release_leftovers(self) -> None:
         """Release the quotas of layers in leftovers: once a directory is deleted, its project id cannot be found."""
         for directory in layers_in(self._leftovers) if self.store.has_quota else ():
-            with contextlib.suppress(OSError):  # another run has just swept it, or it cannot be read
+            with contextlib.suppress(OSError):  # another run has just swept the directory, or it cannot be read
                 self._release(projects.project_of(directory))
 
     def _release(self, project_id: int) -> None:
-        """Take the limits off the project of what is out of sight. If that fails, close() tries again."""
+        """Remove the limits of a project whose layer is out of sight. If this fails, close() tries again."""
         if project_id in (0, self.store.home_project):
             return
         try:
@@ -178,19 +179,19 @@ class Run:
             self._unreleased.append(project_id)
 
     def _release_again(self) -> t.Iterator[str]:
-        """Yield warnings of limits that stay, without their layers: they are litter, and no error."""
+        """Try again to remove limits; yield a warning for each that stays: it is litter, not an error."""
         while self._unreleased:
             project_id = self._unreleased.pop()
             try:
                 projects.release(self.home, project_id)
             except OSError as error:
                 yield (
-                    f"could not take the limits off project {project_id}, whose layer is gone: {error.strerror};"
-                    " strata.overlay2.overlay2_prune does it"
+                    f"could not remove the limits of project {project_id}, whose layer is removed: {error.strerror};"
+                    " strata.overlay2.overlay2_prune removes them"
                 )
 
     def _mend(self) -> None:
-        """Do what killed runs had still to do beside deleting: their names in l/, and the marks of new parents."""
+        """Finish what killed runs left undone: remove the links of their leftovers, and seal the parents of layers."""
         staging.unlink_leftovers(self.home, self._leftovers)
         if self.store.managed_by:  # in the store of another engine, the engine itself writes `committed`
             return

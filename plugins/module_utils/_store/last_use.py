@@ -7,8 +7,8 @@
     <home>/<id>/.strata.json    its mtime is when the layer was last used: made, filled, mounted, held or released,
                                 or when a layer built on it was made or mounted
 
-A use only sets the mtime, without a sync: after a crash the time may be of the use before. A layer of dockerd has no
-.strata.json, so other files that a use changes tell the time.
+A use only sets the mtime, without a sync: after a crash the time may be that of the previous use. A layer of dockerd
+has no .strata.json: read_times() then reads the mtimes of other files that a use changes.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 """Layers that another store lends: the additional image stores of Podman and Buildah. Only reads. PRIVATE.
 
 A layer on an image of such a store has a ``lower`` with names in the l/ of the other store. The layers.json of a store
-of containers-storage lists its own layers and their parents. storage.conf names the other stores; a store that was only
-given as an option of the engine has no record.
+of containers-storage lists its own layers and their parents. storage.conf names the other stores. A store that
+was only given as an option of the engine is not recorded anywhere.
 
 Source: containers/storage drivers/overlay/overlay.go (getLowerDirs, getAllImageStores); containers-storage.conf(5).
 """
@@ -68,6 +68,7 @@ class Lenders:
         return self._found(link) or Lent(id, f"{self.home}/{LINKS}/{link}")
 
     def _found(self, link: str) -> Lent | None:
+        """Return the layer that l/*link* names in one of the other stores; None if no store has the layer."""
         for store in self._stores:
             id = link_target(store, link)
             if id is not None and is_directory(f"{store}/{id}/{DIFF}"):
@@ -90,7 +91,7 @@ class Lenders:
 
     @functools.cached_property
     def _stores(self) -> list[str]:
-        """The homes of other stores that may lend layers."""
+        """The homes of the other stores that may lend layers."""
         engine = find_engine(self.home)
         root = engine.root if engine else ""
         configs = [*_CONFIGS, os.environ.get("CONTAINERS_STORAGE_CONF", "")]

@@ -61,7 +61,7 @@ class NewLayer(t.NamedTuple):
 
 
 class Staging:
-    """Our directory ``<parent>/.staging/<random>``, locked until it is deleted. parent: home, or that of a layer."""
+    """Our directory ``<parent>/.staging/<random>``, locked until it is deleted. parent: home or a layer's directory."""
 
     def __init__(self, parent: str) -> None:
         self._all = os.path.join(parent, STAGING)
@@ -72,7 +72,7 @@ class Staging:
         """Delete the directory with its content, until *until*. Raises OSError. A later run sweeps what is left."""
         try:
             delete_tree(self.path, until)
-            with contextlib.suppress(OSError):  # other runs still work in there
+            with contextlib.suppress(OSError):  # other runs still have staging directories in it
                 os.rmdir(self._all)
         finally:
             os.close(self._fd)
@@ -126,7 +126,7 @@ def new_link() -> str:
 
 
 def stage_layer(staging: str, layer: NewLayer, begin: t.Callable[[str], object] = str) -> None:
-    """Make the whole directory of *layer* in *staging*. Raises OSError, and what *begin* raises.
+    """Make the complete directory of *layer* in *staging*. Raises OSError, and what *begin* raises.
 
     begin: called with the path of the directory while it is empty.
     """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tasks of overlay2_diff and overlay2_diff_info share. PRIVATE to the collection."""
+"""The base class of the tasks of overlay2_diff and overlay2_diff_info. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .._store.layout import check_home, check_id
 
 
 class ContentTask(Task[DiffState]):
-    """A task about the content of a layer. Reading content takes long, so it is done without the lock of the store."""
+    """A task about the content of a layer. Reading content takes long, so inspect() runs without the store's lock."""
 
     plans_unlocked = True
     shares_locks = True
@@ -25,5 +25,5 @@ class ContentTask(Task[DiffState]):
         self.parent = parent
 
     def observe(self, store: Store, predicting: bool) -> DiffState:
-        """Read the layers, and all that is built on them."""
+        """Return the state of the layers, and of all layers that are built on them."""
         return observe_content(store, self.id, self.layers)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tasks of overlay2_diff: a layer's content goes in, or comes out. PRIVATE to the collection."""
+"""The tasks of overlay2_diff: apply a tar to a layer, or export a layer as a tar. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .content import ContentTask
 
 
 class Export(t.NamedTuple):
-    """How the tar of a layer is to lie in a file. xattrs: with those of users."""
+    """How to write the tar of a layer to a file. xattrs: also write the ``user.*`` xattrs."""
 
     dest: str | None
     compression: str
@@ -35,7 +35,7 @@ class Export(t.NamedTuple):
 
 
 class ExportTask(ContentTask):
-    """The tar of the layer is in a file."""
+    """Have the tar of the layer in a file."""
 
     def __init__(self, home: str, layer_id: str, parent: str | None, wanted: Export) -> None:
         super().__init__(home, layer_id, parent)
@@ -48,7 +48,7 @@ class ExportTask(ContentTask):
         self._wanted = wanted
 
     def inspect(self, store: Store, have: DiffState, predicting: bool) -> DiffState:
-        """Read the file, and make the tar where the file may hold it already; in check mode make it in any case."""
+        """Read the file; compute the tar's digest if the file may already hold the tar, and always in check mode."""
         changes = difference_of(store, have, self.parent, written=True)
         from .._driver.content.archive_file import is_tar  # as above
         from .._driver.content.layer_tar import LayerTar
@@ -58,7 +58,7 @@ class ExportTask(ContentTask):
         with self._place.opened() as file:
             there = stat_file(file) if file else None
             if there and not wanted.access.allows(there.access, self._place):
-                there = None  # the file is somebody else's: it is replaced as if it were not there
+                there = None  # another user could change the file: replace it unread
             digest = tar.digest() if there or predicting else None
             current = is_tar(file, digest, wanted.compression) if file and there and digest else None
         output = OutputState(there, current, there.access if there else NEW)
@@ -78,7 +78,7 @@ class ExportTask(ContentTask):
             if access == output.there.access:
                 return Plan((), after)
             from .._driver.content.output_actions import (
-                GiveAccess,  # a plan without a step does not need it, and each import is compiled on every host
+                GiveAccess,  # imported late: an empty plan does not need it, and each host compiles each import
             )
 
             return Plan((GiveAccess(self._place, output.there, access),), after)
@@ -89,11 +89,11 @@ class ExportTask(ContentTask):
         return Plan((action,), after, prepares_unlocked=True)
 
     def observe_after(self, store: Store, plan: Plan[DiffState]) -> DiffState:
-        """Return what the plan says: an export changes nothing in the store."""
+        """Return the planned state: an export changes nothing in the store."""
         return plan.after
 
     def difference(self, before: DiffState, after: DiffState) -> Sides:
-        """Return whether the file holds the layer's content, and who may read the file."""
+        """Return the changes of the file: its content, owner and mode."""
         if before.output is None or after.output is None:
             return {}, {}
         old, new = difference(before.output.there and before.output.there.access, after.output.access)
@@ -111,7 +111,7 @@ class ExportTask(ContentTask):
 
 
 class ApplyTask(ContentTask):
-    """The content of the layer is that of a tar."""
+    """Have the content of a tar in the layer."""
 
     shares_locks = False
 
@@ -121,7 +121,7 @@ class ApplyTask(ContentTask):
         self._source = source
 
     def inspect(self, store: Store, have: DiffState, predicting: bool) -> DiffState:
-        """Read whether the tar is applied already, and what speaks against applying it."""
+        """Read whether the tar is already applied, and what prevents its application."""
         if self._is_applied(have):
             return have._replace(applied=True)
         if have.layers.engine:
@@ -147,7 +147,7 @@ class ApplyTask(ContentTask):
         return Plan((action,), have._replace(layer=after, diff_id=diff_id, digest=None), prepares_unlocked=True)
 
     def difference(self, before: DiffState, after: DiffState) -> Sides:
-        """Return the content by the digest that is asked for, where there is one."""
+        """Return the content of the layer before and after, as the recorded and the wanted digest."""
         if before.applied:
             return {}, {}
         wanted = self._source.diff_id or self._source.digest or "the archive's"
@@ -164,16 +164,16 @@ class ApplyTask(ContentTask):
         return reported(difference_of(outcome.store, after, None), *digests)
 
     def _recorded(self, have: DiffState) -> tuple[str | None, str | None]:
-        """Return the diff id and the digest that are recorded of the last tar that was merged, or applied."""
+        """Return the recorded diff id and digest of the last tar that was merged or applied, as the task does."""
         layer = have.layer
         return (layer.merged_diff_id, layer.merged_digest) if self._source.merge else (layer.diff_id, layer.digest)
 
     def _is_applied(self, have: DiffState) -> bool:
-        """Tell whether the tar is the one of which digests are recorded. Raises OSError."""
+        """Tell whether the layer's record names the wanted tar. Raises OSError."""
         source = self._source
         diff_id, digest = self._recorded(have)
         if source.diff_id is None and source.digest is None:
-            from .._driver.content.archive_file import file_digest  # a task that knows a digest does not need it
+            from .._driver.content.archive_file import file_digest  # as above
 
             return digest is not None and file_digest(source.path) == digest
         wanted = ((source.diff_id, diff_id), (source.digest, digest))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The task of overlay2_diff_info: a layer's content is looked at. PRIVATE to the collection."""
+"""The task of overlay2_diff_info: list the changes of a layer. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .content import ContentTask
 
 
 class InspectTask(ContentTask):
-    """The difference between a layer and another layer is told, and nothing is changed."""
+    """List the changes between a layer and another layer. Changes nothing."""
 
     def __init__(self, home: str, layer_id: str, parent: str | None, max_changes: int) -> None:
-        """See ContentTask. max_changes: how many are listed at most. Raises InvalidInput for a negative number."""
+        """See ContentTask. max_changes: the most changes to list. Raises InvalidInput for a negative number."""
         super().__init__(home, layer_id, parent)
         if max_changes < 0:
             message = f"invalid max_changes {max_changes}: it is negative"
@@ -31,7 +31,7 @@ class InspectTask(ContentTask):
         return Plan((), have)
 
     def difference(self, before: DiffState, after: DiffState) -> Sides:
-        """Return nothing: nothing changes."""
+        """Return empty sides: nothing changes."""
         return {}, {}
 
     def report(self, outcome: Outcome[DiffState]) -> dict[str, t.Any]:

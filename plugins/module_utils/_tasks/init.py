@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The task of overlay2_init: a usable store exists, is unmounted, or is gone. PRIVATE to the collection."""
+"""The task of overlay2_init: make, unmount or remove a store. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _NO_ADOPT = "leave adopt out, or take the store over first, with state: present"
 
 
 class InitTask(Task[StoreState]):
-    """The store at *home* is ``present`` as *wanted*, ``unmounted`` or ``absent``."""
+    """Have the store at *home* ``present`` as *wanted*, ``unmounted`` or ``absent``."""
 
     def __init__(self, home: str, wanted: WantedStore, state: str, *, force: bool = False) -> None:
         self.home = check_home(home)
         self._given = os.path.normpath(home)
         if wanted.adopt and state != "present":
-            raise InvalidInput(f"adopt: true with state {state}: only a store that stays is taken over", hint=_NO_ADOPT)
+            raise InvalidInput(f"adopt: true needs state present, not {state}", hint=_NO_ADOPT)
         self._wanted = wanted
         self._state = state
         self._force = force
 
     def observe(self, store: Store, predicting: bool) -> StoreState:
-        """Read what the state that is asked for needs."""
+        """Return the state of the store, as far as the wanted *state* needs it."""
         if self._state == "present":
             return observe_present(store, self._given)
         if self._state == "unmounted":
@@ -50,20 +50,20 @@ class InitTask(Task[StoreState]):
         return plan_absent(have, self._force)
 
     def observe_after(self, store: Store, plan: Plan[StoreState]) -> StoreState:
-        """Return what the plan says: the report reads all else by itself."""
+        """Return the planned state: report() reads the other facts itself."""
         return plan.after
 
     def difference(self, before: StoreState, after: StoreState) -> Sides:
-        """Return what changes of the store."""
+        """Return the properties of the store that change."""
         sides = _view(before), _view(after)
         changed = [key for key in {**sides[0], **sides[1]} if sides[0].get(key) != sides[1].get(key)]
         left, right = ({key: side[key] for key in changed if key in side} for side in sides)
         return left, right
 
     def report(self, outcome: Outcome[StoreState]) -> dict[str, t.Any]:
-        """Return what the filesystem and the kernel offer, as facts do."""
+        """Return the features of the store, as overlay2_facts does."""
         after = outcome.after
-        # Where no store was and none is made, home may hold something else: facts then says what that is.
+        # If no store existed and the run makes none, home may hold other files: status.features() reports them.
         exists = after.exists if outcome.have.exists or after.exists else None
         features = status.features(outcome.store, exists=exists)
         if outcome.predicted:
@@ -74,7 +74,7 @@ class InitTask(Task[StoreState]):
 
 
 def _view(store: StoreState) -> dict[str, t.Any]:
-    """Return what a diff may show of a store."""
+    """Return the properties of a store that a diff shows."""
     shown: dict[str, t.Any] = {"state": "present" if store.exists else "absent"}
     if store.exists:
         shown.update(store.settings._asdict())

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The task of overlay2_layer: layers exist, or don't. PRIVATE to the collection."""
+"""The task of overlay2_layer: make, seal or remove layers. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .._store.layout import check_home, check_id
 
 
 class LayersTask(Task[LayersState]):
-    """Each layer of *wanted* is ``present``, ``committed`` or ``absent``."""
+    """Have each layer of *wanted* ``present``, ``committed`` or ``absent``."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class LayersTask(Task[LayersState]):
             check_wanted(wanted)
 
     def observe(self, store: Store, predicting: bool) -> LayersState:
-        """Read the layers asked about, and their parents; for a removal the layers that are built on them."""
+        """Return the state of the wanted layers and their parents; for a removal, of the layers built on them."""
         if self._state == "absent":
             return observe_for_removal(store, self._ids, above=self._recursive, users=not self._force)
         parents = [want.parent for want in self._wanted if want.parent]
@@ -63,11 +63,11 @@ class LayersTask(Task[LayersState]):
         return plan.with_warnings(*warnings)
 
     def observe_after(self, store: Store, plan: Plan[LayersState]) -> LayersState:
-        """Read the layers asked about; a removed layer was seen to go."""
+        """Return the state of the wanted layers. After a removal, return the planned state: nothing is left to read."""
         return plan.after if self._state == "absent" else observe_layers(store, self._ids)
 
     def difference(self, before: LayersState, after: LayersState) -> Sides:
-        """Return what changes: of the layers asked about, and of the layers that change with them."""
+        """Return the changes of the wanted layers, and of the layers that change with them."""
         changed = {
             layer_id: (predictable(before.layers.get(layer_id)), predictable(after.layers.get(layer_id)))
             for layer_id in dict.fromkeys([*self._ids, *before.layers, *after.layers])
@@ -76,7 +76,7 @@ class LayersTask(Task[LayersState]):
         return {id: sides[0] for id, sides in both.items()}, {id: sides[1] for id, sides in both.items()}
 
     def report(self, outcome: Outcome[LayersState]) -> dict[str, t.Any]:
-        """Return the layers that exist, in the order asked."""
+        """Return the existing layers, in the order of the parameter."""
         layers = outcome.after.layers
         found = [reported(self.home, layers[layer_id]) for layer_id in self._ids if layer_id in layers]
         return {"layers": found, "layer": found[0] if found else None} if self._single else {"layers": found}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The task of overlay2_mount: a layer is mounted for a holder, or isn't. PRIVATE to the collection."""
+"""The task of overlay2_mount: mount a layer for a holder, or unmount it. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .._store.recognition import store_not_found_error
 
 
 class MountTask(Task[MountState]):
-    """A layer is ``mounted`` as *want* says, or ``unmounted``."""
+    """Have a layer ``mounted`` as *want* says, or ``unmounted``."""
 
     def __init__(self, home: str, want: WantedMount, state: str, *, force: bool = False) -> None:
         self.home = check_home(home)
@@ -35,7 +35,7 @@ class MountTask(Task[MountState]):
         self._force = force
 
     def observe(self, store: Store, predicting: bool) -> MountState:
-        """Read the layer, its mount, and what speaks against making or ending the mount."""
+        """Return the state of the layer and its mount, and what prevents the wanted change."""
         have = observe_mount(store, self._want.id)
         if have.layer is None:
             return have
@@ -46,7 +46,7 @@ class MountTask(Task[MountState]):
         return have
 
     def inspect(self, store: Store, have: MountState, predicting: bool) -> MountState:
-        """Look for what would keep the predicted unmounting from success, which a run only meets as it unmounts."""
+        """In check mode, find the users of a mount that the plan ends: a real run meets them only as it unmounts."""
         if not predicting or have.layer is None or have.mount is None:
             return have
         ends = any(isinstance(action, Unmount) for action in self.plan(have, predicting).actions)
@@ -62,7 +62,7 @@ class MountTask(Task[MountState]):
         try:
             plan = planner(self._want, have, force=self._force)
         except Overlay2Error:
-            self._check_ours(have)  # the store of another engine refuses whatever else would help
+            self._check_ours(have)  # in another engine's store, the hint of the first error would not help
             raise
         if plan.actions:
             self._check_ours(have)
@@ -72,21 +72,22 @@ class MountTask(Task[MountState]):
         return plan
 
     def _check_ours(self, have: MountState) -> None:
+        """Raise StoreForeign in the store of another engine."""
         if have.engine:
             verb = "mount" if self._mounting else "unmount"
             raise store_foreign_error(self.home, have.engine, f"{verb} layer {self._want.id}")
 
     def observe_after(self, store: Store, plan: Plan[MountState]) -> MountState:
-        """Read the layer and its mount again; the options are those of the plan."""
+        """Return the state of the layer and its mount, with the options of the plan."""
         return observe_mount(store, self._want.id)._replace(options=plan.after.options)
 
     def difference(self, before: MountState, after: MountState) -> Sides:
-        """Return what changes of the layer's mount."""
+        """Return the changes of the layer's mount."""
         sides = _predictable(before), _predictable(after)
         return ({}, {}) if sides[0] == sides[1] else ({self._want.id: sides[0]}, {self._want.id: sides[1]})
 
     def report(self, outcome: Outcome[MountState]) -> dict[str, t.Any]:
-        """Return where the layer's content is to be seen, and how it is mounted."""
+        """Return the path of the layer's content, the mount and the layer."""
         after = outcome.after
         layer = after.layer
         path = read_only = None
@@ -105,7 +106,7 @@ class MountTask(Task[MountState]):
 
 
 def _options(after: MountState) -> str | None:
-    """Return the mount data as given to the kernel: of a mount that is not as we make it, as the kernel shows it."""
+    """Return the mount data that we pass to mount(2); for a mount by another tool, the kernel's view of its options."""
     mount = after.mount
     if mount is None or mount.data is None:
         return None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The task of overlay2_prune: what may go is gone. PRIVATE to the collection."""
+"""The task of overlay2_prune: remove the layers that the options select, and litter. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .._store.layout import check_home
 
 
 class PruneTask(Task[PruneState]):
-    """The store at *home* holds what *wanted* keeps. before: what earlier rounds of this run have done."""
+    """Have only the layers that *wanted* keeps in the store at *home*. before: the earlier rounds of this run."""
 
     def __init__(self, home: str, wanted: PruneOptions, before: Rounds | None = None) -> None:
         self.home = check_home(home)
@@ -32,11 +32,11 @@ class PruneTask(Task[PruneState]):
         self._sizes = Sizes(self.home)
 
     def survey(self) -> None:
-        """Measure the layers, without any lock."""
+        """Measure the layers and leftovers, without any lock."""
         self._sizes.measure()
 
     def observe(self, store: Store, predicting: bool) -> PruneState:
-        """Read the whole store."""
+        """Return the state of the whole store."""
         return observe_to_prune(store, self._sizes, shared=predicting)
 
     def plan(self, have: PruneState, predicting: bool) -> Plan[PruneState]:
@@ -49,11 +49,11 @@ class PruneTask(Task[PruneState]):
         return plan.with_warnings(*warnings)
 
     def observe_after(self, store: Store, plan: Plan[PruneState]) -> PruneState:
-        """Return what the plan says: the report shows nothing of the store afterwards but what is still to delete."""
+        """Return the planned state: report() itself reads what is still to be deleted."""
         return plan.after
 
     def difference(self, before: PruneState, after: PruneState) -> Sides:
-        """Return which layers, and how much litter of a kind, there are of what changes."""
+        """Return the layers that change, and the numbers of pieces of litter that change, by code."""
         sides = _view(before), _view(after)
         changed = [key for key in sides[0] if sides[0][key] != sides[1].get(key)]
         return self._before.difference(
@@ -61,16 +61,16 @@ class PruneTask(Task[PruneState]):
         )
 
     def report(self, outcome: Outcome[PruneState]) -> dict[str, t.Any]:
-        """Return the plan, and what of it is still to be done."""
+        """Return the decisions, the litter, and how many bytes are still to be deleted."""
         have, pruning = outcome.have, outcome.after.pruning
         pending: int | None = 0
         if outcome.plan.actions and outcome.predicted:
             pending = None if self._wanted.max_seconds is not None else 0
         elif not outcome.predicted and have.exists:
             pending = pending_bytes(self.home)
-        return self._before.told(
+        return self._before.total(
             {
-                "layers": [_told(decision, have) for decision in pruning.decisions],
+                "layers": [_as_result(decision, have) for decision in pruning.decisions],
                 "remove_bytes": pruning.bytes,
                 "pending_bytes": pending,
                 "litter": [
@@ -86,7 +86,7 @@ class PruneTask(Task[PruneState]):
         )
 
     def next_round(self, outcome: Outcome[PruneState], result: t.Mapping[str, t.Any]) -> PruneTask | None:
-        """Return another round while less is free than was asked for, and there are layers left that may go."""
+        """Return another round if too little is free and layers are left that may be removed; None otherwise."""
         have, pruning = outcome.have, outcome.after.pruning
         if not (outcome.plan.actions and pruning.spared):
             return None
@@ -97,7 +97,7 @@ class PruneTask(Task[PruneState]):
         return PruneTask(self.home, self._all, self._before.then(len(have.found), result))
 
 
-def _told(decision: Decision, have: PruneState) -> dict[str, t.Any]:
+def _as_result(decision: Decision, have: PruneState) -> dict[str, t.Any]:
     """Return a decision as results show it."""
     found = have.found[decision.id]
     return {
@@ -112,12 +112,12 @@ def _told(decision: Decision, have: PruneState) -> dict[str, t.Any]:
 
 
 def going(pruning: Pruning) -> list[str]:
-    """Return the ids of the layers that go."""
+    """Return the ids of the layers to remove."""
     return [decision.id for decision in pruning.decisions if decision.goes]
 
 
 def check_wanted(wanted: PruneOptions) -> PruneOptions:
-    """Return *wanted* if it can be meant. Raises InvalidInput."""
+    """Check the options and return them. Raises InvalidInput."""
     for option in ("keep_last", "max_seconds"):
         number = getattr(wanted, option)
         if number is not None and number < 0:
@@ -130,6 +130,7 @@ def check_wanted(wanted: PruneOptions) -> PruneOptions:
 
 
 def _facts(found: FoundLayer, now: float) -> dict[str, int | None]:
+    """Return the properties of a layer as results show them."""
     return {
         "inodes": None if found.unread else found.tree.inodes,
         "age_seconds": max(0, int(now - found.times.there)),
@@ -139,6 +140,7 @@ def _facts(found: FoundLayer, now: float) -> dict[str, int | None]:
 
 
 def _view(have: PruneState) -> dict[str, t.Any]:
+    """Return the properties of a store that a diff shows."""
     litter: dict[str, int] = {}
     for found in have.litter:
         litter[found.code] = litter.get(found.code, 0) + 1

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A layer's content goes in, or into a file. PRIVATE to the collection."""
+"""The action that applies a tar to a layer. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
 
 
 class ApplyArchive(Action):
-    """Make a layer's content what a tar says, all or nothing."""
+    """Replace a layer's content with that of a tar, or merge the tar into the content; all or nothing."""
 
     def __init__(self, layer: LayerState, source: Source, settings: Settings, userxattr: bool) -> None:
         self.layer = layer
@@ -88,15 +88,15 @@ class ApplyArchive(Action):
             after = Record(diff_id=self.diff_id, digest=self.digest)
         directory = os.path.join(run.home, id)
         new, current = os.path.join(run.staging(id), DIFF), os.path.join(directory, DIFF)
-        tell = functools.partial(record_content, run.home, id)
-        undo = [functools.partial(tell, before)]
+        record = functools.partial(record_content, run.home, id)
+        undo = [functools.partial(record, before)]
         try:
-            tell()  # nothing, as what was told is no longer, or not yet, true
+            record()  # no digests: the old ones are no longer true, and the new ones are not true yet
             exchange(new, current)
             undo += [functools.partial(sync_directory, directory), functools.partial(exchange, new, current)]
             sync_directory(directory)
-            undo.append(tell)
-            tell(after)
+            undo.append(record)
+            record(after)
         except BaseException:
             _undo(undo)
             raise
@@ -115,10 +115,10 @@ class ApplyArchive(Action):
 
 
 def _undo(steps: t.Sequence[t.Callable[[], None]]) -> None:
-    """Undo *steps*, the last one first, up to one that fails: the error that led here is not to be hidden by its own.
+    """Undo *steps*, the last step first, until a step fails. Hide its error: the caller raises the first one.
 
-    The rest is left then, since what is undone first is what would not be true without the rest: a record that tells of
-    the content which is put away next.
+    After a failure the other steps are not undone. The order makes this safe: a record of the new content is removed
+    before that content is moved away.
     """
     with contextlib.suppress(OSError, Overlay2Error):
         for step in reversed(steps):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file that a layer is applied from, or written to. PRIVATE to the collection."""
+"""Reads the file that a layer's tar comes from or goes to. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from ..._errors import ArchiveRejected, InvalidInput, NotSupported, printable
 from ..._linux.noatime import open_quietly
 from ..._linux.subject import about
 
-_OVERHEAD = 1 << 20  # bytes that a compressed file may have more than its tar, with a 16th of that: enough for any tool
-_MOST_HOLES = 16 << 30  # bytes, which are read in seconds
+_OVERHEAD = 1 << 20  # bytes: a compressed file is larger than its tar by this and a 16th at most
+_MOST_HOLES = 16 << 30  # bytes: read within seconds
 
 
 def check_compression(compression: str, level: int | None) -> None:
-    """Raise InvalidInput if *compression* has no such *level*."""
+    """Raise InvalidInput if *compression* does not have the *level*."""
     check_level(compression, level, "compression_level")
 
 
 class Written(t.NamedTuple):
-    """A tar in a file: the file's digest, the tar's diff id, and how many bytes the tar has."""
+    """A tar in a file. digest: of the file; diff_id: of the tar; size: of the tar, in bytes."""
 
     digest: str
     diff_id: str
@@ -42,10 +42,10 @@ class Written(t.NamedTuple):
 
 
 def is_tar(file: t.BinaryIO, tar: Digest, compression: str) -> Written | None:
-    """Return what *file* holds if that is just this *tar* in this *compression*; None otherwise. Raises OSError.
+    """Return what *file* holds if it is exactly *tar* in this *compression*; None otherwise. Raises OSError.
 
-    Whoever may write to the directory may have put anything there: of what cannot be the tar no more is read, and no
-    more decompressed, than the tar would be.
+    Any user who may write to the directory may have put any file there. So a file that is too large is not read, and
+    decompressing stops at the size of the tar.
     """
     there = os.fstat(file.fileno()).st_size
     most = tar.size if compression == NONE else tar.size + tar.size // 16 + _OVERHEAD
@@ -74,9 +74,11 @@ def is_tar(file: t.BinaryIO, tar: Digest, compression: str) -> Written | None:
 
 
 def file_digest(path: str) -> str:
-    """Return the digest of the file at *path* as it lies there, "" of one that is nearly nothing but holes.
+    """Return the digest of the file at *path*, as stored; "" for a file with more than 16 GiB of holes.
 
-    Nobody made such a one by writing it, and to read it may take years. Raises InvalidInput if there is none, OSError.
+    Reading a file of holes may take years, and no tool writes an archive with such holes.
+
+    raises: InvalidInput if the file is missing, or is not a regular file; OSError.
     """
     digest = Digest()
     with _opened(path) as (fd, read):
@@ -104,14 +106,14 @@ def _has_endless_holes(fd: int) -> bool:
 
 @contextlib.contextmanager
 def _opened(path: str) -> t.Iterator[tuple[int, Read]]:
-    """Give the descriptor of a regular file, and how to read it: an error names the path."""
+    """Yield the descriptor of a regular file and its read function. Errors name the path."""
     try:
-        fd = open_quietly(path, os.O_NONBLOCK)  # nobody may ever write to what is a fifo
+        fd = open_quietly(path, os.O_NONBLOCK)  # opening a fifo could wait forever for a writer
     except FileNotFoundError:
         raise InvalidInput(f"there is no file {printable(path)}", hint="check src and remote_src") from None
     with open(fd, "rb", buffering=0) as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise InvalidInput(f"{printable(path)} is no regular file", hint="give a layer's tar")
+            raise InvalidInput(f"{printable(path)} is not a regular file", hint="give a layer's tar")
 
         def read(size: int) -> bytes:
             with about(path):
@@ -122,5 +124,6 @@ def _opened(path: str) -> t.Iterator[tuple[int, Read]]:
 
 @contextlib.contextmanager
 def open_archive(path: str) -> t.Iterator[ArchiveReader]:
+    """Yield a reader of the archive at *path*. Raises as file_digest, and what ArchiveReader raises."""
     with _opened(path) as opened, ArchiveReader(opened[1]) as reader:
         yield reader

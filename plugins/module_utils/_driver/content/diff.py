@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a layer has other than another one. PRIVATE to the collection."""
+"""The diff between a layer and another layer. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ..state import LayerState
 
 
 class Content(t.NamedTuple):
-    """What a layer has other than another one.
+    """The result of a comparison.
 
     size:    bytes, as Docker's DiffSize.
-    native:  the layer's own directory alone told it.
-    changes: what is known of the changes: their numbers in any case.
+    native:  the changes were read from the layer's own directory, without a comparison of trees.
+    changes: the changes that were collected: at least their numbers.
     """
 
     size: int
@@ -33,17 +33,19 @@ class Content(t.NamedTuple):
 
 
 class Difference:
-    """What *layer* has other than *other*.
+    """The diff between *layer* and its parent (or another layer), as a list of changes or as a tar.
 
-    other:   None for an empty tree.
-    options: of every mount of ours; userxattr: whether they keep their marks in ``user.overlay.*``.
-    own:     *other* is the layer's own parent, and the kernel's marks in its directory tell the difference.
+    other:        the other layer; None for an empty tree.
+    options:      the options of all our mounts.
+    userxattr:    our mounts keep their marks in ``user.overlay.*``.
+    own:          *other* is the layer's own parent, and the kernel's marks in the layer's directory show the changes.
     marker_files: fuse-overlayfs may have written to the store's layers.
-    listed:  how many changes are told one by one, None for none of them; written: it is to be written as a tar.
+    listed:       how many changes to list; None for no list.
+    written:      the diff is to be written as a tar.
 
-    Native where it can be: the layer's own directory then tells all. Otherwise both are compared as mounts show them.
-    That is so, too, for a directory with redirects or with files of which only the metadata was copied up: mounts by
-    others leave them, where the kernel's defaults are not ours.
+    The diff is native if possible: it is read from the layer's own directory. Otherwise both layers are mounted, and
+    the mounts are compared. This is also necessary for a directory with redirects, or with files whose metadata alone
+    was copied up: mounts by other tools make such files if the kernel's defaults differ from our options.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class Difference:
 
     @functools.cached_property
     def content(self) -> Content:
-        """What differs. Raises LayerInUse, NotSupported, StoreCorrupt, OSError."""
+        """The result of the comparison. Raises LayerInUse, NotSupported, StoreCorrupt, OSError."""
         if self._own:
             if not all(map(os.path.isdir, self._layer.lent.values())):
                 raise _lent(self._layer)
@@ -80,7 +82,7 @@ class Difference:
             try:
                 with about(self.upper):
                     upper_changes(self.upper, lowers, changes, userxattr=self.userxattr, marker_files=self.marker_files)
-            except NotSupported:  # it has redirects or the like; where they cannot be followed, the view raises
+            except NotSupported:  # redirects or the like; merged_view raises if they cannot be followed
                 if self.userxattr or not self._layer.lowers:
                     raise
                 self._options = [*(name for name in self._options if not name.startswith(_MARKING)), *_FOLLOWING]
@@ -95,18 +97,18 @@ class Difference:
         return Counted() if self._listed is None else First(self._listed)
 
     def listed(self) -> tuple[list[dict[str, str]], bool]:
-        """Return as many of the changes as were to be listed, and whether there are more. Raises as content does."""
+        """Return the list of changes, and whether the list is truncated. Raises as content."""
         changes = t.cast("First", self.content.changes)
         return changes.listed(), changes.truncated
 
     @property
     def upper(self) -> str:
-        """The layer's own directory."""
+        """The path of the layer's own directory."""
         return f"{self._home}/{self._layer.id}/{DIFF}"
 
     @contextlib.contextmanager
     def views(self) -> t.Iterator[tuple[int, int | None]]:
-        """Give the fds of both as mounts show them, None for an empty tree. Raises as merged_view."""
+        """Yield the fds of private mounts of both layers; None for an empty tree. Raises as merged_view."""
         if self._layer.lent:
             raise _lent(self._layer)
         from ..mounts.private import merged_view  # a native diff does not need it
@@ -122,10 +124,9 @@ _FOLLOWING = ("redirect_dir=follow", "metacopy=on")
 
 
 def _lent(layer: LayerState) -> NotSupported:
-    """Return the error for a layer that cannot be seen without the store that lends what it is built on."""
+    """Return the error for a layer with a lower in another store: it cannot be mounted without that store."""
     return NotSupported(
-        f"layer {layer.id} is built on {next(iter(layer.lent))}, which lies in another store, so it cannot be seen here"
-        " as a mount shows it",
-        hint="ask the engine, as with podman diff; or name the other store in storage.conf, in additionalimagestores",
+        f"cannot mount layer {layer.id} to compare it: its lower {next(iter(layer.lent))} lies in another store",
+        hint="use the engine, for example podman diff; or add the other store to additionalimagestores in storage.conf",
         id=layer.id,
     )

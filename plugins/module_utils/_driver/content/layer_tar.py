@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a layer has other than another one, as a tar. PRIVATE to the collection."""
+"""The diff between a layer and another layer, as a tar. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ if t.TYPE_CHECKING:
 
 
 class LayerTar:
-    """The tar of *found*, which is made to be written.
+    """The tar of the diff *found*, which was made with written=True.
 
-    map_ids: (uid, gid) on disk to those in the tar. xattrs: the tar has those of users, too.
+    map_ids: maps (uid, gid) on disk to the ids in the tar.
+    xattrs:  the tar also holds the ``user.*`` xattrs.
     """
 
     def __init__(self, found: Difference, map_ids: MapIds | None = None, xattrs: bool = False) -> None:
@@ -31,7 +32,7 @@ class LayerTar:
         self._xattrs = xattrs
 
     def write(self, write: Write) -> None:
-        """Write it to *write*, as export_layer has it. Raises as the difference does; incomplete then."""
+        """Write the tar to *write*, as export_layer does. Raises as Difference.content; the tar is incomplete then."""
         content = self.found.content
         if content.native:
             with about(self.found.upper):
@@ -45,7 +46,7 @@ class LayerTar:
                 export_changes(new, changes, write, map_ids=self._map_ids, xattrs=self._xattrs)
 
     def digest(self) -> Digest:
-        """Return its diff id, and with it its size. Raises as write does."""
+        """Return the diff id and the size of the tar. Raises as write()."""
         digest = Digest()
         self.write(digest.update)
         return digest

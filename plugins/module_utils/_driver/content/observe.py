@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading a layer whose content is looked at. PRIVATE to the collection."""
+"""Reads the state of a layer and of its content. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .state import DiffState
 
 
 def observe_content(store: Store, layer_id: str, asked: t.Sequence[str]) -> DiffState:
-    """Return the state of a layer, of the layers *asked* about beside, and of all that is built on them.
+    """Return the state of a layer, of the layers *asked* about, and of all layers that are built on them.
 
     raises: StoreNotFound, LayerNotFound, StoreCorrupt, OSError.
     """
@@ -34,17 +34,17 @@ def observe_content(store: Store, layer_id: str, asked: t.Sequence[str]) -> Diff
 
 
 def difference_of(store: Store, have: DiffState, parent: str | None, **how: t.Any) -> Difference:
-    """Return what the layer has that the layer compared with does not have.
+    """Return the diff between the layer and another layer.
 
-    parent: the id of the layer compared with, "" for an empty tree; None: the layer's own parent.
-    how:    as Difference takes it.
-    raises: the refusal of a mount that the comparison needs.
+    parent: the id of the other layer; "" for an empty tree; None for the layer's own parent.
+    how:    keyword arguments of Difference.
+    raises: NotSupported if the comparison needs a mount that is not supported here.
     """
     layer = have.layer
     parent = layer.parent if parent is None else parent
     own = parent == layer.parent and have.features.native_overlay_diff is not False
     other = None
-    if parent and parent == layer.parent:  # a parent is sealed, so it makes no difference whether it is mounted
+    if parent and parent == layer.parent:  # a parent is sealed, so its own mounts do not matter
         other = LayerState(parent, None, layer.lowers[1:])
     elif parent:
         other = have.layers.layers[parent]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing a layer's tar to a file, and giving the file to other people. PRIVATE to the collection."""
+"""The actions that write a layer's tar to a file, and set the file's owner and mode. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 
 
 class WriteArchive(Action):
-    """Write a layer's tar to a file, which appears whole or not at all. Raises NotSupported where it cannot."""
+    """Write a layer's tar to a file, which appears whole or not at all. Raises NotSupported for the compression."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class WriteArchive(Action):
 
 
 class GiveAccess(Action):
-    """Give a file, which holds what it is to hold, to other people."""
+    """Change owner and mode of an output file whose content is already right."""
 
     def __init__(self, place: Place, have: ExistingFile, access: FileAccess) -> None:
         self.access = access
@@ -81,7 +81,7 @@ class GiveAccess(Action):
 
     def commit(self, run: Run) -> None:
         with self._place.opened() as file:
-            if file is None or stat_file(file).inode != self._have.inode:  # what is there now is nothing we have read
+            if file is None or stat_file(file).inode != self._have.inode:  # another file replaced the one we read
                 raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), self._place.path)
             set_access(file.fileno(), self.access)
             os.fsync(file.fileno())

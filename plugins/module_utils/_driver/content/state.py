@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A layer whose content is looked at, and the file that its tar is written to. PRIVATE to the collection."""
+"""The state of a layer's content, and of the file that the tar goes to. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if t.TYPE_CHECKING:
 class OutputState(t.NamedTuple):
     """The file that a layer's tar is written to.
 
-    there:   the file; None where there is none, or one that is replaced as if there were none.
-    current: its tar, if the file holds the layer's; None otherwise.
-    access:  who may read the file, as it is or as a plan says.
+    there:   the existing file; None if it is missing, or if the run replaces it unread.
+    current: the tar in the file if it is the layer's tar; None otherwise.
+    access:  owner and mode of the file, as found or as planned.
     written: the plan writes the file.
     """
 
@@ -35,12 +35,15 @@ class OutputState(t.NamedTuple):
 
 
 class DiffState(t.NamedTuple):
-    """A layer's store, and what is known of the layer's content.
+    """The state of a layer and of its content.
 
-    difference: what the layer has that the layer compared with does not have; read when its content is asked for.
-    applied:    the wanted tar is the layer's content already.
-    filled:     the layer's diff directory holds something.
-    tar, output: the layer's tar, and the file for it; None where no tar is exported.
+    layers:          the state of the layer, of the layer it is compared with, and of the layers built on them.
+    diff_id, digest: of the tar, as far as known.
+    difference:      the diff between the layer and the layer it is compared with; read on first use of its content.
+    inside:          the mounts in the layer's directory, except on merged, in words, by layer id.
+    applied:         the wanted tar is already the layer's content.
+    filled:          the layer's diff directory is not empty.
+    tar, output:     the layer's tar, and the file for it; None if no tar is exported.
     """
 
     layers: LayersState
@@ -58,7 +61,7 @@ class DiffState(t.NamedTuple):
 
 
 def reported(found: Difference, diff_id: str | None, digest: str | None) -> dict[str, t.Any]:
-    """Return the results that all tasks about content have. Raises as Difference.content does."""
+    """Return the results that all tasks about content share. Raises as Difference.content."""
     return {
         "diff_id": diff_id,
         "digest": digest,

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many layers in few words: one line a lineage, for the largest. Pure. PRIVATE to the collection."""
+"""The summary of many layers by lineage. Pure. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import typing as t
 from ..layers.disk_usage import Linked, Tree
 from ..state import LayerState
 
-SHOWN = 8  # lineages; with ids as Docker makes them, status and summary are less than 4 KB of JSON
+SHOWN = 8  # lineages; with Docker's ids, status and summary then take less than 4 KB of JSON
 
 
 def summarize(layers: t.Iterable[LayerState], trees: t.Mapping[str, Tree] | None) -> dict[str, t.Any]:
-    """Return the largest lineages, by bytes where these are known, or by layers; and what the others sum up to.
+    """Return the largest lineages, and the sums of all others. Sizes decide if known, else numbers of layers.
 
-    A lineage is a layer without parent with all that is built on it.
-    trees: what the layers' own files take, by id; None where nobody has looked.
+    A lineage is a layer without parent, and all layers built on it.
+    trees: the sizes of the layers' own files, by id; None if not measured.
     """
     found: dict[str, _Lineage] = {}
     for layer in layers:
         base = layer.lowers[-1] if layer.lowers else layer.id
         found.setdefault(base, _Lineage()).add(layer, trees)
-    rows = {base: lineage.told(trees is not None) for base, lineage in found.items()}
+    rows = {base: lineage.as_dict(trees is not None) for base, lineage in found.items()}
     order = sorted(rows, key=lambda base: (-(rows[base]["bytes"] or 0), -rows[base]["layers"], base))
     others = _Lineage()
     for base in order[SHOWN:]:
-        others.take(found[base])
+        others.merge(found[base])
     return {
         "lineages": [{"base": base, **rows[base]} for base in order[:SHOWN]],
-        "others": {"lineages": len(order[SHOWN:]), **others.told(trees is not None)},
+        "others": {"lineages": len(order[SHOWN:]), **others.as_dict(trees is not None)},
     }
 
 
 class _Lineage:
-    """The sums of a lineage. Files with several names are kept by inode number, until it is known who has the names."""
+    """The sums of a lineage. Hard-linked files are kept by inode number: their other names may lie in other layers."""
 
     def __init__(self) -> None:
         self._layers = self._depth = self._mounted = self._held = self._bytes = 0
@@ -52,8 +52,8 @@ class _Lineage:
             self._bytes += tree.bytes
             self._link(tree.linked)
 
-    def take(self, other: _Lineage) -> None:
-        """Count all of another lineage."""
+    def merge(self, other: _Lineage) -> None:
+        """Count all layers of another lineage."""
         self._layers += other._layers
         self._depth = max(self._depth, other._depth)
         self._mounted += other._mounted
@@ -61,8 +61,8 @@ class _Lineage:
         self._bytes += other._bytes
         self._link(other._linked)
 
-    def told(self, measured: bool) -> dict[str, t.Any]:
-        """Return the sums: bytes in all, each file once, and those that no file elsewhere shares."""
+    def as_dict(self, measured: bool) -> dict[str, t.Any]:
+        """Return the sums. bytes: each file once; bytes_exclusive: without files that have names elsewhere."""
         alone = sum(file.bytes for file in self._linked.values() if file.names >= file.links)
         everything = sum(file.bytes for file in self._linked.values())
         return {

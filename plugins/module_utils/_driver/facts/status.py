@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What overlay2_facts always tells of a store. Takes no lock, writes nothing. PRIVATE to the collection."""
+"""The facts that overlay2_facts always returns. Takes no lock, writes nothing. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ SUBSETS = ("status", "layers", "mounts", "usage", "quotas", "health", "summary",
 
 
 def features(store: Store, *, exists: bool | None = None) -> dict[str, t.Any]:
-    """Return what facts always tells. This walks nothing: it reads home, l/ and the mount table.
+    """Return the facts of the subset ``status``. Walks no tree: reads home, l/ and the mount table.
 
-    In the store of another engine it also looks at each layer directory, which may be something else.
-    exists: overrides what is found on disk, for a caller that knows better.
+    In the store of another engine, also tests each directory in home: it may not be a layer.
+    exists: overrides what is found on disk (check mode predicts).
     """
-    told = store.features
-    # Where a store was, there may be something else now that nobody asks about.
+    known = store.features
+    # After the removal of a store, home may hold other files: do not look at them.
     found, count, wrong = (False, 0, []) if exists is False else _layers(store)
     return {
         "home": printable(store.home),
         "exists": found if exists is None else exists,
         "managed_by": store.managed_by,
-        "backing_fs": told.backing_fs,
-        "supports_d_type": told.supports_d_type,
-        "native_overlay_diff": told.native_overlay_diff,
-        "using_metacopy": told.using_metacopy,
-        "userxattr": told.userxattr,
-        "index_off": told.index_off,
-        "project_quota": told.project_quota,
-        "kernel": told.kernel,
-        "max_depth": told.max_depth,
-        "filesystem": told.filesystem,
+        "backing_fs": known.backing_fs,
+        "supports_d_type": known.supports_d_type,
+        "native_overlay_diff": known.native_overlay_diff,
+        "using_metacopy": known.using_metacopy,
+        "userxattr": known.userxattr,
+        "index_off": known.index_off,
+        "project_quota": known.project_quota,
+        "kernel": known.kernel,
+        "max_depth": known.max_depth,
+        "filesystem": known.filesystem,
         "layer_count": count,
         "mount_count": sum(1 for mount in store.mount_table.seen if mounted_layer(store.home, mount)),
-        "supported": told.supported,
-        "problems": [problems.for_engine(problem, store.managed_by)._asdict() for problem in (*wrong, *told.problems)],
-        "status": status_rows(told),
+        "supported": known.supported,
+        "problems": [problems.for_engine(problem, store.managed_by)._asdict() for problem in (*wrong, *known.problems)],
+        "status": status_rows(known),
     }
 
 
 def _layers(store: Store) -> tuple[bool | None, int | None, list[problems.Problem]]:
-    """Return whether there is a store, how many layers it has, and what is wrong with the store as a whole.
+    """Return whether a store exists, how many layers it has, and the problems of the store as a whole.
 
-    The first two are None where only root can know.
+    The first two are None if only root can read them.
     """
     found: list[problems.Problem] = []
     try:
         try:
             exists = store.exists
-        except StoreForeign as error:  # a store of another layout does not hold layers as this one does
+        except StoreForeign as error:  # a store of another layout does not hold layers as an overlay2 store does
             return False, 0, [problems.other_layout(error)]
         except StoreCorrupt as error:
             exists = True
@@ -68,7 +68,7 @@ def _layers(store: Store) -> tuple[bool | None, int | None, list[problems.Proble
         if not exists:
             return False, 0, []
         return True, sum(1 for _id in layer_ids(store.home)), [*found, *_of_own_file(store)]
-    except FileNotFoundError:  # another run removed the store between the two looks
+    except FileNotFoundError:  # another run removed the store between the two reads
         return False, 0, []
     except PermissionError:
         if os.geteuid() == 0:
@@ -77,8 +77,9 @@ def _layers(store: Store) -> tuple[bool | None, int | None, list[problems.Proble
 
 
 def _of_own_file(store: Store) -> t.Iterator[problems.Problem]:
+    """Yield the problems of the store's own file, and of an unclaimed store."""
     try:
-        store.settings  # noqa: B018 - it is read to see whether it can be
+        store.settings  # noqa: B018 - raises if the file is damaged
     except StoreCorrupt as error:
         yield problems.damaged_store(error)
     except PermissionError:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What overlay2_facts tells of layers, when it is asked to. PRIVATE to the collection."""
+"""The facts about layers that overlay2_facts returns on request. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -26,42 +26,42 @@ if t.TYPE_CHECKING:
 
 
 class Details:
-    """The facts about layers. ids: only these; None means all."""
+    """The facts about layers. ids: only these layers; None for all. problems: what gathering found."""
 
     def __init__(self, store: Store, features: t.Mapping[str, t.Any], ids: t.Sequence[str] | None) -> None:
         self.home = store.home
         self._store = store
         self._features = features
         self._only = ids
-        self._trees: dict[str, Tree] | None = None  # what usage has measured
-        self.problems: list[Problem] = []  # what gathering found beside
+        self._trees: dict[str, Tree] | None = None  # the trees that usage() measured
+        self.problems: list[Problem] = []
 
     def gather(self, subsets: t.Collection[str]) -> dict[str, t.Any]:
-        """Return a fact for each of *subsets*: None where only root may know. Raises OSError."""
+        """Return the fact of each of *subsets*; None if only root can read it. Raises OSError."""
         ways = {
             "layers": self.layers,
             "mounts": self.mounts,
             "usage": self.usage,
             "quotas": self.quotas,
             "health": self.health,
-            "summary": self.summary,  # after usage: it sums up what that has measured
+            "summary": self.summary,  # after usage: the summary needs its sizes
         }
         if self._features["exists"] is None:
             return {name: None for name in ways if name in subsets}
-        return {name: tell() for name, tell in ways.items() if name in subsets}
+        return {name: gather() for name, gather in ways.items() if name in subsets}
 
     def layers(self) -> dict[str, t.Any]:
-        """Return the layers as overlay2_layer returns them; damaged ones are left out, which is a problem."""
+        """Return the layers as overlay2_layer does. A damaged layer is left out, and becomes a problem."""
         return {layer.id: reported(self.home, layer) for layer in self._layers}
 
     def summary(self) -> dict[str, t.Any]:
-        """Return what lineages there are, the largest each by itself."""
+        """Return the lineages: the largest ones one by one, and the sum of the others."""
         from .lineages import summarize
 
         return summarize(self._layers, self._trees)
 
     def mounts(self) -> dict[str, t.Any]:
-        """Return how the layers that are mounted or held are."""
+        """Return the mount and the holders of each layer that is mounted or held."""
         mounted = {mounted_layer(self.home, mount): mount for mount in self._store.mounts.values()}
         found = {}
         for id in self._ids:
@@ -84,9 +84,9 @@ class Details:
         return found
 
     def usage(self) -> dict[str, t.Any]:
-        """Return what the layers' own files take; those without a diff are left out.
+        """Return the sizes of the layers' own files. A layer without ``diff`` is left out.
 
-        A layer that cannot be read has no sizes, which is a problem; a summary counts what could be counted.
+        A layer that cannot be read has no sizes, and becomes a problem; the summary counts its readable files.
         """
         from ..layers.disk_usage import Moved, measure
 
@@ -104,7 +104,7 @@ class Details:
         return found
 
     def quotas(self) -> dict[str, t.Any]:
-        """Return limits and use by layer, where project quota is on, as the kernel counts; and the leaked limits."""
+        """Return the limits and use of each layer, and the leaked limits; empty without project quota."""
         if not self._features["project_quota"]:
             return {"layers": {}, "leaked": []}
         from ..quota import projects
@@ -120,7 +120,7 @@ class Details:
         return {"layers": found, "leaked": [use._asdict() for use in projects.leaked(self.home)]}
 
     def health(self) -> list[dict[str, t.Any]]:
-        """Return the findings, of the layers asked about alone where some are."""
+        """Return the findings; only those of the layers in *ids*, if given."""
         from .check import examine_store
 
         if not self._features["exists"]:
@@ -129,19 +129,20 @@ class Details:
         return [finding for finding in findings if self._only is None or finding["subject"] in self._only]
 
     def _miss(self, id: str, error: OSError) -> None:
+        """Note *error* as the problem of a layer."""
         from ..layers.disk_usage import why_unread
 
         self._unread(id, why_unread(error, f"{self.home}/{id}"))
 
     def _unread(self, id: str, why: str) -> None:
-        """Note that a layer cannot be read. Once is enough, whatever is asked."""
+        """Note that a layer cannot be read. Several subsets may find the same problem: keep it once."""
         problem = unread_layer(id, why)
         if problem not in self.problems:
             self.problems.append(problem)
 
     @functools.cached_property
     def _layers(self) -> list[LayerState]:
-        """The layers; damaged ones are left out, which is a problem."""
+        """The layers. A damaged layer is left out, and becomes a problem."""
         found = []
         damaged = []
         self._store.files.read_ahead(self._ids)
@@ -173,7 +174,7 @@ class Details:
 
 
 def _limits_and_use(use: Use | None) -> dict[str, int | None]:
-    """Return what facts tell of a project; of a layer that is none, the kernel does not count the use."""
+    """Return the facts about a project. Without a project, the kernel does not count the use of a layer."""
     if use:
         return use._asdict()
     return {"project_id": None, "size_limit": 0, "inodes_limit": 0, "size_used": None, "inodes_used": None}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looking at a whole store: how much each layer takes, who needs it, and what is litter. PRIVATE to the collection."""
+"""Reads a whole store: the size, the uses and the age of each layer, and the litter. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from .state import FoundLayer, PruneState
 
 
 def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
-    """Return the state of a store, with all that a plan of what may go needs.
+    """Return the state of a store, with all that plan_prune needs.
 
-    shared: ask for the locks of layers as a reader does: check mode must not keep another run waiting.
-    raises: what is_store() raises, StoreCorrupt for a store whose own file is damaged or of a newer format; OSError.
+    shared: test the locks of layers as a reader does: check mode must not keep another run waiting.
+    raises: as is_store; StoreCorrupt if the store's own file is damaged or of a newer format; OSError.
     """
     home = store.home
     if not store.exists:
         return PruneState(home, False)
-    store.settings  # noqa: B018 - nothing goes from a store whose own file is damaged
+    store.settings  # noqa: B018 - raises if the store's own file is damaged: then no layer is removed
     whose = store.owner
     engine = None if whose == SOMEBODY else whose
     layers, damage, unread = _layers(store, bool(engine))
@@ -49,10 +49,10 @@ def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
     space = os.statvfs(home)
     links = all_links(home)
     needed = {name for id in {*damage, *unread} for name in store.files.lower(id).names}
-    litter = [_weighed(home, found, sizes) for found in find_litter(home, store.files.ids, links, needed)]
+    litter = [_with_size(home, found, sizes) for found in find_litter(home, store.files.ids, links, needed)]
     dead = {found.subject for found in litter if found.code == "dead_holder"}
-    looks = ((id, _measured(home, id, sizes, foreign=bool(engine), was_held=id in dead)) for id in layers)
-    measured = {id: told for id, told in looks if told is not None}
+    looks = ((id, _measure(home, id, sizes, foreign=bool(engine), was_held=id in dead)) for id in layers)
+    measured = {id: result for id, result in looks if result is not None}
     return PruneState(
         home=home,
         exists=True,
@@ -83,23 +83,23 @@ def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
 
 
 def _is_free(directory: str, *, shared: bool) -> bool:
-    """Tell whether no other run works on the layer in *directory*."""
+    """Tell whether no other run works on the layer in *directory*. Return True for a layer that cannot be read."""
     try:
         return is_free(directory, shared=shared)
-    except OSError:  # the layer cannot be read, so it stays in any case
+    except OSError:  # plan_prune keeps an unreadable layer in any case
         return True
 
 
 def pending_bytes(home: str) -> int:
-    """Return how much is freed by what is out of sight and still to be deleted, as far as it can be read.
+    """Return the bytes that the deletion of all leftovers will free. Leftovers that cannot be read do not count.
 
-    Raises OSError for home itself.
+    raises: OSError for home itself.
     """
     places = ["", *layer_ids(home)] if os.path.isdir(home) else []
     sizes = Sizes(home)
     total = 0
     for id in places:
-        with contextlib.suppress(OSError):  # what cannot be read has been told
+        with contextlib.suppress(OSError):  # a warning names what cannot be read
             for path in leftovers(os.path.join(home, id)) if _has_staging(home, id) else ():
                 total += sizes.of(path).bytes
     return total
@@ -112,17 +112,17 @@ def _has_staging(home: str, id: str) -> bool:
 def _times(home: str, id: str, was_held: bool) -> Times:
     """Return when a layer was made and last used. Raises OSError.
 
-    One that was held when the host went down was in use until then. Nobody noted when that was, so it is taken for
-    when the host came up again: who held it may be about to mount it.
+    A layer that was held when the host went down was in use until then. No file records when the host went down, so
+    the time of the boot counts as the last use: the former holder may be about to mount the layer again.
     """
     times = read_times(home, id)
     return times._replace(used=max(times.used, boot_time())) if was_held else times
 
 
-def _measured(home: str, id: str, sizes: Sizes, *, foreign: bool, was_held: bool) -> tuple[Tree, Times, str] | None:
-    """Return what a layer takes, its times, and in words what keeps it from being measured, "" for nothing.
+def _measure(home: str, id: str, sizes: Sizes, *, foreign: bool, was_held: bool) -> tuple[Tree, Times, str] | None:
+    """Return the size of a layer, its times, and why the layer cannot be measured, in words; "" if it can.
 
-    None for a layer that another engine, which does not ask for our lock, has just removed. Raises OSError.
+    Return None for a layer that another engine has just removed: other engines do not take our lock. Raises OSError.
     """
     times = Times(0.0, 0.0)
     try:
@@ -138,8 +138,8 @@ def _measured(home: str, id: str, sizes: Sizes, *, foreign: bool, was_held: bool
         return _UNKNOWN._replace(unread=why_unread(error, f"{home}/{id}")), times, ""
 
 
-def _weighed(home: str, found: Litter, sizes: Sizes) -> Litter:
-    """Return litter with its size, of a leftover what could be counted; 0 where another run is sweeping it."""
+def _with_size(home: str, found: Litter, sizes: Sizes) -> Litter:
+    """Return *found* with its size: the bytes that can be counted; 0 if another run is sweeping the litter."""
     if found.code == "leaked_project":
         return found
     path = os.path.join(home, found.path)
@@ -155,9 +155,9 @@ def _weighed(home: str, found: Litter, sizes: Sizes) -> Litter:
 
 
 def _layers(store: Store, foreign: bool) -> tuple[dict[str, LayerState], dict[str, str], dict[str, str]]:
-    """Return the layers, what is wrong with them, and what could not be read in them, by id.
+    """Return, by id: the layers, their damage, and which parts of them cannot be read.
 
-    Of one that is damaged, or could not be read, there is what can be told.
+    The state of a damaged or unreadable layer holds only what could be read.
     """
     layers: dict[str, LayerState] = {}
     damage: dict[str, str] = {}
@@ -166,7 +166,7 @@ def _layers(store: Store, foreign: bool) -> tuple[dict[str, LayerState], dict[st
     for id in sorted(store.files.ids):
         try:
             layer = _layer(store, id, damage)
-        except VANISHED:  # another engine, which does not ask for our lock, has just removed it
+        except VANISHED:  # another engine has just removed the layer: it does not take our lock
             if not foreign:
                 raise
             continue
@@ -179,25 +179,25 @@ def _layers(store: Store, foreign: bool) -> tuple[dict[str, LayerState], dict[st
 
 
 def _layer(store: Store, id: str, damage: dict[str, str]) -> LayerState | None:
-    """Return a layer as far as it can be told, and note in *damage* what is wrong with it."""
+    """Return as much of a layer's state as can be read; add its damage to *damage*."""
     try:
         return store.layer(id)
     except StoreCorrupt as error:
         damage[id] = str(error)
-        return _remains(store, id)
+        return _salvage(store, id)
 
 
-def _remains(store: Store, id: str) -> LayerState | None:
-    """Return what can be read of a damaged layer."""
+def _salvage(store: Store, id: str) -> LayerState | None:
+    """Return as much of a damaged layer's state as can be read."""
     lowers = _remaining_lowers(store, id)
     try:
         layer = store.salvage(id)
-    except StoreCorrupt:  # its record cannot be read
+    except StoreCorrupt:  # the layer's record cannot be read
         mounted = store.mount(id) is not None
         return LayerState(id, None, lowers, mounted=mounted, holders=holders.read(store.home, id))
     return layer and layer._replace(lowers=lowers)
 
 
 def _remaining_lowers(store: Store, id: str) -> tuple[str, ...]:
-    """Return the ids of this store's layers that a damaged layer is built on, as far as known."""
+    """Return the known lowers of a damaged layer: ids of layers in this store."""
     return tuple(lower for lower in store.files.chains.remaining(id) if lower in store.files.ids)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which layers may go, and why: the plan of overlay2_prune. Pure. PRIVATE to the collection."""
+"""The plan of overlay2_prune: which layers are removed, and why the others stay. Pure. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from ..plan import Action, Plan
 from .state import Decision, FoundLayer, PruneOptions, PruneState, Pruning
 from .warnings import find_warnings
 
+_SELECTORS = "keep_last, match, unused_for, older_than, until_free, until_used, orphans_only"
+
 
 def plan_prune(wanted: PruneOptions, have: PruneState) -> Plan[PruneState]:
-    """Plan which layers go, children first, and which litter. Pure. Raises TooManyLayers, StoreForeign."""
+    """Return the plan: remove layers, children first, and sweep litter. Pure. Raises TooManyLayers, StoreForeign."""
     chooser = _Chooser(wanted, have)
     going = chooser.going
     _check_number(wanted, have, len(going))
@@ -55,7 +57,7 @@ def _actions(
     if not going and not sweeping:
         return []
     from ..layers.actions import (
-        RemoveLayer,  # a plan without a step does not need it, and each import is compiled on every host
+        RemoveLayer,  # imported late: an empty plan does not need it, and each host compiles each import
     )
     from .sweep import Sweep
 
@@ -64,19 +66,25 @@ def _actions(
 
 
 def _check_number(wanted: PruneOptions, have: PruneState, count: int) -> None:
-    """Raise TooManyLayers if that is more than may go in one run."""
+    """Raise TooManyLayers if *count* is more than max_remove allows in one run."""
     if wanted.max_remove is not None and count > wanted.max_remove.of(len(have.found)):
         raise TooManyLayers(
             f"{count} of {len(have.found)} layers would be removed from the store at {printable(have.home)},"
             f" more than max_remove allows ({wanted.max_remove})",
-            hint="read the plan, which check mode tells without max_remove; if it is meant, give a larger max_remove",
+            hint="read the plan: run in check mode without max_remove; if the plan is right, give a larger max_remove",
             remove_count=count,
             layer_count=len(have.found),
         )
 
 
 class _Chooser:
-    """Chooses the layers that go. reasons: why the others stay, by id."""
+    """Chooses the layers to remove.
+
+    going:     the ids of the layers to remove, children first.
+    reasons:   by id, why the other layers stay.
+    spared:    layers stay only because until_free and until_used are reached.
+    may_sweep: litter may be swept.
+    """
 
     def __init__(self, wanted: PruneOptions, have: PruneState) -> None:
         self._wanted = wanted
@@ -91,7 +99,7 @@ class _Chooser:
             id: (
                 _in_use(found, have, wanted, id in have.working)
                 or _may_be_needed(found, have)
-                or _spared(found, have, wanted, id in newest)
+                or _kept_by_option(found, have, wanted, id in newest)
             )
             for id, found in have.found.items()
         }
@@ -100,7 +108,7 @@ class _Chooser:
         self.going = sorted(chosen, key=lambda id: (-len(have.found[id].layer.lowers), id))
 
     def _choose(self) -> set[str]:
-        """Return which go: of those that may, the oldest use first, and none before all that is built on it."""
+        """Pick layers to remove, least recently used first, children before parents, until enough is freed."""
         found = self._have.found
         may = {id for id, reason in self.reasons.items() if not reason}
         on_it = {id: len(self._above[id]) for id in found}
@@ -112,8 +120,8 @@ class _Chooser:
         while ready and not self._is_enough(freed.bytes, by_litter):
             id = heapq.heappop(ready)[-1]
             going.add(id)
-            freed.add(found[id].tree)
-            by_litter.pop(id, None)  # it is in the tree
+            freed.free(found[id].tree)
+            by_litter.pop(id, None)  # the tree includes the litter in the layer
             for lower in found[id].layer.lowers:
                 if lower in on_it:
                     on_it[lower] -= 1
@@ -121,18 +129,18 @@ class _Chooser:
                         heapq.heappush(ready, self._order(lower))
         for id in may - going:
             kept = sorted(child for child in self._above[id] if child not in may)
-            why = f"layer {kept[0]}, which stays, is built on it" if kept else self._reached()
+            why = f"layer {kept[0]}, which stays, is built on it" if kept else self._enough_reason()
             self.spared |= not kept
             self.reasons[id] = why
         return going
 
     def _order(self, id: str) -> tuple[bool, float, str]:
-        """Return what orders the layers that may go: the oldest use first, and impossible times last."""
+        """Return the sort key of a layer: least recently used first, layers with impossible times last."""
         times = self._have.found[id].times
         return not times.is_possible(self._have.now), times.used, id
 
     def _is_enough(self, freed: int, by_litter: t.Mapping[str, int]) -> bool:
-        """Tell whether what is asked for is reached with *freed* bytes; False where all go that may."""
+        """Tell whether until_free and until_used are reached with *freed* bytes; False if neither is given."""
         wanted, have = self._wanted, self._have
         if wanted.until_free is None and wanted.until_used is None:
             return False
@@ -142,17 +150,17 @@ class _Chooser:
 
     @functools.cached_property
     def _used(self) -> int:
-        """What all layers take, files with several names once."""
+        """The bytes of all layers; a hard-linked file counts once."""
         trees = [found.tree for found in self._have.found.values()]
         linked = {inode: file.bytes for tree in trees for inode, file in tree.linked.items()}
         return sum(tree.bytes for tree in trees) + sum(linked.values())
 
-    def _reached(self) -> str:
+    def _enough_reason(self) -> str:
         names = [name for name in ("until_free", "until_used") if getattr(self._wanted, name) is not None]
-        return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} reached without it"
+        return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} reached without removing this layer"
 
     def _by_litter(self) -> dict[str, int]:
-        """Return how many bytes litter frees, by the layer it lies in."""
+        """Return how many bytes the sweep of litter frees, by the layer that holds the litter."""
         found: dict[str, int] = {}
         for litter in self._have.litter if self.may_sweep else ():
             if not litter.stuck:
@@ -160,12 +168,12 @@ class _Chooser:
         return found
 
     def decisions(self) -> t.Iterator[Decision]:
-        """Yield what becomes of each layer: first those that go, in order, then the others by id."""
+        """Yield a decision for each layer: first the layers to remove, in order, then the others by id."""
         freed = _Freed()
         going = set(self.going)
         for id in self.going:
             found = self._have.found[id]
-            exclusive = freed.add(found.tree)
+            exclusive = freed.free(found.tree)
             reason = f"selected by {', '.join(self._wanted.selectors)}"
             if found.orphan:
                 reason = f"orphan: none of {self._have.engine}'s records names it; {reason}"
@@ -177,27 +185,27 @@ class _Chooser:
                 yield Decision(id, False, reason, None, None)
                 continue
             alone = all(child in going for child in self._above[id])
-            exclusive = freed.by(found.tree) if alone else 0
+            exclusive = freed.would_free(found.tree) if alone else 0
             yield Decision(id, False, reason, exclusive, _all_bytes(found.tree) - exclusive)
 
 
 class _Freed:
-    """What has been freed by trees that went: a file with several names, once its last one has."""
+    """Counts freed bytes. A hard-linked file counts when its last name is removed."""
 
     def __init__(self) -> None:
         self.bytes = 0
         self._names: dict[int, int] = {}
 
-    def by(self, tree: Tree) -> int:
-        """Return how many bytes are freed if *tree* goes next."""
+    def would_free(self, tree: Tree) -> int:
+        """Return how many bytes the removal of *tree* would free now."""
         last = (
             file.bytes for inode, file in tree.linked.items() if self._names.get(inode, 0) + file.names >= file.links
         )
         return tree.bytes + sum(last)
 
-    def add(self, tree: Tree) -> int:
-        """Have *tree* go; return how many bytes that frees."""
-        freed = self.by(tree)
+    def free(self, tree: Tree) -> int:
+        """Count *tree* as removed; return how many bytes its removal frees."""
+        freed = self.would_free(tree)
         for inode, file in tree.linked.items():
             self._names[inode] = self._names.get(inode, 0) + file.names
         self.bytes += freed
@@ -209,7 +217,7 @@ def _all_bytes(tree: Tree) -> int:
 
 
 def _newest(have: PruneState, count: int) -> set[str]:
-    """Return the *count* newest layers of each lineage: of those on the same base, and that."""
+    """Return the *count* newest layers of each lineage: a layer without parent, and all layers built on it."""
     lineages: dict[str, list[str]] = {}
     for id, found in have.found.items():
         lineages.setdefault(found.layer.lowers[-1] if found.layer.lowers else id, []).append(id)
@@ -221,7 +229,7 @@ def _newest(have: PruneState, count: int) -> set[str]:
 
 
 def _in_use(found: FoundLayer, have: PruneState, wanted: PruneOptions, working: bool) -> str:
-    """Return why a layer stays whatever is selected, "" if it need not."""
+    """Return why a layer stays whatever the options select; "" if it may be removed."""
     if have.engine and not found.orphan:
         return f"{have.engine} needs it: {found.needed}" if found.needed else str(have.error or "it is just being made")
     if have.engine and not wanted.remove_foreign:
@@ -241,16 +249,16 @@ def _in_use(found: FoundLayer, have: PruneState, wanted: PruneOptions, working: 
 
 
 def _may_be_needed(found: FoundLayer, have: PruneState) -> str:
-    """Return which damaged layer may be built on a layer, in words; "" for none."""
+    """Return, in words, which damaged layer may be built on the layer *found*; "" for none."""
     lost = next((lost for lost in have.lost if lost.may_be_on(found.layer.id, found.layer.lowers)), None)
     return f"layer {lost.id} is damaged, and may be built on it" if lost else ""
 
 
-def _spared(found: FoundLayer, have: PruneState, wanted: PruneOptions, newest: bool) -> str:
-    """Return which option keeps a layer, "" if none does."""
+def _kept_by_option(found: FoundLayer, have: PruneState, wanted: PruneOptions, newest: bool) -> str:
+    """Return, in words, which option keeps a layer; "" if no option keeps it."""
     id = found.layer.id
     if not wanted.selectors:
-        return "no option says which layers may go"
+        return f"no selecting option is given ({_SELECTORS})"
     kept = next((glob for glob in wanted.keep if fnmatchcase(id, glob)), None)
     if kept is not None:
         return f"keep: {kept}"
@@ -268,6 +276,6 @@ def _spared(found: FoundLayer, have: PruneState, wanted: PruneOptions, newest: b
 
 
 def _in_words(found: FoundLayer) -> str:
-    """Return when a layer was made and used."""
+    """Return, in words, when a layer was made and last used."""
     made, used = (time.strftime("%Y-%m-%d", time.gmtime(seconds)) for seconds in found.times)
     return f"made {made}, last used {used}"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much the trees in a store take. PRIVATE to the collection."""
+"""The sizes of the directory trees in a store. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ..._store.leftovers import leftovers
 from ..._store.recognition import is_store, layer_ids
 from ..layers.disk_usage import Moved, Tree, inode_bytes, tree_of
 
-_ATTEMPTS = 5  # to read a tree that is being changed
+_ATTEMPTS = 5  # to read a tree while another process changes it
 
 
 _UNKNOWN = Tree(0, 0, {})
 
 
 class Sizes:
-    """Measures trees in a store. Measuring takes long, so the first time is without any lock.
+    """Measures trees in a store. Measuring takes long, so the first measuring takes no lock.
 
-    A layer is measured again where its content may have changed. The cache key is the inode of the layer, the inode of
+    A layer is measured again if its content may have changed. The cache key is the inode of the layer, the inode of
     its diff and the time of its last use: if none of them changed, the size is unchanged, or the layer is in use and
     stays anyway.
     """
@@ -40,19 +40,19 @@ class Sizes:
         return inode_bytes(self._home) if os.path.isdir(self._home) else 0
 
     def measure(self) -> None:
-        """Measure all layers and leftovers. A tree that cannot be measured now is tried again when it is needed."""
+        """Measure all layers and leftovers. A tree that cannot be measured now is measured when it is needed."""
         with contextlib.suppress(Overlay2Error, OSError):
             if is_store(self._home):
                 for id in layer_ids(self._home):
                     with contextlib.suppress(OSError):
                         self.of_layer(id)
                 for path in leftovers(self._home):
-                    self._known.pop(path, None)  # nothing tells whether another run has swept a part of it
+                    self._known.pop(path, None)  # another run may have swept a part of it
                     with contextlib.suppress(OSError):
                         self.of(path)
 
     def of_layer(self, id: str) -> Tree:
-        """Return what a layer's directory takes. Raises OSError."""
+        """Return the size of a layer's directory. Raises OSError."""
         path = f"{self._home}/{id}"
         stamp: list[t.Any] = [os.lstat(path).st_ino, read_times(self._home, id)]
         with contextlib.suppress(FileNotFoundError):
@@ -60,7 +60,7 @@ class Sizes:
         return self.of(path, stamp)
 
     def of(self, path: str, stamp: t.Any = None) -> Tree:
-        """Return what a directory takes, as it was found before if the stamp is the same. Raises OSError."""
+        """Return the size of a directory; the cached size if *stamp* is unchanged. Raises OSError."""
         known = self._known.get(path)
         if known is None or known[0] != stamp:
             known = self._known[path] = (stamp, _tree_of(path, self._per_inode))
@@ -68,7 +68,7 @@ class Sizes:
 
 
 def _tree_of(path: str, per_inode: int) -> Tree:
-    """Return what a directory takes, where somebody may be at work. Raises OSError."""
+    """Return the size of a directory that another process may be changing. Raises OSError."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             return tree_of(path, per_inode)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What overlay2_prune is asked for, what it finds, and what it decides. PRIVATE to the collection."""
+"""The options of overlay2_prune, the state of a store, and the decisions. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if t.TYPE_CHECKING:
 
 
 class Amount(t.NamedTuple):
-    """So many bytes of a filesystem, or layers of a store; with *percent*, that share of all there are."""
+    """A number of bytes or of layers. percent: the number is a share of all bytes or layers, in percent."""
 
     amount: float
     percent: bool = False
 
     def of(self, all: int) -> float:
-        """Return how many that are, where there are *all*."""
+        """Return the amount in bytes or layers. all: how many exist."""
         return all * self.amount / 100 if self.percent else self.amount
 
     def __str__(self) -> str:
@@ -33,16 +33,18 @@ class Amount(t.NamedTuple):
 
 
 class PruneOptions(t.NamedTuple):
-    """What is asked for; None is omitted. A layer goes only if all that is given lets it.
+    """The options of a prune; None: not given. A layer is removed only if all given options allow its removal.
 
-    keep, match:            ids or globs of what stays, and of what alone may go.
-    keep_last:              how many of each lineage stay, the newest.
+    keep:                   ids or globs of layers that stay.
+    match:                  ids or globs: only these layers may be removed.
+    keep_last:              how many of the newest layers of each lineage stay.
     unused_for, older_than: seconds.
-    orphans_only:           only layers of a foreign store that its engine does not know.
-    remove_foreign:         orphans may go, and litter, from the store of another engine.
+    orphans_only:           only layers that no record of the store's other engine names.
+    remove_foreign:         allow the removal of orphans and litter from the store of another engine.
     max_seconds:            how long to delete.
-    max_remove:             nothing goes if more layers would.
-    until_free, until_used: of the filesystem: how much is to be free, and how much layers may take.
+    max_remove:             remove no layer if the plan removes more layers.
+    until_free:             how much of the filesystem must be free.
+    until_used:             how much of the filesystem the layers may use.
     """
 
     keep: tuple[str, ...] = ()
@@ -59,20 +61,21 @@ class PruneOptions(t.NamedTuple):
 
     @property
     def selectors(self) -> list[str]:
-        """The options that say which layers may go; none: no layer may."""
+        """The given options that select layers. Without one, no layer is removed."""
         names = ("keep_last", "match", "unused_for", "older_than", "until_free", "until_used")
         given = [name for name in names if getattr(self, name) is not None]
         return [*given, "orphans_only"] if self.orphans_only else given
 
 
 class FoundLayer(t.NamedTuple):
-    """A layer as it was found.
+    """A layer as it was found. The texts are "" for nothing.
 
-    tree:    what its directory takes.
-    damage:  what is wrong with it; its lowers are then those that can be told.
-    users:   who has it busy, in words.
-    unread:  what in it could not be read, and why, in words.
-    needed:  why another engine needs it. orphan: it is such an engine's, and nothing needs it.
+    tree:   the size of its directory.
+    damage: the damage of the layer; the layer's lowers are then only those that could be read.
+    users:  the processes that use the layer, in words.
+    needed: why another engine needs the layer.
+    orphan: the layer lies in the store of another engine, and none of the engine's records needs it.
+    unread: which part of the layer cannot be read, and why, in words.
     """
 
     layer: LayerState
@@ -86,8 +89,10 @@ class FoundLayer(t.NamedTuple):
 
 
 class Decision(t.NamedTuple):
-    """What becomes of a layer, and why. exclusive: bytes freed if it goes; shared: those that stay even so.
+    """The decision about a layer: whether it *goes*, and the reason.
 
+    exclusive: bytes that the removal of the layer frees.
+    shared:    bytes of the layer that other layers still use.
     Both are None for a layer that could not be read.
     """
 
@@ -99,9 +104,10 @@ class Decision(t.NamedTuple):
 
 
 class Pruning(t.NamedTuple):
-    """What a plan decides. bytes: freed by all of it, litter included.
+    """The decisions of a plan.
 
-    spared: layers that could go, too, stay, since until_free and until_used are reached without them.
+    bytes:  what the removal of the layers and of the litter frees.
+    spared: removable layers stay, because until_free and until_used are reached without their removal.
     """
 
     decisions: tuple[Decision, ...] = ()
@@ -113,14 +119,16 @@ class Pruning(t.NamedTuple):
 class PruneState(t.NamedTuple):
     """A store as it was found.
 
-    found:      its layers, by id.
-    now:        seconds since the epoch. size, free: of the filesystem, in bytes.
-    engine:     whose store it is, if not ours; its users: who is at work there; error: why it cannot be told
-                which layers it needs.
-    unclaimed:  somebody else made it, and no engine's records are found: nothing in it is changed.
-    lost:       damaged layers that may be built on others than those told, but for orphans.
-    working:    ids of the layers that another run works on.
-    pruning:    what the plan decides; empty before there is one.
+    found:        its layers, by id.
+    now:          seconds since the epoch.
+    size, free:   of the filesystem, in bytes.
+    engine:       the other engine that the store belongs to; None for a store of ours.
+    engine_users: the processes that use the other engine's data root, in words.
+    error:        why the other engine's records cannot be read: any layer may be needed.
+    unclaimed:    another tool made the store, and no engine's records are found: nothing in the store is changed.
+    lost:         damaged layers that may be built on more layers than their state shows; without orphans.
+    working:      ids of the layers that another run works on.
+    pruning:      the decisions of the plan; empty before planning.
     """
 
     home: str

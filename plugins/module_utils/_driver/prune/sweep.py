@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removing litter. PRIVATE to the collection."""
+"""The action that removes litter. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 
 class Sweep(Action):
-    """Sweep litter. seconds: how long to delete, None for to the end."""
+    """Sweep litter. seconds: how long to delete; None for no limit."""
 
     def __init__(self, litter: t.Sequence[Litter], seconds: int | None) -> None:
         self.litter = litter
@@ -36,7 +36,8 @@ class Sweep(Action):
         staging.sweep_links(run.home, [found.subject for found in self.litter if found.code == "dangling_link"])
         for found in self.litter:
             if found.code == "dead_holder":
-                note_use_below(run.home, [found.subject])  # what tells that it was held until the boot goes
+                # Without the dead holder, no file shows that the layer was in use until the boot.
+                note_use_below(run.home, [found.subject])
                 holders.write(run.home, found.subject, ())
         leaked = [int(found.subject) for found in self.litter if found.code == "leaked_project"]
         if leaked:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a plan of overlay2_prune warns of. Pure. PRIVATE to the collection."""
+"""The warnings of a plan of overlay2_prune. Pure. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..._errors import printable
 from ..._store.engine import SOMEBODY, store_foreign_error
 from .state import PruneOptions, PruneState
 
-_SHOWN = 5  # layers in warnings
+_SHOWN = 5  # layers named in a warning
 
 
 def find_warnings(wanted: PruneOptions, have: PruneState) -> t.Iterator[str]:
-    """Yield the warnings, those about the options first."""
+    """Yield the warnings: first about the options, then about the layers and the litter."""
     for glob in wanted.keep:
         if not any(fnmatchcase(id, glob) for id in have.found):
             yield f"keep: no layer is called {printable(glob)}"
     if have.unclaimed:
         yield str(store_foreign_error(have.home, SOMEBODY, "sweep litter"))
     elif wanted.orphans_only and have.exists and have.engine is None:
-        yield "orphans_only: this is no store of another engine, so no layer goes"
+        yield "orphans_only: the store does not belong to another engine, so no layer is removed"
     if have.error is not None:
         yield str(have.error)
     wrong = [

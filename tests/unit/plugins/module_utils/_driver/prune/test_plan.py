@@ -133,14 +133,18 @@ def test_what_another_run_works_on_stays():
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        (PruneOptions(), "no option says which layers may go"),
+        (
+            PruneOptions(),
+            "no selecting option is given"
+            " (keep_last, match, unused_for, older_than, until_free, until_used, orphans_only)",
+        ),
         (PruneOptions(unused_for=0, keep=("x", "jo?")), "keep: jo?"),
         (PruneOptions(keep_last=3), "one of the newest 3 of its lineage (keep_last)"),
         (PruneOptions(match=("x",)), "not in match"),
         (PruneOptions(unused_for=3 * DAY), "used within unused_for"),
         (PruneOptions(older_than=3 * DAY), "made within older_than"),
         (PruneOptions(orphans_only=True), "no orphan (orphans_only)"),
-        (PruneOptions(until_free=Amount(0)), "until_free is reached without it"),
+        (PruneOptions(until_free=Amount(0)), "until_free is reached without removing this layer"),
     ],
 )
 def test_why_a_layer_stays(wanted, expected):
@@ -407,10 +411,11 @@ def test_no_more_go_than_it_takes_until_layers_take_so_little():
     assert gone(PruneOptions(until_used=Amount(1999)), have) == ["a", "b"]
     assert gone(PruneOptions(until_used=Amount(0.1, percent=True)), have) == ["a", "b"]
     assert gone(PruneOptions(until_used=Amount(3000)), have) == []
-    assert reason(PruneOptions(until_used=Amount(2000)), have, "c") == "until_used is reached without it"
+    why = "until_used is reached without removing this layer"
+    assert reason(PruneOptions(until_used=Amount(2000)), have, "c") == why
     both = PruneOptions(until_used=Amount(3000), until_free=Amount(1500))
     assert gone(both, have) == ["a", "b"]
-    assert reason(both, have, "c") == "until_free and until_used are reached without it"
+    assert reason(both, have, "c") == "until_free and until_used are reached without removing this layer"
 
 
 def test_what_layers_take_counts_a_file_with_several_names_once():
