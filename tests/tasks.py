@@ -33,7 +33,7 @@ def do(task: Task[t.Any], steps: int | None = None) -> Outcome[t.Any]:
         action.commit(run)
         told.update(action.told())
     run.sync()
-    now = Store(task.home)
+    now = Store(task.home) if outcome.plan.prepares_unlocked else task.look_again(outcome.store)
     after = task.observe_after(now, outcome.plan)
     assert run.close() == []
     return Outcome(outcome.have, outcome.plan, after, now, predicted=False, told=told)

@@ -52,6 +52,12 @@ class Store:
         self.home = home
         self._chains: dict[str, str | None] = {}
 
+    def after_mounting(self) -> Store:
+        """Return the store as it is once a mount was made or ended, or a holder was noted: the chains are the same."""
+        again = Store(self.home)
+        again.files = self.files.read_again()
+        return again
+
     @functools.cached_property
     def files(self) -> LayerFiles:
         """The files of the layers."""

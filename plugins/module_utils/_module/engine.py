@@ -198,7 +198,7 @@ def _apply(
             done.append(action.describe())
             told.update(action.told())
         run.sync()
-        now = Store(task.home)
+        now = Store(task.home) if plan.prepares_unlocked else task.look_again(store)
         after = _look_again(module, task, now, plan, store_lock, deadline)
         return Outcome(have, plan, after, now, predicted=False, told=told)
     finally:

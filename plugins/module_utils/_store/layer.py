@@ -57,6 +57,9 @@ class Layer(t.NamedTuple):
     record: Record
 
 
+_OF_CHAINS = ("ids", "children", "recorded_children", "links")  # what only a layer that comes, goes or moves changes
+
+
 class LayerFiles:
     """The layers of a store as they are now, each read once, when a caller first asks for it.
 
@@ -69,6 +72,13 @@ class LayerFiles:
         self._examined: dict[str, tuple[Layer | None, tuple[Damage, ...]]] = {}
         self._lowers: dict[str, Lower] = {}
         self.lent: dict[str, str] = {}  # paths of the content of lowers in other stores, by id, as far as read
+
+    def read_again(self) -> LayerFiles:
+        """Return the layers as they are now, for a caller that knows that no layer was made, removed or moved since."""
+        again = LayerFiles(self.home)
+        again._lowers = self._lowers
+        again.__dict__.update({name: self.__dict__[name] for name in _OF_CHAINS if name in self.__dict__})
+        return again
 
     def path(self, *parts: str) -> str:
         """Return a path below home."""

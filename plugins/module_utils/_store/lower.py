@@ -28,6 +28,7 @@ from .layout import LINK_NAME_WITHIN, LINKS, LOWER, MAX_DEPTH, OWN_FILE, WORK, i
 from .recognition import is_directory
 
 PARENT = "parent"  # in our own record
+_NO_PARENT = b'"parent": ""'  # as our record is written: a quote within a value would have a backslash
 _WHOLE = re.compile(rb"l/[A-Z2-7]{26}(?::l/[A-Z2-7]{26})*")
 _EMPTY = "empty"  # containers-storage's, in layers without parent
 
@@ -94,8 +95,11 @@ def _has_work(directory: str) -> bool:
 
 def recorded_parent(home: str, layer_id: str) -> str | None:
     """Return the parent in our own record of a layer, "" for no parent; None if there is no such record."""
+    path = f"{home}/{layer_id}/{OWN_FILE}"
     try:
-        parent = (read_file(f"{home}/{layer_id}/{OWN_FILE}") or {}).get(PARENT)
+        if _NO_PARENT in read_quietly(path):  # JSON is not parsed for each base layer of a store
+            return ""
+        parent = (read_file(path) or {}).get(PARENT)
     except (StoreCorrupt, OSError):
         return None
     return parent if isinstance(parent, str) and (not parent or is_id(parent)) else None

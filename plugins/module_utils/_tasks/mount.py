@@ -77,6 +77,10 @@ class MountTask(Task[MountState]):
             verb = "mount" if self._mounting else "unmount"
             raise store_foreign_error(self.home, have.engine, f"{verb} layer {self._want.id}")
 
+    def look_again(self, store: Store) -> Store:
+        """See Task: the lock of the store was held all the time, and mounting changes no chain."""
+        return store.after_mounting()
+
     def observe_after(self, store: Store, plan: Plan[MountState]) -> MountState:
         """Return the state of the layer and its mount, with the options of the plan."""
         return observe_mount(store, self._want.id)._replace(options=plan.after.options)

@@ -151,7 +151,7 @@ def _check_unheld(want: WantedMount, have: MountState) -> None:
             f"layer {layer.id} is mounted with another {', '.join(words)} and held by {', '.join(others)}",
             hint="unmount it for these holders first, or request the mount with its current options",
             id=layer.id,
-            mount_differs=list(words),
+            drift=list(words),
             holders=others,
         )
 

@@ -77,7 +77,7 @@ def test_the_longest_string(context):
         pytest.param(lambda fd, path: fsmount.fsopen("nofs"), errno.ENODEV, id="no such filesystem"),
         pytest.param(lambda fd, path: fsmount.set_flag(fd, "nosuch"), errno.EINVAL, id="no such flag"),
         pytest.param(lambda fd, path: fsmount.fsmount(fd), errno.EINVAL, id="nothing created"),
-        pytest.param(lambda fd, path: fsmount.move_mount(fd, path), errno.EINVAL, id="not a mount"),
+        pytest.param(fsmount.move_mount, errno.EINVAL, id="not a mount"),
     ],
 )
 def test_a_failure_is_an_os_error(context, tmp_path, call, number):
