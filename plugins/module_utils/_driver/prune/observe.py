@@ -16,7 +16,6 @@ from ..._store.engine import SOMEBODY
 from ..._store.last_use import Times, read_times
 from ..._store.layout import STAGING, VANISHED
 from ..._store.leftovers import leftovers
-from ..._store.links import all_links
 from ..._store.lock import is_free
 from ..._store.lost import find_lost
 from ..._store.recognition import layer_ids
@@ -47,9 +46,7 @@ def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
     known = foreign_layers.read_records(store.files, engine) if engine else foreign_layers.Known()
     users = users_of(home, layers)
     space = os.statvfs(home)
-    links = all_links(home)
-    needed = {name for id in {*damage, *unread} for name in store.files.lower(id).names}
-    litter = [_with_size(home, found, sizes) for found in find_litter(home, store.files.ids, links, needed)]
+    litter = _litter(store, {*damage, *unread}, sizes)
     dead = {found.subject for found in litter if found.code == "dead_holder"}
     looks = ((id, _measure(home, id, sizes, foreign=bool(engine), was_held=id in dead)) for id in layers)
     measured = {id: result for id, result in looks if result is not None}
@@ -80,6 +77,13 @@ def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
         unclaimed=whose == SOMEBODY,
         lost=tuple(lost for lost in find_lost(store.files) if lost.id not in known.orphans),
     )
+
+
+def _litter(store: Store, damaged: t.Iterable[str], sizes: Sizes) -> list[Litter]:
+    """Return the litter with its size. damaged: ids of layers whose lowers a repair needs, so their links stay."""
+    needed = {name for id in damaged for name in store.files.lower(id).names}
+    found = find_litter(store.home, store.files.ids, store.files.links, needed)
+    return [_with_size(store.home, litter, sizes) for litter in found]
 
 
 def _is_free(directory: str, *, shared: bool) -> bool:
