@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import typing as t
 
 from ..._errors import StoreCorrupt
 from ..._linux.boot import boot_time
