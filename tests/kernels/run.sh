@@ -31,7 +31,7 @@ tests unit 30 $(grep --recursive --files-with-matches --include='test_*.py' --ex
 
 # The engines are compared with on the kernel of the host: ./dev conformance.
 export PYTHONPATH=/src:/site:/ansible
-tests conformance 100 tests/conformance --ignore=tests/conformance/test_docker_store.py \
+tests conformance 60 tests/conformance --ignore=tests/conformance/test_docker_store.py \
     --ignore=tests/conformance/test_docker_behaviour.py --ignore=tests/conformance/test_containers_storage.py \
     --ignore=tests/conformance/test_docker_tars.py --ignore=tests/conformance/test_healthy_engines.py
 # 40 steps of runs at which these are interrupted.
