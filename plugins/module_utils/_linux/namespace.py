@@ -16,7 +16,6 @@ from .child import in_child
 from .libc import check, libc
 
 # include/uapi/linux/sched.h
-CLONE_FS = 0x00000200
 CLONE_NEWNS = 0x00020000
 
 INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # its inode: PROC_USER_INIT_INO, include/linux/proc_ns.h

@@ -101,14 +101,8 @@ def is_store(home: str) -> bool:
     return True
 
 
-def require_store(home: str) -> None:
-    """Raise StoreNotFound if *home* is not a store; raises the errors of is_store, too."""
-    if not is_store(home):
-        raise store_not_found_error(home)
-
-
 def store_not_found_error(home: str) -> StoreNotFound:
-    """Return the error for a home where a store has to be, and is none."""
+    """Return the error for a home that has to be a store, and is not."""
     return StoreNotFound(
         f"there is no store at {printable(home)}",
         hint="make one with strata.overlay2.overlay2_init, or check home",

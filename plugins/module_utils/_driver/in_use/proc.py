@@ -70,11 +70,6 @@ def _program(directory: str) -> str:
     return path_of(directory + "/exe")
 
 
-def thread_at(pid: int, directory: str) -> Thread:
-    """Return the thread whose directory in /proc is *directory*. Raises OSError."""
-    return _thread(pid, directory, _program(directory), True, True)
-
-
 def _thread(pid: int, directory: str, program: str, first: bool, files: bool) -> Thread:
     namespace = os.readlink(directory + "/ns/mnt")  # mnt:[4026531841]
     return Thread(pid, directory, first, files, path_of(directory + "/root"), int(namespace[5:-1]), program)

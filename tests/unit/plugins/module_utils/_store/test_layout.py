@@ -8,14 +8,12 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     InvalidInput,
     StoreCorrupt,
     StoreForeign,
-    StoreNotFound,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._store import layout
 from ansible_collections.strata.overlay2.plugins.module_utils._store.recognition import (
     is_layer,
     is_store,
     layer_ids,
-    require_store,
 )
 
 LINK = "ABCDEFGHIJKLMNOPQRSTUVWX23"
@@ -76,8 +74,6 @@ def test_missing_and_empty_directories_can_become_stores(tmp_path):
     assert not is_store(str(tmp_path / "missing"))
     (tmp_path / "lost+found").mkdir()
     assert not is_store(str(tmp_path))
-    with pytest.raises(StoreNotFound, match="there is no store"):
-        require_store(str(tmp_path))
 
 
 def test_what_a_killed_run_left_can_become_a_store(tmp_path):
@@ -91,7 +87,6 @@ def test_a_directory_with_links_is_a_store(tmp_path):
     (tmp_path / "l" / LINK).symlink_to("../gone/diff")
     (tmp_path / "base").mkdir()
     assert is_store(str(tmp_path))
-    require_store(str(tmp_path))
 
 
 def put_file(home):
