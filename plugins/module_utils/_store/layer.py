@@ -16,7 +16,7 @@ from .chains import Chains
 from .json_file import read_file, read_or_corrupt, replace_file, unreadable_error
 from .layout import COMMITTED, OWN_FILE
 from .links import all_links, read_link
-from .lower import PARENT, Lower, read_lower
+from .lower import PARENT, Lower, read_lower, valid_parent
 from .recognition import is_layer, layer_ids
 
 if t.TYPE_CHECKING:
@@ -220,9 +220,9 @@ def examine(home: str, layer_id: str) -> tuple[Layer | None, list[Damage]]:
     if not is_layer(directory):
         return None, []
     link = read_link(home, layer_id)
-    lower = read_lower(home, layer_id)
-    damage = [found for found in (link.damage, lower.damage) if found]
     record = _read_record(f"{directory}/{OWN_FILE}")
+    lower = read_lower(home, layer_id, lambda: valid_parent(record.parent))
+    damage = [found for found in (link.damage, lower.damage) if found]
     lowers = lower.names if lower.whole else ()
     return Layer(layer_id, link.name, lowers, os.path.lexists(f"{directory}/{COMMITTED}"), record), damage
 

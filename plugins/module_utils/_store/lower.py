@@ -15,6 +15,7 @@ Source: moby daemon/graphdriver/overlay2/overlay.go, containers/storage drivers/
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import typing as t
@@ -52,35 +53,36 @@ class Lower(t.NamedTuple):
         return not self.whole and not self.parent
 
 
-def read_lower(home: str, layer_id: str) -> Lower:
+def read_lower(home: str, layer_id: str, parent: t.Callable[[], str | None] | None = None) -> Lower:
     """Return what the ``lower`` file of a layer says, or that the file is lost; does not follow the names in it.
 
+    parent: returns what recorded_parent would return, for a caller that has read the record.
     raises: OSError.
     """
+    parent = parent or functools.partial(recorded_parent, home, layer_id)
     path = f"{home}/{layer_id}/{LOWER}"
     try:
         text = read_quietly(path)
     except FileNotFoundError:  # only this: any other error must not look like a layer without parent
-        return _without(home, layer_id)
+        return _without(home, layer_id, parent())
     except OSError as error:
         if error.errno in NO_FILE:
             damage = Damage("lower_malformed", layer_id, path, "lower_not_a_file")
         else:
             damage = unread(layer_id, path, error)
-        return Lower((), damage, False, recorded_parent(home, layer_id) or "")
+        return Lower((), damage, False, parent() or "")
     if not _WHOLE.fullmatch(text):
         held = tuple(name.decode() for name in LINK_NAME_WITHIN.findall(text))
         damage = Damage("lower_malformed", layer_id, path, "malformed_lower")
-        return Lower(held, damage, False, recorded_parent(home, layer_id) or "")
+        return Lower(held, damage, False, parent() or "")
     names = tuple(text.decode().replace(f"{LINKS}/", "").split(":"))  # no name has a "/"
     if len(names) > MAX_DEPTH:
         return Lower(names, Damage("lower_malformed", layer_id, path, "too_many_lowers"))
     return Lower(names)
 
 
-def _without(home: str, layer_id: str) -> Lower:
-    """Return what is known of a layer that has no ``lower`` file."""
-    parent = recorded_parent(home, layer_id)
+def _without(home: str, layer_id: str, parent: str | None) -> Lower:
+    """Return what is known of a layer that has no ``lower`` file. parent: as recorded_parent returns it."""
     path = f"{home}/{layer_id}/{LOWER}"
     if parent:
         return Lower((), Damage("lower_missing", layer_id, path, "recorded_parent", target=parent), False, parent)
@@ -102,4 +104,9 @@ def recorded_parent(home: str, layer_id: str) -> str | None:
         parent = (read_file(path) or {}).get(PARENT)
     except (StoreCorrupt, OSError):
         return None
+    return valid_parent(parent)
+
+
+def valid_parent(parent: t.Any) -> str | None:
+    """Return the parent that a record has, None if the value cannot be the id of a layer."""
     return parent if isinstance(parent, str) and (not parent or is_id(parent)) else None
