@@ -224,9 +224,13 @@ class Store:
         return tuple(sorted(above - {layer_id}))
 
     def _holders(self, layer_id: str) -> tuple[str, ...]:
+        return self._read_holders(self.home, layer_id)
+
+    @functools.cached_property
+    def _read_holders(self) -> t.Callable[[str, str], tuple[str, ...]]:
         from .._store.holders import read
 
-        return read(self.home, layer_id)
+        return read
 
     def _chain_id(self, layer_id: str, lowers: tuple[str, ...]) -> str | None:
         """Return the chain id; None if a layer of the chain is damaged, or has content from no tar.

@@ -70,6 +70,7 @@ class LayerFiles:
         self.home = home
         self.chains = Chains(self)
         self._examined: dict[str, tuple[Layer | None, tuple[Damage, ...]]] = {}
+        self._owned: dict[str, tuple[Layer | None, Damage | None]] = {}
         self._lowers: dict[str, Lower] = {}
         self.lent: dict[str, str] = {}  # paths of the content of lowers in other stores, by id, as far as read
 
@@ -131,10 +132,11 @@ class LayerFiles:
 
     def _own(self, layer_id: str) -> tuple[Layer | None, Damage | None]:
         """Return a layer, and the first damage of its own files or of its name in l/. Raises StoreCorrupt, OSError."""
-        layer, damage = self.examine(layer_id)
-        if layer is None or damage:
-            return layer, damage[0] if damage else None
-        return layer, self.chains.misnamed(layer)
+        if layer_id not in self._owned:
+            layer, damage = self.examine(layer_id)
+            first = damage[0] if damage else None
+            self._owned[layer_id] = (layer, first if layer is None or first else self.chains.misnamed(layer))
+        return self._owned[layer_id]
 
     def lost_lower(self, layer: Layer) -> Damage | None:
         """Return what Chains.lost_lower returns. Raises OSError."""
