@@ -36,5 +36,5 @@ tests conformance 60 tests/conformance --ignore=tests/conformance/test_docker_st
     --ignore=tests/conformance/test_docker_tars.py --ignore=tests/conformance/test_healthy_engines.py
 # 40 steps of runs at which these are interrupted.
 tests crash all tests/crash/test_interrupted.py
-[ ! -e tests/crash/test_limits.py ] || STRATA_CRASH_CASES=3 tests limits all tests/crash/test_limits.py
+[ ! -e tests/crash/test_limits.py ] || STRATA_CRASH_CASES=2 tests limits all tests/crash/test_limits.py
 exit "$failed"
