@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import abc
 import typing as t
 
 from .._errors import printable
@@ -38,7 +39,7 @@ class Outcome(t.Generic[S]):
         self.told = told
 
 
-class Task(t.Generic[S]):
+class Task(abc.ABC, t.Generic[S]):
     """What the parameters of a module ask for. A task has no memory: the engine may observe and plan again.
 
     A constructor only checks and keeps parameters. Only survey(), observe(), inspect(), observe_after() and report()
@@ -59,21 +60,21 @@ class Task(t.Generic[S]):
     def survey(self) -> None:
         """Read what takes long, before the engine takes a lock. observe() reads again what has changed since."""
 
+    @abc.abstractmethod
     def observe(self, store: Store, predicting: bool) -> S:
         """Return the observed state that the plan starts from.
 
         predicting: check mode: also observe what would make an action fail.
         raises:     Overlay2Error, OSError.
         """
-        raise NotImplementedError
 
     def inspect(self, store: Store, have: S, predicting: bool) -> S:
         """Return *have*, completed with what takes long to read. Raises Overlay2Error, OSError."""
         return have
 
+    @abc.abstractmethod
     def plan(self, have: S, predicting: bool) -> Plan[S]:
         """Return the steps from *have* to the wanted state. Pure. Raises Overlay2Error."""
-        raise NotImplementedError
 
     def look_again(self, store: Store) -> Store:
         """Return the store after all is done; it may keep of *store*, the store before, what cannot have changed."""
@@ -83,13 +84,13 @@ class Task(t.Generic[S]):
         """Return the state after all actions, as far as the report shows the state. Raises Overlay2Error, OSError."""
         return self.observe(store, False)
 
+    @abc.abstractmethod
     def difference(self, before: S, after: S) -> Sides:
         """Return both sides of the diff. They hold only what changes and can be predicted. Pure."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def report(self, outcome: Outcome[S]) -> dict[str, t.Any]:
         """Return the module's own results. Raises Overlay2Error, OSError."""
-        raise NotImplementedError
 
     def next_round(self, outcome: Outcome[S], result: t.Mapping[str, t.Any]) -> Task[S] | None:
         """Return the task of the next round, None if all is done. result: what report() returned. Raises OSError."""

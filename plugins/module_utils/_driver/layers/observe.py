@@ -42,10 +42,7 @@ def observe_for_removal(store: Store, ids: t.Iterable[str], *, above: bool, user
     raises: as observe_for_change.
     """
     asked = list(dict.fromkeys(ids))
-    layers: dict[str, LayerState] = {}
-    children: dict[str, tuple[str, ...]] = {}
-    if store.exists:
-        layers, children = _read(store, asked, store.salvage, above=above, by_any_name=True)
+    layers, children = _read(store, asked, store.salvage, above=above, by_any_name=True)
     have = _state(store, asked, layers)._replace(children=children)
     if not layers:
         return have
@@ -60,10 +57,7 @@ def observe_for_removal(store: Store, ids: t.Iterable[str], *, above: bool, user
 def observe_layers(store: Store, ids: t.Iterable[str], *, above: bool = False) -> LayersState:
     """Return the state of the layers *ids*; above: also of all layers built on them. Raises as observe_for_change."""
     asked = list(dict.fromkeys(ids))
-    layers: dict[str, LayerState] = {}
-    children: dict[str, tuple[str, ...]] = {}
-    if store.exists:
-        layers, children = _read(store, asked, store.layer, above=above)
+    layers, children = _read(store, asked, store.layer, above=above)
     return _state(store, asked, layers)._replace(children=children)
 
 
@@ -78,6 +72,8 @@ def _read(
     """Return the layers that exist, by id, and the ids of their children where a plan needs them."""
     layers: dict[str, LayerState] = {}
     children: dict[str, tuple[str, ...]] = {}
+    if not store.exists:
+        return layers, children
     todo = list(ids)
     store.files.read_ahead(todo)
     for layer_id in todo:

@@ -212,3 +212,22 @@ def traces() -> t.Callable[..., object]:
         return found, Path("/proc/self/mountinfo").read_text()
 
     return look
+
+
+@pytest.fixture
+def make_chain() -> t.Callable[..., Path]:
+    """Give a function that makes layers in a store, each on the one before, the last of them read-write."""
+    from ansible_collections.strata.overlay2.plugins.module_utils._store import staging  # not there yet above
+
+    def make(home: Path, *ids: str) -> Path:
+        lowers: tuple[str, ...] = ()
+        for layer_id in ids:
+            new = staging.NewLayer(layer_id, staging.new_link(), lowers, layer_id == ids[-1])
+            room = staging.Staging(str(home))
+            staging.stage_layer(room.path, new)
+            staging.publish_layer(str(home), room.path, new)
+            room.close()
+            lowers = (new.link, *lowers)
+        return home
+
+    return make

@@ -7,7 +7,6 @@ import os
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
-from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
 from ansible_collections.strata.overlay2.plugins.module_utils._store.survey import survey
 
@@ -15,18 +14,10 @@ OTHER = "Z" * 26
 
 
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path, make_chain):
     """A store with the chain base <- mid <- top."""
     (tmp_path / "l").mkdir()
-    lowers = ()
-    for layer_id in ("base", "mid", "top"):
-        new = staging.NewLayer(layer_id, staging.new_link(), lowers, layer_id == "top")
-        room = staging.Staging(str(tmp_path))
-        staging.stage_layer(room.path, new)
-        staging.publish_layer(str(tmp_path), room.path, new)
-        room.close()
-        lowers = (new.link, *lowers)
-    return tmp_path
+    return make_chain(tmp_path, "base", "mid", "top")
 
 
 def link(home, layer_id):

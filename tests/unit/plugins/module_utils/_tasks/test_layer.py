@@ -10,7 +10,6 @@ import os
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import WantedLayer
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse, StoreCorrupt
-from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.layer import LayersTask
 from ansible_collections.strata.overlay2.tests import tasks
 
@@ -22,19 +21,11 @@ def converge(task):
 
 
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path, make_chain):
     """The chain base <- tools <- job."""
     (tmp_path / "l").mkdir()
     (tmp_path / ".strata.json").write_text('{"format": 1}')
-    lowers = ()
-    for layer_id in ("base", "tools", "job"):
-        new = staging.NewLayer(layer_id, staging.new_link(), lowers, layer_id == "job")
-        room = staging.Staging(str(tmp_path))
-        staging.stage_layer(room.path, new)
-        staging.publish_layer(str(tmp_path), room.path, new)
-        room.close()
-        lowers = (new.link, *lowers)
-    return tmp_path
+    return make_chain(tmp_path, "base", "tools", "job")
 
 
 def absent(home, *ids, **more):
