@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the stages of ./dev test, and count: python3 test.py RESULTS [--all]
 
-Each stage is one ./dev command. The first failing stage ends the run. The last line is the sum:
-"N passed, N failed, N skipped". A stage without a count of tests counts as one test.
+Each stage is one ./dev command. Two stages run side by side where there are two processors, since most stages use one.
+A stage's output goes to a file, and is printed when the stage ends. The first failing stage ends the run. The last line
+is the sum: "N passed, N failed, N skipped". A stage without a count of tests counts as one test.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 import xml.etree.ElementTree
 from pathlib import Path
 
+OUTPUT = "output"  # file with what a stage printed, beside its counts
 SEED = 99  # fixed in machines, so that a failure comes from a change, not from luck; ./dev kernels alone uses others
-LIMIT = 2400  # seconds for a stage, so that a hang is a failure, and the sum is still printed
+LIMIT = 3000  # seconds for a stage, so that a hang is a failure, and the sum is still printed
+LANES = min(2, len(os.sched_getaffinity(0)))  # stages that run at a time
 
 
 class Stage(t.NamedTuple):
@@ -54,7 +58,8 @@ STAGES = (
     Stage("lint mypy", "types, strict, for Python 3.9", "plugins/modules"),
     Stage("unit 3.9", "unit tests on the lowest Python of a target", "tests/unit"),
     Stage("unit 3.14", "unit tests on the newest Python of a target", "tests/unit"),
-    Stage("unit controller", "unit tests on this machine's Python, with Ansible", "tests/unit"),
+    # Of the others, conformance, integration and crash use the code on this machine's Python.
+    Stage("unit ansible", "unit tests that need Ansible, on this machine's Python", "tests/unit"),
     Stage("lint docs", "module documentation", "plugins/modules"),
     Stage("lint ansible-lint", "profile production, strict"),
     Stage("sanity", "ansible-test sanity"),
@@ -116,52 +121,115 @@ class Counts:
             self.reasons[f"{stage}: {reason}"] += count
 
 
-def run(stage: Stage, results: Path) -> tuple[Counts, bool]:
-    counts = Counts()
-    if not Path(stage.needs).exists():
-        counts.skip(f"there is no {stage.needs}")
-        return counts, True
-    shutil.rmtree(results, ignore_errors=True)
-    results.mkdir(parents=True)
-    process = subprocess.Popen(
-        ["timeout", "--kill-after=30", str(LIMIT), "./dev", *stage.command.split()],
-        env={**os.environ, "RESULTS": str(results)},
-        stdin=subprocess.DEVNULL,
-    )
-    try:
+class Run:
+    """Runs stages in their order, LANES at a time, until all are done or one has failed."""
+
+    def __init__(self, stages: t.Iterable[Stage], results: Path) -> None:
+        self.total = Counts()
+        self.times: list[str] = []
+        self.left = collections.deque(enumerate(stages, 1))
+        self.count = len(self.left)
+        self.failed = ""
+        self._results = results
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._lock = threading.Lock()
+
+    def go(self) -> None:
+        """Return when no stage runs any more."""
+        lanes = [threading.Thread(target=self._lane) for _ in range(LANES)]
+        for lane in lanes:
+            lane.start()
+        try:
+            for lane in lanes:
+                lane.join()
+        except KeyboardInterrupt:
+            # A stage is its own process group, so the terminal's Ctrl-C does not reach the stage.
+            self._stop("the keyboard")
+            for lane in lanes:
+                lane.join()
+
+    def _lane(self) -> None:
+        while True:
+            with self._lock:
+                if self.failed or not self.left:
+                    return
+                number, stage = self.left.popleft()
+                print(f"== {number}/{self.count} {stage.command}: {stage.what}", flush=True)
+            start = time.monotonic()
+            counts, ok = self._one(stage)
+            self._tell(stage, counts, ok, time.monotonic() - start)
+
+    def _one(self, stage: Stage) -> tuple[Counts, bool]:
+        counts = Counts()
+        if not Path(stage.needs).exists():
+            counts.skip(f"there is no {stage.needs}")
+            return counts, True
+        results = self._of(stage)
+        shutil.rmtree(results, ignore_errors=True)
+        results.mkdir(parents=True)
+        process = self._start(stage, results)
+        if process is None:
+            return counts, True
         code = process.wait()
-    except KeyboardInterrupt:
-        # The stage is its own process group, so the terminal's Ctrl-C does not reach the stage.
-        process.send_signal(signal.SIGTERM)
-        code = process.wait()
-    counts.read(results)
-    if code != 0 and not counts.failed:
-        counts.failed += 1
-    elif not counts.passed + counts.failed + counts.skipped:
-        counts.passed += 1
-    return counts, code == 0
+        counts.read(results)
+        if code != 0 and not counts.failed:
+            counts.failed += 1
+        elif not counts.passed + counts.failed + counts.skipped:
+            counts.passed += 1
+        return counts, code == 0
+
+    def _start(self, stage: Stage, results: Path) -> subprocess.Popen[bytes] | None:
+        """Return the started stage; None if another stage has just failed."""
+        with self._lock, open(results / OUTPUT, "wb") as output:
+            if self.failed:
+                return None
+            process = subprocess.Popen(
+                ["timeout", "--kill-after=30", str(LIMIT), "./dev", *stage.command.split()],
+                env={**os.environ, "RESULTS": str(results)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            self._running.append(process)
+            return process
+
+    def _of(self, stage: Stage) -> Path:
+        return self._results / stage.command.replace(" ", "-")
+
+    def _tell(self, stage: Stage, counts: Counts, ok: bool, seconds: float) -> None:
+        with self._lock:
+            if self.failed:  # this stage was ended because another stage failed
+                self.total.skip(f"{stage.command} was ended, as {self.failed} failed")
+                return
+            output = self._of(stage) / OUTPUT
+            if output.exists():
+                print(f"\n-- output of {stage.command}", flush=True)
+                sys.stdout.buffer.write(output.read_bytes())
+            line = f"{'ok' if ok else 'FAILED'} in {seconds:.1f} s: {counts}"
+            print(f"-- {stage.command}: {line}\n", flush=True)
+            self.times.append(f"   {stage.command:<24} {line}")
+            self.total.add(counts, stage.command)
+            if not ok:
+                self._stop(stage.command)
+
+    def _stop(self, why: str) -> None:
+        self.failed = why
+        for process in self._running:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
 
 
 def main() -> int:
     results = Path(sys.argv[1])
     everything = "--all" in sys.argv[2:]
-    stages = STAGES + (ONLY_IN_ALL if everything else ())
-    total, times, ok = Counts(), [], True
-    for number, stage in enumerate(stages, 1):
-        print(f"\n== {number}/{len(stages)} {stage.command}: {stage.what}", flush=True)
-        start = time.monotonic()
-        counts, ok = run(stage, results / stage.command.replace(" ", "-"))
-        line = f"{'ok' if ok else 'FAILED'} in {time.monotonic() - start:.1f} s: {counts}"
-        print(f"-- {stage.command}: {line}", flush=True)
-        times.append(f"   {stage.command:<24} {line}")
-        total.add(counts, stage.command)
-        if not ok:
-            left = [later.command for later in stages[number:]]
-            total.skipped += len(left)
-            total.reasons[f"stages not run, as {stage.command} failed: {', '.join(left)}"] = len(left)
-            break
-
-    print("\n== Stages", *times, sep="\n")
+    run = Run(STAGES + (ONLY_IN_ALL if everything else ()), results)
+    run.go()
+    total = run.total
+    if run.left:
+        left = [stage.command for _number, stage in run.left]
+        total.skipped += len(left)
+        total.reasons[f"stages not run, as {run.failed} failed: {', '.join(left)}"] = len(left)
+    print("\n== Stages", *run.times, sep="\n")
     if total.notes:
         print("\n== Kernels", *(f"   {note}" for note in total.notes), sep="\n")
     if not everything:
@@ -169,7 +237,7 @@ def main() -> int:
     if total.reasons:
         print("\n== Skipped", *(f"   {count} {reason}" for reason, count in total.reasons.items()), sep="\n")
     print(f"\n{total}", flush=True)
-    return 0 if ok else 1
+    return 1 if run.failed else 0
 
 
 if __name__ == "__main__":
