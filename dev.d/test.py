@@ -136,7 +136,7 @@ class Run:
 
     def go(self) -> None:
         """Return when no stage runs any more."""
-        lanes = [threading.Thread(target=self._lane) for _ in range(LANES)]
+        lanes = [threading.Thread(target=self._lane) for _lane in range(LANES)]
         for lane in lanes:
             lane.start()
         try:
