@@ -6,11 +6,13 @@
 A host may be hostile: each value is converted to its type, and each text is cut to its limit.
 
 {"format": 1, "host": "...", "time": 1700000000.0, "state": "ok", "message": "", "hint": "", "store": {...},
- "problems": [{"code": "...", "level": 2, "message": "...", "hint": "..."}], "problem_count": 1,
+ "problems": [{"code": "...", "level": 2, "message": "...", "hint": "...", "repair": "...", "certain": false}],
+ "problem_count": 1,
  "lineages": [...], "plan": {...} or null, "cleanup": {...} or null, "tree": {...} or null}
 
 state: ok, absent (no store), failed, unreachable, or stopped (the run would remove too many layers).
 level: 3 damages or stops a store, 2 needs a decision of a person, 1 is good to know.
+repair: what overlay2_repair would do, "" for nothing; certain: it does so without being told more.
 """
 
 from __future__ import annotations
@@ -121,7 +123,7 @@ def add_failure(record: dict[str, t.Any], result: t.Any) -> None:
         hint = "check that the host is up, and that Ansible can log in"
     code = text(result.get("error"), NAME) or f"host_{state}"
     record.update(state=state, message=message, hint=hint)
-    problem = {"code": code, "level": 3, "message": message, "hint": hint}
+    problem = {"code": code, "level": 3, "message": message, "hint": hint, "repair": "", "certain": False}
     record["problems"] = [problem, *record["problems"]][:PROBLEMS]
     record["problem_count"] += 1
 
@@ -168,9 +170,9 @@ def _problems(findings: t.Iterable[t.Any]) -> list[dict[str, t.Any]]:
     found = []
     for finding in map(mapping, findings):
         code = text(finding.get("code"), NAME)
-        level = LEVELS.get(code, 2)
-        message, hint = (text(finding.get(key), MESSAGE) for key in ("message", "hint"))
-        found.append({"code": code, "level": level, "message": message, "hint": hint})
+        texts = {key: text(finding.get(key), MESSAGE) for key in ("message", "hint", "repair")}
+        certain = finding.get("certain") is True
+        found.append({"code": code, "level": LEVELS.get(code, 2), **texts, "certain": certain})
     return sorted(found, key=lambda problem: -t.cast("int", problem["level"]))
 
 

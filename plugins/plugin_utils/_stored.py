@@ -72,9 +72,10 @@ def _store(value: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def _problem(value: t.Any) -> dict[str, t.Any]:
     value = mapping(value)
-    texts = {"code": NAME, "message": MESSAGE, "hint": MESSAGE}
+    texts = {"code": NAME, "message": MESSAGE, "hint": MESSAGE, "repair": MESSAGE}
     level = min(max(1, count(value.get("level"))), 3)
-    return {**{key: text(value.get(key), length) for key, length in texts.items()}, "level": level}
+    certain = value.get("certain") is True
+    return {**{key: text(value.get(key), length) for key, length in texts.items()}, "level": level, "certain": certain}
 
 
 def _lineage(value: t.Any) -> dict[str, t.Any]:

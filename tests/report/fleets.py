@@ -18,6 +18,14 @@ NOW = 1_750_000_000.0
 GIB = 1 << 30
 HOSTILE = "\"><img src=x onerror=\"document.title='broken'\"></script><script>document.title='broken'</script>\u202e"
 
+DAMAGED = {
+    "code": "link_empty",
+    "message": "layer web is damaged: its link file is empty",
+    "hint": "run strata.overlay2.overlay2_repair",
+    "repair": "write the name ABC to web/link",
+    "certain": True,
+}
+
 
 def facts(chance: random.Random, **more: t.Any) -> dict[str, t.Any]:
     size = chance.randrange(50, 4000) * GIB
@@ -59,6 +67,8 @@ def make_fleet(directory: Path, count: int) -> list[str]:
     records = directory / "records"
     for number, host in enumerate(hosts):
         told = facts(chance)
+        if count >= 200 and number % 50 == 19:
+            told = facts(chance, health=[{**DAMAGED, "certain": number % 100 == 19}])
         if number % 50 == 7:
             problem = {"code": "nearly_full", "message": "/var has 5 of 100 bytes left", "hint": "prune it"}
             told = facts(chance, problems=[problem])
@@ -83,7 +93,7 @@ def make_fleet(directory: Path, count: int) -> list[str]:
 
 def hostile(chance: random.Random) -> dict[str, t.Any]:
     """A host all of whose texts are markup."""
-    finding = {"code": HOSTILE, "message": HOSTILE, "hint": HOSTILE}
+    finding = {"code": HOSTILE, "message": HOSTILE, "hint": HOSTILE, "repair": HOSTILE}
     layers = [{"id": HOSTILE, "parent": "", "decision": "remove", "reason": HOSTILE, "bytes_exclusive": 5}]
     told = facts(chance, home=HOSTILE, backing_fs=HOSTILE, kernel=HOSTILE, managed_by=HOSTILE, problems=[finding])
     told["summary"]["lineages"][0]["base"] = HOSTILE

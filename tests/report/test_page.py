@@ -106,10 +106,25 @@ def test_two_hundred_hosts_have_problems_first(see, page_of, scheme):
     states = column(page, 2)
     assert sorted(states[:2]) == ["failed", "unreachable"] and set(states[2:]) == {"ok"}
     codes = page.locator("#problem-rows tr td:nth-child(2)").all_inner_texts()
-    assert set(codes[:2]) == {"no_space", "host_unreachable"} and "nearly_full" in codes
+    assert set(codes[:3]) == {"link_empty", "no_space", "host_unreachable"} and "nearly_full" in codes
     remedies = page.locator("#problem-rows tr td:nth-child(5)").all_inner_texts()
     assert "free some" in remedies and "prune it" in remedies
     keep_picture(page, f"fleet-{scheme}.png")
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("build-0019", "The playbook strata.overlay2.repair repairs this: write the name ABC to web/link."),
+        ("build-0069", "A repair needs your decision: write the name ABC to web/link."),
+    ],
+)
+def test_what_can_be_repaired_is_told(see, page_of, host, told):
+    page = see(page_of(200)).page
+    assert "The playbook strata.overlay2.repair repairs 2 of 4." in page.locator("#problem-rows").inner_text()
+    page.locator("#filter").fill(host)
+    page.get_by_role("button", name=host).click()
+    assert page.locator("#detail .repair").all_inner_texts() == [told]
 
 
 def test_it_sorts_by_each_column_both_ways(see, page_of):

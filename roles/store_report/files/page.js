@@ -84,9 +84,10 @@
     for (const host of hosts) {
       const seen = new Set();
       for (const problem of host.problems) {
-        if (!groups.has(problem.code)) groups.set(problem.code, { ...problem, count: 0, hosts: 0, first: host.host });
+        if (!groups.has(problem.code)) groups.set(problem.code, { ...problem, count: 0, hosts: 0, repaired: 0, first: host.host });
         const group = groups.get(problem.code);
         group.count += 1;
+        group.repaired += problem.certain;
         if (!seen.has(problem.code)) group.hosts += 1;
         seen.add(problem.code);
       }
@@ -108,8 +109,19 @@
         make("td", {}, button),
         make("td", { class: "host" }, where),
         make("td", {}, group.message),
-        make("td", {}, group.hint)));
+        make("td", {}, group.hint, ...(group.repaired ? [repair(`${group.repaired} of ${group.count}`)] : []))));
     }
+  }
+
+  function repair(what) {
+    return make("div", { class: "repair" }, `The playbook strata.overlay2.repair repairs ${what}.`);
+  }
+
+  // What overlay2_repair would do about the problem of a host.
+  function repairOf(problem) {
+    if (!problem.repair) return [];
+    return [problem.certain ? repair(`this: ${problem.repair}`)
+      : make("div", { class: "repair" }, `A repair needs your decision: ${problem.repair}.`)];
   }
 
   const text = (value) => (host) => document.createTextNode(value(host));
@@ -220,7 +232,7 @@
     }
     const problems = host.problems.map((problem) => make("li", {},
       make("span", { class: `level level${problem.level}` }, LEVELS[problem.level]), " ", problem.message,
-      make("div", { class: "hint" }, problem.hint)));
+      make("div", { class: "hint" }, problem.hint, ...repairOf(problem))));
     if (host.problem_count > host.problems.length) {
       problems.push(make("li", {}, `and ${host.problem_count - host.problems.length} more`));
     }

@@ -16,6 +16,7 @@ from ansible_collections.strata.overlay2.plugins.plugin_utils._record import (
     make_failure,
     make_record,
 )
+from ansible_collections.strata.overlay2.plugins.plugin_utils._stored import restore
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +57,17 @@ def test_what_is_kept_of_a_host():
     ]
     assert record["lineages"] == [{"base": "base", "layers": 3, "depth": 2, "mounted": 1, "held": 0}]
     assert len(record["tree"]["nodes"]) == 2 and record["cleanup"] is None
+
+
+def test_the_repair_of_a_finding_is_kept():
+    finding = {"code": "link_empty", "message": "m", "hint": "h", "repair": "write it again", "certain": True}
+    doubtful = {**finding, "code": "lower_missing", "certain": "yes"}
+    record = make_record("web", 5.0, {**FACTS, "health": [finding, doubtful], "problems": []}, max_layers=2)
+    assert [(each["repair"], each["certain"]) for each in record["problems"]] == [
+        ("write it again", True),
+        ("write it again", False),
+    ]
+    assert restore(json.loads(json.dumps(record)), "web") == record
 
 
 @pytest.mark.parametrize(("exists", "state"), [(True, "ok"), (False, "absent"), (None, "ok")])
