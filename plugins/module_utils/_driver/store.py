@@ -73,7 +73,7 @@ class Store:
     @functools.cached_property
     def managed_by(self) -> str | None:
         """The engine that manages the store, None for none."""
-        return managed_by(self.home)
+        return managed_by(self.home, self.all_mounts)
 
     @functools.cached_property
     def owner(self) -> str | None:
@@ -90,12 +90,17 @@ class Store:
         """What the kernel and the filesystem at home support."""
         from .probe.features import probe
 
-        return probe(self.home)
+        return probe(self.home, known=self.all_mounts)
+
+    @functools.cached_property
+    def all_mounts(self) -> mountinfo.Snapshot:
+        """All mounts that this process sees. Each reader of this attempt gets them from here."""
+        return mountinfo.Snapshot()
 
     @functools.cached_property
     def mount_table(self) -> mountinfo.Below:
         """The mounts below home."""
-        return mountinfo.below(self.home)
+        return mountinfo.below(self.home, self.all_mounts)
 
     @functools.cached_property
     def mounts(self) -> dict[str, mountinfo.Mount]:
@@ -111,7 +116,7 @@ class Store:
         """Whether layers can have limits: project quota is on."""
         from .quota.support import project_quota_is_on
 
-        return project_quota_is_on(self.home)
+        return project_quota_is_on(self.home, self.all_mounts)
 
     @functools.cached_property
     def home_project(self) -> int:
@@ -123,7 +128,7 @@ class Store:
     @functools.cached_property
     def block(self) -> int:
         """The unit in which the filesystem counts the limits of layers, in bytes."""
-        from .quota.projects import block_size
+        from .quota.support import block_size
 
         return block_size(self.home)
 
@@ -141,7 +146,7 @@ class Store:
             return None
         from .quota.projects import use_of
 
-        return use_of(self.path(layer_id), self.home_project)
+        return use_of(self.path(layer_id), self.home_project, self.all_mounts)
 
     def layer(self, layer_id: str) -> LayerState | None:
         """Return the state of a layer, None if there is no such layer. Raises StoreCorrupt, OSError."""

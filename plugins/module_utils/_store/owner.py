@@ -15,12 +15,12 @@ from .recognition import STORES_OWN, is_layer, layer_ids, names_in
 _BESIDE_LAYERS = ("staging", "tempdirs")  # what containers-storage keeps in home
 
 
-def strangers(home: str) -> t.Iterator[str]:
+def strangers(home: str, engine: str | None) -> t.Iterator[str]:
     """Yield the names in *home* that are not a layer and not another part of the store, in no order. Raises OSError.
 
-    In another engine's store only directories count: the engine may have files of its own there.
+    engine: as managed_by() returns it. In another engine's store only directories count: the engine may have files of
+            its own there.
     """
-    engine = managed_by(home)
     theirs = _BESIDE_LAYERS if engine == CONTAINERS_STORAGE else ()
     for entry in names_in(home):
         name = entry.name

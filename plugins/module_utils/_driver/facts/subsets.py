@@ -125,7 +125,7 @@ class Details:
 
         if not self._features["exists"]:
             return []
-        findings = (finding._asdict() for finding in examine_store(self.home))
+        findings = (finding._asdict() for finding in examine_store(self.home, self._store))
         return [finding for finding in findings if self._only is None or finding["subject"] in self._only]
 
     def _miss(self, id: str, error: OSError) -> None:

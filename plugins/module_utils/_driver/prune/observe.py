@@ -45,7 +45,7 @@ def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
     engine = None if whose == SOMEBODY else whose
     layers, damage, unread = _layers(store, bool(engine))
     known = foreign_layers.read_records(store.files, engine) if engine else foreign_layers.Known()
-    users = users_of(home, layers)
+    users = users_of(store, layers)
     space = os.statvfs(home)
     litter = _litter(store, {*damage, *unread}, sizes)
     dead = {found.subject for found in litter if found.code == "dead_holder"}
@@ -73,7 +73,7 @@ def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
         size=space.f_blocks * space.f_frsize,
         free=space.f_bavail * space.f_frsize,
         engine=engine,
-        engine_users=foreign_layers.engine_users(home, engine) if engine else None,
+        engine_users=foreign_layers.engine_users(home, engine, store.all_mounts) if engine else None,
         error=known.error,
         unclaimed=whose == SOMEBODY,
         lost=tuple(lost for lost in find_lost(store.files) if lost.id not in known.orphans),

@@ -23,7 +23,10 @@ from ..._linux.subject import about
 from ..._store.layout import is_id
 from ..._store.lock import Deadline, locked
 from ..._store.run_directory import RUN_DIRECTORY, make_private
-from .support import project_quota_is_on
+from .support import project_quota_is_on, rounded
+
+if t.TYPE_CHECKING:
+    from ..._linux.mountinfo import Snapshot
 
 FIRST_ID = 1 << 20  # dockerd counts up from the id of its home, usually 0, and ignores ids of others
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -53,32 +56,23 @@ class Use(t.NamedTuple):
         return " and ".join(parts)
 
 
-def block_size(home: str) -> int:
-    """Return the block size of the filesystem of *home* in bytes, a multiple of the basic block. Raises OSError."""
-    return rounded(os.statvfs(home).f_bsize, quotactl.BASIC_BLOCK)
-
-
-def rounded(size: int, block: int) -> int:
-    """Return *size* bytes rounded up to whole blocks, so that a small limit does not become 0, no limit."""
-    return -(-size // block) * block
-
-
 def project_of(directory: str) -> int:
     """Return the project id of *directory*; 0 without project, or on a filesystem without projects. Raises OSError."""
     with _opened(directory) as fd:
         return _project_of(fd)
 
 
-def use_of(directory: str, home_id: int = 0) -> Use | None:
+def use_of(directory: str, home_id: int = 0, known: Snapshot | None = None) -> Use | None:
     """Return limits and use of the project of *directory*; None without its own project. Raises OSError.
 
     home_id: the project id of the store's home, which layers may have inherited.
+    known:   the mounts; None to read them if needed.
     """
     with _opened(directory) as fd:
         project_id = _project_of(fd)
         if project_id in (0, home_id):
             return None
-        return _use(quotactl.query(fd, quotactl.get, project_id))
+        return _use(quotactl.query(fd, quotactl.get, project_id, known=known))
 
 
 def assign(directory: str, above: int = 0) -> int:

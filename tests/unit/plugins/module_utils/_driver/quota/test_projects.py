@@ -50,26 +50,6 @@ def attributes(path: str) -> fsxattr.FsXattr:
 
 
 @pytest.mark.parametrize(
-    ("size", "block", "expected"),
-    [
-        (0, 4096, 0),
-        (1, 512, 512),
-        (511, 512, 512),
-        (512, 512, 512),
-        (513, 512, 1024),
-        (1, 4096, 4096),
-        (8192, 4096, 8192),
-    ],
-)
-def test_a_size_is_rounded_up(size, block, expected):
-    assert projects.rounded(size, block) == expected
-
-
-def test_a_block_is_a_multiple_of_the_basic_block(tmp_path):
-    assert projects.block_size(str(tmp_path)) % 512 == 0
-
-
-@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", set()),
