@@ -21,6 +21,7 @@ from .damage import unread_record
 NO_FILE = (errno.EISDIR, errno.ELOOP)  # how reading fails if a directory or a symlink is in the place of the file
 _LAST_FORMAT = 9999  # larger than the format of any version of ours
 FORMAT = 1  # of the files of stores and layers; a higher format is refused
+_encoder = json.JSONEncoder(sort_keys=True)
 _NEW = ".new"  # suffix while a file is written; the writer holds the lock, so one name is enough
 
 
@@ -140,4 +141,4 @@ def _not_left(path: str) -> t.Iterator[None]:
 
 
 def _encode(content: t.Mapping[str, t.Any]) -> bytes:
-    return json.dumps({"format": FORMAT, **content}, sort_keys=True).encode() + b"\n"
+    return _encoder.encode({"format": FORMAT, **content}).encode() + b"\n"

@@ -17,7 +17,6 @@ import typing as t
 from .._linux.noatime import open_quietly, read_quietly
 from .._linux.rename import rename_noreplace
 from .._linux.subject import about
-from .delete import delete_tree
 from .json_file import stage_file, write_new
 from .layout import (
     COMMITTED,
@@ -34,12 +33,13 @@ from .layout import (
     VANISHED,
     WORK,
     WORK_MODE,
+    is_id,
 )
 from .leftovers import RETIRED, layers_in, leftovers
 from .links import link_target
 from .lock import Deadline, try_lock
 from .lower import PARENT
-from .recognition import layer_ids
+from .recognition import directories_in, is_layer
 
 _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 8  # by byte: each character for the same number of bytes
 
@@ -71,7 +71,7 @@ class Staging:
     def close(self, until: Deadline | None = None) -> None:
         """Delete the directory with its content, until *until*. Raises OSError. A later run sweeps what is left."""
         try:
-            delete_tree(self.path, until)
+            _delete(self.path, until)
             with contextlib.suppress(OSError):  # other runs still have staging directories in it
                 os.rmdir(self._all)
         finally:
@@ -115,7 +115,7 @@ class Retired:
     def close(self, until: Deadline | None = None) -> None:
         """Delete the layer, until *until*. Raises OSError. The next run sweeps what is left."""
         try:
-            delete_tree(self.path, until)
+            _delete(self.path, until)
         finally:
             os.close(self._fd)
 
@@ -130,26 +130,26 @@ def stage_layer(staging: str, layer: NewLayer, begin: t.Callable[[str], object] 
 
     begin: called with the path of the directory while it is empty.
     """
-    path = os.path.join(staging, layer.id)
+    path = f"{staging}/{layer.id}"
     _make_directory(path, LAYER_MODE, 0, layer.gid)
     begin(path)
-    _make_directory(os.path.join(path, DIFF), DIFF_MODE, layer.uid, layer.gid)
-    write_new(os.path.join(path, LINK), layer.link.encode(), FILE_MODE)
+    _make_directory(f"{path}/{DIFF}", DIFF_MODE, layer.uid, layer.gid)
+    write_new(f"{path}/{LINK}", layer.link.encode(), FILE_MODE)
     if layer.lowers:
         lower = ":".join(f"{LINKS}/{link}" for link in layer.lowers)
-        write_new(os.path.join(path, LOWER), lower.encode(), FILE_MODE)
-        _make_directory(os.path.join(path, WORK), WORK_MODE, layer.uid, layer.gid)
+        write_new(f"{path}/{LOWER}", lower.encode(), FILE_MODE)
+        _make_directory(f"{path}/{WORK}", WORK_MODE, layer.uid, layer.gid)
     recorded = {} if layer.parent is None else {PARENT: layer.parent}
-    stage_file(os.path.join(path, OWN_FILE), {"read_write": layer.read_write, **recorded})
+    stage_file(f"{path}/{OWN_FILE}", {"read_write": layer.read_write, **recorded})
 
 
 def publish_layer(home: str, staging: str, layer: NewLayer) -> None:
     """Link a staged layer in l/, and move it to its place. Raises OSError; FileExistsError if the id is taken."""
-    link = os.path.join(home, LINKS, layer.link)
+    link = f"{home}/{LINKS}/{layer.link}"
     with about(link):
         os.symlink(f"../{layer.id}/{DIFF}", link)
     try:
-        rename_noreplace(os.path.join(staging, layer.id), os.path.join(home, layer.id))
+        rename_noreplace(f"{staging}/{layer.id}", f"{home}/{layer.id}")
     except OSError:
         with contextlib.suppress(OSError):  # a link that stays is dangling: litter
             os.unlink(link)
@@ -158,7 +158,7 @@ def publish_layer(home: str, staging: str, layer: NewLayer) -> None:
 
 def seal_layer(home: str, layer_id: str) -> None:
     """Mark a layer as committed, if it is not marked yet. Raises OSError."""
-    path = os.path.join(home, layer_id, COMMITTED)
+    path = f"{home}/{layer_id}/{COMMITTED}"
     with about(path):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
@@ -185,14 +185,15 @@ def sweep_layers(home: str, until: Deadline | None = None) -> None:
     """
     failed: OSError | None = None
     try:
-        ids = list(layer_ids(home))
+        names = directories_in(home)
     except VANISHED:  # the store has just been removed
         return
-    for layer_id in ids:
-        if os.path.lexists(os.path.join(home, layer_id, STAGING)):
-            directory = os.path.join(home, layer_id)
+    for name in names:
+        directory = f"{home}/{name}"
+        if os.path.lexists(f"{directory}/{STAGING}"):
             try:
-                sweep(directory, leftovers(directory), until)
+                if is_id(name) and is_layer(directory):
+                    sweep(directory, leftovers(directory), until)
             except OSError as error:
                 failed = failed or error
     if failed is not None:
@@ -228,9 +229,18 @@ def _sweep(path: str, until: Deadline | None) -> None:
     fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if try_lock(fd):
-            delete_tree(path, until)
+            _delete(path, until)
     finally:
         os.close(fd)
+
+
+def _delete(path: str, until: Deadline | None) -> None:
+    """Delete a directory, until *until*. Raises OSError."""
+    with contextlib.suppress(OSError):  # a run that removes no layer leaves its staging directory empty
+        return os.rmdir(path)
+    from .delete import delete_tree  # each import is compiled on every host
+
+    delete_tree(path, until)
 
 
 def _make_directory(path: str, mode: int, uid: int, gid: int) -> None:

@@ -88,7 +88,7 @@ class _Examination:
         yield from self._of_layers()
         yield from self._of_each(self._stray_files)
         yield from hidden_mounts(self._store)
-        for name in strangers(self.home, self._store.managed_by):
+        for name in strangers(self.home, self._store.managed_by, self.layers):
             yield Finding("stranger", name, f"{self.home}/{name}")
 
     def _of_store_file(self) -> t.Iterator[Finding]:

@@ -128,6 +128,10 @@ class LayerMounts:
         elif self._layer_in(mount.root):
             yield mount.mount_point
 
+    def starts(self, space: int) -> tuple[str, ...]:
+        """Return the paths at which a learned namespace shows layers: only a path that starts with one may hit."""
+        return self._starts[space]
+
     def hits(self, space: int, path: str, link: str) -> list[Hit]:
         """Return the layers that *path* may lie in, by its name alone; proved() checks the mount. Raises OSError.
 

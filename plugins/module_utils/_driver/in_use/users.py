@@ -121,7 +121,10 @@ def _is_beside_content(path: str, layer: str) -> bool:
 def _uses_of(layer_mounts: LayerMounts, thread: proc.Thread, whole: bool) -> t.Iterator[tuple[str, User]]:
     """Yield the layers that a thread uses, each once. whole: as for users_of_layers()."""
     found: set[str] = set()
-    for how, link, path in _held(thread):
+    starts = layer_mounts.starts(thread.namespace)
+    for how, link, path in _held(thread, starts):
+        if not path.startswith(starts) and path != link:  # most files are in no layer: this test saves the calls below
+            continue
         for hit in _hits(layer_mounts, thread, path, link):
             if hit.id in found:
                 continue
@@ -144,9 +147,10 @@ def _is_proved(layer_mounts: LayerMounts, thread: proc.Thread, hit: Hit, link: s
     return False
 
 
-def _held(thread: proc.Thread) -> t.Iterator[tuple[str, str, str]]:
+def _held(thread: proc.Thread, starts: tuple[str, ...]) -> t.Iterator[tuple[str, str, str]]:
     """Yield how, and by which link in /proc, a thread holds a file, and the file's path.
 
+    starts: yield only those mapped files whose paths start with one of these.
     The path of a deleted file ends with " (deleted)". A path too long to be read is the link itself.
     """
     yield "root", f"{thread.directory}/root", thread.root
@@ -158,7 +162,7 @@ def _held(thread: proc.Thread) -> t.Iterator[tuple[str, str, str]]:
             yield how, link, path
     if thread.first:
         yield "mapped file", f"{thread.directory}/exe", thread.program
-        for path, place in _mapped(thread.directory).items():
+        for path, place in _mapped(thread.directory, starts):
             yield "mapped file", f"/proc/{thread.pid}/map_files/{place}", path
 
 
@@ -170,8 +174,8 @@ def _links(thread: proc.Thread) -> t.Iterator[tuple[str, str]]:
                 yield "open file", f"{thread.directory}/fd/{fd}"
 
 
-def _mapped(directory: str) -> dict[str, str]:
-    """Return the names in map_files of a process's mapped files, by path."""
+def _mapped(directory: str, starts: tuple[str, ...]) -> t.Iterator[tuple[str, str]]:
+    """Yield the paths of a process's mapped files that start with one of *starts*, and their names in map_files."""
     data = b""
     with contextlib.suppress(*proc.UNSEEN), open(directory + "/maps", "rb") as file:
         data = file.read()
@@ -179,7 +183,10 @@ def _mapped(directory: str) -> dict[str, str]:
     for line in data.split(b"\n"):
         if b"/" in line:
             found.setdefault(line[line.index(b"/") :], line)
-    return {os.fsdecode(path).replace("\\012", "\n"): _place(line) for path, line in found.items()}
+    for name, line in found.items():
+        path = os.fsdecode(name).replace("\\012", "\n")
+        if path.startswith(starts):
+            yield path, _place(line)
 
 
 def _place(line: bytes) -> str:

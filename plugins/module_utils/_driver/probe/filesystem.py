@@ -13,7 +13,7 @@ import os
 import re
 import typing as t
 
-from ..._linux import getdents, mountinfo, statfs, xfs
+from ..._linux import mountinfo, statfs
 from ..._linux.noatime import open_quietly
 from ..quota.support import QuotaOff, why_no_project_quota
 
@@ -156,7 +156,11 @@ def supports_d_type(place: str, kind: str) -> bool | None:
             continue
         try:
             if kind == "xfs":
+                from ..._linux import xfs  # for this filesystem alone
+
                 return xfs.has_ftype(fd)
+            from ..._linux import getdents  # for the others
+
             for name, entry_type in getdents.entry_types(fd):
                 verdict = entry_type != getdents.DT_UNKNOWN
                 if not verdict or name not in (b".", b".."):

@@ -17,7 +17,7 @@ from ..._store import holders
 from ..._store.engine import graph_driver_directory
 from ..._store.layer import examine
 from ..._store.layout import LINKS, LOST_AND_FOUND, MERGED, OWN_FILE, QUOTA_DEVICE, STAGING
-from ..._store.recognition import is_store, layer_ids, names_in
+from ..._store.recognition import is_store, names_in
 from ..._store.settings import Settings
 from ..layers.observe import mounted_in
 from ..probe import features
@@ -73,7 +73,7 @@ def _observe(store: Store, exists: bool) -> StoreState:
         exists=exists,
         access=_access(store.home),
         settings=settings if exists else Settings(),
-        layers={layer_id: LayerState(layer_id, None, ()) for layer_id in layer_ids(store.home)} if exists else {},
+        layers={layer_id: LayerState(layer_id, None, ()) for layer_id in store.ids} if exists else {},
         engine=store.owner if exists else store.managed_by,
     )
 

@@ -35,6 +35,7 @@ def test_what_is_no_part_of_a_store_is_a_stranger(home):
     (home / "link").symlink_to("base")
     found = ["backup", "ö", ".hidden", "sub", "file", "link", "staging", "tempdirs"]
     assert sorted(strangers(str(home), None)) == sorted(found)
+    assert sorted(strangers(str(home), None, {"base", "backup"})) == sorted({*found} - {"backup"})
 
 
 @pytest.mark.parametrize(

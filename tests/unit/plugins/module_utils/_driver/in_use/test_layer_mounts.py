@@ -247,3 +247,14 @@ def test_home_may_be_named_by_a_symlink(mounted, tmp_path):
 def test_a_missing_home_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         LayerMounts(str(tmp_path / "none"))
+
+
+@pytest.mark.root
+def test_a_home_that_was_mounted_after_the_mounts_were_read_is_found(hand_made_store, run_python):
+    store = hand_made_store()
+    store.add("app")
+    known = mountinfo.Snapshot()
+    assert known.mounts
+    subprocess.run(["mount", "--bind", store.home, store.home], check=True)
+    pid = run_python("os.chdir(sys.argv[1])", f"{store.home}/app/diff")
+    assert [user.pid for user in users.users_of_layers(store.home, known=known)["app"]] == [pid]

@@ -188,7 +188,8 @@ def test_a_file_of_a_thread_with_a_table_of_its_own_is_found(store, run_python):
 def test_a_module_behind_a_chroot_sees_those_outside(store, run_python, python_output):
     code = """
 import os, pickle, sys
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import claims, kernel_uses, propagation, users
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import claims, kernel_uses
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import propagation, users
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import child, mount
 os.chroot(sys.argv[1])
 print({id: [user[2:] for user in found] for id, found in users.users_of_layers("/store").items()})
