@@ -16,7 +16,6 @@ from .._errors import StoreCorrupt, printable
 from .._linux.noatime import read_quietly
 from .._linux.subject import about
 from .._linux.sync import sync_directory, sync_file
-from .damage import unread_record
 
 NO_FILE = (errno.EISDIR, errno.ELOOP)  # how reading fails if a directory or a symlink is in the place of the file
 _LAST_FORMAT = 9999  # larger than the format of any version of ours
@@ -70,6 +69,8 @@ def read_or_corrupt(path: str) -> dict[str, t.Any] | None:
     except NotADirectoryError:
         raise
     except OSError as error:
+        from .damage import unread_record  # few files are damaged, and each import is compiled on every host
+
         raise unread_record(path, error) from error
 
 

@@ -13,8 +13,6 @@ import typing as t
 from ..._errors import StoreCorrupt
 from ..._store import holders
 from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign_error
-from ..._store.engine_records import orphans, references
-from ..._store.gone import gone_layers
 from ..._store.layout import COMMITTED, MERGED, OWN_FILE, VOLATILE_MARKER
 from ..._store.owner import strangers
 from ..._store.recognition import is_directory, is_store, names_in
@@ -148,6 +146,9 @@ class _Examination:
         engine = self.engine
         if engine is None or engine == SOMEBODY:
             return
+        from ..._store.engine_records import orphans, references  # most stores are ours; each import is compiled
+        from ..._store.gone import gone_layers
+
         try:
             needed = references(self.files, engine)
             gone = list(gone_layers(self.files, engine))
