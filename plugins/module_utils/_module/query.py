@@ -13,6 +13,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._errors import NoSpace, Overlay2Error, printable
 from .ansible_module import HarmlessModule
+from .os_cures import cure_of
 
 
 @contextlib.contextmanager
@@ -50,8 +51,7 @@ def fail(module: AnsibleModule, error: Overlay2Error, done: list[str]) -> None:
 
 
 def fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
-    from .._driver.quota import projects  # a run that succeeds does not need these
-    from .os_cures import cure_of
+    from .._driver.quota import projects  # a run that succeeds does not need quotas
 
     home = str(module.params["home"])
     path = printable(error.filename if isinstance(error.filename, (str, bytes)) else home)

@@ -17,6 +17,7 @@ import typing as t
 from .._linux.noatime import open_quietly, read_quietly
 from .._linux.rename import rename_noreplace
 from .._linux.subject import about
+from .delete import delete_tree
 from .json_file import stage_file, write_new
 from .layout import (
     COMMITTED,
@@ -71,7 +72,7 @@ class Staging:
     def close(self, until: Deadline | None = None) -> None:
         """Delete the directory with its content, until *until*. Raises OSError. A later run sweeps what is left."""
         try:
-            _delete(self.path, until)
+            delete_tree(self.path, until)
             with contextlib.suppress(OSError):  # other runs still have staging directories in it
                 os.rmdir(self._all)
         finally:
@@ -115,7 +116,7 @@ class Retired:
     def close(self, until: Deadline | None = None) -> None:
         """Delete the layer, until *until*. Raises OSError. The next run sweeps what is left."""
         try:
-            _delete(self.path, until)
+            delete_tree(self.path, until)
         finally:
             os.close(self._fd)
 
@@ -229,18 +230,9 @@ def _sweep(path: str, until: Deadline | None) -> None:
     fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if try_lock(fd):
-            _delete(path, until)
+            delete_tree(path, until)
     finally:
         os.close(fd)
-
-
-def _delete(path: str, until: Deadline | None) -> None:
-    """Delete a directory, until *until*. Raises OSError."""
-    with contextlib.suppress(OSError):  # a run that removes no layer leaves its staging directory empty
-        return os.rmdir(path)
-    from .delete import delete_tree  # each import is compiled on every host
-
-    delete_tree(path, until)
 
 
 def _make_directory(path: str, mode: int, uid: int, gid: int) -> None:

@@ -11,6 +11,7 @@ import typing as t
 from ..._store import staging
 from ..._store.last_use import note_use_below
 from ..plan import Action
+from ..quota.projects import limit
 from ..state import LayerState
 
 if t.TYPE_CHECKING:
@@ -37,8 +38,6 @@ class MakeLayer(Action):
         begin = run.make_project if new.read_write else str
         staging.stage_layer(run.staging(), new, begin)
         if self.layer.size_limit or self.layer.inodes_limit:
-            from ..quota.projects import limit  # few layers have limits
-
             limit(os.path.join(run.staging(), new.id), self.layer.size_limit, self.layer.inodes_limit)
         run.made[new.id] = new
         if self.layer.parent in run.made:
@@ -60,8 +59,6 @@ class LimitLayer(Action):
         return f"limit layer {self.layer.id} to {limits}" if limits else f"remove the limits of layer {self.layer.id}"
 
     def commit(self, run: Run) -> None:
-        from ..quota.projects import limit  # as above
-
         limit(os.path.join(run.home, self.layer.id), self.layer.size_limit, self.layer.inodes_limit)
         run.needs_sync()
 
