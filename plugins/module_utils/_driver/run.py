@@ -18,6 +18,7 @@ from .._store.leftovers import layers_in, leftovers
 from .._store.lock import Deadline, layer_not_found_error
 from .._store.settings import Settings, write_settings
 from .quota import projects
+from .quota.project_id import project_of, stop_inheritance
 from .store import Store
 
 
@@ -40,6 +41,7 @@ class Run:
         self._leftovers: list[str] = []
         self._unsynced = False
         self._sweeping = False
+        self._claimed = False
         self._seconds: int | None = None
         self._unreleased: list[int] = []  # projects of removed layers
         self._last_project = 0  # the project id given last
@@ -63,8 +65,9 @@ class Run:
 
     def claim(self) -> None:
         """Write the store's own file if it is missing. Call claim() before the first layer is made. Raises OSError."""
-        if not os.path.lexists(os.path.join(self.home, OWN_FILE)):
+        if not self._claimed and not os.path.lexists(os.path.join(self.home, OWN_FILE)):
             write_settings(self.home, Settings())
+        self._claimed = True
 
     def staging(self, layer_id: str = "") -> str:
         """Return our staging directory in home, or in a layer. In home, the caller must hold the store's lock.
@@ -77,7 +80,7 @@ class Run:
             mine = staging.Staging(os.path.join(self.home, layer_id) if layer_id else self.home)
             self._stagings[layer_id] = mine
             if not layer_id:
-                projects.stop_inheritance(self.home, os.path.dirname(mine.path), mine.path)
+                stop_inheritance(self.home, os.path.dirname(mine.path), mine.path)
         self._unsynced = True
         return self._stagings[layer_id].path
 
@@ -92,7 +95,7 @@ class Run:
         link: "" for a layer whose link is lost.
         """
         directory = os.path.join(self.home, layer_id)
-        project_id = projects.project_of(directory) if self.store.has_quota else 0
+        project_id = project_of(directory) if self.store.has_quota else 0
         self._take_away(layer_id, link)
         self._release(project_id)  # if the run is killed before this, the run that sweeps the leftover releases it
 
@@ -100,7 +103,7 @@ class Run:
         try:
             room = self.staging()
         except OSError:  # the filesystem is full, or the staging directories cannot be read
-            projects.stop_inheritance(self.home)
+            stop_inheritance(self.home)
             self._retired.append(staging.Retired(self.home, layer_id, link))
         else:
             staging.retire_layer(self.home, room, layer_id, link)
@@ -167,7 +170,7 @@ class Run:
         """Release the quotas of layers in leftovers: once a directory is deleted, its project id cannot be found."""
         for directory in layers_in(self._leftovers) if self.store.has_quota else ():
             with contextlib.suppress(OSError):  # another run has just swept the directory, or it cannot be read
-                self._release(projects.project_of(directory))
+                self._release(project_of(directory))
 
     def _release(self, project_id: int) -> None:
         """Remove the limits of a project whose layer is out of sight. If this fails, close() tries again."""

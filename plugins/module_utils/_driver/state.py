@@ -9,6 +9,9 @@ import typing as t
 
 from .._store.layout import DIFF, MERGED, WORK
 
+if t.TYPE_CHECKING:
+    from .._linux.mountinfo import Mount
+
 
 class LayerState(t.NamedTuple):
     """A layer as observed, or as it is after a plan.
@@ -62,6 +65,14 @@ class LayerState(t.NamedTuple):
         return self.lowers[0] if self.lowers else ""
 
 
+def mounted_layer(home: str, mount: Mount) -> str:
+    """Return the id of the layer if *mount* is an overlay on its merged; "" for any other mount."""
+    if mount.fstype != "overlay" or not mount.mount_point.startswith(home + "/"):
+        return ""
+    layer_id, _slash, rest = mount.mount_point[len(home) + 1 :].partition("/")
+    return layer_id if rest == MERGED else ""
+
+
 def reported(home: str, layer: LayerState) -> dict[str, t.Any]:
     """Return a layer as results show it. The paths are always there, as in Docker's GetMetadata."""
     path = f"{home}/{layer.id}"
@@ -70,7 +81,9 @@ def reported(home: str, layer: LayerState) -> dict[str, t.Any]:
         "parent": layer.parent,
         "depth": len(layer.lowers),
         "link": layer.link,
-        "lower_dirs": [layer.lent.get(lower, f"{home}/{lower}/{DIFF}") for lower in layer.lowers],
+        "lower_dirs": [layer.lent.get(lower) or f"{home}/{lower}/{DIFF}" for lower in layer.lowers]
+        if layer.lent
+        else [f"{home}/{lower}/{DIFF}" for lower in layer.lowers],
         "upper_dir": f"{path}/{DIFF}",
         "work_dir": f"{path}/{WORK}",
         "merged_dir": f"{path}/{MERGED}",

@@ -4,8 +4,7 @@
 """One store, read once per attempt. PRIVATE to the collection.
 
 A task gets a Store for each attempt and hands it down: no function reads from the disk again what the Store has read.
-The id alone names a layer, since an attempt has one Store. A layer of another store would need a name of both, such as
-``LayerRef(store, layer_id)``: docs/architecture.md tells what such a name would change.
+The id alone names a layer, since an attempt has one Store.
 """
 
 from __future__ import annotations
@@ -18,13 +17,12 @@ from .._errors import StoreCorrupt
 from .._linux import mountinfo
 from .._store.engine import SOMEBODY, managed_by
 from .._store.layout import MERGED
-from .._store.owner import is_unclaimed
-from .._store.recognition import is_store
+from .._store.recognition import is_store, is_unclaimed, layer_ids
 from .._store.settings import Settings, read_settings
 from .state import LayerState
 
 if t.TYPE_CHECKING:
-    from .._store.layer import LayerFiles
+    from .._store.layer import Layer, LayerFiles
     from .probe.features import Features
     from .quota.projects import Use
 
@@ -37,6 +35,10 @@ def chain_id(below: str, diff_id: str) -> str:
     if not below:
         return diff_id
     return "sha256:" + hashlib.sha256(f"{below} {diff_id}".encode()).hexdigest()
+
+
+# What a run cannot change by a change of layers and mounts, while it holds the lock of the store.
+_UNCHANGED = ("exists", "managed_by", "owner", "settings", "features", "has_quota", "home_project", "block")
 
 
 class Store:
@@ -53,17 +55,37 @@ class Store:
         self._chains: dict[str, str | None] = {}
 
     def after_mounting(self) -> Store:
-        """Return the store as it is once a mount was made or ended, or a holder was noted: the chains are the same."""
-        again = Store(self.home)
+        """Return the store after a change of mounts or holders, for a caller that has held the lock: same chains."""
+        again = self._kept(*_UNCHANGED)
         again.files = self.files.read_again()
         return again
+
+    def after_making(self) -> Store:
+        """Return the store once layers were made, limited or sealed, for a caller that has held the lock."""
+        again = self._kept(*_UNCHANGED, "all_mounts", "mount_table", "mounts")
+        again.files = self.files.with_new()
+        return again
+
+    def _kept(self, *names: str) -> Store:
+        """Return the store with what was read under *names*."""
+        again = Store(self.home)
+        vars(again).update({name: value for name, value in vars(self).items() if name in names})
+        return again
+
+    @functools.cached_property
+    def ids(self) -> frozenset[str]:
+        """The ids of all layer directories."""
+        return frozenset(layer_ids(self.home))
 
     @functools.cached_property
     def files(self) -> LayerFiles:
         """The files of the layers."""
         from .._store.layer import LayerFiles
 
-        return LayerFiles(self.home)
+        files = LayerFiles(self.home, lambda: self.managed_by or (SOMEBODY if self.is_unclaimed else None))
+        if "ids" in vars(self):  # otherwise many runs do not need them
+            files.ids = self.ids
+        return files
 
     @functools.cached_property
     def exists(self) -> bool:
@@ -73,12 +95,17 @@ class Store:
     @functools.cached_property
     def managed_by(self) -> str | None:
         """The engine that manages the store, None for none."""
-        return managed_by(self.home)
+        return managed_by(self.home, self.all_mounts)
 
     @functools.cached_property
     def owner(self) -> str | None:
         """The owner of the store, as owner() returns it: an engine, SOMEBODY, or None if the store is ours."""
-        return self.managed_by or (SOMEBODY if self.exists and is_unclaimed(self.home) else None)
+        return self.managed_by or (SOMEBODY if self.exists and self.is_unclaimed else None)
+
+    @functools.cached_property
+    def is_unclaimed(self) -> bool:
+        """Whether nothing says whose layers at home are; see is_unclaimed()."""
+        return is_unclaimed(self.home)
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -90,12 +117,17 @@ class Store:
         """What the kernel and the filesystem at home support."""
         from .probe.features import probe
 
-        return probe(self.home)
+        return probe(self.home, known=self.all_mounts)
+
+    @functools.cached_property
+    def all_mounts(self) -> mountinfo.Snapshot:
+        """All mounts that this process sees. Each reader of this attempt gets them from here."""
+        return mountinfo.Snapshot()
 
     @functools.cached_property
     def mount_table(self) -> mountinfo.Below:
         """The mounts below home."""
-        return mountinfo.below(self.home)
+        return mountinfo.below(self.home, self.all_mounts)
 
     @functools.cached_property
     def mounts(self) -> dict[str, mountinfo.Mount]:
@@ -111,19 +143,19 @@ class Store:
         """Whether layers can have limits: project quota is on."""
         from .quota.support import project_quota_is_on
 
-        return project_quota_is_on(self.home)
+        return project_quota_is_on(self.home, self.all_mounts)
 
     @functools.cached_property
     def home_project(self) -> int:
         """The project id of home, 0 for none."""
-        from .quota.projects import project_of
+        from .quota.project_id import project_of
 
         return project_of(self.home)
 
     @functools.cached_property
     def block(self) -> int:
         """The unit in which the filesystem counts the limits of layers, in bytes."""
-        from .quota.projects import block_size
+        from .quota.support import block_size
 
         return block_size(self.home)
 
@@ -141,7 +173,7 @@ class Store:
             return None
         from .quota.projects import use_of
 
-        return use_of(self.path(layer_id), self.home_project)
+        return use_of(self.path(layer_id), self.home_project, self.all_mounts)
 
     def layer(self, layer_id: str) -> LayerState | None:
         """Return the state of a layer, None if there is no such layer. Raises StoreCorrupt, OSError."""
@@ -149,6 +181,7 @@ class Store:
         if found is None:
             return None
         lowers = self.files.lowers(found)
+        lent = self.files.lent
         mount = self.mount(layer_id)
         use = self.quota(layer_id) if found.record.read_write is not False else None
         return LayerState(
@@ -159,7 +192,7 @@ class Store:
             read_write=found.record.read_write,
             mounted=mount is not None,
             writable=mount is not None and _has_upper(mount),
-            holders=self._holders(layer_id),
+            holders=self._read_holders(self.home, layer_id),
             size_limit=use.size_limit if use else 0,
             inodes_limit=use.inodes_limit if use else 0,
             project_id=use.project_id if use else None,
@@ -167,9 +200,9 @@ class Store:
             digest=found.record.digest,
             merged_diff_id=found.record.merged_diff_id,
             merged_digest=found.record.merged_digest,
-            chain_id=self._chain_id(layer_id, lowers),
+            chain_id=self._chain_id(found, lowers),
             marked=found.marked,
-            lent={lower: self.files.lent[lower] for lower in lowers if lower in self.files.lent},
+            lent={lower: lent[lower] for lower in lowers if lower in lent} if lent else {},
         )
 
     def salvage(self, layer_id: str) -> LayerState | None:
@@ -192,7 +225,7 @@ class Store:
             committed=found.marked or bool(self.children(layer_id)),
             read_write=found.record.read_write,
             mounted=self.mount(layer_id) is not None,
-            holders=self._holders(layer_id),
+            holders=self._read_holders(self.home, layer_id),
             diff_id=found.record.diff_id,
             digest=found.record.digest,
             merged_diff_id=found.record.merged_diff_id,
@@ -223,27 +256,24 @@ class Store:
         above.update(self.files.recorded_children.get(layer_id, ()))
         return tuple(sorted(above - {layer_id}))
 
-    def _holders(self, layer_id: str) -> tuple[str, ...]:
-        return self._read_holders(self.home, layer_id)
-
     @functools.cached_property
     def _read_holders(self) -> t.Callable[[str, str], tuple[str, ...]]:
         from .._store.holders import read
 
         return read
 
-    def _chain_id(self, layer_id: str, lowers: tuple[str, ...]) -> str | None:
+    def _chain_id(self, layer: Layer, lowers: tuple[str, ...]) -> str | None:
         """Return the chain id; None if a layer of the chain is damaged, or has content from no tar.
 
         Walk *lowers*, which is finite: from parent to parent, damaged layers may lead in a circle.
         """
         chain: str | None = ""
-        for member in reversed((layer_id, *lowers)):
+        for member in reversed(lowers) if lowers and lowers[0] not in self._chains else lowers[:1]:
             if member not in self._chains:
-                diff_id = self._diff_id(member)
-                self._chains[member] = None if chain is None or diff_id is None else chain_id(chain, diff_id)
+                self._chains[member] = _chain_id(chain, self._diff_id(member))
             chain = self._chains[member]
-        return chain
+        self._chains[layer.id] = _chain_id(chain, layer.record.diff_id)
+        return self._chains[layer.id]
 
     def _diff_id(self, layer_id: str) -> str | None:
         try:
@@ -251,6 +281,10 @@ class Store:
         except StoreCorrupt:
             return None
         return layer.record.diff_id if layer else None
+
+
+def _chain_id(below: str | None, diff_id: str | None) -> str | None:
+    return None if below is None or diff_id is None else chain_id(below, diff_id)
 
 
 def _has_upper(mount: mountinfo.Mount) -> bool:

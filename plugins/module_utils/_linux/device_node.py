@@ -16,22 +16,23 @@ import os
 import stat
 import typing as t
 
-from . import fsmount, mountinfo
+from . import mountinfo
 
 _NAME = "DEVNAME="
 
 
 @contextlib.contextmanager
-def device_node(fd: int) -> t.Iterator[str]:
+def device_node(fd: int, known: mountinfo.Snapshot | None = None) -> t.Iterator[str]:
     """Yield a path to the block device of the filesystem that *fd* is on.
 
+    known:  the mounts; None to read them now.
     raises: OSError. ENODEV: the filesystem is on no block device, or the kernel is older than Linux 5.2 and the mount
             table does not name a node. EPERM: the mount table does not name a node, and we have no CAP_SYS_ADMIN.
     """
     device = os.fstat(fd).st_dev
     if not os.major(device):  # the filesystem is on no device, or on several
         raise _no_device()
-    mount = mountinfo.mount_of_fd(fd, mountinfo.read())
+    mount = mountinfo.mount_of_fd(fd, (known or mountinfo.Snapshot()).mounts)
     if mount and is_node(mount.source, device):
         yield mount.source
         return
@@ -73,6 +74,8 @@ def _no_device() -> OSError:
 
 def _devtmpfs() -> int:
     """Return the descriptor of a devtmpfs that is mounted nowhere. Raises OSError: ENODEV before Linux 5.2."""
+    from . import fsmount  # mount tables usually name the node
+
     try:
         context = fsmount.fsopen("devtmpfs")
     except OSError as error:

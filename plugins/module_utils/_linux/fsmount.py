@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""fsopen(2), fsconfig(2), fsmount(2), move_mount(2), and the log of a filesystem context. PRIVATE to the collection.
+"""fsopen(2), fsconfig(2), fsmount(2), and the log of a filesystem context. PRIVATE to the collection.
 
 source: include/uapi/linux/mount.h; fs/fsopen.c. Linux 5.2; an older kernel answers ENOSYS.
 """
@@ -13,10 +13,9 @@ import errno
 import os
 import typing as t
 
-from .libc import AT_FDCWD, Path, check, libc
+from .libc import Path, check, libc
 
 # include/uapi/asm-generic/unistd.h. x86_64 and aarch64 have the same numbers.
-SYS_MOVE_MOUNT = 429
 SYS_FSOPEN = 430
 SYS_FSCONFIG = 431
 SYS_FSMOUNT = 432
@@ -25,14 +24,13 @@ FSOPEN_CLOEXEC = FSMOUNT_CLOEXEC = 1
 FSCONFIG_SET_FLAG = 0
 FSCONFIG_SET_STRING = 1
 FSCONFIG_CMD_CREATE = 6
-MOVE_MOUNT_F_EMPTY_PATH = 4
 
 LONGEST_STRING = 255  # bytes of a value; fs/fsopen.c: strndup_user(_value, 256). A longer one is EINVAL.
 
 _MESSAGE_SIZE = 1 << 16  # a read(2) with less room than the message needs fails with EMSGSIZE and drops the message
 
 # libc["syscall"] gives a new object each time, so each call has argument types of its own.
-_fsopen, _fsconfig, _fsmount, _move_mount = (libc["syscall"] for _number in range(4))
+_fsopen, _fsconfig, _fsmount = (libc["syscall"] for _number in range(3))
 _fsopen.argtypes = (ctypes.c_long, ctypes.c_char_p, ctypes.c_uint)
 _fsconfig.argtypes = (
     ctypes.c_long,
@@ -43,15 +41,7 @@ _fsconfig.argtypes = (
     ctypes.c_int,
 )
 _fsmount.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_uint, ctypes.c_uint)
-_move_mount.argtypes = (
-    ctypes.c_long,
-    ctypes.c_int,
-    ctypes.c_char_p,
-    ctypes.c_int,
-    ctypes.c_char_p,
-    ctypes.c_uint,
-)
-for _function in (_fsopen, _fsconfig, _fsmount, _move_mount):
+for _function in (_fsopen, _fsconfig, _fsmount):
     _function.restype = ctypes.c_long
 
 
@@ -89,12 +79,6 @@ def create(context: int) -> None:
 def fsmount(context: int) -> int:
     """Return the fd of a new mount of a context's superblock. The mount has no place and ends with the fd."""
     return check(_fsmount(SYS_FSMOUNT, context, FSMOUNT_CLOEXEC, 0))
-
-
-def move_mount(mount: int, target: Path) -> None:
-    """Put a mount that fsmount() returned on *target*. Raises OSError with filename=target."""
-    moved = _move_mount(SYS_MOVE_MOUNT, mount, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH)
-    check(moved, target)
 
 
 def messages(context: int) -> t.Iterator[Message]:

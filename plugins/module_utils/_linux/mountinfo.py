@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import typing as t
@@ -68,6 +69,24 @@ def _parse_line(line: str) -> Mount:
     )
 
 
+class Snapshot:
+    """The mounts that this process sees, as the kernel lists them when a caller first asks; the file is read once.
+
+    Make a new Snapshot to see changes. Each attribute raises OSError.
+    """
+
+    @functools.cached_property
+    def data(self) -> bytes:
+        """The lines of /proc/self/mountinfo."""
+        with open("/proc/self/mountinfo", "rb") as file:
+            return file.read()
+
+    @functools.cached_property
+    def mounts(self) -> list[Mount]:
+        """The mounts, in the kernel's order."""
+        return parse(self.data)
+
+
 class Below(t.NamedTuple):
     """The mounts whose mount points lie in a directory, by name.
 
@@ -79,20 +98,21 @@ class Below(t.NamedTuple):
     hidden: list[Mount]
 
 
-def below(directory: str) -> Below:
+def below(directory: str, known: Snapshot | None = None) -> Below:
     """Return the mounts in *directory*, absolute and normalised; none if the directory is missing.
 
     The names of mount points are not enough: a mount keeps its name when a later mount hides its directory. If this
-    process may not open the directory, all mounts count as seen. Raises OSError.
+    process may not open the directory, all mounts count as seen. known: None to read the mounts now. Raises OSError.
     """
+    known = known or Snapshot()
     try:
         fd = os.open(directory, os.O_PATH | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return Below([], [])
     except PermissionError:
-        return Below(_in(directory, read()), [])
+        return Below(_in(directory, known.mounts), [])
     try:
-        return split(directory, mount_id(fd), read())
+        return split(directory, mount_id(fd), known.mounts)
     finally:
         os.close(fd)
 
@@ -149,16 +169,16 @@ def mount_id_in(fdinfo: str) -> int:
         return next((int(line.split()[1]) for line in file if line.startswith(b"mnt_id:")), 0)
 
 
-def paths_to(directory: str) -> t.Iterator[str]:
+def paths_to(directory: str, known: Snapshot | None = None) -> t.Iterator[str]:
     """Yield the paths that lead to *directory*, which is absolute and without symlinks: *directory* first.
 
     The other paths lead through bind mounts, further mounts of the same filesystem and mounts of subvolumes, if this
     process can see these. A path counts, too, if a mount covers its last name: the directory above is still there. A
-    directory that is missing or cannot be reached has one path.
+    directory that is missing or cannot be reached has one path. known: None to read the mounts now.
     """
     yield directory
     try:
-        mounts = read()
+        mounts = (known or Snapshot()).mounts
         dev, within = place_of(directory, mounts)
     except OSError:
         return

@@ -11,9 +11,7 @@ import fcntl
 import os
 import typing as t
 
-from . import mount
-from .child import in_child
-from .libc import check, libc
+from .libc import check, libc  # mount and child are imported late: most runs enter no namespace
 
 # include/uapi/linux/sched.h
 CLONE_NEWNS = 0x00020000
@@ -42,6 +40,8 @@ def in_private_mounts(function: t.Callable[[], T]) -> T:
 
     Returns and raises what *function* does (see in_child); OSError (EPERM) without CAP_SYS_ADMIN.
     """
+    from . import mount
+    from .child import in_child
 
     def there() -> T:
         unshare(CLONE_NEWNS)
@@ -61,6 +61,8 @@ def from_its_root(namespace: str, fd: int | None = None) -> tuple[bytes, str]:
     namespace: its file, such as /proc/1/ns/mnt.
     raises:    OSError, such as EPERM for a namespace of a user namespace above our own.
     """
+    from .child import in_child
+
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # the namespace may have none
     try:
         its = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)

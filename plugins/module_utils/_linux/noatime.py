@@ -24,9 +24,11 @@ def open_quietly(name: str | bytes, flags: int = 0, dir_fd: int | None = None) -
 def read_quietly(name: str | bytes, limit: int = 1 << 20) -> bytes:
     """Return at most *limit* bytes of the file *name*, without touching its access time. Raises OSError."""
     fd = open_quietly(name, os.O_NOFOLLOW | os.O_NONBLOCK)  # without O_NONBLOCK, opening a fifo would wait for a writer
-    with about(name):
-        try:
-            data = os.read(fd, min(limit, _USUAL))  # a larger buffer would cost a memory mapping for each small file
-            return data if len(data) < _USUAL else data + os.read(fd, limit - len(data))
-        finally:
-            os.close(fd)
+    try:
+        data = os.read(fd, min(limit, _USUAL))  # a larger buffer would cost a memory mapping for each small file
+        return data if len(data) < _USUAL else data + os.read(fd, limit - len(data))
+    except OSError:
+        with about(name):  # only here: entering it for each file would cost as much as a system call
+            raise
+    finally:
+        os.close(fd)

@@ -14,8 +14,10 @@ import os
 import struct
 import typing as t
 
-from .device_node import device_node
 from .libc import Path, check, libc
+
+if t.TYPE_CHECKING:
+    from .mountinfo import Snapshot
 
 PRJQUOTA = 2
 Q_XGETQUOTA = 0x5803
@@ -65,17 +67,20 @@ class DiskQuota(t.NamedTuple):
 libc.quotactl.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
 
 
-def query(fd: int, question: t.Callable[..., Answer], *arguments: int) -> Answer:
+def query(fd: int, question: t.Callable[..., Answer], *arguments: int, known: Snapshot | None = None) -> Answer:
     """Return the answer of *question* (`state`, `get`, `following`, `set_limits`) for the filesystem of *fd*.
 
-    The kernel is asked by descriptor, or else by block device. Raises OSError as *question* and `device_node` do.
+    The kernel is asked by descriptor, or else by block device. known: the mounts, which tell the block device; None to
+    read them if needed. Raises OSError as *question* and `device_node` do.
     """
     try:
         return question(fd, *arguments)
     except OSError as error:
         if error.errno not in _NOT_BY_DESCRIPTOR:
             raise
-    with device_node(fd) as device:
+    from .device_node import device_node  # newer kernels need no device
+
+    with device_node(fd, known) as device:
         return question(device, *arguments)
 
 

@@ -5,34 +5,42 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import typing as t
 
 from .libc import Path
 
 _BY_DESCRIPTOR = "/proc/self/fd/"  # the prefix of paths that lead the xattr calls through a descriptor
 
 
-@contextlib.contextmanager
-def about(path: Path) -> t.Iterator[None]:
+def about(path: Path) -> _About:
     """Make an OSError that is raised inside the block name *path*, or a file below *path*.
 
     Python puts into an OSError only the name that the caller passed. A call on a descriptor has no name; a call on a
     name in an open directory has that name alone, which is taken as a name in *path*. A whole path stays. For a
     symlink the path is the second name: the first one is the target.
     """
-    try:
-        yield
-    except OSError as error:
+    return _About(path)
+
+
+class _About:
+    """The block of about(). A generator would cost as much as a system call, and a run enters thousands of blocks."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, OSError):
+            return
         name, other = _text(error.filename), _text(error.filename2)
         if _is_path(other) and not _is_path(name):
             error.filename = other
         elif not _is_path(name):
             if name.startswith(_BY_DESCRIPTOR):  # /proc/self/fd/N/name
                 name = name[len(_BY_DESCRIPTOR) :].partition("/")[2]
-            error.filename = os.path.join(os.fsdecode(path), name) if name else os.fsdecode(path)
-        raise
+            error.filename = os.path.join(os.fsdecode(self._path), name) if name else os.fsdecode(self._path)
 
 
 def names_a_path(error: OSError) -> bool:

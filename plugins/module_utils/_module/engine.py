@@ -19,7 +19,6 @@ from .._driver.store import Store
 from .._driver.task import Outcome, Task
 from .._errors import LayerInUse, LayerNotFound, NotPermitted, Overlay2Error
 from .._store.lock import Deadline, is_free, is_still, layer_locked, locked
-from .._store.writable import check_writable
 from .ansible_module import HarmlessModule
 from .query import fail, fail_os, without_collector
 
@@ -163,6 +162,8 @@ def _plan(task: Task[S], store: Store, have: S, deadline: Deadline, predicting: 
             raise
         raise Overtaken(layer_id) from None
     if plan.writes and not task.shares_locks:
+        from .._store.writable import check_writable  # a run that changes nothing does not need it
+
         check_writable(task.home)
     for layer_id in plan.must_be_free:
         if layer_id not in task.layers and not is_free(os.path.join(task.home, layer_id), shared=predicting):

@@ -34,6 +34,7 @@ class Chains:
         self._store = store
         self._targets: dict[str, str | None] = {}
         self._content: dict[str, bool] = {}
+        self._followed: dict[tuple[str, ...], tuple[str, ...]] = {}  # by names in l/: the ids, all in this store
 
     def leads_to(self, link: str) -> str | None:
         """Return where l/*link* leads, as link_target says."""
@@ -44,7 +45,8 @@ class Chains:
 
     def misnamed(self, layer: Layer) -> Damage | None:
         """Return what is wrong with the name of *layer* in l/, None if all is right. Raises OSError."""
-        return misnamed(self._store.home, layer.id, layer.link, self.leads_to(layer.link))
+        target = self.leads_to(layer.link)
+        return None if target == layer.id else misnamed(self._store.home, layer.id, layer.link, target)
 
     def lost_lower(self, layer: Layer) -> Damage | None:
         """Return that a layer has lost its lower, if only its children know: all of them name layers below it.
@@ -65,12 +67,18 @@ class Chains:
         A lower is damage if its name leads to no content, if a layer is in the chain twice, or if the chain does not go
         on as the parent's: the kernel would mount such a chain.
         """
+        rest = self._followed.get(layer.lowers[1:], ())  # the same names as those of the parent, which was read before
         ids: list[str] = []
-        for place, link in enumerate(layer.lowers):
+        for place, link in enumerate(layer.lowers[:1] if rest else layer.lowers):
             found = self._lower(layer.id, place, link)
             if found is None:
                 return Below((), unresolved(self._store.home, layer.id, link, self.leads_to(link)))
             ids.append(found)
+        ids += rest
+        if not self._store.lent or self._store.lent.keys().isdisjoint(
+            ids
+        ):  # which layer another store lends depends on the place
+            self._followed[layer.lowers] = tuple(ids)
         path = self._store.path(layer.id, LOWER)
         damage = None
         if len({layer.id, *ids}) <= len(ids):

@@ -10,12 +10,11 @@ store in another directory, so the search looks beside all paths to the store.
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import typing as t
 
 from .._errors import Overlay2Error, StoreForeign, printable
-from .._linux.mountinfo import paths_to
+from .._linux.mountinfo import Snapshot, paths_to
 
 DOCKER = "docker"
 CONTAINERS_STORAGE = "containers-storage"
@@ -41,19 +40,23 @@ class Engine(t.NamedTuple):
     home: str
 
 
-def find_engine(home: str) -> Engine | None:
-    """Return the engine whose records lie beside *home* or another path to the store, or None."""
-    for path in _paths_to(home):
+def find_engine(home: str, known: Snapshot | None = None) -> Engine | None:
+    """Return the engine whose records lie beside *home* or another path to the store, or None.
+
+    known: the mounts; None to read them now.
+    """
+    known = known or Snapshot()
+    for path in _paths_to(home, known):
         root = os.path.dirname(path)
         name = _engine_beside(root)
         if name:
             return Engine(name, root, path)
-    return _containerd(home)
+    return _containerd(home, known)
 
 
-def managed_by(home: str) -> str | None:
-    """Return the name of the engine that the store at *home* belongs to, or None."""
-    engine = find_engine(home)
+def managed_by(home: str, known: Snapshot | None = None) -> str | None:
+    """Return the name of the engine that the store at *home* belongs to, or None. known: as for find_engine."""
+    engine = find_engine(home, known)
     return engine.name if engine else None
 
 
@@ -63,18 +66,18 @@ def is_led_away(given: str, real: str) -> str | None:
     return _engine_beside(above) if os.path.realpath(above) != os.path.dirname(real) else None
 
 
-def graph_driver_directory(home: str) -> str | None:
+def graph_driver_directory(home: str, known: Snapshot | None = None) -> str | None:
     """Return the directory that dockerd would take for a graph driver's store after a store is made at *home*, or None.
 
     The directory is *home*, another path to it, or a directory above, in a data root whose images are in containerd's
-    store. dockerd 29 changes back to a graph driver if the driver's directory has content.
+    store. dockerd 29 changes back to a graph driver if the driver's directory has content. known: as for find_engine.
     source: moby daemon/daemon.go, daemon/graphdriver/driver.go.
     """
     there, missing = home, ""
     while not os.path.isdir(there):
         there, name = os.path.split(there)
         missing = f"/{name}{missing}"
-    for path in _paths_to(there):
+    for path in _paths_to(there, known):
         place = path + missing
         while place != os.path.dirname(place):
             above, name = os.path.split(place)
@@ -117,8 +120,8 @@ def store_foreign_error(home: str, engine: str, what: str, why: str = "", hint: 
     )
 
 
-def _paths_to(home: str) -> t.Iterator[str]:
-    yield from paths_to(home)
+def _paths_to(home: str, known: Snapshot | None) -> t.Iterator[str]:
+    yield from paths_to(home, known)
     for usual in _USUAL_HOMES:
         if os.path.islink(usual) and os.path.realpath(usual) == home:
             yield usual
@@ -128,14 +131,14 @@ def _engine_beside(root: str) -> str | None:
     return next((engine for engine, path in _RECORDS.items() if os.path.isdir(os.path.join(root, path))), None)
 
 
-def _containerd(home: str) -> Engine | None:
+def _containerd(home: str, known: Snapshot) -> Engine | None:
     """Return containerd if *home* is the directory of its snapshotter, or the directory of the snapshots in there.
 
     A store of ours has l/, and may have layers with the same names.
     """
     if os.path.lexists(os.path.join(home, _LINKS)):
         return None
-    for path in _paths_to(home):
+    for path in _paths_to(home, known):
         for root in (path, os.path.dirname(path)) if os.path.basename(path) == _SNAPSHOTS else (path,):
             database, snapshots = os.path.join(root, _SNAPSHOTS_DATABASE), os.path.join(root, _SNAPSHOTS)
             if os.path.isfile(database) and os.path.isdir(snapshots):
@@ -152,6 +155,8 @@ def _is_containerd_root(root: str) -> bool:
         return False
     if os.path.lexists(os.path.join(root, "engine-id")):
         return True
+    import glob  # most hosts have no directory that gets here
+
     containerd, buildkit = os.path.join(root, "containerd"), os.path.join(root, "buildkit")
     others = glob.glob(f"{glob.escape(containerd)}/io.containerd.*") or os.path.lexists(f"{buildkit}/buildkitd.lock")
     return not others and root != _STATE_OF_ALL and (os.path.isdir(containerd) or os.path.isdir(buildkit))

@@ -64,7 +64,7 @@ def write(home: str, layer_id: str, holders: t.Iterable[str]) -> None:
 def _read(home: str, layer_id: str) -> tuple[str, ...] | None:
     """Return the holders; () without a file, None for a file without valid holders. Raises OSError."""
     try:
-        data = read_quietly(os.path.join(home, layer_id, HOLDERS))
+        data = read_quietly(f"{home}/{layer_id}/{HOLDERS}")
     except FileNotFoundError:
         return ()
     except OSError as error:

@@ -16,11 +16,11 @@ from .._errors import StoreCorrupt, printable
 from .._linux.noatime import read_quietly
 from .._linux.subject import about
 from .._linux.sync import sync_directory, sync_file
-from .damage import unread_record
 
 NO_FILE = (errno.EISDIR, errno.ELOOP)  # how reading fails if a directory or a symlink is in the place of the file
 _LAST_FORMAT = 9999  # larger than the format of any version of ours
 FORMAT = 1  # of the files of stores and layers; a higher format is refused
+_encoder = json.JSONEncoder(sort_keys=True)
 _NEW = ".new"  # suffix while a file is written; the writer holds the lock, so one name is enough
 
 
@@ -69,6 +69,8 @@ def read_or_corrupt(path: str) -> dict[str, t.Any] | None:
     except NotADirectoryError:
         raise
     except OSError as error:
+        from .damage import unread_record  # few files are damaged, and each import is compiled on every host
+
         raise unread_record(path, error) from error
 
 
@@ -140,4 +142,4 @@ def _not_left(path: str) -> t.Iterator[None]:
 
 
 def _encode(content: t.Mapping[str, t.Any]) -> bytes:
-    return json.dumps({"format": FORMAT, **content}, sort_keys=True).encode() + b"\n"
+    return _encoder.encode({"format": FORMAT, **content}).encode() + b"\n"

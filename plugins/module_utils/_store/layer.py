@@ -17,7 +17,7 @@ from .json_file import read_file, read_or_corrupt, replace_file, unreadable_erro
 from .layout import COMMITTED, OWN_FILE
 from .links import all_links, read_link
 from .lower import PARENT, Lower, read_lower, valid_parent
-from .recognition import is_layer, layer_ids
+from .recognition import is_directory, is_layer, layer_ids
 
 if t.TYPE_CHECKING:
     from .damage import Damage
@@ -44,6 +44,9 @@ class Record(t.NamedTuple):
     parent: str | None = None
 
 
+_NO_DIGESTS = Record()[1:-1]
+
+
 class Layer(t.NamedTuple):
     """One layer directory, as found on disk.
 
@@ -66,8 +69,10 @@ class LayerFiles:
     Reading takes no lock: the caller holds the store's lock, or accepts that another run changes the store meanwhile.
     """
 
-    def __init__(self, home: str) -> None:
+    def __init__(self, home: str, find_owner: t.Callable[[], str | None] | None = None) -> None:
+        """find_owner: returns what owner() returns; None to read it if a hint needs it."""
         self.home = home
+        self._find_owner = find_owner
         self.chains = Chains(self)
         self._examined: dict[str, tuple[Layer | None, tuple[Damage, ...]]] = {}
         self._owned: dict[str, tuple[Layer | None, Damage | None]] = {}
@@ -76,9 +81,18 @@ class LayerFiles:
 
     def read_again(self) -> LayerFiles:
         """Return the layers as they are now, for a caller that knows that no layer was made, removed or moved since."""
-        again = LayerFiles(self.home)
+        again = LayerFiles(self.home, self._find_owner)
         again._lowers = self._lowers
         again.__dict__.update({name: self.__dict__[name] for name in _OF_CHAINS if name in self.__dict__})
+        return again
+
+    def with_new(self) -> LayerFiles:
+        """Return the layers as they are now, for a caller that knows that layers were only made and sealed since.
+
+        A ``lower`` file never changes, so only those of new layers are read.
+        """
+        again = LayerFiles(self.home, self._find_owner)
+        again._lowers = dict(self._lowers)
         return again
 
     def path(self, *parts: str) -> str:
@@ -191,7 +205,7 @@ class LayerFiles:
         """Says how to repair damage."""
         from .mending import Mending  # most runs meet no damage, and each import is compiled on every host
 
-        return Mending(self.home)
+        return Mending(self.home, self._find_owner)
 
     @functools.cached_property
     def lenders(self) -> Lenders:
@@ -219,9 +233,11 @@ def examine(home: str, layer_id: str) -> tuple[Layer | None, list[Damage]]:
     Names are not followed. Raises StoreCorrupt for a record that cannot be read, OSError.
     """
     directory = f"{home}/{layer_id}"
-    if not is_layer(directory):
+    if not is_directory(directory):
         return None, []
     link = read_link(home, layer_id)
+    if link.damage and not is_layer(directory):  # a directory with a link file is a layer
+        return None, []
     record = _read_record(f"{directory}/{OWN_FILE}")
     lower = read_lower(home, layer_id, lambda: valid_parent(record.parent))
     damage = [found for found in (link.damage, lower.damage) if found]
@@ -245,9 +261,12 @@ def record_content(home: str, layer_id: str, content: Record | None = None) -> N
 
 def _read_record(path: str) -> Record:
     own = read_or_corrupt(path) or {}
-    record = Record(*(own.get(name) for name in Record._fields))
+    record = Record(*map(own.get, Record._fields))
     if not isinstance(record.read_write, (bool, type(None))) or not isinstance(record.parent, (str, type(None))):
         raise unreadable_error(path)
-    if not all(digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:-1]):
+    digests = record[1:-1]
+    if digests == _NO_DIGESTS:
+        return record
+    if not all(digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in digests):
         raise unreadable_error(path)
     return record

@@ -5,26 +5,26 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from .engine import CONTAINERS_STORAGE, SOMEBODY, managed_by
-from .layout import OWN_FILE, STAGING, TRIALS, is_id
-from .recognition import STORES_OWN, is_layer, layer_ids, names_in
+from .layout import STAGING, TRIALS, is_id
+from .recognition import STORES_OWN, is_layer, is_unclaimed, names_in
 
 _BESIDE_LAYERS = ("staging", "tempdirs")  # what containers-storage keeps in home
 
 
-def strangers(home: str) -> t.Iterator[str]:
+def strangers(home: str, engine: str | None, layers: t.Collection[str] = ()) -> t.Iterator[str]:
     """Yield the names in *home* that are not a layer and not another part of the store, in no order. Raises OSError.
 
-    In another engine's store only directories count: the engine may have files of its own there.
+    engine: as managed_by() returns it. In another engine's store only directories count: the engine may have files of
+            its own there.
+    layers: ids of layers, which are not read again.
     """
-    engine = managed_by(home)
-    theirs = _BESIDE_LAYERS if engine == CONTAINERS_STORAGE else ()
+    theirs = (*STORES_OWN, *(_BESIDE_LAYERS if engine == CONTAINERS_STORAGE else ()))
     for entry in names_in(home):
         name = entry.name
-        if name in (*STORES_OWN, *theirs) or name.startswith((f"{STAGING}-", *TRIALS)):
+        if name in layers or name in theirs or name.startswith((f"{STAGING}-", *TRIALS)):
             continue
         if engine and not (entry.is_directory and is_id(name)):
             continue
@@ -38,8 +38,3 @@ def owner(home: str) -> str | None:
     raises: OSError.
     """
     return managed_by(home) or (SOMEBODY if is_unclaimed(home) else None)
-
-
-def is_unclaimed(home: str) -> bool:
-    """Tell whether a store has layers, and no file of ours that says that the store is ours. Raises OSError."""
-    return not os.path.lexists(f"{home}/{OWN_FILE}") and any(True for _id in layer_ids(home))

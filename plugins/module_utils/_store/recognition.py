@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import typing as t
@@ -59,11 +60,23 @@ class Name(t.NamedTuple):
 
 def names_in(directory: str) -> list[Name]:
     """Return the entries of *directory*, without a change of its access time. Raises OSError."""
+    with _entries(directory) as entries:
+        return [Name(entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink()) for entry in entries]
+
+
+def directories_in(directory: str) -> list[str]:
+    """Return the names of the directories in *directory*, as names_in does; costs less. Raises OSError."""
+    with _entries(directory) as entries:
+        return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
+@contextlib.contextmanager
+def _entries(directory: str) -> t.Iterator[t.Iterator[os.DirEntry[str]]]:
     fd = open_quietly(directory, os.O_DIRECTORY)
     with about(directory):
         try:
             with os.scandir(fd) as entries:
-                return [Name(entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink()) for entry in entries]
+                yield entries
         finally:
             os.close(fd)
 
@@ -74,6 +87,25 @@ def is_store(home: str) -> bool:
     raises: InvalidInput for a file, and for a directory with other content; StoreCorrupt for a store whose l/ is lost
             or holds strangers; StoreForeign for a directory of containerd; OSError.
     """
+    links = f"{home}/{LINKS}"
+    if not is_directory(links):
+        return _has_unseen_links(home)
+    is_link = LINK_NAME.fullmatch
+    try:
+        with _entries(links) as entries:
+            wrong = next((entry.name for entry in entries if not (entry.is_symlink() and is_link(entry.name))), None)
+    except FileNotFoundError:  # another run is removing the store, l/ last
+        return False
+    if wrong is None:
+        return True
+    why = f"{LINKS}/{printable(wrong)} is not the link of a layer"
+    if not _was_made(home, names_in(home)):
+        raise _no_store_error(home, why)
+    raise _corrupt_error(home, f"{LINKS}/{wrong}", "stranger", why, f"move it out of {LINKS}/")
+
+
+def _has_unseen_links(home: str) -> bool:
+    """Tell whether another run has just made l/ in *home*; False for a home without store. Raises as is_store does."""
     try:
         entries = names_in(home)
     except FileNotFoundError:
@@ -88,16 +120,6 @@ def is_store(home: str) -> bool:
         return False
     if not at_links.is_directory:
         raise _no_links_error(home, entries, f"its {LINKS} is not a directory")
-    try:
-        links = names_in(os.path.join(home, LINKS))
-    except FileNotFoundError:  # another run is removing the store, l/ last
-        return False
-    for entry in links:
-        if not entry.is_symlink or not LINK_NAME.fullmatch(entry.name):
-            why = f"{LINKS}/{printable(entry.name)} is not the link of a layer"
-            if not _was_made(home, entries):
-                raise _no_store_error(home, why)
-            raise _corrupt_error(home, f"{LINKS}/{entry.name}", "stranger", why, f"move it out of {LINKS}/")
     return True
 
 
@@ -112,9 +134,14 @@ def store_not_found_error(home: str) -> StoreNotFound:
 
 def layer_ids(home: str) -> t.Iterator[str]:
     """Yield the id of each layer directory, in no order. Raises OSError."""
-    for entry in names_in(home):
-        if entry.is_directory and is_id(entry.name) and _has_part(f"{home}/{entry.name}"):
-            yield entry.name
+    for name in directories_in(home):
+        if is_id(name) and _has_part(f"{home}/{name}"):
+            yield name
+
+
+def is_unclaimed(home: str) -> bool:
+    """Tell whether a store has layers, and no file of ours that says that the store is ours. Raises OSError."""
+    return not os.path.lexists(f"{home}/{OWN_FILE}") and any(True for _id in layer_ids(home))
 
 
 def is_layer(directory: str) -> bool:

@@ -34,12 +34,13 @@ from .layout import (
     VANISHED,
     WORK,
     WORK_MODE,
+    is_id,
 )
 from .leftovers import RETIRED, layers_in, leftovers
 from .links import link_target
 from .lock import Deadline, try_lock
 from .lower import PARENT
-from .recognition import layer_ids
+from .recognition import directories_in, is_layer
 
 _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 8  # by byte: each character for the same number of bytes
 
@@ -130,26 +131,26 @@ def stage_layer(staging: str, layer: NewLayer, begin: t.Callable[[str], object] 
 
     begin: called with the path of the directory while it is empty.
     """
-    path = os.path.join(staging, layer.id)
+    path = f"{staging}/{layer.id}"
     _make_directory(path, LAYER_MODE, 0, layer.gid)
     begin(path)
-    _make_directory(os.path.join(path, DIFF), DIFF_MODE, layer.uid, layer.gid)
-    write_new(os.path.join(path, LINK), layer.link.encode(), FILE_MODE)
+    _make_directory(f"{path}/{DIFF}", DIFF_MODE, layer.uid, layer.gid)
+    write_new(f"{path}/{LINK}", layer.link.encode(), FILE_MODE)
     if layer.lowers:
         lower = ":".join(f"{LINKS}/{link}" for link in layer.lowers)
-        write_new(os.path.join(path, LOWER), lower.encode(), FILE_MODE)
-        _make_directory(os.path.join(path, WORK), WORK_MODE, layer.uid, layer.gid)
+        write_new(f"{path}/{LOWER}", lower.encode(), FILE_MODE)
+        _make_directory(f"{path}/{WORK}", WORK_MODE, layer.uid, layer.gid)
     recorded = {} if layer.parent is None else {PARENT: layer.parent}
-    stage_file(os.path.join(path, OWN_FILE), {"read_write": layer.read_write, **recorded})
+    stage_file(f"{path}/{OWN_FILE}", {"read_write": layer.read_write, **recorded})
 
 
 def publish_layer(home: str, staging: str, layer: NewLayer) -> None:
     """Link a staged layer in l/, and move it to its place. Raises OSError; FileExistsError if the id is taken."""
-    link = os.path.join(home, LINKS, layer.link)
+    link = f"{home}/{LINKS}/{layer.link}"
     with about(link):
         os.symlink(f"../{layer.id}/{DIFF}", link)
     try:
-        rename_noreplace(os.path.join(staging, layer.id), os.path.join(home, layer.id))
+        rename_noreplace(f"{staging}/{layer.id}", f"{home}/{layer.id}")
     except OSError:
         with contextlib.suppress(OSError):  # a link that stays is dangling: litter
             os.unlink(link)
@@ -158,7 +159,7 @@ def publish_layer(home: str, staging: str, layer: NewLayer) -> None:
 
 def seal_layer(home: str, layer_id: str) -> None:
     """Mark a layer as committed, if it is not marked yet. Raises OSError."""
-    path = os.path.join(home, layer_id, COMMITTED)
+    path = f"{home}/{layer_id}/{COMMITTED}"
     with about(path):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
@@ -185,14 +186,15 @@ def sweep_layers(home: str, until: Deadline | None = None) -> None:
     """
     failed: OSError | None = None
     try:
-        ids = list(layer_ids(home))
+        names = directories_in(home)
     except VANISHED:  # the store has just been removed
         return
-    for layer_id in ids:
-        if os.path.lexists(os.path.join(home, layer_id, STAGING)):
-            directory = os.path.join(home, layer_id)
+    for name in names:
+        directory = f"{home}/{name}"
+        if os.path.lexists(f"{directory}/{STAGING}"):
             try:
-                sweep(directory, leftovers(directory), until)
+                if is_id(name) and is_layer(directory):
+                    sweep(directory, leftovers(directory), until)
             except OSError as error:
                 failed = failed or error
     if failed is not None:

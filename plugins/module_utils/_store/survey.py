@@ -11,7 +11,7 @@ from .._errors import StoreCorrupt
 from .damage import Damage, missing_directory
 from .layout import DIFF, LINK, LINKS, WORK
 from .links import misnamed
-from .recognition import has_content, is_directory, layer_ids
+from .recognition import has_content, is_directory
 
 if t.TYPE_CHECKING:
     from .layer import Layer, LayerFiles
@@ -44,7 +44,7 @@ def survey(store: LayerFiles) -> Survey:
 
 def _of_files(store: LayerFiles, found: Survey) -> t.Iterator[Damage]:
     """Read the layers into *found*, and yield what is damaged in each by itself."""
-    for id in layer_ids(store.home):
+    for id in store.ids:
         try:
             layer, damage = store.examine(id)
         except StoreCorrupt as error:

@@ -126,7 +126,7 @@ class ApplyTask(ContentTask):
             return have._replace(applied=True)
         if have.layers.engine:
             return have
-        inside = mounted_in(self.home, [self.id])
+        inside = mounted_in(self.home, [self.id])  # the digests may have taken long, so it reads our mounts again
         filled = have.layer.committed and bool(os.listdir(store.path(self.id, DIFF)))
         return have._replace(inside=inside, filled=filled)
 

@@ -50,7 +50,7 @@ class MountTask(Task[MountState]):
         if not predicting or have.layer is None or have.mount is None:
             return have
         ends = any(isinstance(action, Unmount) for action in self.plan(have, predicting).actions)
-        return have._replace(busy=users_of_mount(self.home, have.layer.id)) if ends else have
+        return have._replace(busy=users_of_mount(self.home, have.layer.id, store.all_mounts)) if ends else have
 
     def plan(self, have: MountState, predicting: bool) -> Plan[MountState]:
         """See Task."""

@@ -13,12 +13,10 @@ import typing as t
 from ..._errors import StoreCorrupt
 from ..._store import holders
 from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign_error
-from ..._store.engine_records import orphans, references
-from ..._store.gone import gone_layers
 from ..._store.layout import COMMITTED, MERGED, OWN_FILE, VOLATILE_MARKER
 from ..._store.owner import strangers
 from ..._store.recognition import is_directory, is_store, names_in
-from ..._store.settings import Settings, read_settings
+from ..._store.settings import Settings
 from ..._store.survey import survey
 from ..layers.litter import find_litter
 from ..store import Store
@@ -29,17 +27,17 @@ from .hidden_mounts import hidden_mounts
 _PAUSE = 0.1  # seconds: another run finishes its current step in this time
 
 
-def examine_store(home: str) -> list[Reported]:
+def examine_store(home: str, known: Store | None = None) -> list[Reported]:
     """Return what is wrong at *home*, in words: damage first, then litter, then the rest; each by subject.
 
     No lock is taken, so a run at work looks for a moment like a fault: only what a second look finds again counts.
-    Raises OSError.
+    known: the store as the caller has read it, for the first look. Raises OSError.
     """
-    store, findings = _examine(home)
+    store, findings = _examine(known or Store(home))
     if not findings:
         return []
     time.sleep(_PAUSE)
-    _unused, second = _examine(home)
+    _unused, second = _examine(Store(home))
     again = {(finding.code, finding.path) for finding in second}
     findings = [finding for finding in findings if (finding.code, finding.path) in again]
     reporter = Reporter(store.files, findings)
@@ -51,18 +49,17 @@ def examine_store(home: str) -> list[Reported]:
         return []  # another run has just removed the store
 
 
-def _examine(home: str) -> tuple[Store, list[Finding]]:
-    """Return what is wrong at *home* at this moment, in order, and the store as it was read."""
-    store = Store(home)
+def _examine(store: Store) -> tuple[Store, list[Finding]]:
+    """Return what is wrong in a store as it is read, in order, and the store."""
     try:
-        is_store(home)
+        store.exists  # noqa: B018 - raises if l/ is lost
     except StoreCorrupt as error:  # without l/ each layer would be damaged; the next health finds the rest
         path = str(error.details["path"])
         return store, [Finding(error.details["damage"], os.path.basename(path), path, AS_TOLD, about=error)]
     try:
         return store, sorted(_Examination(store).findings(), key=lambda finding: finding.order)
     except FileNotFoundError:
-        if is_store(home):
+        if is_store(store.home):
             raise
         return store, []  # another run has just removed the store
 
@@ -72,7 +69,7 @@ class _Examination:
         self._store = store
         self.files = store.files
         self.home = store.home
-        self.engine = store.files.mending.engine  # the engine of the store, None for ours
+        self.engine = store.owner  # the engine of the store, None for ours
         self._settings: Settings | None = None
 
     def findings(self) -> t.Iterator[Finding]:
@@ -88,14 +85,14 @@ class _Examination:
         yield from find_access(self.home, self.layers, self._settings if self.engine is None else None, self.engine)
         yield from self._of_layers()
         yield from self._of_each(self._stray_files)
-        yield from hidden_mounts(self.home)
-        for name in strangers(self.home):
+        yield from hidden_mounts(self._store)
+        for name in strangers(self.home, self._store.managed_by, self.layers):
             yield Finding("stranger", name, f"{self.home}/{name}")
 
     def _of_store_file(self) -> t.Iterator[Finding]:
         path = f"{self.home}/{OWN_FILE}"
         try:
-            self._settings = read_settings(self.home)
+            self._settings = self._store.settings
         except StoreCorrupt as error:
             theirs = self.engine not in (None, SOMEBODY)
             yield Finding("store_file_unreadable", OWN_FILE, path, OF_NO_USE if theirs else "", about=error)
@@ -149,6 +146,9 @@ class _Examination:
         engine = self.engine
         if engine is None or engine == SOMEBODY:
             return
+        from ..._store.engine_records import orphans, references  # most stores are ours; each import is compiled
+        from ..._store.gone import gone_layers
+
         try:
             needed = references(self.files, engine)
             gone = list(gone_layers(self.files, engine))

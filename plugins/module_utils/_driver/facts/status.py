@@ -10,11 +10,9 @@ import typing as t
 
 from ..._errors import StoreCorrupt, StoreForeign, printable
 from ..._store.engine import SOMEBODY, store_foreign_error
-from ..._store.owner import is_unclaimed
-from ..._store.recognition import layer_ids
-from ..mounts.state import mounted_layer
 from ..probe import problems
 from ..probe.features import status_rows
+from ..state import mounted_layer
 from ..store import Store
 
 SUBSETS = ("status", "layers", "mounts", "usage", "quotas", "health", "summary", "all")
@@ -67,7 +65,7 @@ def _layers(store: Store) -> tuple[bool | None, int | None, list[problems.Proble
             found.append(problems.damaged_store(error))
         if not exists:
             return False, 0, []
-        return True, sum(1 for _id in layer_ids(store.home)), [*found, *_of_own_file(store)]
+        return True, len(store.ids), [*found, *_of_own_file(store)]
     except FileNotFoundError:  # another run removed the store between the two reads
         return False, 0, []
     except PermissionError:
@@ -85,5 +83,5 @@ def _of_own_file(store: Store) -> t.Iterator[problems.Problem]:
     except PermissionError:
         if os.geteuid() == 0:
             raise
-    if not store.managed_by and is_unclaimed(store.home):
+    if not store.managed_by and store.is_unclaimed:
         yield problems.unclaimed_store(store_foreign_error(store.home, SOMEBODY, "change it"))

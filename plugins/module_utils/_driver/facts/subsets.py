@@ -9,13 +9,11 @@ import functools
 import typing as t
 
 from ..._errors import StoreCorrupt, printable
-from ..._linux.overlayfs import is_read_only
 from ..._store import holders
 from ..._store.layout import DIFF, VANISHED
-from ..mounts.state import mounted_layer
 from ..probe.filesystem import merged_options
 from ..probe.problems import Problem, damaged_layers, unread_layer
-from ..state import LayerState, reported
+from ..state import LayerState, mounted_layer, reported
 from ..store import Store
 
 if t.TYPE_CHECKING:
@@ -62,6 +60,8 @@ class Details:
 
     def mounts(self) -> dict[str, t.Any]:
         """Return the mount and the holders of each layer that is mounted or held."""
+        from ..._linux.overlayfs import is_read_only  # only for this subset
+
         mounted = {mounted_layer(self.home, mount): mount for mount in self._store.mounts.values()}
         found = {}
         for id in self._ids:
@@ -125,7 +125,7 @@ class Details:
 
         if not self._features["exists"]:
             return []
-        findings = (finding._asdict() for finding in examine_store(self.home))
+        findings = (finding._asdict() for finding in examine_store(self.home, self._store))
         return [finding for finding in findings if self._only is None or finding["subject"] in self._only]
 
     def _miss(self, id: str, error: OSError) -> None:

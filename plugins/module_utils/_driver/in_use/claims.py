@@ -81,12 +81,6 @@ class Claims:
         by_links = any(self._behind(name) for name in options.lowers)
         return False, found[: 1 if by_links else None]
 
-    def layer_in(self, inside: str) -> str | None:
-        """Return the name in home, usually a layer, that a path within the store's filesystem lies in, or None."""
-        if not inside.startswith(self._place + "/"):
-            return None
-        return inside[len(self._place) + 1 :].partition("/")[0] or None
-
     def _in_place(self, table: proc.MountTable, mount: mountinfo.Mount, first: str) -> str | None:
         """Return the layer whose merged the overlay lies on; "" if the place is in another store, None if unknown."""
         match = _OF_LAYER.fullmatch(mount.mount_point)
@@ -155,7 +149,7 @@ class Claims:
             if mount is None or mount.dev != self._dev:
                 continue
             inside = proc.inside(mount, path)
-            layer_id = self.layer_in(inside)
+            layer_id = proc.name_in(self._place, inside)
             if layer_id == LINKS:
                 target = self._behind(path)
                 return Claim(target, True, known is table) if target else None

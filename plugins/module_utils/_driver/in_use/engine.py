@@ -58,40 +58,47 @@ def read_records(store: LayerFiles, engine: str) -> Known:
     return Known(needed, frozenset(orphans(store, needed)))
 
 
-def removal_errors(home: str, engine: str, ids: t.Iterable[str]) -> dict[str, Overlay2Error]:
-    """Return by id the error that forbids to remove a layer of *engine*'s store. Raises OSError."""
+def removal_errors(
+    store: LayerFiles, engine: str, ids: t.Iterable[str], known: mountinfo.Snapshot | None = None
+) -> dict[str, Overlay2Error]:
+    """Return by id the error that forbids to remove a layer of *engine*'s store.
+
+    known: our own mounts; None to read them now. Raises OSError.
+    """
+    home = store.home
     ids = tuple(ids)
     if engine == SOMEBODY:
         return {id: _refusal_error(home, engine, id, "") for id in ids}
-    known = read_records(LayerFiles(home), engine)
-    if known.error:
-        return {id: _refusal_error(home, engine, id, f"and {known.error}", known.error.hint) for id in ids}
+    records = read_records(store, engine)
+    if records.error:
+        return {id: _refusal_error(home, engine, id, f"and {records.error}", records.error.hint) for id in ids}
     # Look for users only if an orphan may go: it costs a scan of /proc.
-    users = engine_users(home, engine) if any(id in known.orphans for id in ids) else None
+    users = engine_users(home, engine, known) if any(id in records.orphans for id in ids) else None
     found = {}
     for id in ids:
-        if id not in known.orphans:
-            found[id] = _refusal_error(home, engine, id, f"and {known.needed.get(id, 'it is not a layer')}")
+        if id not in records.orphans:
+            found[id] = _refusal_error(home, engine, id, f"and {records.needed.get(id, 'it is not a layer')}")
         elif users:
             found[id] = _refusal_error(home, engine, id, users.why, users.hint)
     return found
 
 
-def engine_users(home: str, engine: str) -> EngineUse | None:
+def engine_users(home: str, engine: str, known: mountinfo.Snapshot | None = None) -> EngineUse | None:
     """Return the users of the data root of *engine*, which *home* belongs to; None without users. Raises OSError.
 
     A running engine has files open there. Its containers may have mounts there, or run in one. Both engines mount home
-    on itself and leave this mount behind, so it does not count.
+    on itself and leave this mount behind, so it does not count. known: as for removal_errors.
     """
-    known = find_engine(home)
-    root = known.root if known else os.path.dirname(home)
-    own = (root, home, known.home if known else home)
+    known = known or mountinfo.Snapshot()
+    its = find_engine(home, known)
+    root = its.root if its else os.path.dirname(home)
+    own = (root, home, its.home if its else home)
     found: dict[tuple[int, str], User] = {}
     for place in (root, home):  # in home, overlays are found by their layers
-        for users in users_of_layers(place, whole=True, ignored=own).values():
+        for users in users_of_layers(place, whole=True, ignored=own, known=known).values():
             found.update({user.key: user for user in users if user.how != "mount inside"})
     programs = PROGRAMS.get(engine, (engine,))
-    mounts = [mount for mount in mountinfo.below(root).seen if mount.mount_point not in own]
+    mounts = [mount for mount in mountinfo.below(root, known).seen if mount.mount_point not in own]
     for mount in mounts:
         found.pop((0, mount.mount_point), None)
     order = sorted(found.values(), key=lambda user: (not user.command.startswith(programs), user))

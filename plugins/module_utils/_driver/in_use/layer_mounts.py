@@ -8,15 +8,17 @@ Mounts in a namespace that only a file keeps, and mounts that are detached from 
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 
 from ..._linux import mountinfo
 from ..._store.layout import LINKS, MERGED
 from . import proc
-from .claims import Claims
 from .own_mounts import OwnMounts
-from .propagation import Propagation
+
+if t.TYPE_CHECKING:
+    from .claims import Claims
 
 _DELETED = " (deleted)"  # the kernel puts it behind the path of a file without a name
 
@@ -55,20 +57,22 @@ class Hit(t.NamedTuple):
 class LayerMounts:
     """The layers *ids* of the store at *home*, or all, through the mount namespaces of the threads met so far.
 
-    Raises OSError if home, or our own mounts, cannot be read.
+    known: our own mounts; None to read them now. Raises OSError if home, or our own mounts, cannot be read.
     """
 
-    def __init__(self, home: str, ids: t.Collection[str] | None = None) -> None:
+    def __init__(
+        self, home: str, ids: t.Collection[str] | None = None, known: mountinfo.Snapshot | None = None
+    ) -> None:
+        known = known or mountinfo.Snapshot()
         self.home = os.path.realpath(home)
         self._ids = None if ids is None else frozenset(ids)
         self._overlays: dict[str, tuple[str, ...]] = {}  # by dev: the layers of the overlay
         self._writable: set[str] = set()  # dev of the overlays whose upper is a layer
-        self._own = OwnMounts(self.home)
+        self._own = OwnMounts(self.home, known)
         self._dev, self._place = self._own.dev, self._own.place
-        self._claims = Claims(self.home, self._place, self._dev, self._own.table)
         self._merged = {
             mount.id: mount.mount_point[len(self.home) + 1 : -len(MERGED) - 1]
-            for mount in mountinfo.below(self.home).seen
+            for mount in mountinfo.below(self.home, known).seen
             if mount.fstype == "overlay" and _is_merged(self.home, mount.mount_point)
         }
         self._tables = {self._own.table.namespace: self._own.tables}
@@ -81,6 +85,12 @@ class LayerMounts:
             if mount_id in own and merged in self._layers_of_mount(self._own.table, own[mount_id])
         }
         self._learn(self._own.table.namespace)
+
+    @functools.cached_property
+    def _claims(self) -> Claims:
+        from .claims import Claims  # a host without overlays does not need it, and each import is compiled
+
+        return Claims(self.home, self._place, self._dev, self._own.table)
 
     def learn(self, thread: proc.Thread) -> bool:
         """Read the mounts of the namespace of *thread*, once; tell whether they are known now."""
@@ -118,6 +128,10 @@ class LayerMounts:
         elif self._layer_in(mount.root):
             yield mount.mount_point
 
+    def starts(self, space: int) -> tuple[str, ...]:
+        """Return the paths at which a learned namespace shows layers: only a path that starts with one may hit."""
+        return self._starts[space]
+
     def hits(self, space: int, path: str, link: str) -> list[Hit]:
         """Return the layers that *path* may lie in, by its name alone; proved() checks the mount. Raises OSError.
 
@@ -135,7 +149,7 @@ class LayerMounts:
         Raises OSError.
         """
         try:
-            id = _mount_id(link)
+            id = proc.mount_id_of(link)
         except PermissionError:
             return hits
         except FileNotFoundError:
@@ -193,6 +207,8 @@ class LayerMounts:
 
     def elsewhere(self) -> dict[str, list[LayerMount]]:
         """Return by layer the mounts that show the layer in the namespaces learned so far."""
+        from .propagation import Propagation  # as above
+
         found: dict[str, dict[int, LayerMount]] = {}
         propagation = Propagation(self._own.table, list(self._all()))
         for table in self._all():
@@ -244,7 +260,7 @@ class LayerMounts:
 
     def _layer_in(self, inside: str) -> str | None:
         """Return the wanted layer that holds a path within the store's filesystem, or None."""
-        layer_id = self._claims.layer_in(inside)
+        layer_id = proc.name_in(self._place, inside)
         return layer_id if layer_id and self._wants(layer_id) else None
 
     def _layers_of_mount(self, table: proc.MountTable, mount: mountinfo.Mount) -> tuple[str, ...]:
@@ -277,15 +293,3 @@ def _at_and_above(path: str) -> t.Iterator[str]:
         yield path
         path = path.rpartition("/")[0]
     yield "/"
-
-
-def _mount_id(link: str) -> int:
-    """Return the id of the mount that *link* in /proc leads to; 0 if the kernel does not tell it. Raises OSError."""
-    directory, _unused, name = link.rpartition("/")
-    if directory.endswith("/fd"):
-        return mountinfo.mount_id_in(f"{directory}info/{name}")
-    fd = os.open(link, os.O_PATH | os.O_CLOEXEC)
-    try:
-        return mountinfo.mount_id(fd)
-    finally:
-        os.close(fd)

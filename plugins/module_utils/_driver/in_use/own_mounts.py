@@ -22,17 +22,19 @@ class OwnMounts:
     raises: OSError.
     """
 
-    def __init__(self, home: str) -> None:
+    def __init__(self, home: str, known: mountinfo.Snapshot) -> None:
         space = int(os.readlink("/proc/self/ns/mnt")[5:-1])
-        with open("/proc/self/mountinfo", "rb") as file:
-            data = file.read()
         fd = os.open(home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             mount_id = mountinfo.mount_id(fd)
+            data = known.data
+            if _find(data, mount_id) is None:  # another process may have mounted something on home meanwhile
+                data = mountinfo.Snapshot().data
             whole, path = _whole(data, fd)
         finally:
             os.close(fd)
-        backing, path = _find(data, mount_id), home if _find(data, mount_id) else path
+        backing = _find(data, mount_id)
+        path = home if backing else path
         backing = backing or _find(whole, mount_id)
         # Neither lists the mount if we may not enter our own namespace: then only our own names are understood.
         backing = backing or mountinfo.Mount(mount_id, 0, "", "/", "/", "", (), "", "", "")

@@ -213,6 +213,26 @@ def join(directory: str, path: str) -> str:
     return directory.rstrip("/") + path.rstrip("/") or "/"
 
 
+def mount_id_of(link: str) -> int:
+    """Return the id of the mount that *link* in /proc leads to; 0 if the kernel does not tell it. Raises OSError."""
+    directory, _unused, name = link.rpartition("/")
+    if directory.endswith("/fd"):
+        return mountinfo.mount_id_in(f"{directory}info/{name}")
+    fd = os.open(link, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return mountinfo.mount_id(fd)
+    finally:
+        os.close(fd)
+
+
+def name_in(place: str, inside: str) -> str | None:
+    """Return the name in a store, usually a layer, that a path within the store's filesystem lies in, or None.
+
+    place: the path of the store within its filesystem, "" for the root.
+    """
+    return inside[len(place) + 1 :].partition("/")[0] or None if inside.startswith(place + "/") else None
+
+
 def path_above(fd: int) -> str:
     """Return the path of the nearest directory above the directory *fd* that has one; "" for a file. Raises OSError."""
     try:

@@ -10,10 +10,9 @@ import os
 import typing as t
 
 from ..._errors import printable, shorten
-from ..._linux.mountinfo import is_below
+from ..._linux.mountinfo import Snapshot, is_below
 from ..._store.layout import DIFF, MERGED, WORK
 from . import proc
-from .kernel_uses import kernel_uses
 from .layer_mounts import Hit, LayerMount, LayerMounts
 
 
@@ -57,7 +56,12 @@ _BY_ITSELF = {
 
 
 def users_of_layers(
-    home: str, ids: t.Collection[str] | None = None, *, whole: bool = False, ignored: t.Collection[str] = ()
+    home: str,
+    ids: t.Collection[str] | None = None,
+    *,
+    whole: bool = False,
+    ignored: t.Collection[str] = (),
+    known: Snapshot | None = None,
 ) -> dict[str, list[User]]:
     """Return by id the users of the layers *ids*, or of any layer, of the store at *home*. Unused layers have no key.
 
@@ -66,9 +70,11 @@ def users_of_layers(
     open for a loop device or as swap. The overlay on <home>/<id>/merged, and copies that vanish with it, are not users.
     Our own process is not a user. A process that has open only the layer's directory, which is how runs lock a layer,
     or a file beside its content, is a user only with *whole*. ignored: mount points whose mounts are not users.
-    docs/cleanup-plan.md lists what cannot be seen. Raises OSError.
+    known: our own mounts; None to read them now. docs/cleanup-plan.md lists what cannot be seen. Raises OSError.
     """
-    layer_mounts = LayerMounts(home, ids)
+    from .kernel_uses import kernel_uses  # the texts about users are needed without it
+
+    layer_mounts = LayerMounts(home, ids, known)
     users: dict[str, dict[tuple[int, str], User]] = {}
 
     def note(layer_id: str, user: User) -> None:
@@ -88,29 +94,6 @@ def users_of_layers(
     for layer_id, device, how, name in kernel_uses(layer_mounts):
         note(layer_id, User(0, device, how, name))
     return {layer_id: sorted(found.values()) for layer_id, found in users.items()}
-
-
-def mounts_elsewhere(home: str, ids: t.Collection[str] | None = None) -> dict[str, list[LayerMount]]:
-    """Return the mounts that show the layers *ids*, or any layer, but for our own ones on <home>/<id>/merged.
-
-    Only reads mounts, so it costs less than users_of_layers(). Raises OSError.
-    """
-    layer_mounts = LayerMounts(home, ids)
-    for thread in proc.threads():
-        layer_mounts.learn(thread)
-    return layer_mounts.elsewhere()
-
-
-def mounted_in(home: str, ids: t.Collection[str]) -> dict[str, str]:
-    """Return by id, in words, the mounts that we see in the directories of layers, not on merged. Raises OSError."""
-    found = LayerMounts(home, ids).mounted_in()
-    return {layer_id: shorten([printable(point) for _pid, point in inside]) for layer_id, inside in found.items()}
-
-
-def independent_mounts(home: str, layer_id: str) -> list[LayerMount]:
-    """Return the overlays of layer *id* that stay after the unmount of ours. Raises OSError."""
-    mounts = mounts_elsewhere(home, [layer_id]).get(layer_id, [])
-    return [mount for mount in mounts if mount.shows == "merged" and not mount.goes_with_ours]
 
 
 def user_of(mount: LayerMount) -> User:
@@ -138,7 +121,10 @@ def _is_beside_content(path: str, layer: str) -> bool:
 def _uses_of(layer_mounts: LayerMounts, thread: proc.Thread, whole: bool) -> t.Iterator[tuple[str, User]]:
     """Yield the layers that a thread uses, each once. whole: as for users_of_layers()."""
     found: set[str] = set()
-    for how, link, path in _held(thread):
+    starts = layer_mounts.starts(thread.namespace)
+    for how, link, path in _held(thread, starts):
+        if not path.startswith(starts) and path != link:  # most files are in no layer: this test saves the calls below
+            continue
         for hit in _hits(layer_mounts, thread, path, link):
             if hit.id in found:
                 continue
@@ -161,9 +147,10 @@ def _is_proved(layer_mounts: LayerMounts, thread: proc.Thread, hit: Hit, link: s
     return False
 
 
-def _held(thread: proc.Thread) -> t.Iterator[tuple[str, str, str]]:
+def _held(thread: proc.Thread, starts: tuple[str, ...]) -> t.Iterator[tuple[str, str, str]]:
     """Yield how, and by which link in /proc, a thread holds a file, and the file's path.
 
+    starts: yield only those mapped files whose paths start with one of these.
     The path of a deleted file ends with " (deleted)". A path too long to be read is the link itself.
     """
     yield "root", f"{thread.directory}/root", thread.root
@@ -175,7 +162,7 @@ def _held(thread: proc.Thread) -> t.Iterator[tuple[str, str, str]]:
             yield how, link, path
     if thread.first:
         yield "mapped file", f"{thread.directory}/exe", thread.program
-        for path, place in _mapped(thread.directory).items():
+        for path, place in _mapped(thread.directory, starts):
             yield "mapped file", f"/proc/{thread.pid}/map_files/{place}", path
 
 
@@ -187,8 +174,8 @@ def _links(thread: proc.Thread) -> t.Iterator[tuple[str, str]]:
                 yield "open file", f"{thread.directory}/fd/{fd}"
 
 
-def _mapped(directory: str) -> dict[str, str]:
-    """Return the names in map_files of a process's mapped files, by path."""
+def _mapped(directory: str, starts: tuple[str, ...]) -> t.Iterator[tuple[str, str]]:
+    """Yield the paths of a process's mapped files that start with one of *starts*, and their names in map_files."""
     data = b""
     with contextlib.suppress(*proc.UNSEEN), open(directory + "/maps", "rb") as file:
         data = file.read()
@@ -196,7 +183,10 @@ def _mapped(directory: str) -> dict[str, str]:
     for line in data.split(b"\n"):
         if b"/" in line:
             found.setdefault(line[line.index(b"/") :], line)
-    return {os.fsdecode(path).replace("\\012", "\n"): _place(line) for path, line in found.items()}
+    for name, line in found.items():
+        path = os.fsdecode(name).replace("\\012", "\n")
+        if path.startswith(starts):
+            yield path, _place(line)
 
 
 def _place(line: bytes) -> str:

@@ -10,6 +10,7 @@ import time
 import typing as t
 
 from ..._errors import Overlay2Error
+from ..._linux.mountinfo import Snapshot
 from ..state import LayerState
 from ..store import Store
 from .state import LayersState, LostLayer
@@ -47,8 +48,8 @@ def observe_for_removal(store: Store, ids: t.Iterable[str], *, above: bool, user
     if not layers:
         return have
     return have._replace(
-        users=users_of(store.home, layers) if users else None,
-        inside=mounted_in(store.home, layers),
+        users=users_of(store, layers) if users else None,
+        inside=mounted_in(store.home, layers, store.all_mounts),
         needed=_needed(store, layers) if store.owner else {},
         lost=() if store.owner else _lost(store),  # another engine records which layers it needs
     )
@@ -108,14 +109,15 @@ def _lost(store: Store) -> tuple[LostLayer, ...]:
     return tuple(LostLayer(one, store.files.mending.command(one.damage)) for one in find_lost(store.files))
 
 
-def users_of(home: str, layers: t.Collection[str]) -> dict[str, str]:
+def users_of(store: Store, layers: t.Collection[str]) -> dict[str, str]:
     """Return the processes that use layers, in words, by id; costs a scan of /proc. Raises OSError."""
     from ..in_use.users import describe_users, users_of_layers  # most runs do not need these; each import is compiled
 
-    users = users_of_layers(home, layers)
+    users = users_of_layers(store.home, layers, known=store.all_mounts)
     if users:  # a process that only reads, such as overlay2_facts, usually ends within the pause
         time.sleep(_PAUSE)
-        again = {layer_id: {user.pid for user in found} for layer_id, found in users_of_layers(home, users).items()}
+        second = users_of_layers(store.home, users)  # another look, so it reads our mounts again, too
+        again = {layer_id: {user.pid for user in found} for layer_id, found in second.items()}
         both = {
             layer_id: [user for user in found if user.pid in again.get(layer_id, ())]
             for layer_id, found in users.items()
@@ -124,11 +126,14 @@ def users_of(home: str, layers: t.Collection[str]) -> dict[str, str]:
     return {layer_id: describe_users(found) for layer_id, found in users.items()}
 
 
-def mounted_in(home: str, layers: t.Collection[str]) -> dict[str, str]:
-    """Return what is mounted in the directories of layers, but not on merged, in words, by id. Raises OSError."""
-    from ..in_use import users  # as above
+def mounted_in(home: str, layers: t.Collection[str], known: Snapshot | None = None) -> dict[str, str]:
+    """Return what is mounted in the directories of layers, but not on merged, in words, by id. Raises OSError.
 
-    return users.mounted_in(home, layers)
+    known: our own mounts; None to read them now.
+    """
+    from ..in_use import elsewhere  # as above
+
+    return elsewhere.mounted_in(home, layers, known)
 
 
 def _with_writers_elsewhere(store: Store, layer: LayerState) -> LayerState:
@@ -139,12 +144,12 @@ def _with_writers_elsewhere(store: Store, layer: LayerState) -> LayerState:
     """
     if not layer.holders or layer.mounted or layer.marked or not layer.lowers:
         return layer
-    from ..in_use import users  # as above
+    from ..in_use.elsewhere import independent_mounts  # as above
 
-    return layer._replace(writable=True) if users.independent_mounts(store.home, layer.id) else layer
+    return layer._replace(writable=True) if independent_mounts(store.home, layer.id, store.all_mounts) else layer
 
 
 def _needed(store: Store, layers: t.Mapping[str, LayerState]) -> dict[str, Overlay2Error]:
     from ..in_use.engine import removal_errors  # as above
 
-    return removal_errors(store.home, store.owner or "", layers)
+    return removal_errors(store.files, store.owner or "", layers, store.all_mounts)

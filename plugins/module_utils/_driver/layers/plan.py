@@ -19,7 +19,7 @@ from ..._errors import (
 )
 from ..._store.layout import MAX_DEPTH, check_id
 from ..plan import Action, Plan
-from ..quota.projects import rounded
+from ..quota.support import rounded
 from ..state import LayerState
 from .state import LayersState, WantedLayer
 

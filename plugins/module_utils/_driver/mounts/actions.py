@@ -12,7 +12,7 @@ import typing as t
 
 from ..._errors import LayerInUse, printable
 from ..._linux import mount
-from ..._linux.mountinfo import is_below
+from ..._linux.mountinfo import Snapshot, is_below
 from ..._linux.overlay_mount import Overlay, mount_overlay
 from ..._store import holders
 from ..._store.delete import delete_tree
@@ -150,12 +150,15 @@ class SetHolder(Action):
         note_use(run.home, self.layer.id, self.layer.lowers)
 
 
-def users_of_mount(home: str, layer_id: str) -> str:
-    """Return the users of the mount on a layer's merged, in words; "" if no user can be seen."""
+def users_of_mount(home: str, layer_id: str, known: Snapshot | None = None) -> str:
+    """Return the users of the mount on a layer's merged, in words; "" if no user can be seen.
+
+    known: our own mounts; None to read them now, as after an unmount that failed.
+    """
     from ..in_use.users import describe_users, users_of_layers  # needed only when something is in the way
 
     merged = os.path.join(home, layer_id, MERGED)
-    users = users_of_layers(home, [layer_id]).get(layer_id, [])
+    users = users_of_layers(home, [layer_id], known=known).get(layer_id, [])
     found = [user for user in users if user.how != "mount" and is_below(user.path, merged)]
     return describe_users(found) if found else ""
 

@@ -59,7 +59,7 @@ def with_means(store: Store, have: MountState, want: WantedMount) -> MountState:
 
 def with_obstacles(store: Store, have: MountState) -> MountState:
     """Return *have* with what can prevent an unmount, and a read-write mount. Raises OSError."""
-    from ..in_use import users  # reads the mounts of every process, and most runs change nothing
+    from ..in_use.elsewhere import independent_mounts  # most runs change nothing
 
     if have.layer is None:
         return have
@@ -73,7 +73,7 @@ def with_obstacles(store: Store, have: MountState) -> MountState:
     copies = [
         f"on {printable(mount.mount_point)}"
         + ("" if mount.here else f", seen by pid {mount.pid} ({printable(mount.command)})")
-        for mount in users.independent_mounts(store.home, have.layer.id)
+        for mount in independent_mounts(store.home, have.layer.id, store.all_mounts)
     ]
     return have._replace(below=tuple(below), copies=tuple(copies))
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import typing as t
 
 from ..._errors import Overlay2Error
-from ..._linux import mountinfo
-from ..._store.layout import MERGED
 from ..state import LayerState
 
 
@@ -69,14 +67,6 @@ class MountState(t.NamedTuple):
     options: tuple[str, ...] | None = None
     refusal: Overlay2Error | None = None
     engine: str | None = None
-
-
-def mounted_layer(home: str, mount: mountinfo.Mount) -> str:
-    """Return the id of the layer if *mount* is an overlay on its merged; "" for any other mount."""
-    if mount.fstype != "overlay" or not mount.mount_point.startswith(home + "/"):
-        return ""
-    layer_id, _slash, rest = mount.mount_point[len(home) + 1 :].partition("/")
-    return layer_id if rest == MERGED else ""
 
 
 def mount_differs(want: WantedMount, have: MountState) -> tuple[str, ...]:

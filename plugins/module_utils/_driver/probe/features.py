@@ -14,6 +14,7 @@ import typing as t
 
 from ..._errors import NotPermitted, NotSupported, Overlay2Error, QuotaNotSupported, printable
 from ..._linux import module
+from ..._linux.mountinfo import Snapshot
 from ..._linux.namespace import in_user_namespace
 from ..._store.layout import MAX_DEPTH
 from ..._store.run_directory import RUN_DIRECTORY
@@ -59,14 +60,21 @@ class Features(t.NamedTuple):
         return self.overlay is True and self.supports_d_type is True and not in_the_way
 
 
-def probe(home: str, *, trial: TrialResults | None = None, cache_directory: str = RUN_DIRECTORY) -> Features:
+def probe(
+    home: str,
+    *,
+    trial: TrialResults | None = None,
+    cache_directory: str = RUN_DIRECTORY,
+    known: Snapshot | None = None,
+) -> Features:
     """Return the features for a store at *home*; before home exists, at the place where it would be.
 
     trial:  the results of trial_on(), which tries more than a trial without a trace can.
     cache_directory: where trial results are kept until the next boot.
+    known:  the mounts; None to read them now.
     raises: OSError if the filesystem cannot be read.
     """
-    found = filesystem.look_at(home)
+    found = filesystem.look_at(home, known)
     is_root = os.geteuid() == 0
     if trial is None:
         trial = _trial_results(found, cache_directory) if is_root else _untried()

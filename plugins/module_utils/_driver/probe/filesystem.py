@@ -13,7 +13,7 @@ import os
 import re
 import typing as t
 
-from ..._linux import getdents, mountinfo, statfs, xfs
+from ..._linux import mountinfo, statfs
 from ..._linux.noatime import open_quietly
 from ..quota.support import QuotaOff, why_no_project_quota
 
@@ -88,25 +88,26 @@ def place_of(home: str) -> str:
     return path
 
 
-def look_at(home: str) -> Filesystem:
-    """Return the filesystem where *home* is, or would be. Raises OSError."""
+def look_at(home: str, known: mountinfo.Snapshot | None = None) -> Filesystem:
+    """Return the filesystem where *home* is, or would be. known: the mounts; None to read them now. Raises OSError."""
     while True:
         place = place_of(home)
         try:
-            return look(place)
+            return look(place, known)
         except FileNotFoundError:
             if os.path.isdir(place):
                 raise
             # Another process has just removed place.
 
 
-def look(place: str) -> Filesystem:
-    """Return the filesystem of the directory *place*. Raises OSError."""
+def look(place: str, known: mountinfo.Snapshot | None = None) -> Filesystem:
+    """Return the filesystem of the directory *place*. known: as for look_at. Raises OSError."""
+    known = known or mountinfo.Snapshot()
     path_fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # needs no right to read the directory
     try:
         found = os.fstat(path_fd)
         space = os.statvfs(path_fd)
-        mount = mountinfo.mount_of_fd(path_fd, mountinfo.read())
+        mount = mountinfo.mount_of_fd(path_fd, known.mounts)
     finally:
         os.close(path_fd)
     backing_fs = NAMES.get(statfs.magic(place), UNKNOWN)
@@ -128,7 +129,7 @@ def look(place: str) -> Filesystem:
         supports_d_type=supports_d_type(place, kind),
         trusted_xattrs=_has_xattrs(place, "trusted") if os.geteuid() == 0 else None,  # others always get ENODATA
         user_xattrs=_has_xattrs(place, "user"),
-        quota_off=why_no_project_quota(place, kind, mount),
+        quota_off=why_no_project_quota(place, kind, mount, known),
     )
 
 
@@ -155,7 +156,11 @@ def supports_d_type(place: str, kind: str) -> bool | None:
             continue
         try:
             if kind == "xfs":
+                from ..._linux import xfs  # for this filesystem alone
+
                 return xfs.has_ftype(fd)
+            from ..._linux import getdents  # for the others
+
             for name, entry_type in getdents.entry_types(fd):
                 verdict = entry_type != getdents.DT_UNKNOWN
                 if not verdict or name not in (b".", b".."):

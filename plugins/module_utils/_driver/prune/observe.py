@@ -20,7 +20,6 @@ from ..._store.leftovers import leftovers
 from ..._store.lock import is_free
 from ..._store.lost import find_lost
 from ..._store.recognition import layer_ids
-from ..in_use import engine as foreign_layers
 from ..layers.disk_usage import BLOCK, Moved, Tree, why_unread
 from ..layers.litter import Litter, find_litter
 from ..layers.observe import users_of
@@ -29,6 +28,9 @@ from ..state import LayerState
 from ..store import Store
 from .sizes import _UNKNOWN, Sizes
 from .state import FoundLayer, PruneState
+
+if t.TYPE_CHECKING:
+    from ..in_use.engine import EngineUse, Known
 
 
 def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
@@ -44,8 +46,9 @@ def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
     whose = store.owner
     engine = None if whose == SOMEBODY else whose
     layers, damage, unread = _layers(store, bool(engine))
-    known = foreign_layers.read_records(store.files, engine) if engine else foreign_layers.Known()
-    users = users_of(home, layers)
+    known = _read_records(store, engine) if engine else None
+    orphans = known.orphans if known else ()
+    users = users_of(store, layers)
     space = os.statvfs(home)
     litter = _litter(store, {*damage, *unread}, sizes)
     dead = {found.subject for found in litter if found.code == "dead_holder"}
@@ -62,8 +65,8 @@ def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
                 times,
                 damage.get(id, ""),
                 users.get(id, "") or moving,
-                known.needed.get(id, ""),
-                id in known.orphans,
+                known.needed.get(id, "") if known else "",
+                id in orphans,
                 unread=unread.get(id, "") or tree.unread,
             )
             for id, (tree, times, moving) in measured.items()
@@ -73,11 +76,23 @@ def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
         size=space.f_blocks * space.f_frsize,
         free=space.f_bavail * space.f_frsize,
         engine=engine,
-        engine_users=foreign_layers.engine_users(home, engine) if engine else None,
-        error=known.error,
+        engine_users=_engine_users(store, engine) if engine else None,
+        error=known.error if known else None,
         unclaimed=whose == SOMEBODY,
-        lost=tuple(lost for lost in find_lost(store.files) if lost.id not in known.orphans),
+        lost=tuple(lost for lost in find_lost(store.files) if lost.id not in orphans),
     )
+
+
+def _read_records(store: Store, engine: str) -> Known:
+    from ..in_use.engine import read_records  # most stores are ours, and each import is compiled on every host
+
+    return read_records(store.files, engine)
+
+
+def _engine_users(store: Store, engine: str) -> EngineUse | None:
+    from ..in_use.engine import engine_users  # as above
+
+    return engine_users(store.home, engine, store.all_mounts)
 
 
 def _litter(store: Store, damaged: t.Iterable[str], sizes: Sizes) -> list[Litter]:

@@ -18,12 +18,14 @@ import typing as t
 
 from ..._errors import NoSpace, NotPermitted, printable
 from ..._linux import fsxattr, quotactl
-from ..._linux.noatime import open_quietly
-from ..._linux.subject import about
 from ..._store.layout import is_id
 from ..._store.lock import Deadline, locked
 from ..._store.run_directory import RUN_DIRECTORY, make_private
-from .support import project_quota_is_on
+from .project_id import opened, project_of, project_of_fd
+from .support import project_quota_is_on, rounded
+
+if t.TYPE_CHECKING:
+    from ..._linux.mountinfo import Snapshot
 
 FIRST_ID = 1 << 20  # dockerd counts up from the id of its home, usually 0, and ignores ids of others
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -31,7 +33,6 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 _PROJECTS = "/etc/projid"
 _WAIT = 60  # seconds; another run picks an id in much less
 _APART = 64  # after a collision, try one of so many next ids
-_NO_ATTRIBUTES = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL)
 _SPARE = 1 << 20  # bytes; a filesystem with less free space is full itself; >> 16 for inodes
 
 
@@ -53,32 +54,17 @@ class Use(t.NamedTuple):
         return " and ".join(parts)
 
 
-def block_size(home: str) -> int:
-    """Return the block size of the filesystem of *home* in bytes, a multiple of the basic block. Raises OSError."""
-    return rounded(os.statvfs(home).f_bsize, quotactl.BASIC_BLOCK)
-
-
-def rounded(size: int, block: int) -> int:
-    """Return *size* bytes rounded up to whole blocks, so that a small limit does not become 0, no limit."""
-    return -(-size // block) * block
-
-
-def project_of(directory: str) -> int:
-    """Return the project id of *directory*; 0 without project, or on a filesystem without projects. Raises OSError."""
-    with _opened(directory) as fd:
-        return _project_of(fd)
-
-
-def use_of(directory: str, home_id: int = 0) -> Use | None:
+def use_of(directory: str, home_id: int = 0, known: Snapshot | None = None) -> Use | None:
     """Return limits and use of the project of *directory*; None without its own project. Raises OSError.
 
     home_id: the project id of the store's home, which layers may have inherited.
+    known:   the mounts; None to read them if needed.
     """
-    with _opened(directory) as fd:
-        project_id = _project_of(fd)
+    with opened(directory) as fd:
+        project_id = project_of_fd(fd)
         if project_id in (0, home_id):
             return None
-        return _use(quotactl.query(fd, quotactl.get, project_id))
+        return _use(quotactl.query(fd, quotactl.get, project_id, known=known))
 
 
 def assign(directory: str, above: int = 0) -> int:
@@ -87,7 +73,7 @@ def assign(directory: str, above: int = 0) -> int:
     New files in the directory belong to the project from now on. above: search for a free id above this one.
     raises: NotPermitted, StoreBusy, OSError.
     """
-    with _opened(directory) as fd, _picking(os.fstat(fd).st_dev):
+    with opened(directory) as fd, _picking(os.fstat(fd).st_dev):
         project_id = _free_id(fd, max(FIRST_ID, above + 1))
         while not _take(fd, project_id):
             project_id = _free_id(fd, project_id + random.randint(1, _APART))
@@ -99,8 +85,8 @@ def limit(directory: str, size: int, inodes: int) -> None:
 
     Raises OSError, also without a project: the id 0 belongs to all files without a project.
     """
-    with _opened(directory) as fd:
-        project_id = _project_of(fd)
+    with opened(directory) as fd:
+        project_id = project_of_fd(fd)
         if not project_id:
             raise OSError(errno.ESRCH, "it has no project id", directory)
         _limit(fd, project_id, size, inodes)
@@ -108,7 +94,7 @@ def limit(directory: str, size: int, inodes: int) -> None:
 
 def release(place: str, project_id: int) -> None:
     """Remove the limits of a project on the filesystem of *place*, so that its id is free again. Raises OSError."""
-    with _opened(place) as fd:
+    with opened(place) as fd:
         _limit(fd, project_id, 0, 0)
 
 
@@ -119,7 +105,7 @@ def leaked(home: str) -> list[Use]:
     are as limit() sets them. Raises OSError.
     """
     named = _named_ids()
-    with _opened(home) as fd:
+    with opened(home) as fd:
         return [
             _use(found)
             for found in _projects(fd, FIRST_ID)
@@ -132,22 +118,10 @@ def leaked(home: str) -> list[Use]:
 
 def release_leaked(home: str, project_ids: t.Iterable[int]) -> None:
     """Remove the limits of the projects that still have no file. Raises NotPermitted, StoreBusy, OSError."""
-    with _opened(home) as fd, _picking(os.fstat(fd).st_dev):
+    with opened(home) as fd, _picking(os.fstat(fd).st_dev):
         for project_id in project_ids:
             if not quotactl.query(fd, quotactl.get, project_id).inodes_used:
                 _limit(fd, project_id, 0, 0)
-
-
-def stop_inheritance(*directories: str) -> None:
-    """Stop the inheritance of a project id by new files in *directories*. Raises OSError.
-
-    A home with a project id gives the id to new files, and rename(2) refuses to move other files there (EXDEV).
-    """
-    for directory in directories:
-        with contextlib.suppress(FileNotFoundError), _opened(directory) as fd:
-            found = _attributes(fd)
-            if found and found.xflags & fsxattr.FS_XFLAG_PROJINHERIT:
-                fsxattr.put(fd, found._replace(xflags=found.xflags & ~fsxattr.FS_XFLAG_PROJINHERIT))
 
 
 def no_space_error(home: str, layer_id: str) -> NoSpace | None:
@@ -185,31 +159,6 @@ def limit_reached_error(home: str, filename: t.Any) -> NoSpace | None:
     with contextlib.suppress(OSError):
         return no_space_error(home, layer_id) if is_id(layer_id) else None
     return None
-
-
-@contextlib.contextmanager
-def _opened(directory: str) -> t.Iterator[int]:
-    fd = open_quietly(directory, os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        with about(directory):
-            yield fd
-    finally:
-        os.close(fd)
-
-
-def _attributes(fd: int) -> fsxattr.FsXattr | None:
-    """Return the attributes of *fd*; None on a filesystem without project ids. Raises OSError."""
-    try:
-        return fsxattr.get(fd)
-    except OSError as error:
-        if error.errno not in _NO_ATTRIBUTES:
-            raise
-        return None
-
-
-def _project_of(fd: int) -> int:
-    found = _attributes(fd)
-    return found.project_id if found else 0
 
 
 def _limit(fd: int, project_id: int, size: int, inodes: int) -> None:

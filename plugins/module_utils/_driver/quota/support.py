@@ -25,6 +25,16 @@ _TO_HAVE_IT = {
 }
 
 
+def block_size(home: str) -> int:
+    """Return the block size of the filesystem of *home* in bytes, a multiple of the basic block. Raises OSError."""
+    return rounded(os.statvfs(home).f_bsize, quotactl.BASIC_BLOCK)
+
+
+def rounded(size: int, block: int) -> int:
+    """Return *size* bytes rounded up to whole blocks, so that a small limit does not become 0, no limit."""
+    return -(-size // block) * block
+
+
 class QuotaOff(t.NamedTuple):
     """The reason why no limit can be set, and the cure."""
 
@@ -32,22 +42,28 @@ class QuotaOff(t.NamedTuple):
     hint: str
 
 
-def project_quota_is_on(place: str) -> bool:
-    """Tell whether limits can be set, and are enforced, on the filesystem of the directory *place*."""
+def project_quota_is_on(place: str, known: mountinfo.Snapshot | None = None) -> bool:
+    """Tell whether limits can be set, and are enforced, on the filesystem of the directory *place*.
+
+    known: the mounts; None to read them if needed.
+    """
     try:
-        return _is_enforced(_flags(place))
+        return _is_enforced(_flags(place, known))
     except OSError:
         return False
 
 
-def why_no_project_quota(place: str, kind: str, mount: mountinfo.Mount | None) -> QuotaOff | None:
+def why_no_project_quota(
+    place: str, kind: str, mount: mountinfo.Mount | None, known: mountinfo.Snapshot | None = None
+) -> QuotaOff | None:
     """Return why no limit can be set on the filesystem of the directory *place*; None where project quota is on.
 
     kind:  the kernel's name for the filesystem.
     mount: the mount that *place* lies on, if our mountinfo lists it.
+    known: the mounts; None to read them if needed.
     """
     try:
-        flags = _flags(place)
+        flags = _flags(place, known)
     except OSError as error:
         return _refused(error, mount) if kind in _TO_HAVE_IT else _unknown(kind)
     if in_user_namespace():
@@ -68,13 +84,13 @@ def why_off(flags: int, kind: str, options: t.Collection[str]) -> QuotaOff | Non
     return QuotaOff(f"{kind} is mounted {why}", _TO_HAVE_IT[kind])
 
 
-def _flags(place: str) -> int:
+def _flags(place: str, known: mountinfo.Snapshot | None) -> int:
     """Return the quota flags of the filesystem of *place*; 0 in a user namespace, which has none. Raises OSError."""
     if in_user_namespace():
         return 0
     fd = open_quietly(place, os.O_DIRECTORY)
     try:
-        return quotactl.query(fd, quotactl.state)
+        return quotactl.query(fd, quotactl.state, known=known)
     finally:
         os.close(fd)
 

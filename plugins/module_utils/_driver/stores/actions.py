@@ -13,6 +13,7 @@ import time
 import typing as t
 
 from ..._errors import StoreBusy, printable
+from ..._linux.mountinfo import Snapshot
 from ..._linux.noatime import open_quietly
 from ..._linux.subject import about
 from ..._linux.sync import sync_directory
@@ -56,7 +57,7 @@ class MakeStore(Action):
             self._make_directories(run.home)
             if self.new_home:
                 self._lock_home(run.home, Deadline(run.lock_timeout))
-            _try_overlays(run.home)
+            _try_overlays(run.home, run.store.all_mounts)
         except BaseException:
             self._undo()
             raise
@@ -206,8 +207,11 @@ def _empty_staging(home: str, deadline: Deadline) -> None:
         time.sleep(_PAUSE)
 
 
-def _try_overlays(home: str) -> None:
-    """Raise NotSupported if no overlay can have its upper at *home*; otherwise save what the trial found."""
+def _try_overlays(home: str, known: Snapshot) -> None:
+    """Raise NotSupported if no overlay can have its upper at *home*; otherwise save what the trial found.
+
+    known: the mounts: the trial changes none that this process sees.
+    """
     from ..._store.run_directory import RUN_DIRECTORY
     from ..probe import cache, features, filesystem
     from .trial import trial_on
@@ -218,10 +222,10 @@ def _try_overlays(home: str) -> None:
     finally:
         room.close()
         staging.sweep(home, leftovers(home))
-    refusal = features.not_supported_error(features.probe(home, trial=told))
+    refusal = features.not_supported_error(features.probe(home, trial=told, known=known))
     if refusal:
         raise refusal
-    cache.save(RUN_DIRECTORY, filesystem.look(home), told)
+    cache.save(RUN_DIRECTORY, filesystem.look(home, known), told)
 
 
 def _set_access(path: str, access: DirectoryAccess) -> None:

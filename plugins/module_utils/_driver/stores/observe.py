@@ -17,7 +17,7 @@ from ..._store import holders
 from ..._store.engine import graph_driver_directory
 from ..._store.layer import examine
 from ..._store.layout import LINKS, LOST_AND_FOUND, MERGED, OWN_FILE, QUOTA_DEVICE, STAGING
-from ..._store.recognition import is_store, layer_ids, names_in
+from ..._store.recognition import is_store, names_in
 from ..._store.settings import Settings
 from ..layers.observe import mounted_in
 from ..probe import features
@@ -36,7 +36,7 @@ def observe_present(store: Store, given: str) -> StoreState:
     """
     have = _observe(store, store.exists)
     return have._replace(
-        taken="" if store.exists else _taken_path(store.home, given),
+        taken="" if store.exists else _taken_path(store, given),
         refusal=features.not_supported_error(store.features),
         quota=features.quota_not_supported_error(store.features),
     )
@@ -60,9 +60,9 @@ def observe_absent(store: Store, *, users: bool) -> StoreState:
     have = _with_use(store, _observe(store, _is_there(store.home, names)), users)
     ours = (*_PARTS, LOST_AND_FOUND, *have.layers)
     keeps = sorted(name for name in names if name not in ours and not name.startswith(STAGING))
-    stays = bool(keeps) or LOST_AND_FOUND in names or _is_mount_point(store.home)
+    stays = bool(keeps) or LOST_AND_FOUND in names or _is_mount_point(store)
     layers = {layer.id: _with_files(store.home, layer) for layer in have.layers.values()}
-    inside = mounted_in(store.home, layers) if layers and not users else {}
+    inside = mounted_in(store.home, layers, store.all_mounts) if layers and not users else {}
     return have._replace(keeps=tuple(keeps), home_stays=stays, layers=layers, inside=inside)
 
 
@@ -73,7 +73,7 @@ def _observe(store: Store, exists: bool) -> StoreState:
         exists=exists,
         access=_access(store.home),
         settings=settings if exists else Settings(),
-        layers={layer_id: LayerState(layer_id, None, ()) for layer_id in layer_ids(store.home)} if exists else {},
+        layers={layer_id: LayerState(layer_id, None, ()) for layer_id in store.ids} if exists else {},
         engine=store.owner if exists else store.managed_by,
     )
 
@@ -88,9 +88,10 @@ def _is_there(home: str, names: t.Collection[str]) -> bool:
     return False
 
 
-def _taken_path(home: str, given: str) -> str:
+def _taken_path(store: Store, given: str) -> str:
     """Return the directory in which dockerd would find a new store; "" for none."""
-    return next(filter(None, map(graph_driver_directory, dict.fromkeys((home, given)))), "")
+    places = dict.fromkeys((store.home, given))
+    return next(filter(None, (graph_driver_directory(place, store.all_mounts) for place in places)), "")
 
 
 def _names(home: str) -> list[str]:
@@ -122,20 +123,20 @@ def _with_use(store: Store, have: StoreState, users: bool) -> StoreState:
         layer_id: layer._replace(mounted=layer_id in mounted, holders=holders.read(store.home, layer_id))
         for layer_id, layer in have.layers.items()
     }
-    in_use = _unmount_obstacles(store.home, mounted, mounts) if mounted and users else {}
+    in_use = _unmount_obstacles(store, mounted) if mounted and users else {}
     return have._replace(layers=layers, covers=covers, volatile=volatile, users=in_use)
 
 
-def _is_mount_point(home: str) -> bool:
+def _is_mount_point(store: Store) -> bool:
     try:
-        fd = os.open(home, os.O_PATH | os.O_CLOEXEC)
+        fd = os.open(store.home, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        mount = mountinfo.mount_of_fd(fd, mountinfo.read())
+        mount = mountinfo.mount_of_fd(fd, store.all_mounts.mounts)
     finally:
         os.close(fd)
-    return mount is not None and mount.mount_point == home
+    return mount is not None and mount.mount_point == store.home
 
 
 def _overlays_on_merged(
@@ -159,16 +160,17 @@ def _overlays_on_merged(
     return overlays, {layer_id: what for layer_id, what in covers.items() if layer_id in overlays}, frozenset(volatile)
 
 
-def _unmount_obstacles(home: str, ids: t.Collection[str], mounts: t.Sequence[mountinfo.Mount]) -> dict[str, str]:
+def _unmount_obstacles(store: Store, ids: t.Collection[str]) -> dict[str, str]:
     """Return what makes an unmount of *ids* fail, in words, by id: processes, mounts below, copies elsewhere."""
-    from ..in_use.users import describe_users, mounts_elsewhere, user_of, users_of_layers  # most runs do not need it
+    from ..in_use.elsewhere import mounts_elsewhere  # most runs do not need these
+    from ..in_use.users import describe_users, user_of, users_of_layers
 
-    users = users_of_layers(home, ids)
-    elsewhere = mounts_elsewhere(home, ids)
+    users = users_of_layers(store.home, ids, known=store.all_mounts)
+    elsewhere = mounts_elsewhere(store.home, ids, store.all_mounts)
     found: dict[str, str] = {}
     for layer_id in ids:
-        merged = f"{home}/{layer_id}/{MERGED}"
-        below = [mount.mount_point for mount in mounts if mount.mount_point.startswith(merged + "/")]
+        merged = f"{store.home}/{layer_id}/{MERGED}"
+        below = [mount.mount_point for mount in store.mount_table.seen if mount.mount_point.startswith(merged + "/")]
         why = [f"{printable(mount_point)} is mounted below it" for mount_point in below]
         inside = [user for user in users.get(layer_id, ()) if mountinfo.is_below(user.path, merged)]
         for copy in elsewhere.get(layer_id, ()):

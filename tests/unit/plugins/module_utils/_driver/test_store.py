@@ -70,3 +70,87 @@ def test_what_remains_of_a_damaged_layer_is_told(chain):
     assert (found.link, found.lowers) == (chain.links["near"], (f"l/{chain.links['far']}",))
     assert Store(chain.home).salvage("none") is None
     assert Store(chain.home).salvage("app").lowers == ("near", f"l/{chain.links['far']}")
+
+
+COUNTED = """
+import sys
+reads = []
+def hook(event, args):
+    if event == "open" and args[0] == "/proc/self/mountinfo":
+        reads.append(args[0])
+sys.addaudithook(hook)
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
+from ansible_collections.strata.overlay2.plugins.module_utils.{file} import {name}
+store = Store(sys.argv[1])
+{code}
+print(len(reads))
+"""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("file", "name", "code"),
+    [
+        pytest.param("_driver.layers.observe", "observe_for_change", "{name}(store, ['app'])", id="a change of layers"),
+        pytest.param(
+            "_driver.layers.observe",
+            "observe_for_removal",
+            "{name}(store, ['app'], above=True, users=True)",
+            id="a removal of layers",
+        ),
+        pytest.param(
+            "_driver.mounts.observe",
+            "observe_mount, with_obstacles",
+            "with_obstacles(store, observe_mount(store, 'app'))",
+            id="a mount",
+        ),
+        pytest.param("_driver.stores.observe", "observe_present", "{name}(store, store.home)", id="a store"),
+        pytest.param("_driver.stores.observe", "observe_absent", "{name}(store, users=True)", id="no store"),
+        pytest.param(
+            "_driver.prune",
+            "observe, sizes",
+            "observe.observe_to_prune(store, sizes.Sizes(store.home), shared=True)",
+            id="a prune",
+        ),
+        pytest.param(
+            "_driver.facts",
+            "status, subsets",
+            "subsets.Details(store, status.features(store), None).layers()",
+            id="facts",
+        ),
+    ],
+)
+def test_a_look_reads_the_mounts_once(hand_made_store, python_output, file, name, code):
+    store = hand_made_store()
+    for id in ("base", "app"):
+        Path(store.home, id, "link").write_text(store.add(id))
+    store.mount("app", "base")
+    assert python_output(COUNTED.format(file=file, name=name, code=code.format(name=name)), store.home) == "1\n"
+
+
+@pytest.mark.root
+def test_health_reads_the_mounts_once_for_each_of_its_two_looks(hand_made_store, python_output):
+    home = hand_made_store().home
+    os.mkdir(f"{home}/stranger")
+    code = "assert len(subsets.Details(store, status.features(store), None).health()) > 0"
+    assert python_output(COUNTED.format(file="_driver.facts", name="status, subsets", code=code), home) == "2\n"
+
+
+def test_what_a_run_made_is_there_afterwards(chain):
+    store = Store(chain.home)
+    assert (store.children("app"), store.layer("app").marked) == ((), False)
+    chain.add("top")
+    Path(chain.home, "top/link").write_text(chain.links["top"])
+    Path(chain.home, "top/lower").write_text(f"l/{chain.links['app']}:" + Path(chain.home, "app/lower").read_text())
+    Path(chain.home, "app/committed").touch()
+    after = store.after_making()
+    assert after.layer("top").lowers == ("app", "near", "far")
+    assert (after.children("app"), after.layer("app").marked) == (("top",), True)
+
+
+def test_a_name_that_leads_nowhere_is_damage_of_all_layers_above(chain):
+    os.rename(f"{chain.home}/far", f"{chain.home}/gone")
+    store = Store(chain.home)
+    for id in ("near", "app"):
+        with pytest.raises(StoreCorrupt, match="far"):
+            store.layer(id)

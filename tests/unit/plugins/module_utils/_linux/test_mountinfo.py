@@ -195,3 +195,17 @@ def test_nothing_is_mounted_below_what_is_missing(tmp_path):
     assert mountinfo.below(str(tmp_path / "none")) == ([], [])
     assert mountinfo.below("/dev/null/none") == ([], [])
     assert len(mountinfo.below("/").seen) >= 1
+
+
+@pytest.mark.root
+def test_a_snapshot_stays_as_it_was_first_read(tmp_path):
+    def there() -> list[list[str]]:
+        before = mountinfo.Snapshot()
+        assert before.mounts
+        mount.mount("tmpfs", str(tmp_path), "tmpfs")
+        return [
+            [one.mount_point for one in mountinfo.below(str(tmp_path.parent), known).seen]
+            for known in (before, mountinfo.Snapshot(), None)
+        ]
+
+    assert namespace.in_private_mounts(there) == [[], [str(tmp_path)], [str(tmp_path)]]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._store.engine import SOMEBODY
+from ansible_collections.strata.overlay2.plugins.module_utils._store.engine import SOMEBODY, managed_by
 from ansible_collections.strata.overlay2.plugins.module_utils._store.owner import owner, strangers
 
 
@@ -34,7 +34,8 @@ def test_what_is_no_part_of_a_store_is_a_stranger(home):
     (home / "file").touch()
     (home / "link").symlink_to("base")
     found = ["backup", "ö", ".hidden", "sub", "file", "link", "staging", "tempdirs"]
-    assert sorted(strangers(str(home))) == sorted(found)
+    assert sorted(strangers(str(home), None)) == sorted(found)
+    assert sorted(strangers(str(home), None, {"base", "backup"})) == sorted({*found} - {"backup"})
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_an_engine_has_files_of_its_own_beside_its_layers(home, records, found):
     (home.parent / records).mkdir(parents=True)
     (home / "backup").mkdir()
     (home / ".has-mount-program").touch()
-    assert sorted(strangers(str(home))) == found
+    assert sorted(strangers(str(home), managed_by(str(home)))) == found
 
 
 def test_a_store_with_layers_and_without_our_file_is_somebody_elses(home):

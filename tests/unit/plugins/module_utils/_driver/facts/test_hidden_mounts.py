@@ -13,7 +13,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts impo
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.check import examine_store
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.finding import Reporter
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.hidden_mounts import hidden_mounts
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import users
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import elsewhere, users
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 
 pytestmark = pytest.mark.root
@@ -50,13 +50,13 @@ def reported(store, found):
 def test_a_hidden_mount_is_none_of_this_store(store):
     assert Store(store.home).mount("app") is None
     assert status.features(Store(store.home))["mount_count"] == 0
-    assert users.mounts_elsewhere(store.home).get("app", []) == []
+    assert elsewhere.mounts_elsewhere(store.home).get("app", []) == []
     assert users.users_of_layers(store.home) == {}
-    assert users.mounted_in(store.home, ["app", "base"]) == {}
+    assert elsewhere.mounted_in(store.home, ["app", "base"]) == {}
 
 
 def test_a_hidden_mount_is_told_with_what_hides_it(store):
-    (found,) = hidden_mounts(store.home)
+    (found,) = hidden_mounts(Store(store.home))
     point = f"{store.home}/app/merged"
     assert (found.subject, found.path) == ("app", point)
     told = reported(store, found)
@@ -75,8 +75,8 @@ def test_a_layer_is_mounted_over_a_hidden_mount_all_the_same(store):
     try:
         assert Store(store.home).mount("app") is not None
         assert status.features(Store(store.home))["mount_count"] == 1
-        assert users.independent_mounts(store.home, "app") == []
-        (found,) = hidden_mounts(store.home)
+        assert elsewhere.independent_mounts(store.home, "app") == []
+        (found,) = hidden_mounts(Store(store.home))
         assert f"what was mounted on {store.home} later hides it" in reported(store, found).message
     finally:
         subprocess.run(["umount", f"{store.home}/app/merged"], check=True)
@@ -88,7 +88,7 @@ def test_a_mount_hidden_by_one_in_the_store_names_that(store):
     for path in (f"{inner}/diff/deep", inner):
         subprocess.run(["mount", "-t", "tmpfs", "none", path], check=True)
     try:
-        found = {one.path: reported(store, one).message for one in hidden_mounts(store.home)}
+        found = {one.path: reported(store, one).message for one in hidden_mounts(Store(store.home))}
         assert sorted(found) == [f"{store.home}/app/merged", f"{inner}/diff/deep"]
         assert f"mounted on {inner} later" in found[f"{inner}/diff/deep"]
     finally:
@@ -113,4 +113,4 @@ def test_without_anything_hidden_nothing_is_told(hand_made_store):
         store.add(id)
     store.mount("app", "base")
     subprocess.run(["mount", "--bind", f"{store.home}/app/merged", f"{store.home}/app/merged"], check=True)
-    assert hidden_mounts(store.home) == []
+    assert hidden_mounts(Store(store.home)) == []

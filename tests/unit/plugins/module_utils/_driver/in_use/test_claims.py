@@ -9,7 +9,7 @@ import os
 import sys
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import users
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import elsewhere, users
 
 pytestmark = pytest.mark.skipif(
     tuple(int(part) for part in os.uname().release.split(".")[:2]) < (5, 12),
@@ -51,7 +51,7 @@ def uses(store, run, tmp_path, monkeypatch):
             store.home,
             str(tmp_path / "his"),
         )
-        found = users.mounts_elsewhere(store.home)
+        found = elsewhere.mounts_elsewhere(store.home)
         return {id: one.shows for id in found for one in found[id] if one.pid == pid}
 
     return look
@@ -139,7 +139,7 @@ time.sleep(600)
 """
     options = options.replace("$1", store.home).replace("$BASE", store.links["base"])
     pid = run(*namespace, sys.executable, "-c", code, store.home, str(tmp_path), f"index=off,{options}")
-    assert [mount.shows for mount in users.mounts_elsewhere(store.home)["app"] if mount.pid == pid] == [shown]
+    assert [mount.shows for mount in elsewhere.mounts_elsewhere(store.home)["app"] if mount.pid == pid] == [shown]
     assert pid in {user.pid for user in users.users_of_layers(store.home)["app"]}
 
 

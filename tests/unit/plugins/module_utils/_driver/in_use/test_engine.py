@@ -12,6 +12,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use.eng
     engine_users,
     removal_errors,
 )
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
 
 BEFORE_5_12 = tuple(int(part) for part in os.uname().release.split(".")[:2]) < (5, 12)
 NO_OVERLAYS = pytest.mark.skipif(BEFORE_5_12, reason="Linux before 5.12 has no overlays in user namespaces")
@@ -35,7 +36,7 @@ def store(hand_made_store):
 
 @pytest.mark.root
 def test_what_a_record_names_stays_and_the_rest_may_go(store):
-    refusals = removal_errors(store.home, "docker", ["base", "lone"])
+    refusals = removal_errors(LayerFiles(store.home), "docker", ["base", "lone"])
     assert list(refusals) == ["base"]
     assert str(refusals["base"]) == (
         f"cannot remove layer base: the store at {store.home} belongs to docker, and its record {CACHE_ID} names it"
@@ -46,7 +47,7 @@ def test_what_a_record_names_stays_and_the_rest_may_go(store):
 @pytest.mark.root
 def test_nothing_may_go_while_a_record_cannot_be_read(store):
     Path(store.home, "..", CACHE_ID).write_text("")
-    refusals = removal_errors(store.home, "docker", ["base", "lone"])
+    refusals = removal_errors(LayerFiles(store.home), "docker", ["base", "lone"])
     assert sorted(refusals) == ["base", "lone"]
     assert "abc/cache-id cannot be read (it is empty)" in str(refusals["lone"])
 
@@ -54,7 +55,7 @@ def test_nothing_may_go_while_a_record_cannot_be_read(store):
 @pytest.mark.root
 def test_what_is_no_layer_stays(store):
     os.mkdir(f"{store.home}/tempdirs")
-    assert "it is not a layer" in str(removal_errors(store.home, "docker", ["tempdirs"])["tempdirs"])
+    assert "it is not a layer" in str(removal_errors(LayerFiles(store.home), "docker", ["tempdirs"])["tempdirs"])
 
 
 def why(store, engine="docker"):
@@ -75,7 +76,7 @@ def why(store, engine="docker"):
 def test_nothing_may_go_while_the_data_root_is_in_use(store, run_python, code, where):
     assert why(store) == ""
     pid = run_python(code, store.home)
-    refusal = removal_errors(store.home, "docker", ["lone"])["lone"]
+    refusal = removal_errors(LayerFiles(store.home), "docker", ["lone"])["lone"]
     assert f"belongs to docker, and its data root is held by pid {pid} (" in str(refusal)
     assert where in str(refusal)
     assert refusal.hint == f"docker does not seem to run; end the uses of its data root: kill {pid}"

@@ -9,7 +9,7 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import users
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import elsewhere, users
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use.layer_mounts import LayerMounts
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import mountinfo
 
@@ -64,7 +64,7 @@ def test_a_copy_that_is_said_to_go_goes_and_no_other(mounted, run, parent, names
     merged = f"{store.home}/app/merged"
     os.mkdir(merged + "/tmp")
     pid = run("unshare", "--mount", *namespace, "sh", "-euc", script, store.home, os.path.dirname(store.home))
-    (copy,) = users.mounts_elsewhere(store.home, ["app"])["app"]
+    (copy,) = elsewhere.mounts_elsewhere(store.home, ["app"])["app"]
     assert (copy.shows, copy.pid, copy.mount_point) == ("merged", pid, merged)
     assert copy.namespace == os.stat(f"/proc/{pid}/ns/mnt").st_ino
     dev = next(mount.dev for mount in mountinfo.read() if mount.mount_point == merged)
@@ -73,7 +73,7 @@ def test_a_copy_that_is_said_to_go_goes_and_no_other(mounted, run, parent, names
 
     stayed = any(mount.dev == dev for mount in mountinfo.read(pid))
     assert copy.goes_with_ours is not stayed
-    assert bool(users.independent_mounts(store.home, "app")) is stayed
+    assert bool(elsewhere.independent_mounts(store.home, "app")) is stayed
 
 
 @pytest.mark.root
@@ -84,7 +84,7 @@ def test_a_slave_of_a_slave_goes_too(mounted, run):
     first = run("unshare", "--mount", "--propagation", "slave", "sh", "-euc", f"mount --make-shared {parent}; {SLEEP}")
     unshare = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", SLEEP]
     second = run("nsenter", f"--mount=/proc/{first}/ns/mnt", *unshare)
-    found = {one.pid: one.goes_with_ours for one in users.mounts_elsewhere(store.home)["app"]}
+    found = {one.pid: one.goes_with_ours for one in elsewhere.mounts_elsewhere(store.home)["app"]}
     assert found == {first: True, second: True}
     subprocess.run(["umount", merged], check=True)
     assert not sees(first, merged)
@@ -97,7 +97,7 @@ def test_a_master_does_not_follow_its_slave(mounted, run):
     merged = f"{store.home}/app/merged"
     run("unshare", "--mount", "--propagation", "shared", "sh", "-c", SLEEP)
     subprocess.run(["mount", "--make-slave", os.path.dirname(store.home)], check=True)
-    (copy,) = users.independent_mounts(store.home, "app")
+    (copy,) = elsewhere.independent_mounts(store.home, "app")
     subprocess.run(["umount", merged], check=True)
     assert not copy.goes_with_ours
     assert sees(copy.pid, merged)
@@ -123,7 +123,7 @@ def test_bind_mounts_in_our_own_namespace(mounted, tmp_path, run, source, shows,
     run("sh", "-c", SLEEP)  # somebody else in our namespace
     subprocess.run(["mount", "--rbind", os.path.dirname(store.home) + source, target], check=True)
     try:
-        found = [one for one in users.mounts_elsewhere(store.home, ["app"])["app"] if one.shows == shows]
+        found = [one for one in elsewhere.mounts_elsewhere(store.home, ["app"])["app"] if one.shows == shows]
         point = f"{target}/store/app/merged" if source == "" else str(target)
         assert [(one.mount_point, one.goes_with_ours) for one in found] == [(point, goes)]
         assert found[0].namespace == os.stat("/proc/self/ns/mnt").st_ino
@@ -140,7 +140,7 @@ def test_a_bind_mount_beside_ours_on_the_same_filesystem_stays(mounted):
     target = f"{store.home}/beside"
     os.mkdir(target)
     subprocess.run(["mount", "--bind", f"{store.home}/app/merged", target], check=True)
-    (copy,) = users.mounts_elsewhere(store.home)["app"]
+    (copy,) = elsewhere.mounts_elsewhere(store.home)["app"]
     assert (copy.mount_point, copy.goes_with_ours) == (target, False)
     subprocess.run(["umount", f"{store.home}/app/merged"], check=True)
     assert sees("self", target)
@@ -153,7 +153,7 @@ def test_another_overlay_of_the_layer_is_told_by_its_upper(mounted, run, tmp_pat
     target.mkdir()
     data = f"lowerdir={store.home}/l/{store.links['base']},upperdir={store.home}/app/diff,workdir={store.home}/app/work"
     pid = run("unshare", "--mount", "sh", "-c", f"mount -t overlay -o index=off,{data} none {target}; {SLEEP}")
-    found = users.independent_mounts(store.home, "app")
+    found = elsewhere.independent_mounts(store.home, "app")
     assert sorted((one.pid, one.mount_point) for one in found) == [
         (pid, f"{store.home}/app/merged"),
         (pid, str(target)),
@@ -182,9 +182,9 @@ def test_an_overlay_without_upper_uses_its_lowers(hand_made_store, run, tmp_path
     (tmp_path / "target").mkdir()
     command = f"cd {store.home}; mount -t overlay -o lowerdir={lowers} none {tmp_path}/target; cd /; {SLEEP}"
     pid = run("unshare", "--mount", "sh", "-euc", command)
-    found = users.mounts_elsewhere(store.home)
+    found = elsewhere.mounts_elsewhere(store.home)
     assert {(id, one.shows, one.pid) for id in found for one in found[id]} == {(id, "lower", pid) for id in layers}
-    assert users.independent_mounts(store.home, "app") == []
+    assert elsewhere.independent_mounts(store.home, "app") == []
 
 
 @pytest.mark.root
@@ -202,7 +202,7 @@ def test_a_store_of_the_same_names_in_a_container_is_another(hand_made_store, ru
         cd {where}/merged
     """
     pid = run("unshare", "--mount", "sh", "-euc", script + SLEEP)
-    assert pid not in {mount.pid for mount in users.mounts_elsewhere(store.home).get("app", [])}
+    assert pid not in {mount.pid for mount in elsewhere.mounts_elsewhere(store.home).get("app", [])}
 
 
 @pytest.mark.root
@@ -210,7 +210,7 @@ def test_ours_is_known_by_its_place_even_with_lost_links(mounted, run):
     store = mounted()
     os.unlink(f"{store.home}/l/{store.links['base']}")
     run("sh", "-c", f"cd {store.home}/app/merged; {SLEEP}")
-    assert users.mounts_elsewhere(store.home) == {}
+    assert elsewhere.mounts_elsewhere(store.home) == {}
     assert list(users.users_of_layers(store.home)) == ["app"]
 
 
@@ -225,7 +225,7 @@ def test_what_is_mounted_in_a_layers_directory_is_told_but_not_its_overlay(mount
     try:
         script = f"mount -t tmpfs none {store.home}/base/diff/temporary; {SLEEP}"
         pid = run("unshare", "--mount", "--propagation", "private", "sh", "-euc", script)
-        assert users.mounted_in(store.home, ["base", "app"]) == {"base": f"{store.home}/base/diff/bound"}
+        assert elsewhere.mounted_in(store.home, ["base", "app"]) == {"base": f"{store.home}/base/diff/bound"}
         found = users.users_of_layers(store.home)
         assert {(user.how, user.path) for user in found["base"] if user.pid == pid} <= {
             ("mount inside", f"{store.home}/base/diff/{name}") for name in ("bound", "temporary")
@@ -241,9 +241,20 @@ def test_home_may_be_named_by_a_symlink(mounted, tmp_path):
     store = mounted()
     os.symlink(store.home, tmp_path / "link")
     assert LayerMounts(str(tmp_path / "link")).home == store.home
-    assert users.mounts_elsewhere(str(tmp_path / "link")) == {}
+    assert elsewhere.mounts_elsewhere(str(tmp_path / "link")) == {}
 
 
 def test_a_missing_home_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         LayerMounts(str(tmp_path / "none"))
+
+
+@pytest.mark.root
+def test_a_home_that_was_mounted_after_the_mounts_were_read_is_found(hand_made_store, run_python):
+    store = hand_made_store()
+    store.add("app")
+    known = mountinfo.Snapshot()
+    assert known.mounts
+    subprocess.run(["mount", "--bind", store.home, store.home], check=True)
+    pid = run_python("os.chdir(sys.argv[1])", f"{store.home}/app/diff")
+    assert [user.pid for user in users.users_of_layers(store.home, known=known)["app"]] == [pid]

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import users
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import elsewhere, users
 
 SLEEP = "echo ready; exec sleep 600"
 MAP = """
@@ -188,7 +188,9 @@ def test_a_file_of_a_thread_with_a_table_of_its_own_is_found(store, run_python):
 def test_a_module_behind_a_chroot_sees_those_outside(store, run_python, python_output):
     code = """
 import os, pickle, sys
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import users
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import claims, kernel_uses
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import propagation, users
+from ansible_collections.strata.overlay2.plugins.module_utils._linux import child, mount
 os.chroot(sys.argv[1])
 print({id: [user[2:] for user in found] for id, found in users.users_of_layers("/store").items()})
 """
@@ -295,7 +297,7 @@ def test_a_copy_left_in_another_namespace_is_told_by_its_upper(store, run_python
     pid = run_python(PIVOT, f"{store.home}/app/merged")
     subprocess.run(["umount", f"{store.home}/app/merged"], check=True)
     assert how_by_layer(store.home, pid) == {"app": ("root", "/")}
-    assert [mount.pid for mount in users.independent_mounts(store.home, "app")] == [pid]
+    assert [mount.pid for mount in elsewhere.independent_mounts(store.home, "app")] == [pid]
 
 
 @pytest.mark.root
@@ -304,7 +306,7 @@ def test_a_copy_is_a_use_if_it_does_not_go_with_ours(store, run):
     parents["slave"] = run("unshare", "--mount", "--propagation", "slave", "sh", "-c", SLEEP)
     found = {user.pid: user.how for user in users.users_of_layers(store.home, ["app"]).get("app", [])}
     assert found[parents["private"]] == "mount"
-    (slave,) = [one for one in users.mounts_elsewhere(store.home)["app"] if one.pid == parents["slave"]]
+    (slave,) = [one for one in elsewhere.mounts_elsewhere(store.home)["app"] if one.pid == parents["slave"]]
     assert (parents["slave"] in found) is not slave.goes_with_ours
 
 

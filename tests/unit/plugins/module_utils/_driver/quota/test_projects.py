@@ -9,7 +9,7 @@ import os
 import time
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota import projects
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota import project_id, projects
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota.support import project_quota_is_on
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import NotPermitted, StoreBusy
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import fsxattr
@@ -50,26 +50,6 @@ def attributes(path: str) -> fsxattr.FsXattr:
 
 
 @pytest.mark.parametrize(
-    ("size", "block", "expected"),
-    [
-        (0, 4096, 0),
-        (1, 512, 512),
-        (511, 512, 512),
-        (512, 512, 512),
-        (513, 512, 1024),
-        (1, 4096, 4096),
-        (8192, 4096, 8192),
-    ],
-)
-def test_a_size_is_rounded_up(size, block, expected):
-    assert projects.rounded(size, block) == expected
-
-
-def test_a_block_is_a_multiple_of_the_basic_block(tmp_path):
-    assert projects.block_size(str(tmp_path)) % 512 == 0
-
-
-@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", set()),
@@ -106,10 +86,10 @@ def test_use_in_words(use, expected):
 def test_without_project_quota(loop_filesystem, kind):
     home = str(loop_filesystem(kind))
     assert not project_quota_is_on(home)
-    assert projects.project_of(home) == 0
+    assert project_id.project_of(home) == 0
     assert projects.use_of(home) is None
     assert projects.no_space_error(home, "lost+found") is None
-    projects.stop_inheritance(home, home + "/none")
+    project_id.stop_inheritance(home, home + "/none")
 
 
 @needs_root
@@ -185,7 +165,7 @@ def test_limits_of_a_project_with_files_are_not_taken_for_leaked(home):
 def test_a_home_stops_to_give_its_project_to_all(home):
     projects.assign(home)
     before = attributes(home)
-    projects.stop_inheritance(home)
+    project_id.stop_inheritance(home)
     after = attributes(home)
     assert after.project_id == before.project_id
     assert not after.xflags & fsxattr.FS_XFLAG_PROJINHERIT

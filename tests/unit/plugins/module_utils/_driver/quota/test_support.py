@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.quota.support import (
+    block_size,
     project_quota_is_on,
+    rounded,
     why_no_project_quota,
     why_off,
 )
@@ -96,3 +98,23 @@ def test_in_a_user_namespace(python_output):
     )
     before = ["unshare", "--user", "--map-root-user"]
     assert python_output(code, before=before) == "False a user namespace cannot set quotas\n"
+
+
+@pytest.mark.parametrize(
+    ("size", "block", "expected"),
+    [
+        (0, 4096, 0),
+        (1, 512, 512),
+        (511, 512, 512),
+        (512, 512, 512),
+        (513, 512, 1024),
+        (1, 4096, 4096),
+        (8192, 4096, 8192),
+    ],
+)
+def test_a_size_is_rounded_up(size, block, expected):
+    assert rounded(size, block) == expected
+
+
+def test_a_block_is_a_multiple_of_the_basic_block(tmp_path):
+    assert block_size(str(tmp_path)) % 512 == 0
