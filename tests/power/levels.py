@@ -20,10 +20,13 @@ class Level(t.NamedTuple):
     """cases: of each filesystem. amounts: of states that are made. kept: how many of these are tried, by kind.
 
     finished: one state of so many also gets the next run, to its end.
+    error_cases, errors: cases of each filesystem on a failing device, and errors of each.
     again:    states of which the next run is recorded, and cut again; states_again: how many states that gives, by kind.
     """
 
     cases: int
+    error_cases: int
+    errors: int
     amounts: Amounts
     kept: dict[str, int]
     finished: int
@@ -34,6 +37,8 @@ class Level(t.NamedTuple):
 LEVELS = {
     "sample": Level(
         cases=6,
+        error_cases=3,
+        errors=2,
         amounts=Amounts(subsets=4, torn=1),
         kept={BOUNDARY: 3, ONLY: 2, PREFIX: 0, SUBSET: 2, TORN: 1},
         finished=4,
@@ -42,6 +47,8 @@ LEVELS = {
     ),
     "usual": Level(
         cases=ALL,
+        error_cases=ALL,
+        errors=3,
         amounts=Amounts(subsets=4, torn=1),
         kept={BOUNDARY: ALL, ONLY: 16, PREFIX: 4, SUBSET: 10, TORN: 5},
         finished=5,
@@ -50,6 +57,8 @@ LEVELS = {
     ),
     "full": Level(
         cases=ALL,
+        error_cases=ALL,
+        errors=ALL,
         amounts=Amounts(subsets=256, torn=8),
         kept=dict.fromkeys(KINDS, ALL),
         finished=5,

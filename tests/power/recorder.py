@@ -10,6 +10,7 @@ below makes writes and flushes fail. So this works on any kernel with FUSE and l
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -23,6 +24,7 @@ from pathlib import Path
 from ansible_collections.strata.overlay2.tests.power import devices, log
 
 PROGRAM = "qemu-storage-daemon"
+FAILURES = ("write", "flush")
 _WAIT = 60  # seconds for the daemon to begin
 
 
@@ -88,19 +90,17 @@ class Device:
                 raise RuntimeError(f"{PROGRAM}: {daemon.communicate()[1]}")
             time.sleep(0.005)
 
-    def fail(self, *kinds: str) -> None:
-        """Let each write, or each flush, of *kinds* fail from now on; without kinds, none any more."""
-        below = "image"
+    def fail(self, what: str, *, once: bool) -> None:
+        """Let each write or each flush fail with EIO from now on, or the next one."""
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as monitor:
             monitor.connect(str(self._socket))
             with monitor.makefile("rw", encoding="utf-8") as stream:
                 self._ask(stream, "qmp_capabilities")
-                if kinds:
-                    below = f"failing-{time.monotonic_ns()}"
-                    rules = [{"event": "none", "iotype": kind, "errno": 5, "once": False} for kind in kinds]
-                    node = {"node-name": below, "driver": "blkdebug", "image": "image", "inject-error": rules}
-                    self._ask(stream, "blockdev-add", node)
-                self._ask(stream, "blockdev-reopen", {"options": [{"node-name": "above", "driver": "raw", "file": below}]})
+                rule = {"event": "none", "iotype": what, "errno": errno.EIO, "once": once}
+                node = {"node-name": "failing", "driver": "blkdebug", "image": "image", "inject-error": [rule]}
+                self._ask(stream, "blockdev-add", node)
+                above = {"node-name": "above", "driver": "raw", "file": "failing"}
+                self._ask(stream, "blockdev-reopen", {"options": [above]})
 
     @staticmethod
     def _ask(stream: t.TextIO, command: str, arguments: dict[str, t.Any] | None = None) -> None:
