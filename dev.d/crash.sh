@@ -15,7 +15,7 @@ case ${1:-} in
     say "dev: to repeat this sample: ./dev crash --sample=$STRATA_CRASH"
     ;;
 esac
-ready test strace e2fsprogs xfsprogs mount util-linux zstd quota ${cuts:+qemu-system-common}
+ready test strace e2fsprogs xfsprogs mount util-linux zstd quota ${cuts:+qemu-system-common qemu-utils}
 scratch
 # shellcheck disable=SC2086 # one directory or none
 isolated_pytest crash tests/crash $cuts "$@"

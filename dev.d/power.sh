@@ -17,6 +17,6 @@ case ${1:-} in
 esac
 export STRATA_CRASH
 say "dev: the seed is $STRATA_CRASH"
-ready test e2fsprogs xfsprogs mount util-linux zstd qemu-system-common
+ready test e2fsprogs xfsprogs mount util-linux zstd qemu-system-common qemu-utils
 scratch
 isolated_pytest power tests/power "$@"

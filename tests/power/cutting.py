@@ -271,6 +271,6 @@ def why_wrong(
                 stage.finish()
     except subprocess.CalledProcessError as error:
         return f"{error.cmd[0]}: {error.stderr}"
-    except (AssertionError, OSError) as error:
+    except (AssertionError, OSError, ValueError) as error:  # ValueError: of a file that is not whole
         return str(error)
     return None

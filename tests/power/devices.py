@@ -87,7 +87,7 @@ def make_filesystem(path: Path, kind: str) -> None:
 
 @contextlib.contextmanager
 def mounted(path: Path, kind: str, where: Path) -> t.Iterator[None]:
-    """Mount the filesystem in a file. The caller deletes the file. Raises CalledProcessError if it cannot be mounted."""
+    """Mount the filesystem in a file, which the caller deletes. Raises CalledProcessError if mount(8) fails."""
     with _loop_device(path) as node:
         command = ["mount", "-t", kind, "-o", OPTIONS[kind], str(node), str(where)]
         subprocess.run(command, check=True, capture_output=True, text=True)

@@ -98,7 +98,7 @@ def play_error(bench: Bench, stage: PowerStage, image: devices.Image, play: Play
         with bench.mounted(after):
             stage.compare(done=not failed)
             stage.finish()
-    except (AssertionError, OSError) as error:
+    except (AssertionError, OSError, ValueError) as error:  # ValueError: of a file that is not whole
         return failed, f"{play}\n{error}"
     return failed, ""
 
