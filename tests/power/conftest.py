@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-_FIGURES = pytest.StashKey[t.List[str]]()
+_FIGURES = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture

@@ -17,16 +17,20 @@ ALL = 1 << 30
 
 
 class Level(t.NamedTuple):
-    """cases: of each filesystem. amounts: of states that are made. kept: how many of these are tried, by kind.
+    """Numbers of what is tried.
 
-    finished: one state of so many also gets the next run, to its end.
-    error_cases, errors: cases of each filesystem on a failing device, and errors of each.
-    again:    states of which the next run is recorded, and cut again; states_again: how many states that gives, by kind.
+    cases:       on each filesystem.
+    amounts:     of states that are made; kept: of these by kind, that are tried.
+    finished:    in one state of so many, the next run goes to its end.
+    again:       states in which the next run is recorded, and cut too; kept_again: of the states after that, by kind.
+    error_cases: on each filesystem whose device fails; errors: of each case.
+    controls:    runs that lack syncs.
     """
 
     cases: int
     error_cases: int
     errors: int
+    controls: int
     amounts: Amounts
     kept: dict[str, int]
     finished: int
@@ -39,6 +43,7 @@ LEVELS = {
         cases=6,
         error_cases=3,
         errors=2,
+        controls=4,
         amounts=Amounts(subsets=4, torn=1),
         kept={BOUNDARY: 3, ONLY: 2, PREFIX: 0, SUBSET: 2, TORN: 1},
         finished=4,
@@ -49,6 +54,7 @@ LEVELS = {
         cases=ALL,
         error_cases=ALL,
         errors=3,
+        controls=ALL,
         amounts=Amounts(subsets=4, torn=1),
         kept={BOUNDARY: ALL, ONLY: 16, PREFIX: 4, SUBSET: 10, TORN: 5},
         finished=5,
@@ -59,6 +65,7 @@ LEVELS = {
         cases=ALL,
         error_cases=ALL,
         errors=ALL,
+        controls=ALL,
         amounts=Amounts(subsets=256, torn=8),
         kept=dict.fromkeys(KINDS, ALL),
         finished=5,

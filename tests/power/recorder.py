@@ -25,6 +25,7 @@ from ansible_collections.strata.overlay2.tests.power import devices, log
 
 PROGRAM = "qemu-storage-daemon"
 FAILURES = ("write", "flush")
+_EACH = "log-super-update-interval"
 _WAIT = 60  # seconds for the daemon to begin
 
 
@@ -68,7 +69,7 @@ class Device:
             {"node-name": "above", "driver": "raw", "file": "image"},
             {"node-name": "log", "driver": "file", "filename": str(self._log), **unflushed},
             # The number of entries is up to date whenever a write is done.
-            {"node-name": "top", "driver": "blklogwrites", "file": "above", "log": "log", "log-super-update-interval": 1},
+            {"node-name": "top", "driver": "blklogwrites", "file": "above", "log": "log", _EACH: 1},
         ]
         export = {"type": "fuse", "id": "export", "node-name": "top", "mountpoint": str(self.shown), "writable": True}
         command = [PROGRAM, *(word for node in nodes for word in ("--blockdev", json.dumps(node)))]

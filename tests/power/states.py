@@ -65,7 +65,7 @@ def windows(entries: t.Sequence[Entry], start: int) -> list[list[int]]:
 
 
 def flushed(entries: t.Sequence[Entry], start: int, end: int) -> int:
-    """Return the number after the last write that was durable for certain when *end* entries were logged, or *start*."""
+    """Return the number after the last write that is durable for certain once *end* entries are logged, or *start*."""
     last = max([start, *(number for number in range(start, end) if entries[number].flush)])
     return max([start, *(number + 1 for number in range(start, last) if entries[number].data)])
 

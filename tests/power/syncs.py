@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand between a module and its syncs: leave some out, or do something before one. Only in the module's own process."""
+"""Stand between a module and its syncs, in its process: leave some out, or do something before one."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.tests.crash.cases import CASES, Case
 from ansible_collections.strata.overlay2.tests.power import recorder, states
+from ansible_collections.strata.overlay2.tests.power.choosing import choose
 from ansible_collections.strata.overlay2.tests.power.cutting import (
     Bench,
     PowerStage,
@@ -25,7 +26,7 @@ from ansible_collections.strata.overlay2.tests.power.cutting import (
     why_wrong,
 )
 from ansible_collections.strata.overlay2.tests.power.devices import MAKERS
-from ansible_collections.strata.overlay2.tests.power.levels import LEVEL, chance, some
+from ansible_collections.strata.overlay2.tests.power.levels import LEVEL, some
 
 pytestmark = pytest.mark.skipif(recorder.why_not() is not None, reason=recorder.why_not() or "")
 
@@ -58,18 +59,6 @@ def test_a_power_cut_leaves_the_old_or_the_new(
     flushes = sum(entry.flush for entry in own)
     tell(f"{len(own) - flushes:4} writes {flushes:3} flushes {tried:5} states {len(failures):3} failures")
     assert not failures, f"{len(failures)} of {tried}:\n" + "\n\n".join(failures)
-
-
-def choose(recording: Recording, kept: dict[str, int], name: str) -> list[states.State]:
-    """Return states of a recording, as many of each kind as *kept*, and always that of its end."""
-    every = states.all_states(recording.entries, recording.ready, LEVEL.amounts, chance(f"states {name}"))
-    chosen = [
-        state
-        for kind, count in kept.items()
-        for state in some([state for state in every if state.kind == kind], count, f"{kind} {name}")
-    ]
-    end = next(state for state in every if state.kind == states.BOUNDARY and recording.is_done(state))
-    return chosen if end in chosen else [*chosen, end]
 
 
 def play(
