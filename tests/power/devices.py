@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import random
 import stat
@@ -28,14 +29,15 @@ LOOP_CONFIGURE = 0x4C0A  # Linux 5.8
 LO_FLAGS_AUTOCLEAR = 4  # detach when the last user is gone, so that nothing stays after a killed test
 _CONFIG = struct.Struct("=II 5Q 4I 64s64s32s 2Q 8Q")  # loop_config with its loop_info64
 _MAJOR = 7
-_NUMBERS = range(1 << 12, 1 << 18)  # that nobody else gives: the kernel counts from 0
+# Numbers that nobody else gives, since the kernel counts from 0; another run of these tests begins elsewhere.
+_numbers = itertools.count(random.randrange(1 << 12, 1 << 19))
 _CHUNK = 1 << 16
 _WAIT = 60  # seconds until a device that stays in use is a failure
 
 _ALL_NOW = "lazy_itable_init=0,lazy_journal_init=0,nodiscard"
 # Small.
 MAKERS = {
-    "ext4": (["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-E", _ALL_NOW], 64),
+    "ext4": (["mke2fs", "-q", "-F", "-t", "ext4", "-O", "has_journal", "-b", "4096", "-E", _ALL_NOW], 64),
     "xfs": (["mkfs.xfs", "-q", "-f", "-K"], 320),
 }
 OPTIONS = {"ext4": "errors=remount-ro", "xfs": "rw"}
@@ -115,7 +117,7 @@ def _loop_device(path: Path) -> t.Iterator[Path]:
 def _attach(path: Path) -> tuple[int, int]:
     """Attach a file to a new loop device; return the number of the device, and its fd, which keeps it attached."""
     while True:
-        number = random.choice(_NUMBERS)
+        number = next(_numbers)
         try:
             _control(LOOP_CTL_ADD, number)
         except FileExistsError:

@@ -32,8 +32,12 @@ def watch(before: t.Callable[[str], bool]) -> None:
     def watched_syncfs(fd: int) -> int:
         return t.cast("int", syncfs(fd)) if before(FILESYSTEM) else 0
 
-    os.fsync, os.fdatasync = watched_fsync, watched_fdatasync
-    libc.syncfs = watched_syncfs  # type: ignore[assignment]
+    for owner, name, watched in (
+        (os, "fsync", watched_fsync),
+        (os, "fdatasync", watched_fdatasync),
+        (libc, "syncfs", watched_syncfs),
+    ):
+        setattr(owner, name, watched)
 
 
 def leave_out(*kinds: str, number: int = 0) -> t.Callable[[], None]:

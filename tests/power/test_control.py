@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.tests.crash.cases import CASES
 from ansible_collections.strata.overlay2.tests.power import recorder, syncs
-from ansible_collections.strata.overlay2.tests.power.cutting import Bench, prepared, record_case, why_wrong
+from ansible_collections.strata.overlay2.tests.power.bench import Bench
+from ansible_collections.strata.overlay2.tests.power.cutting import prepared, record_case, why_wrong
 from ansible_collections.strata.overlay2.tests.power.devices import MAKERS
 from ansible_collections.strata.overlay2.tests.power.levels import LEVEL, chance, some
 from ansible_collections.strata.overlay2.tests.power.states import BOUNDARY, all_states

@@ -17,8 +17,10 @@ from ansible_collections.strata.overlay2.tests import modules
 from ansible_collections.strata.overlay2.tests.crash.cases import CASES, Case
 from ansible_collections.strata.overlay2.tests.crash.playing import assert_told, unmount_below
 from ansible_collections.strata.overlay2.tests.power import devices, recorder, syncs
-from ansible_collections.strata.overlay2.tests.power.cutting import Bench, PowerStage, prepared, sync
+from ansible_collections.strata.overlay2.tests.power.bench import Bench
+from ansible_collections.strata.overlay2.tests.power.cutting import prepared, sync
 from ansible_collections.strata.overlay2.tests.power.levels import LEVEL, some
+from ansible_collections.strata.overlay2.tests.power.stage import PowerStage
 
 pytestmark = pytest.mark.skipif(recorder.why_not() is not None, reason=recorder.why_not() or "")
 

@@ -12,8 +12,9 @@ import pytest
 from ansible_collections.strata.overlay2.tests import modules
 from ansible_collections.strata.overlay2.tests.crash.cases import CASES, Call
 from ansible_collections.strata.overlay2.tests.power import recorder, syncs
+from ansible_collections.strata.overlay2.tests.power.bench import Bench
 from ansible_collections.strata.overlay2.tests.power.choosing import choose
-from ansible_collections.strata.overlay2.tests.power.cutting import Bench, Recording, prepared, record
+from ansible_collections.strata.overlay2.tests.power.cutting import Recording, prepared, record
 from ansible_collections.strata.overlay2.tests.power.devices import MAKERS, Image
 from ansible_collections.strata.overlay2.tests.power.levels import LEVEL
 from ansible_collections.strata.overlay2.tests.power.states import State

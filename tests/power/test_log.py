@@ -25,25 +25,25 @@ def made(*entries: tuple[int, int, int, bytes], magic: int = 0x6A736677736872, t
     return io.BytesIO(out)
 
 
-def test_writes_and_flushes_are_read_in_order():
+def test_writes_and_flushes_are_read_in_order() -> None:
     file = made((7, 1, 0, ONE), (0, 0, log.FLUSH, b""), (9, 2, 0, TWO))
     assert log.read(file) == [Entry(7, ONE), Entry(0, b"", True), Entry(9, TWO)]
     assert log.count(file) == 3
 
 
-def test_a_discard_has_no_data_in_the_log_and_writes_zeroes():
+def test_a_discard_has_no_data_in_the_log_and_writes_zeroes() -> None:
     assert log.read(made((3, 2, log.DISCARD, b""), (7, 1, 0, ONE))) == [Entry(3, bytes(1024)), Entry(7, ONE)]
 
 
-def test_a_mark_is_no_write():
+def test_a_mark_is_no_write() -> None:
     assert log.read(made((0, 0, log.MARK, b"here"), (7, 1, 0, ONE))) == [Entry(7, ONE)]
 
 
-def test_only_the_entries_that_the_superblock_counts_are_read():
+def test_only_the_entries_that_the_superblock_counts_are_read() -> None:
     assert log.read(made((7, 1, 0, ONE), (9, 2, 0, TWO), total=1)) == [Entry(7, ONE)]
 
 
-def test_a_write_yields_its_sectors():
+def test_a_write_yields_its_sectors() -> None:
     assert list(Entry(9, b"a" * 512 + b"b" * 512).sectors()) == [(9, b"a" * 512), (10, b"b" * 512)]
 
 
@@ -56,6 +56,6 @@ def test_a_write_yields_its_sectors():
         (made((7, 1, log.FUA, ONE)), "FUA"),
     ],
 )
-def test_an_invalid_log_is_refused(file: io.BytesIO, why: str):
+def test_an_invalid_log_is_refused(file: io.BytesIO, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         log.read(file)

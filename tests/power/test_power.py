@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.tests.crash.cases import CASES, Case
 from ansible_collections.strata.overlay2.tests.power import recorder, states
+from ansible_collections.strata.overlay2.tests.power.bench import Bench
 from ansible_collections.strata.overlay2.tests.power.choosing import choose
 from ansible_collections.strata.overlay2.tests.power.cutting import (
-    Bench,
-    PowerStage,
     Recording,
     prepared,
     record,
@@ -27,6 +26,7 @@ from ansible_collections.strata.overlay2.tests.power.cutting import (
 )
 from ansible_collections.strata.overlay2.tests.power.devices import MAKERS
 from ansible_collections.strata.overlay2.tests.power.levels import LEVEL, some
+from ansible_collections.strata.overlay2.tests.power.stage import PowerStage
 
 pytestmark = pytest.mark.skipif(recorder.why_not() is not None, reason=recorder.why_not() or "")
 
