@@ -42,10 +42,18 @@ class Stage:
 
     def make(self) -> None:
         """Restore the store before the run."""
+        self.restore()
+        self.mount()
+
+    def restore(self) -> None:
+        """Restore the files of the store before the run."""
         unmount_below(self.home)
         shutil.rmtree(self.home, ignore_errors=True)
         if self._template.exists():
             subprocess.run(["cp", "-a", self._template, self.home], check=True)
+
+    def mount(self) -> None:
+        """Mount what is mounted before the run."""
         for call in self.case.before:
             if call.module == "mount":
                 call.run(self.home)
