@@ -14,7 +14,7 @@ import typing as t
 from .._errors import StoreCorrupt
 from .chains import Chains
 from .json_file import read_file, read_or_corrupt, replace_file, unreadable_error
-from .layout import COMMITTED, OWN_FILE
+from .layout import COMMITTED, LINK, OWN_FILE
 from .links import all_links, read_link
 from .lower import PARENT, Lower, read_lower, valid_parent
 from .recognition import is_layer, layer_ids
@@ -34,6 +34,8 @@ class Record(t.NamedTuple):
     diff_id, digest: of the tar last applied as the whole content; None for no tar, or if the content changed since.
     merged_*:        the same of the tar last merged into the layer.
     parent:          id of the layer's parent, "" for no parent; None if there is no record, or an older one.
+    link:            the layer's name in l/; None as for the parent.
+    committed:       the layer is sealed; None as for the parent, and if the layer is not sealed.
     """
 
     read_write: bool | None = None
@@ -42,6 +44,8 @@ class Record(t.NamedTuple):
     merged_diff_id: str | None = None
     merged_digest: str | None = None
     parent: str | None = None
+    link: str | None = None
+    committed: bool | None = None
 
 
 class Layer(t.NamedTuple):
@@ -236,7 +240,7 @@ def record_content(home: str, layer_id: str, content: Record | None = None) -> N
     raises: StoreCorrupt, OSError.
     """
     path = f"{home}/{layer_id}/{OWN_FILE}"
-    made = ("read_write", PARENT)
+    made = ("read_write", PARENT, LINK, COMMITTED)
     told = {name: value for name, value in (content or Record())._asdict().items() if name not in made}
     own = read_file(path) or {}
     if any(own.get(name) != told[name] for name in told):
@@ -246,8 +250,12 @@ def record_content(home: str, layer_id: str, content: Record | None = None) -> N
 def _read_record(path: str) -> Record:
     own = read_or_corrupt(path) or {}
     record = Record(*(own.get(name) for name in Record._fields))
-    if not isinstance(record.read_write, (bool, type(None))) or not isinstance(record.parent, (str, type(None))):
+    flags, names = (record.read_write, record.committed), (record.parent, record.link)
+    if not all(isinstance(flag, (bool, type(None))) for flag in flags):
         raise unreadable_error(path)
-    if not all(digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:-1]):
+    if not all(isinstance(name, (str, type(None))) for name in names):
+        raise unreadable_error(path)
+    digests = (record.diff_id, record.digest, record.merged_diff_id, record.merged_digest)
+    if not all(digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in digests):
         raise unreadable_error(path)
     return record

@@ -17,10 +17,14 @@ from .recognition import names_in
 
 
 class Link(t.NamedTuple):
-    """What a ``link`` file holds. name: "" if the file holds no link name. damage: what is wrong with the file."""
+    """What a ``link`` file holds.
+
+    name: "" if the file holds no link name. damage: what is wrong with the file. text: what a damaged file holds.
+    """
 
     name: str
     damage: Damage | None = None
+    text: str = ""
 
 
 def link_target(home: str, link: str) -> str | None:
@@ -59,7 +63,7 @@ def read_link(home: str, layer_id: str) -> Link:
     if not name:
         return Link("", Damage("link_empty", layer_id, path, "empty_link"))
     if not LINK_NAME.fullmatch(name):
-        return Link("", Damage("link_astray", layer_id, path, "not_a_link_name", detail=name[:64]))
+        return Link("", Damage("link_astray", layer_id, path, "not_a_link_name", detail=name[:64]), name)
     return Link(name)
 
 
