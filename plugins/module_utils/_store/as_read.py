@@ -11,11 +11,11 @@ import stat
 import typing as t
 
 from .._errors import StoreCorrupt
-from .layer import Record
 from .layout import COMMITTED, LINK, LINK_NAME, LOWER, WORK
 from .links import read_link
 from .lower import valid_parent
 from .recognition import has_content, is_directory
+from .record import Record
 
 if t.TYPE_CHECKING:
     from .layer import LayerFiles

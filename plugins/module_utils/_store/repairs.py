@@ -11,10 +11,11 @@ from .layout import LINK, LOWER
 
 if t.TYPE_CHECKING:
     from .as_read import LayerAsRead
+    from .damage import Damage
 
 NAME_FITS = "all lower files that hold the name go on as its own"
 
-Kind = t.Literal["link", "name", "new_name", "lower", "no_lower", "seal", "work"]
+Kind = t.Literal["link", "name", "new_name", "unname", "lower", "no_lower", "seal", "work", "record"]
 
 
 class Repair(t.NamedTuple):
@@ -53,11 +54,42 @@ _SENTENCES: dict[str, str] = {
     "link": "write the link file of layer {id} again",
     "name": "make the name of layer {id} in l/ lead to it again",
     "new_name": "give layer {id} a new name",
+    "unname": "remove the second name of layer {id} from l/",
     "lower": "write the lower file of layer {id} again, which is built on {parent}",
     "no_lower": "move the lower file of layer {id} aside, which is built on no layer",
     "seal": "seal layer {id} again",
     "work": "make the work directory of layer {id} again",
+    "record": "move the record of layer {id} aside, and write a new one",
 }
+
+
+_KINDS: dict[str, tuple[Kind, ...]] = {  # by code: what repairs the damage, in the layer that has it
+    "link_missing": ("link", "name", "new_name"),
+    "link_empty": ("link", "new_name"),
+    "link_doubled": ("link",),
+    "link_astray": ("link", "name", "new_name"),
+    "lower_missing": ("lower", "no_lower"),
+    "lower_malformed": ("lower", "no_lower"),
+    "lower_unresolved": ("lower",),
+    "work_missing": ("work",),
+    "committed_missing": ("seal",),
+}
+
+
+def repairs_of(damage: Damage, repairs: t.Iterable[Repair]) -> list[Repair]:
+    """Return those of *repairs* that end the damage; none for damage that stays."""
+    if damage.cause == "second_name":
+        return []
+    layers = {damage.layer}
+    if damage.cause == "same_name" and damage.layer == damage.target:
+        layers = {*damage.others} - {damage.layer}
+    elif damage.cause == "lower_cut":
+        layers.add(damage.target)
+    kinds = _KINDS.get(damage.code, ())
+    found = [repair for repair in repairs if repair.layer in layers and repair.kind in kinds]
+    if damage.code == "lower_unresolved":
+        found += [repair for repair in repairs if repair.kind == "name" and repair.link == damage.link]
+    return found
 
 
 def as_file(layer: LayerAsRead, name: str, *why: str) -> tuple[Repair, ...]:

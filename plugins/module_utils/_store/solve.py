@@ -76,7 +76,7 @@ def applied(store: StoreAsRead, repairs: t.Iterable[Repair]) -> StoreAsRead:
     for repair in repairs:
         layer = layers[repair.layer]
         if repair.kind in ("link", "new_name"):
-            link = repair.link or _unused(names)
+            link = repair.link or unused_name(names)
             layers[layer.id] = layer._replace(link=link, link_is_whole=True, letters="")
         if repair.kind in ("name", "new_name"):
             names[repair.link or layers[layer.id].link] = layer.id
@@ -86,7 +86,7 @@ def applied(store: StoreAsRead, repairs: t.Iterable[Repair]) -> StoreAsRead:
     return store._replace(layers=layers, names=names)
 
 
-def _unused(names: t.Collection[str]) -> str:
+def unused_name(names: t.Collection[str]) -> str:
     """Return a name in place of the one that only the real run makes."""
     number = len(names)
     while f"{'A' * 18}{number:08o}".translate(_DIGITS) in names:
@@ -105,9 +105,7 @@ def _childless(doubts: t.Iterable[Doubt], lowers: Lowers) -> list[str]:
     return [] if others or any(chain is None for chain in lowers.chains.values()) else ids
 
 
-def _of_directories(
-    store: StoreAsRead, names: Names, lowers: Lowers, sealed: t.Collection[str]
-) -> t.Iterator[Repair]:
+def _of_directories(store: StoreAsRead, names: Names, lowers: Lowers, sealed: t.Collection[str]) -> t.Iterator[Repair]:
     """Yield the marks and the work directories that are lost, now that the chains are known."""
     above: dict[str, str] = {}
     for layer in store.layers.values():

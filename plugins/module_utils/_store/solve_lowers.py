@@ -171,8 +171,10 @@ class Lowers:
         self._verdicts.repairs.extend(repairs)
         return wanted if repairs else self._doubt(layer, "something else than a file is in the place of its lower")
 
-    def _doubt(self, layer: LayerAsRead, why: str, needs: str = "") -> None:
+    def _doubt(self, layer: LayerAsRead, why: str, needs: str = "") -> Chain | None:
+        """Note that the chain of a layer is in doubt; return None, as the chain."""
         self._verdicts.doubts.append(Doubt("lower", layer.id, why, needs))
+        return None
 
     def _rests(self, layer: LayerAsRead) -> set[Chain]:
         """Return what the lower files of the layers above name below a layer; nothing if its name is in doubt."""

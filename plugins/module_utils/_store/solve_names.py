@@ -108,6 +108,8 @@ class Names:
         others = [name for name in self._own(layer) if name != said]
         if any(id != layer.id for id in self._recorded.get(said, ())):
             return Doubt("link", layer.id, f"the record of another layer has the name l/{said}, too")
+        if layer.name and layer.name != said:
+            return Doubt("link", layer.id, f"its link file holds l/{said}, and its record l/{layer.name}")
         if leads == layer.id:
             return self._set(layer, said, why, f"l/{said} leads to it")
         if others:
