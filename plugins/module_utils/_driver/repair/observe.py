@@ -17,13 +17,11 @@ from ..._store.layout import LINKS
 from ..._store.repaired import repaired
 from ..._store.repairs import Repair
 from ..._store.solve import Solution, recorded, solve
-from ..facts.check import look
-from ..facts.finding import AS_TOLD, Finding, Fix, Reported, Reporter
+from ..facts.check import left_after, look
+from ..facts.finding import AS_TOLD, OF_ACCESS, Finding, Reporter
 from ..store import Store
 from ..stores.state import DirectoryAccess
 from .state import Asked, RepairState
-
-_OF_ACCESS = ("loose_mode", "owner_wrong")
 
 
 def observe_repair(store: Store, asked: Asked) -> RepairState:
@@ -62,11 +60,7 @@ def _observe(store: Store, asked: Asked, have: RepairState, before: list[Finding
         for finding in findings
         if finding.code == "stale_volatile" and finding.code in asked.accept and have.engine is None
     )
-    reporter = Reporter(files, findings)
-    found = tuple(reporter.report(finding) for finding in findings)
     have = have._replace(
-        found=found,
-        fixes=tuple(_fix(reporter, finding, repairs) for finding in findings),
         repairs=tuple(repairs),
         access=access,
         of_path=of_path,
@@ -74,7 +68,26 @@ def _observe(store: Store, asked: Asked, have: RepairState, before: list[Finding
         writable=frozenset(id for id in files.ids if _is_written(store, id)),
         mounted=_mounted_above(store, solution, repairs),
     )
-    return have._replace(left=_left(store, have, among))
+    return _in_words(store, have, findings, among)
+
+
+def _in_words(
+    store: Store, have: RepairState, findings: t.Sequence[Finding], among: frozenset[str] | None
+) -> RepairState:
+    """Return *have* with the findings of now, and those that the run leaves. Raises OSError."""
+    if have.engine is not None or not (have.repairs or have.access or have.markers or have.lacks_links):
+        reporter = Reporter(store.files, findings)
+        found = tuple(map(reporter.report, findings))
+        return have._replace(found=found, fixes=(None,) * len(found), left=found)
+    after = left_after(store, have.repairs, have.access, have.markers)
+    later = [finding for finding in after if _is_about(store, finding, among)]
+    reporter = Reporter(store.files, findings, frozenset(finding.key for finding in later), have.repairs)
+    again = Reporter(repaired(store.files, have.repairs), later)
+    return have._replace(
+        found=tuple(map(reporter.report, findings)),
+        fixes=tuple(map(reporter.fix, findings)),
+        left=tuple(map(again.report, later)),
+    )
 
 
 def _solution(store: Store, asked: Asked, engine: str | None) -> Solution:
@@ -142,7 +155,7 @@ def _access(store: Store, findings: t.Iterable[Finding]) -> tuple[dict[str, Dire
     access: dict[str, DirectoryAccess] = {}
     of_path: dict[str, str] = {}
     for finding in findings:
-        if finding.code not in _OF_ACCESS:
+        if finding.code not in OF_ACCESS:
             continue
         path = finding.path
         if path not in access:
@@ -157,11 +170,6 @@ def _access(store: Store, findings: t.Iterable[Finding]) -> tuple[dict[str, Dire
     return access, of_path
 
 
-def _fix(reporter: Reporter, finding: Finding, repairs: t.Iterable[Repair]) -> Fix | None:
-    """Return what the run does about a finding, by the user's word or without it."""
-    return reporter.fix(finding)
-
-
 def _is_written(store: Store, layer_id: str) -> bool:
     mount = store.mount(layer_id)
     return mount is not None and overlay_options(mount).upper is not None
@@ -173,39 +181,3 @@ def _mounted_above(store: Store, solution: Solution, repairs: t.Iterable[Repair]
     names = {solution.after.layers[id].link for id in changed}
     above = (id for id, chain in solution.chains.items() if id in changed or names & set(chain or ()))
     return tuple(sorted(id for id in above if store.mount(id) is not None))
-
-
-def _left(store: Store, have: RepairState, among: frozenset[str] | None) -> tuple[Reported, ...]:
-    """Return what will be wrong after the run. Raises OSError."""
-    if not (have.repairs or have.access or have.markers or have.lacks_links):
-        return have.found
-    after = Store(store.home)
-    after.__dict__.update(files=repaired(store.files, have.repairs), exists=True, mount_table=store.mount_table)
-    ended = {(kind, path) for kind, path in _ended(store, have)}
-    findings = [
-        finding
-        for finding in look(after)
-        if _is_about(store, finding, among) and (finding.code, finding.path) not in ended
-    ]
-    reporter = Reporter(after.files, findings)
-    return tuple(reporter.report(finding) for finding in findings)
-
-
-def _ended(store: Store, have: RepairState) -> t.Iterator[tuple[str, str]]:
-    """Yield the code and the path of the findings that look() sees on disk, and that the run ends."""
-    from ..._store.layout import COMMITTED, OWN_FILE, VOLATILE_MARKER, WORK
-
-    for path in have.access:
-        for code in _OF_ACCESS:
-            yield code, path
-    for id in have.markers:
-        yield "stale_volatile", f"{store.home}/{id}/{VOLATILE_MARKER}"
-    for repair in have.repairs:
-        directory = f"{store.home}/{repair.layer}"
-        if repair.kind == "work":
-            yield "work_missing", f"{directory}/{WORK}"
-        elif repair.kind == "seal":
-            yield "unsealed_parent", f"{directory}/{COMMITTED}"
-            yield "committed_missing", f"{directory}/{COMMITTED}"
-        elif repair.kind == "record":
-            yield "store_file_unreadable", f"{directory}/{OWN_FILE}"
