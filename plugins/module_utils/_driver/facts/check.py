@@ -60,11 +60,16 @@ def _examine(home: str) -> tuple[Store, list[Finding]]:
         path = str(error.details["path"])
         return store, [Finding(error.details["damage"], os.path.basename(path), path, AS_TOLD, about=error)]
     try:
-        return store, sorted(_Examination(store).findings(), key=lambda finding: finding.order)
+        return store, look(store)
     except FileNotFoundError:
         if is_store(home):
             raise
         return store, []  # another run has just removed the store
+
+
+def look(store: Store) -> list[Finding]:
+    """Return what is wrong in a store that has its l/, or whose names are known, in order. Raises OSError."""
+    return sorted(_Examination(store).findings(), key=lambda finding: finding.order)
 
 
 class _Examination:

@@ -16,6 +16,7 @@ from ..._store.cures import COMMANDS, NO_USE, cure
 from ..._store.damage import Damage
 from ..._store.gone import Gone
 from ..._store.layer import LayerFiles
+from ..._store.repairs import repairs_of
 
 _ORDER = {DAMAGE: 0, LITTER: 1}
 _MANY = 3  # names in l/; if more are lost, one command makes all of them again
@@ -52,13 +53,26 @@ class Finding(t.NamedTuple):
 
 
 class Reported(t.NamedTuple):
-    """What health reports of a finding; all texts are printable."""
+    """What health reports of a finding; all texts are printable.
+
+    repair:  what overlay2_repair does about it; None for nothing.
+    certain: overlay2_repair does so without further options.
+    """
 
     code: str
     subject: str
     path: str
     message: str
     hint: str
+    repair: str | None = None
+    certain: bool = False
+
+
+class Fix(t.NamedTuple):
+    """What overlay2_repair does about a finding. evidence: sentences about why nothing else is right."""
+
+    sentence: str
+    evidence: tuple[str, ...] = ()
 
 
 def of_damage(damage: Damage) -> Finding:
@@ -73,6 +87,7 @@ class Reporter:
     def __init__(self, store: LayerFiles, findings: t.Collection[Finding]) -> None:
         self._home = store.home
         self._mending = store.mending
+        self._files = store
         lost = sum(finding.cause == "no_name" for finding in findings)
         self._all_names = lost > _MANY and not any(finding.cause == "same_name" for finding in findings)
 
@@ -87,12 +102,37 @@ class Reporter:
             message, hint = str(about), about.hint if finding.cause == AS_TOLD else self._cure(finding, about.hint)
         else:
             message, hint = texts.message(finding.code, finding.cause, **self._values(finding)), self._cure(finding)
-        return Reported(finding.code, printable(finding.subject), printable(finding.path), message, hint)
+        fix = self.fix(finding)
+        repair = printable(fix.sentence) if fix else None
+        path = printable(finding.path)
+        return Reported(finding.code, printable(finding.subject), path, message, hint, repair, fix is not None)
+
+    def fix(self, finding: Finding) -> Fix | None:
+        """Return what overlay2_repair does about a finding by itself, None for nothing. Raises OSError."""
+        if self._mending.engine is not None:
+            return None
+        path = printable(finding.path)
+        if finding.code in ("loose_mode", "owner_wrong"):
+            what = "mode" if finding.code == "loose_mode" else "owner"
+            return Fix(f"set the {what} of {path} to {finding.wanted}", (f"the store needs {what} {finding.wanted}",))
+        if finding.code == "link_missing" and finding.cause == AS_TOLD and not os.path.lexists(finding.path):
+            return Fix(
+                f"make {path} again, with the names of the layers", ("the link files of the layers hold the names",)
+            )
+        if finding.code == "unsealed_parent":
+            found = [one for one in self._files.solution.repairs if one.layer == finding.subject and one.kind == "seal"]
+        elif isinstance(finding.about, Damage):
+            found = repairs_of(finding.about, self._files.solution.repairs)
+        else:
+            return None
+        sentences = dict.fromkeys(repair.sentence for repair in found)
+        why = dict.fromkeys(sentence for repair in found for sentence in repair.evidence)
+        return Fix("; ".join(sentences), tuple(why)) if found else None
 
     def _of_damage(self, damage: Damage) -> tuple[str, str]:
         if damage.cause in ("same_name", "second_name"):
             return damage.message, self._mending.hint(damage)
-        at_once = damage.cause == "no_name" and self._all_names
+        at_once = damage.cause == "no_name" and self._all_names and not self._mending.is_ours
         hint = self._mending.all_names() if at_once else self._mending.hint(damage)
         return f"layer {damage.layer} is damaged: {damage.message}", hint
 
@@ -105,7 +145,7 @@ class Reporter:
         command = COMMANDS.get(finding.code, "").format(**values)
         if finding.cause == OF_NO_USE:
             why = NO_USE.format(engine=self._mending.engine, path=values["path"])
-        return cure(self._mending.engine, finding.code, command, why=why)
+        return cure(self._mending.engine, finding.code, command, why=why, wanted=finding.wanted)
 
     def _values(self, finding: Finding) -> dict[str, str]:
         """Return what the texts of a finding name, printable."""
