@@ -54,12 +54,15 @@ class LayerAsRead(t.NamedTuple):
 class StoreAsRead(t.NamedTuple):
     """What the files of a store say. names: by name in l/, the id that it leads to; None for no layer's directory.
 
-    work_tells: a layer of this store has a work directory only if it has a parent.
+    work_tells: a layer of this store has a work directory only if it has a parent; else each layer has one.
+    seals: a layer of this store is sealed once a layer is built on it. lent: the names of layers of other stores.
     """
 
     layers: t.Mapping[str, LayerAsRead]
     names: t.Mapping[str, str | None]
     work_tells: bool = True
+    seals: bool = True
+    lent: frozenset[str] = frozenset()
 
 
 def read_store(files: LayerFiles, *, work_tells: bool = True) -> StoreAsRead:

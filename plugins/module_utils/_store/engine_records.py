@@ -23,16 +23,14 @@ from .._errors import printable
 from .._linux.noatime import open_quietly
 from . import bolt
 from .engine import CONTAINERS_STORAGE, DOCKER, find_engine
-from .layer import LayerFiles, examine
 from .layerdb import entry_paths, read_entry
 from .layout import LINKS, LOWER
-from .links import all_links
 from .name_search import NameSearch
 from .record_files import files, unreadable_error
 from .storage_records import layer_ids_of, read_list, record_lists
 
 if t.TYPE_CHECKING:
-    from .lent import Lenders
+    from .layer import LayerFiles
 
 _IMAGEDB = "image/overlay2/imagedb"
 _BUILDKIT = "buildkit"
@@ -49,9 +47,8 @@ def references(store: LayerFiles, engine: str) -> dict[str, str]:
     ids = store.ids
     named = named_by_records(store, engine)
     found = {id: f"its record {printable(path)} names it" for id, path in named.items() if id in ids}
-    links = all_links(store.home)
     for id in list(found):
-        for lower in _lowers(store.home, id, links, store.lenders):
+        for lower in _lowers(store, id):
             found.setdefault(lower, f"layer {id}, which its records name, is built on it")
     return found
 
@@ -71,23 +68,21 @@ def orphans(store: LayerFiles, needed: t.Container[str]) -> list[str]:
     return [id for id in sorted(store.ids) if id not in needed]
 
 
-def _lowers(home: str, layer_id: str, links: t.Mapping[str, str | None], lenders: Lenders) -> t.Iterator[str]:
+def _lowers(store: LayerFiles, layer_id: str) -> t.Iterator[str]:
     """Yield the lowers of a layer that lie in this store. Raises StoreCorrupt if the lowers cannot be read."""
     try:
-        layer, damage = examine(home, layer_id)
+        layer, damage = store.examine(layer_id)
     except OSError as error:
-        raise unreadable_error(os.path.join(home, layer_id), error.strerror) from error
+        raise unreadable_error(store.path(layer_id), error.strerror) from error
     for one in damage:
         if os.path.basename(one.path) == LOWER:
             raise unreadable_error(one.path, f"layer {layer_id} is damaged: {one.message}")
     for place, link in enumerate(layer.lowers if layer else ()):
-        lower = links.get(link)
-        if lower is None and lenders.lower(layer_id, place, link):
+        lower = store.links.get(link)
+        if lower is None and store.lenders.lower(layer_id, place, link):
             continue
         if lower is None:
-            raise unreadable_error(
-                os.path.join(home, LINKS, link), f"layer {layer_id} needs it, and it leads to no layer"
-            )
+            raise unreadable_error(store.path(LINKS, link), f"layer {layer_id} needs it, and it leads to no layer")
         yield lower
 
 

@@ -17,6 +17,7 @@ from ..._store.damage import Damage
 from ..._store.gone import Gone
 from ..._store.layer import LayerFiles
 from ..._store.repairs import repairs_of
+from ..._store.witnesses import RECORDING, THEIR_REPAIRS
 
 _ORDER = {DAMAGE: 0, LITTER: 1}
 _MANY = 3  # names in l/; if more are lost, one command makes all of them again
@@ -56,7 +57,7 @@ class Reported(t.NamedTuple):
     """What health reports of a finding; all texts are printable.
 
     repair:  what overlay2_repair does about it; None for nothing.
-    certain: overlay2_repair does so without further options.
+    certain: overlay2_repair does so without further options; in another engine's store, with foreign: repair.
     """
 
     code: str
@@ -109,9 +110,12 @@ class Reporter:
 
     def fix(self, finding: Finding) -> Fix | None:
         """Return what overlay2_repair does about a finding by itself, None for nothing. Raises OSError."""
-        if self._mending.engine is not None:
+        engine = self._mending.engine
+        if engine is not None and engine not in RECORDING:
             return None
         path = printable(finding.path)
+        if finding.code in ("loose_mode", "owner_wrong") and engine:
+            return None
         if finding.code in ("loose_mode", "owner_wrong"):
             what = "mode" if finding.code == "loose_mode" else "owner"
             return Fix(f"set the {what} of {path} to {finding.wanted}", (f"the store needs {what} {finding.wanted}",))
@@ -125,6 +129,7 @@ class Reporter:
             found = repairs_of(finding.about, self._files.solution.repairs)
         else:
             return None
+        found = [repair for repair in found if engine is None or repair.kind in THEIR_REPAIRS]
         sentences = dict.fromkeys(repair.sentence for repair in found)
         why = dict.fromkeys(sentence for repair in found for sentence in repair.evidence)
         return Fix("; ".join(sentences), tuple(why)) if found else None

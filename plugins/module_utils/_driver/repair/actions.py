@@ -14,7 +14,7 @@ from ..._linux.sync import sync_directory, sync_file
 from ..._store import staging
 from ..._store.json_file import replace_file, write_new
 from ..._store.layer import LayerFiles
-from ..._store.layout import DIFF, FILE_MODE, LINK, LINKS, LINKS_MODE, LOWER, OWN_FILE, WORK, WORK_MODE
+from ..._store.layout import DIFF, FILE_MODE, LINK, LINKS, LOWER, OWN_FILE, WORK, WORK_MODE
 from ..._store.record import made_record
 from ..plan import Action
 
@@ -28,13 +28,16 @@ _ASIDE = ".damaged-"
 class MakeLinks(Action):
     """Make l/ again, empty: other actions make its names."""
 
+    def __init__(self, mode: int) -> None:
+        self._mode = mode
+
     def describe(self) -> str:
         return f"make the directory {LINKS} of the store again"
 
     def commit(self, run: Run) -> None:
         path = os.path.join(run.home, LINKS)
-        os.mkdir(path, LINKS_MODE)
-        os.chmod(path, LINKS_MODE)  # independent of the umask
+        os.mkdir(path, self._mode)
+        os.chmod(path, self._mode)  # independent of the umask
         sync_directory(run.home)
 
 

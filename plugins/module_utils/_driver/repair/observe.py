@@ -11,14 +11,15 @@ import typing as t
 
 from ..._errors import ParentMismatch, StoreCorrupt
 from ..._linux.overlayfs import overlay_options
-from ..._store.as_read import read_store
 from ..._store.damage import Damage
 from ..._store.layout import LINKS
 from ..._store.repaired import repaired
 from ..._store.repairs import Repair
 from ..._store.solve import Solution, recorded, solve
+from ..._store.witnesses import RECORDING, THEIR_REPAIRS, read_witnesses
 from ..facts.check import look
 from ..facts.finding import AS_TOLD, Finding, Fix, Reported, Reporter
+from ..in_use.engine import EngineUse, engine_users
 from ..store import Store
 from ..stores.state import DirectoryAccess
 from .state import Asked, RepairState
@@ -52,9 +53,13 @@ def _observe(store: Store, asked: Asked, have: RepairState, before: list[Finding
     files = store.files
     findings = [*before, *look(store)]
     have = have._replace(engine=files.mending.engine)
-    solution = _solution(store, asked, have.engine)
+    solution = _solution(store, asked)
     among = _among(asked.ids, solution)
-    repairs = _wanted(store, asked, findings, solution, among) if have.engine is None else []
+    may = have.engine is None or (asked.foreign and have.engine in RECORDING)
+    have = have._replace(lacks_links=have.lacks_links and may)
+    repairs = _wanted(store, asked, findings, solution, among) if may else []
+    if have.engine:
+        repairs = [repair for repair in repairs if repair.kind in THEIR_REPAIRS]
     findings = [finding for finding in findings if _is_about(store, finding, among)]
     access, of_path = _access(store, findings) if have.engine is None else ({}, {})
     markers = tuple(
@@ -74,12 +79,25 @@ def _observe(store: Store, asked: Asked, have: RepairState, before: list[Finding
         writable=frozenset(id for id in files.ids if _is_written(store, id)),
         mounted=_mounted_above(store, solution, repairs),
     )
+    if have.engine and (repairs or have.lacks_links):
+        have = have._replace(use=_use(store.home, have.engine))
     return have._replace(left=_left(store, have, among))
 
 
-def _solution(store: Store, asked: Asked, engine: str | None) -> Solution:
+def _use(home: str, engine: str) -> EngineUse | None:
+    """Return why nothing in the store of another engine may change now; None for no reason. Raises OSError."""
+    user = os.stat(home).st_uid
+    if user:
+        return EngineUse(
+            f"which runs as user {user}, who could exchange directories meanwhile",
+            "as this user, run the commands that the hints of the findings have",
+        )
+    return engine_users(home, engine)
+
+
+def _solution(store: Store, asked: Asked) -> Solution:
     """Return what is certain in the store. Raises ParentMismatch, OSError."""
-    read = read_store(store.files, work_tells=engine is None)
+    read = read_witnesses(store.files)
     solution = solve(read, *recorded(read), told=asked.parents, accept_astray="link_astray" in asked.accept)
     for id, parent in asked.parents.items():
         chain, above = solution.chains.get(id), solution.chains.get(parent, ())

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a store together with what the records of its engine say: all witnesses of a repair. Only read. PRIVATE."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .as_read import StoreAsRead, read_store
+from .engine import CONTAINERS_STORAGE, DOCKER, managed_by
+
+if t.TYPE_CHECKING:
+    from .layer import LayerFiles
+
+RECORDING = (DOCKER, CONTAINERS_STORAGE)  # engines whose records say what each layer is built on
+# The kinds of repairs that leave nothing in another engine's store but what the engine writes itself.
+THEIR_REPAIRS = frozenset(("link", "name", "new_name", "lower", "seal", "work"))
+
+
+def read_witnesses(files: LayerFiles) -> StoreAsRead:
+    """Return what the files of a store say, and the records: those of the store's engine, else ours. Raises OSError.
+
+    In a store of containers-storage, all layers have a work directory, and no layer has ``committed``.
+    """
+    engine = managed_by(files.home)
+    theirs = engine == CONTAINERS_STORAGE
+    read = read_store(files, work_tells=not theirs)
+    if engine not in RECORDING:
+        return read
+    from .engine_parents import recorded_chains  # a store of ours does not need it; each import is compiled on a host
+
+    said = recorded_chains(files, engine)
+    layers = {
+        id: layer._replace(parent=said.parents.get(id), name="", sealed=id in said.sealed)
+        for id, layer in read.layers.items()
+    }
+    return read._replace(layers=layers, seals=not theirs, lent=_lent(files, read) if theirs else frozenset())
+
+
+def _lent(files: LayerFiles, read: StoreAsRead) -> frozenset[str]:
+    """Return the names in lower files that lead to layers of additional image stores. Raises OSError."""
+    return frozenset(
+        name
+        for layer in read.layers.values()
+        for place, name in enumerate(layer.lowers)
+        if read.names.get(name) is None and files.lenders.lower(layer.id, place, name)
+    )
