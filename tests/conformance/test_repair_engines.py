@@ -254,7 +254,7 @@ def test_podman_runs_on_a_repaired_store(podman):
     planted = damages(podman.home, chain)
     check_each(podman.home, planted)
     plant_all(planted)
-    holder = subprocess.Popen(["sleep", "600"], cwd=podman.root / "graph")
+    holder = subprocess.Popen(["sleep", "600"], cwd=podman.root / "graph/overlay-layers")
     try:
         refused = repair(podman.home, foreign="repair")
     finally:
