@@ -93,7 +93,7 @@ def _read_layer(files: LayerFiles, id: str) -> LayerAsRead | None:
         is_whole,
         letters,
         lower.names if lower.whole else (),
-        bool(lower.names) or os.path.lexists(f"{directory}/{LOWER}"),
+        bool(lower.names) or not lower.whole,
         lower.whole,
         lower.text or b"",
         has_content(files.home, id),

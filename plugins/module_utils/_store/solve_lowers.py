@@ -114,9 +114,9 @@ class Lowers:
         if parent is None or chain is None:
             return None  # the layers below are in doubt
         if chain != layer.lowers[1:]:
-            return self._doubt(layer, f"its lower does not go on as that of layer {parent}, and no record tells more")
+            return self._by_word(layer, f"its lower does not go on as that of layer {parent}, and no record tells more")
         if rests - {layer.lowers}:
-            return None  # so a layer above is in doubt
+            return self._by_word(layer, "the layers built on it do not go on as its lower")
         return layer.lowers
 
     def _from_children(self, layer: LayerAsRead, rests: set[Chain]) -> tuple[Chain | None, str]:
@@ -180,7 +180,7 @@ class Lowers:
         """Return what the lower files of the layers above name below a layer; nothing if its name is in doubt."""
         name = self._names.of.get(layer.id)
         uses = self._names.uses.get(name, ()) if name else ()
-        return {self._layers[id].lowers[place + 1 :] for id, place in uses if id != layer.id}
+        return {self._layers[id].lowers[place + 1 :] for id, place in uses if id != layer.id and id not in self._told}
 
     def _goes_on(self, chain: Chain) -> bool:
         parent = self._owner(chain[0])

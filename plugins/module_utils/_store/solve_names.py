@@ -95,7 +95,8 @@ class Names:
                 return None
         if leads in self._layers and leads != layer.id and not self._has_other(str(leads), name):
             return None
-        contradicted = said and said != name and leads != layer.id
+        alone = len(self._held.get(said, ())) == 1
+        contradicted = said and said != name and leads != layer.id and (alone or self._leads(said) == layer.id)
         if contradicted and (self._leads(said) == layer.id or not self.is_used(name) or not self.fits(name, layer)):
             return None
         return self._set(layer, name, f"its record says that its name is l/{name}")
@@ -114,8 +115,8 @@ class Names:
             return self._set(layer, said, why, f"l/{said} leads to it")
         if others:
             return self._decide(layer, others, leads)
-        if any(name != said for name in self._leading.get(layer.id, ())):
-            return Doubt("link", layer.id, "a name that another layer's link file holds leads to it")
+        if any(name != said for name in self._leading.get(layer.id, ())) and not self._accept:
+            return Doubt("link", layer.id, "a name that another layer's link file holds leads to it", "link_astray")
         if not self.fits(said, layer):
             return Doubt("link", layer.id, f"the layers that know l/{said} go on otherwise than its lower")
         if leads not in self._layers:
@@ -171,13 +172,15 @@ class Names:
     def _match(self) -> t.Iterator[tuple[LayerAsRead, Settled | Doubt]]:
         """Yield the verdicts of the layers of which neither link file nor name in l/ is left."""
         lost = [name for name in self.uses if self._is_lost(name)]
+        # The name of a layer whose directory was renamed: nobody knows which layer that is.
+        dangling = any(self._is_dangling(name) for name in self._store.names)
         may = {layer.id: [name for name in lost if self._may_have(layer, name)] for layer in self._nameless}
         for layer in self._nameless:
             names = may[layer.id]
             why = "no file holds its name"
             if not names:
                 yield layer, Doubt("link", layer.id, why, "new_name")
-            elif len(names) > 1 or any(names[0] in found for id, found in may.items() if id != layer.id):
+            elif dangling or len(names) > 1 or any(names[0] in found for id, found in may.items() if id != layer.id):
                 yield layer, Doubt("link", layer.id, f"{why}, and several layers, or several names, may be meant")
             elif not layer.whole or self._rests(names[0]) != {layer.lowers}:
                 yield layer, Doubt("link", layer.id, f"{why}, and its lower does not tell which one is meant")
@@ -193,6 +196,10 @@ class Names:
     def _is_lost(self, name: str) -> bool:
         known = name in self.owner or name in self._held or name in self._store.lent
         return not known and self._leads(name) not in self._layers
+
+    def _is_dangling(self, name: str) -> bool:
+        target = self._leads(name)
+        return target is not None and target not in self._layers and not self.is_used(name) and name not in self._held
 
     def _set(self, layer: LayerAsRead, name: str, *why: str) -> Settled:
         """Return the verdict that a layer has *name*, with the repairs that this needs."""

@@ -12,10 +12,11 @@ from .engine import CONTAINERS_STORAGE, DOCKER, managed_by
 
 if t.TYPE_CHECKING:
     from .layer import LayerFiles
+    from .repairs import Kind, Repair
 
 RECORDING = (DOCKER, CONTAINERS_STORAGE)  # engines whose records say what each layer is built on
-# The kinds of repairs that leave nothing in another engine's store but what the engine writes itself.
-THEIR_REPAIRS = frozenset(("link", "name", "new_name", "lower", "seal", "work"))
+# These leave nothing in another engine's store but what the engine writes itself.
+_THEIR_REPAIRS: tuple[Kind, ...] = ("link", "name", "new_name", "lower", "seal", "work")
 
 
 def read_witnesses(files: LayerFiles) -> StoreAsRead:
@@ -36,6 +37,11 @@ def read_witnesses(files: LayerFiles) -> StoreAsRead:
         for id, layer in read.layers.items()
     }
     return read._replace(layers=layers, seals=not theirs, lent=_lent(files, read) if theirs else frozenset())
+
+
+def allowed(repairs: t.Iterable[Repair], engine: str | None) -> list[Repair]:
+    """Return those of *repairs* that may be done in a store of *engine*, None for ours."""
+    return [repair for repair in repairs if engine is None or repair.kind in _THEIR_REPAIRS]
 
 
 def _lent(files: LayerFiles, read: StoreAsRead) -> frozenset[str]:

@@ -16,10 +16,10 @@ from ..._store.cures import COMMANDS, NO_USE, cure
 from ..._store.damage import Damage
 from ..._store.gone import Gone
 from ..._store.layer import LayerFiles
-from ..._store.repairs import repairs_of
-from ..._store.witnesses import RECORDING, THEIR_REPAIRS
+from ..._store.repairs import Repair, repairs_of
 
 _ORDER = {DAMAGE: 0, LITTER: 1}
+OF_ACCESS = ("loose_mode", "owner_wrong")
 _MANY = 3  # names in l/; if more are lost, one command makes all of them again
 
 
@@ -52,6 +52,11 @@ class Finding(t.NamedTuple):
         """The place of the finding among others: damage, then litter, then the rest; each by subject."""
         return (_ORDER.get(KINDS[self.code], len(_ORDER)), self.subject, self.code, self.path)
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells the finding from all others of the store."""
+        return (self.code, self.path)
+
 
 class Reported(t.NamedTuple):
     """What health reports of a finding; all texts are printable.
@@ -76,6 +81,11 @@ class Fix(t.NamedTuple):
     evidence: tuple[str, ...] = ()
 
 
+def may_end(finding: Finding) -> bool:
+    """Tell whether overlay2_repair may end a finding of this kind by itself."""
+    return KINDS[finding.code] == DAMAGE or finding.code in (*OF_ACCESS, "unsealed_parent")
+
+
 def of_damage(damage: Damage) -> Finding:
     """Return the finding for damage of a layer; its subject is the layer, or a name in l/ that no layer needs."""
     subject = damage.link if damage.cause == "second_name" else damage.layer
@@ -83,9 +93,21 @@ def of_damage(damage: Damage) -> Finding:
 
 
 class Reporter:
-    """Says *findings*, which are all of *store*, in words."""
+    """Says *findings*, which are all of *store*, in words.
 
-    def __init__(self, store: LayerFiles, findings: t.Collection[Finding]) -> None:
+    staying: the keys of those that overlay2_repair does not end; None for all. repairs: what overlay2_repair does;
+    None for what it does by itself.
+    """
+
+    def __init__(
+        self,
+        store: LayerFiles,
+        findings: t.Collection[Finding],
+        staying: t.Collection[tuple[str, str]] | None = None,
+        repairs: t.Sequence[Repair] | None = None,
+    ) -> None:
+        self._staying = {finding.key for finding in findings} if staying is None else staying
+        self._given = repairs
         self._home = store.home
         self._mending = store.mending
         self._files = store
@@ -109,30 +131,28 @@ class Reporter:
         return Reported(finding.code, printable(finding.subject), path, message, hint, repair, fix is not None)
 
     def fix(self, finding: Finding) -> Fix | None:
-        """Return what overlay2_repair does about a finding by itself, None for nothing. Raises OSError."""
-        engine = self._mending.engine
-        if engine is not None and engine not in RECORDING:
+        """Return how overlay2_repair ends a finding by itself, None if the finding stays. Raises OSError."""
+        if finding.key in self._staying:
             return None
         path = printable(finding.path)
-        if finding.code in ("loose_mode", "owner_wrong") and engine:
-            return None
-        if finding.code in ("loose_mode", "owner_wrong"):
+        if finding.code in OF_ACCESS:
             what = "mode" if finding.code == "loose_mode" else "owner"
             return Fix(f"set the {what} of {path} to {finding.wanted}", (f"the store needs {what} {finding.wanted}",))
-        if finding.code == "link_missing" and finding.cause == AS_TOLD and not os.path.lexists(finding.path):
-            return Fix(
-                f"make {path} again, with the names of the layers", ("the link files of the layers hold the names",)
-            )
+        repairs = self._repairs
+        if finding.code == "link_missing" and finding.cause == AS_TOLD:
+            return Fix(f"make {path} again, with the names of the layers", ("the link files of the layers hold them",))
+        found: list[Repair] = []
         if finding.code == "unsealed_parent":
-            found = [one for one in self._files.solution.repairs if one.layer == finding.subject and one.kind == "seal"]
+            found = [repair for repair in repairs if repair.layer == finding.subject and repair.kind == "seal"]
         elif isinstance(finding.about, Damage):
-            found = repairs_of(finding.about, self._files.solution.repairs)
-        else:
-            return None
-        found = [repair for repair in found if engine is None or repair.kind in THEIR_REPAIRS]
+            found = repairs_of(finding.about, repairs)
         sentences = dict.fromkeys(repair.sentence for repair in found)
         why = dict.fromkeys(sentence for repair in found for sentence in repair.evidence)
-        return Fix("; ".join(sentences), tuple(why)) if found else None
+        return Fix("; ".join(sentences), tuple(why)) if found else Fix("the repairs of other findings end it")
+
+    @property
+    def _repairs(self) -> t.Sequence[Repair]:
+        return self._files.solution.repairs if self._given is None else self._given
 
     def _of_damage(self, damage: Damage) -> tuple[str, str]:
         if damage.cause in ("same_name", "second_name"):

@@ -16,15 +16,13 @@ from ..._store.layout import LINKS
 from ..._store.repaired import repaired
 from ..._store.repairs import Repair
 from ..._store.solve import Solution, recorded, solve
-from ..._store.witnesses import RECORDING, THEIR_REPAIRS, read_witnesses
-from ..facts.check import look
-from ..facts.finding import AS_TOLD, Finding, Fix, Reported, Reporter
+from ..._store.witnesses import RECORDING, allowed, read_witnesses
+from ..facts.check import left_after, look, staying
+from ..facts.finding import AS_TOLD, OF_ACCESS, Finding, Reporter
 from ..in_use.engine import EngineUse, engine_users
 from ..store import Store
 from ..stores.state import DirectoryAccess
 from .state import Asked, RepairState
-
-_OF_ACCESS = ("loose_mode", "owner_wrong")
 
 
 def observe_repair(store: Store, asked: Asked) -> RepairState:
@@ -58,8 +56,7 @@ def _observe(store: Store, asked: Asked, have: RepairState, before: list[Finding
     may = have.engine is None or (asked.foreign and have.engine in RECORDING)
     have = have._replace(lacks_links=have.lacks_links and may)
     repairs = _wanted(store, asked, findings, solution, among) if may else []
-    if have.engine:
-        repairs = [repair for repair in repairs if repair.kind in THEIR_REPAIRS]
+    repairs = allowed(repairs, have.engine)
     findings = [finding for finding in findings if _is_about(store, finding, among)]
     access, of_path = _access(store, findings) if have.engine is None else ({}, {})
     markers = tuple(
@@ -67,11 +64,7 @@ def _observe(store: Store, asked: Asked, have: RepairState, before: list[Finding
         for finding in findings
         if finding.code == "stale_volatile" and finding.code in asked.accept and have.engine is None
     )
-    reporter = Reporter(files, findings)
-    found = tuple(reporter.report(finding) for finding in findings)
     have = have._replace(
-        found=found,
-        fixes=tuple(_fix(reporter, finding, repairs) for finding in findings),
         repairs=tuple(repairs),
         access=access,
         of_path=of_path,
@@ -81,7 +74,26 @@ def _observe(store: Store, asked: Asked, have: RepairState, before: list[Finding
     )
     if have.engine and (repairs or have.lacks_links):
         have = have._replace(use=_use(store.home, have.engine))
-    return have._replace(left=_left(store, have, among))
+    return _in_words(store, have, findings, among)
+
+
+def _in_words(
+    store: Store, have: RepairState, findings: t.Sequence[Finding], among: frozenset[str] | None
+) -> RepairState:
+    """Return *have* with the findings of now, and those that the run leaves. Raises OSError."""
+    if not (have.repairs or have.access or have.markers or have.lacks_links):
+        reporter = Reporter(store.files, findings, staying(store, findings) if have.engine else None)
+        found = tuple(map(reporter.report, findings))
+        return have._replace(found=found, fixes=tuple(map(reporter.fix, findings)), left=found)
+    after = left_after(store, have.repairs, have.access, have.markers)
+    later = [finding for finding in after if _is_about(store, finding, among)]
+    reporter = Reporter(store.files, findings, frozenset(finding.key for finding in later), have.repairs)
+    again = Reporter(repaired(store.files, have.repairs), later)
+    return have._replace(
+        found=tuple(map(reporter.report, findings)),
+        fixes=tuple(map(reporter.fix, findings)),
+        left=tuple(map(again.report, later)),
+    )
 
 
 def _use(home: str, engine: str) -> EngineUse | None:
@@ -160,7 +172,7 @@ def _access(store: Store, findings: t.Iterable[Finding]) -> tuple[dict[str, Dire
     access: dict[str, DirectoryAccess] = {}
     of_path: dict[str, str] = {}
     for finding in findings:
-        if finding.code not in _OF_ACCESS:
+        if finding.code not in OF_ACCESS:
             continue
         path = finding.path
         if path not in access:
@@ -175,11 +187,6 @@ def _access(store: Store, findings: t.Iterable[Finding]) -> tuple[dict[str, Dire
     return access, of_path
 
 
-def _fix(reporter: Reporter, finding: Finding, repairs: t.Iterable[Repair]) -> Fix | None:
-    """Return what the run does about a finding, by the user's word or without it."""
-    return reporter.fix(finding)
-
-
 def _is_written(store: Store, layer_id: str) -> bool:
     mount = store.mount(layer_id)
     return mount is not None and overlay_options(mount).upper is not None
@@ -191,39 +198,3 @@ def _mounted_above(store: Store, solution: Solution, repairs: t.Iterable[Repair]
     names = {solution.after.layers[id].link for id in changed}
     above = (id for id, chain in solution.chains.items() if id in changed or names & set(chain or ()))
     return tuple(sorted(id for id in above if store.mount(id) is not None))
-
-
-def _left(store: Store, have: RepairState, among: frozenset[str] | None) -> tuple[Reported, ...]:
-    """Return what will be wrong after the run. Raises OSError."""
-    if not (have.repairs or have.access or have.markers or have.lacks_links):
-        return have.found
-    after = Store(store.home)
-    after.__dict__.update(files=repaired(store.files, have.repairs), exists=True, mount_table=store.mount_table)
-    ended = {(kind, path) for kind, path in _ended(store, have)}
-    findings = [
-        finding
-        for finding in look(after)
-        if _is_about(store, finding, among) and (finding.code, finding.path) not in ended
-    ]
-    reporter = Reporter(after.files, findings)
-    return tuple(reporter.report(finding) for finding in findings)
-
-
-def _ended(store: Store, have: RepairState) -> t.Iterator[tuple[str, str]]:
-    """Yield the code and the path of the findings that look() sees on disk, and that the run ends."""
-    from ..._store.layout import COMMITTED, OWN_FILE, VOLATILE_MARKER, WORK
-
-    for path in have.access:
-        for code in _OF_ACCESS:
-            yield code, path
-    for id in have.markers:
-        yield "stale_volatile", f"{store.home}/{id}/{VOLATILE_MARKER}"
-    for repair in have.repairs:
-        directory = f"{store.home}/{repair.layer}"
-        if repair.kind == "work":
-            yield "work_missing", f"{directory}/{WORK}"
-        elif repair.kind == "seal":
-            yield "unsealed_parent", f"{directory}/{COMMITTED}"
-            yield "committed_missing", f"{directory}/{COMMITTED}"
-        elif repair.kind == "record":
-            yield "store_file_unreadable", f"{directory}/{OWN_FILE}"
