@@ -121,8 +121,8 @@ def _of_directories(store: StoreAsRead, names: Names, lowers: Lowers, sealed: t.
         chain = lowers.chains.get(layer.id)
         if _lacks_work(layer) and chain:
             yield Repair("work", layer.id, evidence=("it has a parent, and such a layer has a work directory",))
-        elif _lacks_work(layer) and chain is not None and not store.work_tells:
-            yield Repair("work", layer.id, evidence=("its engine gives each layer a work directory",))
+        elif _lacks_work(layer) and layer.id in store.bases:
+            yield Repair("work", layer.id, evidence=("its engine gives such a layer a work directory",))
 
 
 def _lacks_work(layer: LayerAsRead) -> bool:

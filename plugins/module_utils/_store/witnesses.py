@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from .as_read import StoreAsRead, read_store
 from .engine import CONTAINERS_STORAGE, DOCKER, managed_by
+from .lower import EMPTY
 
 if t.TYPE_CHECKING:
     from .layer import LayerFiles
@@ -22,7 +24,8 @@ _THEIR_REPAIRS: tuple[Kind, ...] = ("link", "name", "new_name", "lower", "seal",
 def read_witnesses(files: LayerFiles) -> StoreAsRead:
     """Return what the files of a store say, and the records: those of the store's engine, else ours. Raises OSError.
 
-    In a store of containers-storage, all layers have a work directory, and no layer has ``committed``.
+    In a store of containers-storage, layers without parent have a work directory, too, beside ``empty``; no layer has
+    ``committed``.
     """
     engine = managed_by(files.home)
     theirs = engine == CONTAINERS_STORAGE
@@ -36,7 +39,11 @@ def read_witnesses(files: LayerFiles) -> StoreAsRead:
         id: layer._replace(parent=said.parents.get(id), name="", sealed=id in said.sealed)
         for id, layer in read.layers.items()
     }
-    return read._replace(layers=layers, seals=not theirs, lent=_lent(files, read) if theirs else frozenset())
+    read = read._replace(layers=layers, seals=not theirs)
+    if not theirs:
+        return read
+    bases = frozenset(id for id in layers if os.path.lexists(files.path(id, EMPTY)))
+    return read._replace(lent=_lent(files, read), bases=bases)
 
 
 def allowed(repairs: t.Iterable[Repair], engine: str | None) -> list[Repair]:
