@@ -138,10 +138,10 @@ class Reporter:
         if finding.code in OF_ACCESS:
             what = "mode" if finding.code == "loose_mode" else "owner"
             return Fix(f"set the {what} of {path} to {finding.wanted}", (f"the store needs {what} {finding.wanted}",))
-        repairs = self._repairs
         if finding.code == "link_missing" and finding.cause == AS_TOLD:
             return Fix(f"make {path} again, with the names of the layers", ("the link files of the layers hold them",))
         found: list[Repair] = []
+        repairs = self._repairs
         if finding.code == "unsealed_parent":
             found = [repair for repair in repairs if repair.layer == finding.subject and repair.kind == "seal"]
         elif isinstance(finding.about, Damage):

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
+from ..._errors import StoreCorrupt
 from ..._linux.rename import rename_noreplace
 from ..._linux.subject import about
 from ..._linux.sync import sync_directory, sync_file
@@ -109,16 +111,22 @@ class Seal(_RepairAction):
 
 
 class MakeWork(_RepairAction):
-    """Make a layer's work directory again, whose owner is that of its diff."""
+    """Make a layer's work directory again. Its owner is the remapped root, or that of diff if no settings tell it."""
 
     def commit(self, run: Run) -> None:
-        owner = os.lstat(self.path(run, DIFF))
         made = os.path.join(run.staging(self.repair.layer), WORK)
         os.mkdir(made, WORK_MODE)
         os.chmod(made, WORK_MODE)  # independent of the umask
-        os.chown(made, owner.st_uid, owner.st_gid)
+        os.chown(made, *self._owner(run))
         rename_noreplace(made, self.path(run, WORK))
         sync_directory(self.path(run))
+
+    def _owner(self, run: Run) -> tuple[int, int]:
+        with contextlib.suppress(StoreCorrupt):
+            if run.store.managed_by is None:
+                return run.root
+        found = os.lstat(self.path(run, DIFF))
+        return found.st_uid, found.st_gid
 
 
 class WriteRecord(_RepairAction):
