@@ -93,7 +93,11 @@ def test_a_lower_that_a_torn_record_would_tell_is_in_doubt(docker, storage):
         assert solved(home) == ([], {top})
 
 
-def test_a_record_of_ours_says_nothing_in_the_store_of_another_engine(storage):
+def test_a_record_of_ours_says_nothing_in_the_store_of_another_engine(docker, storage):
+    own = {"format": 1, "parent": MID, "link": "A" * 26, "committed": True}
+    (docker / TOP / ".strata.json").write_text(json.dumps(own))
+    (docker / BASE / "lower").write_text(f"l/{'A' * 26}")  # as if a layer missed the name
+    assert solved(docker)[0] == [("no_lower", BASE)]
     (storage / "top/lower").unlink()
     (storage / "top/.strata.json").write_text('{"format": 1, "parent": "base", "committed": true}')
     (repair,) = LayerFiles(str(storage)).solution.repairs
