@@ -304,8 +304,8 @@ ansible_facts:
               type: str
             certain:
               description:
-                - Whether M(strata.overlay2.overlay2_repair) does so without further options. In another engine's store it
-                  does so with O(strata.overlay2.overlay2_repair#module:foreign=repair).
+                - Whether M(strata.overlay2.overlay2_repair) does so without further options. In another engine's store
+                  it does so with O(strata.overlay2.overlay2_repair#module:foreign=repair).
               type: bool
         summary:
           description:
