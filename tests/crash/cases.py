@@ -129,7 +129,7 @@ CASES = (
     Case("unmount", MOUNTED, mount(id="top", state="unmounted")),
     Case("unmount volatile", VOLATILE, mount(id="top", state="unmounted")),
     Case("repair a link file", harmed(": >mid/link"), Call("repair", {})),
-    Case("repair l/", harmed("rm -r l"), Call("repair", {})),
+    Case("repair all names", harmed("rm l/*"), Call("repair", {})),
     Case("repair a lower file", harmed("rm top/lower"), Call("repair", {})),
     Case(
         "repair several damages",
