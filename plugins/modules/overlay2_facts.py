@@ -303,7 +303,9 @@ ansible_facts:
               description: What M(strata.overlay2.overlay2_repair) does about it. V(none) for nothing.
               type: str
             certain:
-              description: Whether M(strata.overlay2.overlay2_repair) does so without further options.
+              description:
+                - Whether M(strata.overlay2.overlay2_repair) does so without further options. In another engine's store
+                  it does so with O(strata.overlay2.overlay2_repair#module:foreign=repair).
               type: bool
         summary:
           description:

@@ -60,9 +60,16 @@ options:
     default: []
   foreign:
     description:
-      - What to do in the store of another engine, Docker or containers-storage.
-      - V(report) tells what is wrong, and changes nothing.
-      - V(repair) is C(store_foreign).
+      - What to do in the store of another engine, Docker or containers-storage (Podman, Buildah).
+      - V(report) tells what is wrong and what V(repair) would do, and changes nothing.
+      - V(repair) repairs names in C(l/), C(link) and C(lower) files, C(work) directories and, in a store of Docker,
+        C(committed), as the engine writes them. The engine's records tell what each layer is built on. Modes, owners
+        and files of the engine are not changed.
+      - The records do not tell it of a layer that BuildKit made, nor of a layer whose record is torn. Such a layer can
+        be repaired only if other layers tell it.
+      - The engine must be stopped, and nothing may use its data root, else V(repair) is C(store_foreign). It is
+        C(store_foreign), too, in the store of an engine that runs without root, and together with O(parents) or
+        O(accept).
     type: str
     choices: [report, repair]
     default: report
@@ -94,6 +101,11 @@ EXAMPLES = r"""
     home: /var/lib/overlay2
     parents:
       job-1: tools
+
+- name: Repair the store of a Docker that is stopped
+  strata.overlay2.overlay2_repair:
+    home: /var/lib/docker/overlay2
+    foreign: repair
 
 - name: Keep a layer although the host went down while it was mounted volatile
   strata.overlay2.overlay2_repair:
@@ -134,7 +146,9 @@ findings:
       description: What M(strata.overlay2.overlay2_repair) does about it. V(none) for nothing.
       type: str
     certain:
-      description: Whether M(strata.overlay2.overlay2_repair) does so without further options.
+      description:
+        - Whether M(strata.overlay2.overlay2_repair) does so without further options. In another engine's store it does
+          so with O(strata.overlay2.overlay2_repair#module:foreign=repair).
       type: bool
     evidence:
       description: What proves that the repair is right, as sentences.

@@ -95,9 +95,10 @@ class Harmed:
         for name, words in re.findall(r"strata\.overlay2\.overlay2_(\w+)(.*)", way):
             options = dict(re.findall(r"(\w+): (\w+)", words))
             options = {key: value for key, value in options.items() if key in OPTIONS}
-            about = {"id": finding["subject"]} if name in ("layer", "mount") else {}
-            about.update({"parents": {id: PARENTS[id]} for id in re.findall(r"\{(\w+): PARENT\}", words)})
-            about.update({"accept": [code] for code in re.findall(r"\[(\w+)\]", words)})
+            about: dict[str, t.Any] = {"id": finding["subject"]} if name in ("layer", "mount") else {}
+            if name == "repair":
+                parents = {id: PARENTS[id] for id in re.findall(r"\{(\w+): PARENT\}", words)}
+                about = {"parents": parents, "accept": re.findall(r"\[(\w+)\]", words)}
             self.ok(name, **about, **{key: value == "true" or value for key, value in options.items()})
             return True
         return bool(commands)

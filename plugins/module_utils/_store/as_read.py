@@ -55,11 +55,16 @@ class StoreAsRead(t.NamedTuple):
     """What the files of a store say. names: by name in l/, the id that it leads to; None for no layer's directory.
 
     work_tells: a layer of this store has a work directory only if it has a parent.
+    seals:      a layer of this store is sealed once a layer is built on it.
+    lent:       the names of layers of other stores. bases: the layers without parent that have a work directory, too.
     """
 
     layers: t.Mapping[str, LayerAsRead]
     names: t.Mapping[str, str | None]
     work_tells: bool = True
+    seals: bool = True
+    lent: frozenset[str] = frozenset()
+    bases: frozenset[str] = frozenset()
 
 
 def read_store(files: LayerFiles, *, work_tells: bool = True) -> StoreAsRead:

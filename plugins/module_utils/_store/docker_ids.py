@@ -21,6 +21,11 @@ _OF_BUILDKIT = re.compile(r"[a-z0-9]{25}")
 _CHAIN = re.compile(r"(sha256):([a-f0-9]{64})")
 
 
+def is_of_dockerd(layer_id: str) -> bool:
+    """Tell whether dockerd made the id, and not BuildKit."""
+    return _OF_DOCKER.fullmatch(layer_id) is not None
+
+
 def why_not_id(layer_id: str, ids: t.Collection[str]) -> str:
     """Return why the content of a record is not the whole id of a layer, existing or gone; "" if it is.
 

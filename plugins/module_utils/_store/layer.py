@@ -199,11 +199,11 @@ class LayerFiles:
 
     @functools.cached_property
     def solution(self) -> Solution:
-        """What has exactly one right repair, by our own records. Raises OSError."""
-        from .as_read import read_store  # the same
-        from .solve import recorded, solve
+        """What has exactly one right repair, by the records of the store's engine. Raises OSError."""
+        from .solve import recorded, solve  # the same
+        from .witnesses import read_witnesses
 
-        store = read_store(self)
+        store = read_witnesses(self)
         return solve(store, *recorded(store))
 
     @functools.cached_property

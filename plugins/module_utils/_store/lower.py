@@ -31,7 +31,7 @@ from .recognition import is_directory
 PARENT = "parent"  # in our own record
 _NO_PARENT = b'"parent": ""'  # as our record is written: a quote within a value would have a backslash
 _WHOLE = re.compile(rb"l/[A-Z2-7]{26}(?::l/[A-Z2-7]{26})*")
-_EMPTY = "empty"  # containers-storage's, in layers without parent
+EMPTY = "empty"  # containers-storage's, in layers without parent
 
 
 class Lower(t.NamedTuple):
@@ -94,7 +94,7 @@ def _without(home: str, layer_id: str, parent: str | None) -> Lower:
 
 
 def _has_work(directory: str) -> bool:
-    return is_directory(f"{directory}/{WORK}") and not os.path.lexists(f"{directory}/{_EMPTY}")
+    return is_directory(f"{directory}/{WORK}") and not os.path.lexists(f"{directory}/{EMPTY}")
 
 
 def recorded_parent(home: str, layer_id: str) -> str | None:

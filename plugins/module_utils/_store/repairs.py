@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .layout import LINK, LOWER
+from .layout import LINK, LOWER, WORK
 
 if t.TYPE_CHECKING:
     from .as_read import LayerAsRead
@@ -90,6 +90,20 @@ def repairs_of(damage: Damage, repairs: t.Iterable[Repair]) -> list[Repair]:
     if damage.code == "lower_unresolved":
         found += [repair for repair in repairs if repair.kind == "name" and repair.link == damage.link]
     return found
+
+
+def shown_by(home: str, repair: Repair, *, has_lower: bool) -> Damage | None:
+    """Return the damage that a repair ends, and that no file but a record shows; None if it is not such a repair."""
+    from .damage import Damage, missing_directory  # only the stores of other engines need it
+
+    path = f"{home}/{repair.layer}"
+    if repair.kind == "work":
+        return missing_directory(repair.layer, f"{path}/{WORK}", WORK)
+    if repair.kind != "lower":
+        return None
+    if has_lower:
+        return Damage("lower_malformed", repair.layer, f"{path}/{LOWER}", "recorded_other", target=repair.parent)
+    return Damage("lower_missing", repair.layer, f"{path}/{LOWER}", "recorded_parent", target=repair.parent)
 
 
 def as_file(layer: LayerAsRead, name: str, *why: str) -> tuple[Repair, ...]:

@@ -112,14 +112,17 @@ def _of_directories(store: StoreAsRead, names: Names, lowers: Lowers, sealed: t.
         parent = names.owner.get(layer.lowers[0]) if layer.lowers and layer.whole else None
         if parent:
             above.setdefault(parent, layer.id)
-    for layer in store.layers.values():
+    for layer in store.layers.values() if store.seals else ():
         if not layer.marked and layer.id in above:
             yield Repair("seal", layer.id, evidence=(f"layer {above[layer.id]} is built on it",))
         elif not layer.marked and layer.id in sealed:
             yield Repair("seal", layer.id, evidence=("its record says that it is sealed",))
     for layer in store.layers.values():
-        if _lacks_work(layer) and lowers.chains.get(layer.id):
+        chain = lowers.chains.get(layer.id)
+        if _lacks_work(layer) and chain:
             yield Repair("work", layer.id, evidence=("it has a parent, and such a layer has a work directory",))
+        elif _lacks_work(layer) and layer.id in store.bases:
+            yield Repair("work", layer.id, evidence=("its engine gives such a layer a work directory",))
 
 
 def _lacks_work(layer: LayerAsRead) -> bool:

@@ -194,7 +194,8 @@ class Names:
         return name.startswith(layer.letters) and self.fits(name, layer)
 
     def _is_lost(self, name: str) -> bool:
-        return name not in self.owner and self._leads(name) not in self._layers and name not in self._held
+        known = name in self.owner or name in self._held or name in self._store.lent
+        return not known and self._leads(name) not in self._layers
 
     def _is_dangling(self, name: str) -> bool:
         target = self._leads(name)

@@ -17,8 +17,10 @@ from ..._store.layout import COMMITTED, MERGED, OWN_FILE, VOLATILE_MARKER
 from ..._store.owner import strangers
 from ..._store.recognition import is_directory, is_store, names_in
 from ..._store.repaired import repaired
+from ..._store.repairs import repairs_of, shown_by
 from ..._store.settings import Settings
 from ..._store.survey import survey
+from ..._store.witnesses import RECORDING, allowed
 from ..layers.litter import find_litter
 from ..store import Store
 from .access import find_access
@@ -26,6 +28,7 @@ from .finding import AS_TOLD, OF_ACCESS, OF_NO_USE, Finding, Reported, Reporter,
 from .hidden_mounts import hidden_mounts
 
 if t.TYPE_CHECKING:
+    from ..._store.damage import Damage
     from ..._store.repairs import Repair
 
 _PAUSE = 0.1  # seconds: another run finishes its current step in this time
@@ -44,7 +47,7 @@ def examine_store(home: str, known: Store | None = None) -> list[Reported]:
     _unused, second = _examine(Store(home))
     again = {finding.key for finding in second}
     findings = [finding for finding in findings if finding.key in again]
-    reporter = Reporter(store.files, findings, _staying(store, findings))
+    reporter = Reporter(store.files, findings, staying(store, findings))
     try:
         return [reporter.report(finding) for finding in findings]
     except FileNotFoundError:
@@ -76,14 +79,19 @@ def left_after(
     ]
 
 
-def _staying(store: Store, findings: t.Sequence[Finding]) -> frozenset[tuple[str, str]]:
-    """Return the keys of the findings that overlay2_repair does not end by itself. Raises OSError."""
-    if store.files.mending.engine is not None or not any(may_end(finding) for finding in findings):
+def staying(store: Store, findings: t.Sequence[Finding]) -> frozenset[tuple[str, str]]:
+    """Return the keys of the findings that overlay2_repair does not end by itself. Raises OSError.
+
+    In another engine's store, overlay2_repair ends the others with foreign: repair.
+    """
+    engine = store.files.mending.engine
+    if engine not in (None, *RECORDING) or not any(may_end(finding) for finding in findings):
         return frozenset(finding.key for finding in findings)
     if any(finding.cause == AS_TOLD for finding in findings):  # nothing else is known of a store without l/
         return frozenset(finding.key for finding in findings if os.path.lexists(finding.path))
-    access = {finding.path for finding in findings if finding.code in OF_ACCESS}
-    return frozenset(finding.key for finding in left_after(store, store.files.solution.repairs, access))
+    access = {finding.path for finding in findings if finding.code in OF_ACCESS and engine is None}
+    repairs = allowed(store.files.solution.repairs, engine)
+    return frozenset(finding.key for finding in left_after(store, repairs, access))
 
 
 def _examine(store: Store) -> tuple[Store, list[Finding]]:
@@ -122,6 +130,7 @@ class _Examination:
         for id, error in found.unread.items():
             yield Finding("store_file_unreadable", id, f"{self.home}/{id}/{OWN_FILE}", about=error)
         yield from map(of_damage, found.damage)
+        yield from map(of_damage, self._shown_by_records(found.damage))
         yield from self._of_records()
         yield from self._of_litter()
         yield from find_access(self.home, self.layers, self._settings if self.engine is None else None, self.engine)
@@ -157,8 +166,10 @@ class _Examination:
         if self.engine == CONTAINERS_STORAGE:  # it has no such mark, and does not remove the kernel's markers
             return
         parents = {layer.lowers[0] for layer in self.layers.values() if layer.lowers}
+        repairs = self.files.solution.repairs if self.engine in RECORDING else ()
+        sealed = {repair.layer for repair in repairs if repair.kind == "seal"}
         for layer in self.layers.values():
-            if layer.link in parents and not layer.marked:
+            if (layer.link in parents or layer.id in sealed) and not layer.marked:
                 yield Finding("unsealed_parent", layer.id, f"{self.home}/{layer.id}/{COMMITTED}")
             path = f"{self.home}/{layer.id}/{VOLATILE_MARKER}"
             # A held layer was mounted since the last boot: the next mount removes the marker.
@@ -182,6 +193,19 @@ class _Examination:
             count = len(names_in(path))
             if count:
                 yield Finding("stray_files", id, path, found=f"{count} name{'s' * (count > 1)}")
+
+    def _shown_by_records(self, known: t.Iterable[Damage]) -> t.Iterator[Damage]:
+        """Yield the damage that only the records of another engine show: a lower or a work directory that is lost."""
+        if self.engine not in RECORDING:
+            return
+        by_layer: dict[str, list[Damage]] = {}
+        for damage in known:
+            for id in {damage.layer, damage.target}:
+                by_layer.setdefault(id, []).append(damage)
+        for repair in self.files.solution.repairs:
+            shown = shown_by(self.home, repair, has_lower=bool(self.files.lower(repair.layer).names))
+            if shown and not any(repairs_of(damage, [repair]) for damage in by_layer.get(repair.layer, ())):
+                yield shown
 
     def _of_records(self) -> t.Iterator[Finding]:
         """Yield which record of another engine cannot be read; else what its records or its layers lack."""

@@ -15,7 +15,7 @@ from ..._linux.subject import about
 from ..._linux.sync import sync_directory, sync_file
 from ..._store import staging
 from ..._store.json_file import replace_file, write_new
-from ..._store.layout import DIFF, FILE_MODE, LINK, LINKS, LINKS_MODE, LOWER, OWN_FILE, WORK, WORK_MODE
+from ..._store.layout import DIFF, FILE_MODE, LINK, LINKS, LOWER, OWN_FILE, WORK, WORK_MODE
 from ..._store.record import new_record
 from ..plan import Action
 
@@ -29,13 +29,16 @@ _ASIDE = ".damaged-"
 class MakeLinks(Action):
     """Make l/ again, empty: other actions make its names."""
 
+    def __init__(self, mode: int) -> None:
+        self._mode = mode
+
     def describe(self) -> str:
         return f"make the directory {LINKS} of the store again"
 
     def commit(self, run: Run) -> None:
         made = os.path.join(run.staging(), LINKS)
-        os.mkdir(made, LINKS_MODE)
-        os.chmod(made, LINKS_MODE)  # independent of the umask
+        os.mkdir(made, self._mode)
+        os.chmod(made, self._mode)  # independent of the umask
         rename_noreplace(made, os.path.join(run.home, LINKS))
         sync_directory(run.home)
 

@@ -11,14 +11,15 @@ import typing as t
 
 from ..._errors import ParentMismatch, StoreCorrupt
 from ..._linux.overlayfs import overlay_options
-from ..._store.as_read import read_store
 from ..._store.damage import Damage
 from ..._store.layout import LINKS
 from ..._store.repaired import repaired
 from ..._store.repairs import Repair
 from ..._store.solve import Solution, recorded, solve
-from ..facts.check import left_after, look
+from ..._store.witnesses import RECORDING, allowed, read_witnesses
+from ..facts.check import left_after, look, staying
 from ..facts.finding import AS_TOLD, OF_ACCESS, Finding, Reporter
+from ..in_use.engine import EngineUse, engine_users
 from ..store import Store
 from ..stores.state import DirectoryAccess
 from .state import Asked, RepairState
@@ -50,9 +51,12 @@ def _observe(store: Store, asked: Asked, have: RepairState, before: list[Finding
     files = store.files
     findings = [*before, *look(store)]
     have = have._replace(engine=files.mending.engine)
-    solution = _solution(store, asked, have.engine)
+    solution = _solution(store, asked)
     among = _among(asked.ids, solution)
-    repairs = _wanted(store, asked, findings, solution, among) if have.engine is None else []
+    may = have.engine is None or (asked.foreign and have.engine in RECORDING)
+    have = have._replace(lacks_links=have.lacks_links and may)
+    repairs = _wanted(store, asked, findings, solution, among) if may else []
+    repairs = allowed(repairs, have.engine)
     findings = [finding for finding in findings if _is_about(store, finding, among)]
     access, of_path = _access(store, findings) if have.engine is None else ({}, {})
     markers = tuple(
@@ -68,6 +72,8 @@ def _observe(store: Store, asked: Asked, have: RepairState, before: list[Finding
         writable=frozenset(id for id in files.ids if _is_written(store, id)),
         mounted=_mounted_above(store, solution, repairs),
     )
+    if have.engine and (repairs or have.lacks_links):
+        have = have._replace(use=_use(store.home, have.engine))
     return _in_words(store, have, findings, among)
 
 
@@ -75,10 +81,10 @@ def _in_words(
     store: Store, have: RepairState, findings: t.Sequence[Finding], among: frozenset[str] | None
 ) -> RepairState:
     """Return *have* with the findings of now, and those that the run leaves. Raises OSError."""
-    if have.engine is not None or not (have.repairs or have.access or have.markers or have.lacks_links):
-        reporter = Reporter(store.files, findings)
+    if not (have.repairs or have.access or have.markers or have.lacks_links):
+        reporter = Reporter(store.files, findings, staying(store, findings) if have.engine else None)
         found = tuple(map(reporter.report, findings))
-        return have._replace(found=found, fixes=(None,) * len(found), left=found)
+        return have._replace(found=found, fixes=tuple(map(reporter.fix, findings)), left=found)
     after = left_after(store, have.repairs, have.access, have.markers)
     later = [finding for finding in after if _is_about(store, finding, among)]
     reporter = Reporter(store.files, findings, frozenset(finding.key for finding in later), have.repairs)
@@ -90,9 +96,20 @@ def _in_words(
     )
 
 
-def _solution(store: Store, asked: Asked, engine: str | None) -> Solution:
+def _use(home: str, engine: str) -> EngineUse | None:
+    """Return why nothing in the store of another engine may change now; None for no reason. Raises OSError."""
+    user = os.stat(home).st_uid
+    if user:
+        return EngineUse(
+            f"which runs as user {user}, who could exchange directories meanwhile",
+            "as this user, run the commands that the hints of the findings have",
+        )
+    return engine_users(home, engine)
+
+
+def _solution(store: Store, asked: Asked) -> Solution:
     """Return what is certain in the store. Raises ParentMismatch, OSError."""
-    read = read_store(store.files, work_tells=engine is None)
+    read = read_witnesses(store.files)
     solution = solve(read, *recorded(read), told=asked.parents, accept_astray="link_astray" in asked.accept)
     for id, parent in asked.parents.items():
         chain, above = solution.chains.get(id), solution.chains.get(parent, ())

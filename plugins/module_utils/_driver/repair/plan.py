@@ -8,9 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from ..._errors import LayerInUse, printable, shorten
-from ..._store.engine import store_foreign_error
+from ..._store.engine import CONTAINERS_STORAGE, store_foreign_error
+from ..._store.layout import LINKS_MODE
+from ..._store.witnesses import RECORDING
 from ..plan import Action, Plan
 from .state import Asked, RepairState
+
+_THEIR_LINKS_MODE = {CONTAINERS_STORAGE: 0o755}
 
 
 def plan_repair(asked: Asked, have: RepairState) -> Plan[RepairState]:
@@ -18,9 +22,11 @@ def plan_repair(asked: Asked, have: RepairState) -> Plan[RepairState]:
 
     raises: LayerInUse for a layer that is written to; StoreForeign.
     """
-    if have.engine and (asked.foreign or asked.parents or asked.accept):
+    if have.engine and (asked.parents or asked.accept or (asked.foreign and have.engine not in RECORDING)):
         raise store_foreign_error(have.home, have.engine, "repair the store")
     actions = _actions(have)
+    if actions and have.engine and have.use:
+        raise store_foreign_error(have.home, have.engine, actions[0].describe(), have.use.why, have.use.hint)
     after = have._replace(
         found=have.left,
         fixes=(None,) * len(have.left),
@@ -46,7 +52,7 @@ def _actions(have: RepairState) -> list[Action]:
     from ..stores.actions import SetAccess  # on every host
     from .actions import MakeLinks, action_of
 
-    actions: list[Action] = [MakeLinks()] if have.lacks_links else []
+    actions: list[Action] = [MakeLinks(_THEIR_LINKS_MODE.get(have.engine or "", LINKS_MODE))] * have.lacks_links
     actions += [action_of(repair) for repair in have.repairs]
     actions += [ClearMarker(id) for id in have.markers]
     return actions + [SetAccess(path, access) for path, access in sorted(have.access.items())]

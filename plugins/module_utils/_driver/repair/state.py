@@ -12,6 +12,7 @@ from ..stores.state import DirectoryAccess
 
 if t.TYPE_CHECKING:
     from ..._store.repairs import Repair
+    from ..in_use.engine import EngineUse
 
 
 class Asked(t.NamedTuple):
@@ -39,6 +40,7 @@ class RepairState(t.NamedTuple):
     of_path:  by path in access, the id of the layer; "" for the store itself.
     writable: the mounted layers that are written to. mounted: the layers that stay mounted with an older chain.
     engine:   the owner of the store, as owner() returns it; None if the store is ours.
+    use:      why the store of another engine cannot be repaired now, None for no reason.
     """
 
     home: str
@@ -54,3 +56,4 @@ class RepairState(t.NamedTuple):
     writable: frozenset[str] = frozenset()
     mounted: tuple[str, ...] = ()
     engine: str | None = None
+    use: EngineUse | None = None

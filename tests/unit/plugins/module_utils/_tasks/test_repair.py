@@ -260,19 +260,101 @@ def test_a_lower_that_no_layer_without_parent_has_is_moved_aside(home):
     assert (home / "base/lower.damaged-1").read_bytes() == was
 
 
-def test_another_engines_store_is_told_and_not_changed(home, traces):
+@pytest.fixture
+def podman(tmp_path, make_chain):
+    """The chain base <- mid <- top, as containers-storage makes and records layers."""
+    home = tmp_path / "graph/overlay"
+    (home / "l").mkdir(parents=True)
+    make_chain(home, "base", "mid", "top")
+    for id in ("base", "mid", "top"):
+        (home / id / ".strata.json").unlink()
+    (home / "l").chmod(0o755)
+    parents = [{"id": "base"}, {"id": "mid", "parent": "base"}, {"id": "top", "parent": "mid"}]
+    (tmp_path / "graph/overlay-layers").mkdir()
+    (tmp_path / "graph/overlay-layers/layers.json").write_text(json.dumps(parents))
+    return home
+
+
+def test_another_engines_store_is_told_and_not_changed(podman, traces):
+    (podman / "mid/link").write_text("")
+    (podman / "top/lower").unlink()
+    before = traces(podman)
+    done = tasks.do(repair(podman))
+    assert tasks.sentences(done) == []
+    damage = {one.code: one.repair for one in done.after.found if one.certain}
+    assert damage == {
+        "link_empty": "write the link file of layer mid again",
+        "lower_missing": "write the lower file of layer top again, which is built on mid",
+    }
+    for asked in ({"parents": {"top": "mid"}}, {"accept": frozenset(("link_astray",))}):
+        with pytest.raises(StoreForeign, match="belongs to containers-storage"):
+            tasks.plan(repair(podman, foreign=True, **asked))
+    assert traces(podman) == before
+
+
+def test_another_engines_store_is_repaired_if_asked(podman):
+    whole = {path: path.read_text() for path in podman.glob("*/l[io]*")}
+    (podman / "mid/link").write_text("")
+    (podman / "top/lower").unlink()
+    converge(podman, foreign=True)
+    assert {path: path.read_text() for path in whole} == whole
+    assert not list(podman.glob("*/.s*")) and not list(podman.glob("*/committed"))
+
+
+def test_a_lower_that_only_the_records_of_an_engine_deny_is_repaired(podman):
+    was = (podman / "top/lower").read_text()
+    (podman / "top/lower").write_text(f"l/{link(podman, 'base')}")
+    done = converge(podman, foreign=True)
+    assert [one.message for one in done.have.found if one.code == "lower_malformed"] == [
+        "layer top is damaged: its lower contradicts its record, which says that it is built on mid"
+    ]
+    assert (podman / "top/lower").read_text() == was
+
+
+def test_the_names_directory_of_podman_is_made_again_as_podman_makes_it(podman):
+    names = {name: os.readlink(podman / "l" / name) for name in os.listdir(podman / "l")}
+    shutil.rmtree(podman / "l")
+    assert tasks.sentences(tasks.do(repair(podman))) == []
+    assert not (podman / "l").exists()
+    converge(podman, foreign=True)
+    assert {name: os.readlink(podman / "l" / name) for name in os.listdir(podman / "l")} == names
+    assert stat.S_IMODE((podman / "l").stat().st_mode) == 0o755
+
+
+def test_another_engines_store_that_is_in_use_is_not_repaired(podman, run):
+    (podman / "mid/link").write_text("")
+    pid = run("sh", "-c", f"cd {podman}/mid; echo ready; exec sleep 600")
+    with pytest.raises(
+        StoreForeign, match=r"cannot write the link file of layer mid again: .* is held by pid"
+    ) as caught:
+        tasks.plan(repair(podman, foreign=True))
+    assert f"kill {pid}" in caught.value.hint
+    assert tasks.sentences(tasks.do(repair(podman))) == []
+
+
+@pytest.mark.root
+def test_the_store_of_a_user_is_not_repaired_by_root(podman):
+    (podman / "mid/link").write_text("")
+    os.chown(podman, 1000, 1000)
+    with pytest.raises(StoreForeign, match="which runs as user 1000, who could exchange directories meanwhile"):
+        tasks.plan(repair(podman, foreign=True))
+
+
+def test_a_lower_of_a_layer_without_parent_stays_in_another_engines_store(podman):
+    (podman / "base/lower").write_text("")
+    done = converge(podman, foreign=True)
+    assert tasks.sentences(done) == []
+    assert [(one.code, one.subject, one.certain) for one in done.after.found if one.subject == "base"] == [
+        ("lower_malformed", "base", False)
+    ]
+
+
+def test_a_store_that_nobody_owns_up_to_is_not_repaired(home):
+    (home / ".strata.json").unlink()
     (home / "mid/link").write_text("")
-    (home.parent / "image/overlay2/layerdb").mkdir(parents=True)
-    before = traces(home)
-    try:
-        done = tasks.do(repair(home))
-        assert tasks.sentences(done) == []
-        assert {(one.repair, one.certain) for one in done.after.found} == {(None, False)}
-        with pytest.raises(StoreForeign, match="belongs to docker"):
-            tasks.plan(repair(home, foreign=True))
-        assert traces(home) == before
-    finally:
-        shutil.rmtree(home.parent / "image")
+    assert not any(one.certain for one in tasks.do(repair(home)).after.found)
+    with pytest.raises(StoreForeign, match="was made by somebody else"):
+        tasks.plan(repair(home, foreign=True))
 
 
 def test_no_store_is_no_damage_in_check_mode_only(tmp_path):
