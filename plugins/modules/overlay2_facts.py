@@ -283,6 +283,11 @@ ansible_facts:
                 - V(hidden_mount) is a mount in the store that no path leads to, because another filesystem was mounted
                   over its place. The mount belongs to the store below that filesystem, and mounts no layer here.
               type: str
+            kind:
+              description:
+                - V(damage) if the store, or a layer, does not work; V(litter) if M(strata.overlay2.overlay2_prune)
+                  removes it; V(care) if a person has to decide; V(note) if it is good to know.
+              type: str
             subject:
               description: The layer, or the name in the store.
               type: str

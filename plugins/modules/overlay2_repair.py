@@ -130,6 +130,11 @@ findings:
     code:
       description: What is wrong, as in the C(health) of M(strata.overlay2.overlay2_facts).
       type: str
+    kind:
+      description:
+        - V(damage) if the store, or a layer, does not work; V(litter) if M(strata.overlay2.overlay2_prune) removes it;
+          V(care) if a person has to decide; V(note) if it is good to know.
+      type: str
     subject:
       description: The layer, or the name in the store.
       type: str

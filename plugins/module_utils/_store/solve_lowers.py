@@ -56,8 +56,12 @@ class Lowers:
             if id in self.chains:
                 todo.pop()
                 continue
-            below = [other for other in self._may_be_on(self._layers[id]) if other not in self.chains]
-            if below and not set(below) & set(todo):
+            below = [
+                other
+                for other in dict.fromkeys(self._may_be_on(self._layers[id]))
+                if other not in self.chains and other not in todo
+            ]
+            if below:
                 todo += below
                 continue
             self.chains[id] = self._judge(self._layers[id])

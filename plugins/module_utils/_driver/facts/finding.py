@@ -61,11 +61,13 @@ class Finding(t.NamedTuple):
 class Reported(t.NamedTuple):
     """What health reports of a finding; all texts are printable.
 
+    kind:    of the code: damage, litter, care (a person has to decide) or note.
     repair:  what overlay2_repair does about it; None for nothing.
     certain: overlay2_repair does so without further options; in another engine's store, with foreign: repair.
     """
 
     code: str
+    kind: str
     subject: str
     path: str
     message: str
@@ -128,7 +130,9 @@ class Reporter:
         fix = self.fix(finding)
         repair = printable(fix.sentence) if fix else None
         path = printable(finding.path)
-        return Reported(finding.code, printable(finding.subject), path, message, hint, repair, fix is not None)
+        return Reported(
+            finding.code, KINDS[finding.code], printable(finding.subject), path, message, hint, repair, fix is not None
+        )
 
     def fix(self, finding: Finding) -> Fix | None:
         """Return how overlay2_repair ends a finding by itself, None if the finding stays. Raises OSError."""

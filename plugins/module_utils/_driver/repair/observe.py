@@ -11,6 +11,7 @@ import typing as t
 
 from ..._errors import ParentMismatch, StoreCorrupt
 from ..._linux.overlayfs import overlay_options
+from ..._store import holders
 from ..._store.damage import Damage
 from ..._store.layout import LINKS
 from ..._store.repaired import repaired
@@ -69,7 +70,7 @@ def _observe(store: Store, asked: Asked, have: RepairState, before: list[Finding
         access=access,
         of_path=of_path,
         markers=markers,
-        writable=frozenset(id for id in files.ids if _is_written(store, id)),
+        writable={id: _holders(store.home, id) for id in files.ids if _is_written(store, id)},
         mounted=_mounted_above(store, solution, repairs),
     )
     if have.engine and (repairs or have.lacks_links):
@@ -190,6 +191,14 @@ def _access(store: Store, findings: t.Iterable[Finding]) -> tuple[dict[str, Dire
 def _is_written(store: Store, layer_id: str) -> bool:
     mount = store.mount(layer_id)
     return mount is not None and overlay_options(mount).upper is not None
+
+
+def _holders(home: str, layer_id: str) -> tuple[str, ...]:
+    """Return the holders of a layer, for a hint; none if they cannot be read."""
+    try:
+        return holders.read(home, layer_id)
+    except OSError:
+        return ()
 
 
 def _mounted_above(store: Store, solution: Solution, repairs: t.Iterable[Repair]) -> tuple[str, ...]:

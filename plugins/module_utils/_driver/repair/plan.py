@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._errors import LayerInUse, printable, shorten
+from ..._errors import LayerInUse, shorten
 from ..._store.engine import CONTAINERS_STORAGE, store_foreign_error
 from ..._store.layout import LINKS_MODE
 from ..._store.witnesses import RECORDING
+from ..layers.removal import unmounting
 from ..plan import Action, Plan
+from ..state import LayerState
 from .state import Asked, RepairState
 
 _THEIR_LINKS_MODE = {CONTAINERS_STORAGE: 0o755}
@@ -39,9 +41,8 @@ def plan_repair(asked: Asked, have: RepairState) -> Plan[RepairState]:
     if not actions:
         return Plan((), have)
     changed = {repair.layer for repair in have.repairs} | {*have.markers} | {id for id in have.of_path.values() if id}
-    busy = sorted(changed & have.writable)
-    if busy:
-        raise _in_use_error(busy[0])
+    for layer_id in sorted(changed & have.writable.keys()):
+        raise _in_use_error(layer_id, have.writable[layer_id])
     return Plan(actions, after, warnings=tuple(_warnings(have)), must_be_free=tuple(sorted(changed)))
 
 
@@ -66,9 +67,10 @@ def _warnings(have: RepairState) -> t.Iterator[str]:
         )
 
 
-def _in_use_error(layer_id: str) -> LayerInUse:
+def _in_use_error(layer_id: str, holders: tuple[str, ...]) -> LayerInUse:
     return LayerInUse(
-        f"cannot repair layer {printable(layer_id)}: it is mounted read-write",
-        hint="unmount it by strata.overlay2.overlay2_mount with state: unmounted",
+        f"cannot repair layer {layer_id}: it is mounted read-write",
+        hint=unmounting(LayerState(layer_id, None, (), mounted=True, holders=holders)),
         id=layer_id,
+        holders=list(holders),
     )

@@ -38,7 +38,8 @@ class RepairState(t.NamedTuple):
     markers:  the layers whose stale volatile marker goes.
     lacks_links: l/ does not exist.
     of_path:  by path in access, the id of the layer; "" for the store itself.
-    writable: the mounted layers that are written to. mounted: the layers that stay mounted with an older chain.
+    writable: by id, the holders of the mounted layers that are written to.
+    mounted:  the layers that stay mounted with an older chain.
     engine:   the owner of the store, as owner() returns it; None if the store is ours.
     use:      why the store of another engine cannot be repaired now, None for no reason.
     """
@@ -53,7 +54,7 @@ class RepairState(t.NamedTuple):
     of_path: t.Mapping[str, str] = {}
     markers: tuple[str, ...] = ()
     lacks_links: bool = False
-    writable: frozenset[str] = frozenset()
+    writable: t.Mapping[str, tuple[str, ...]] = {}
     mounted: tuple[str, ...] = ()
     engine: str | None = None
     use: EngineUse | None = None

@@ -264,6 +264,19 @@ def test_what_is_no_file_is_not_written():
         assert not [repair for repair in solved(store).repairs if repair.kind == part]
 
 
+def test_the_order_of_the_ids_makes_no_difference():
+    ids = {"base": "z", "mid": "y", "top": "x", "kid": "w", "lone": "v"}
+    store = sound(recorded=True)
+    layers = {
+        ids[id]: layer._replace(id=ids[id], parent=ids.get(layer.parent or "", ""))
+        for id, layer in reversed(list(store.layers.items()))
+    }
+    store = StoreAsRead(layers, {name: ids[id] for name, id in store.names.items()})
+    for id in ("x", "y"):
+        (repair,) = solved(lower(id, layers[id].link)(store)).repairs
+        assert (repair.kind, repair.layer, repair.lowers) == ("lower", id, layers[id].lowers)
+
+
 def test_a_long_chain_and_a_circle_end():
     layers, lowers, names = {}, (), {}
     for number in range(120):
