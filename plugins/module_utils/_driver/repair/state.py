@@ -37,7 +37,8 @@ class RepairState(t.NamedTuple):
     markers:  the layers whose stale volatile marker goes.
     lacks_links: l/ does not exist.
     of_path:  by path in access, the id of the layer; "" for the store itself.
-    writable: by id, the holders of the mounted layers that are written to. mounted: the layers that stay mounted with an older chain.
+    writable: by id, the holders of the mounted layers that are written to.
+    mounted:  the layers that stay mounted with an older chain.
     engine:   the owner of the store, as owner() returns it; None if the store is ours.
     """
 
