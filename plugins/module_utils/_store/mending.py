@@ -54,13 +54,13 @@ class Mending:
 
     def hint(self, damage: Damage) -> str:
         """Return what to do about the damage of a layer. Raises OSError."""
-        if self.is_ours:
-            return cure(self.engine, damage.code, self.by_repair(damage), why=UNREAD_CURE)
-        if damage.cause == "same_name":
-            return self._hint_of_same_name(damage)
         if damage.cause == "second_name" and damage.others:
             return KEEP_NAME.format(child=min(damage.others), target=damage.target)
         alone = damage.cause == "second_name"
+        if self.is_ours:
+            return cure(self.engine, damage.code, self.by_repair(damage), alone=alone, why=UNREAD_CURE)
+        if damage.cause == "same_name":
+            return self._hint_of_same_name(damage)
         return cure(self.engine, damage.code, self.command(damage), alone=alone, why=UNREAD_CURE)
 
     @property
@@ -74,8 +74,6 @@ class Mending:
         if repairs_of(damage, solution.repairs):
             return f"{REPAIR} repairs it"
         if damage.cause == "second_name":
-            if damage.others:
-                return KEEP_NAME.format(child=min(damage.others), target=damage.target)
             return f"{REPAIR} removes the name with accept: [{damage.code}]"
         needs = {doubt.needs for doubt in solution.doubts if doubt.layer == damage.layer}
         if "parents" in needs and damage.code.startswith("lower"):
