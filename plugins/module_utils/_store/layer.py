@@ -12,9 +12,10 @@ import re
 import typing as t
 
 from .._errors import StoreCorrupt
+from .._linux.sync import sync_directory
 from .chains import Chains
 from .json_file import read_file, read_or_corrupt, replace_file, unreadable_error
-from .layout import COMMITTED, OWN_FILE
+from .layout import COMMITTED, MANIFEST, OWN_FILE
 from .links import all_links, read_link
 from .lower import PARENT, Lower, read_lower, valid_parent
 from .recognition import is_layer, layer_ids
@@ -230,12 +231,17 @@ def examine(home: str, layer_id: str) -> tuple[Layer | None, list[Damage]]:
 
 
 def record_content(home: str, layer_id: str, content: Record | None = None) -> None:
-    """Write the digests of *content* durably to a layer's record; None erases them.
+    """Write the digests of *content* durably to a layer's record; None erases them, and the manifest of the content.
 
+    The manifest goes first: without digests nobody would erase the manifest before the content changes.
     Nothing is written if the record has these digests already, so erasing them needs no space on a full filesystem.
     raises: StoreCorrupt, OSError.
     """
     path = f"{home}/{layer_id}/{OWN_FILE}"
+    if content is None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{home}/{layer_id}/{MANIFEST}")
+            sync_directory(f"{home}/{layer_id}")
     made = ("read_write", PARENT)
     told = {name: value for name, value in (content or Record())._asdict().items() if name not in made}
     own = read_file(path) or {}

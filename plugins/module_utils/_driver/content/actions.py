@@ -12,12 +12,13 @@ import typing as t
 
 from ..._archive.apply import apply_layer
 from ..._archive.clone import clone_tree
+from ..._archive.manifest import ManifestWriter
 from ..._errors import DigestMismatch, Overlay2Error, printable
 from ..._linux.rename import exchange
 from ..._linux.subject import about
 from ..._linux.sync import sync_directory
 from ..._store.layer import Record, record_content
-from ..._store.layout import DIFF
+from ..._store.layout import DIFF, MANIFEST
 from ..._store.settings import Settings
 from ..plan import Action
 from ..quota import projects
@@ -67,7 +68,7 @@ class ApplyArchive(Action):
             os.chmod(new, found.st_mode & 0o7777)
             os.chown(new, found.st_uid, found.st_gid)
         lowers = [f"{run.home}/{lower}/{DIFF}" for lower in self.layer.lowers]
-        with about(new), open_archive(self.source.path) as reader:
+        with about(new), open_archive(self.source.path) as reader, self._manifest(run) as manifest:
             apply_layer(
                 reader.read,
                 new,
@@ -76,8 +77,21 @@ class ApplyArchive(Action):
                 userxattr=self._userxattr,
                 max_size=self.source.max_size,
                 expected=bool(self.source.diff_id or self.source.digest),
+                manifest=manifest,
             )
             self.diff_id, self.digest = reader.diff_id, reader.digest
+            if manifest:
+                manifest.finish(self.diff_id)
+
+    @contextlib.contextmanager
+    def _manifest(self, run: Run) -> t.Iterator[ManifestWriter | None]:
+        """Yield the manifest of new content; None for a merge, whose older content no manifest knows."""
+        if self.source.merge:
+            yield None
+            return
+        path = os.path.join(run.staging(self.layer.id), MANIFEST)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            yield ManifestWriter(file.write)
 
     def commit(self, run: Run) -> None:
         id, layer = self.layer.id, self.layer
@@ -97,6 +111,8 @@ class ApplyArchive(Action):
             sync_directory(directory)
             undo.append(record)
             record(after)
+            if not self.source.merge:  # after the record: a manifest without a record would never be erased
+                os.rename(os.path.join(run.staging(id), MANIFEST), os.path.join(directory, MANIFEST))
         except BaseException:
             _undo(undo)
             raise
