@@ -109,8 +109,8 @@ class ManifestWriter:
 
     def finish(self, diff_id: str) -> None:
         """Write the end. diff_id: of the whole tar."""
-        self._flush()
-        self._waiting.append(END + b"%b %d" % (diff_id.encode(), self._count - 1))
+        count = self._count + len(self._waiting) - 1  # without the header
+        self._waiting.append(END + b"%b %d" % (diff_id.encode(), count))
         self._flush()
         self._write(self._stream.flush())
 
