@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # The rooms of _driver, and the files in no room, from the ground up: each may import those before it.
 ROOMS = (
     *("state", "plan", "quota", "in_use", "probe", "store", "task", "run"),
-    *("mounts", "layers", "content", "stores", "prune", "facts"),
+    *("mounts", "layers", "content", "stores", "prune", "facts", "repair"),
 )
 THE_ROOM_OF_TARS = f"{UTILS}_driver.content."
 MODULES_THAT_ONLY_READ = {"plugins.modules.overlay2_facts"}

@@ -14,6 +14,7 @@ from .._errors import StoreCorrupt
 from .damage import Damage, unresolved
 from .layout import DIFF, LINKS, LOWER
 from .links import link_target, misnamed
+from .lower import valid_parent
 from .recognition import has_content, is_directory
 
 if t.TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Chains:
 
     def misnamed(self, layer: Layer) -> Damage | None:
         """Return what is wrong with the name of *layer* in l/, None if all is right. Raises OSError."""
-        return misnamed(self._store.home, layer.id, layer.link, self.leads_to(layer.link))
+        return misnamed(self._store.home, layer.id, layer.link, self.leads_to(layer.link), self._store.link_of)
 
     def lost_lower(self, layer: Layer) -> Damage | None:
         """Return that a layer has lost its lower, if only its children know: all of them name layers below it.
@@ -77,7 +78,7 @@ class Chains:
             damage = Damage("lower_malformed", layer.id, path, "lower_twice")
         elif ids and self._is_cut(layer, ids[0]):
             damage = Damage("lower_malformed", layer.id, path, "lower_cut", target=ids[0])
-        return Below(tuple(ids), damage)
+        return Below(tuple(ids), damage or self._denied(layer, ids))
 
     def remaining(self, layer_id: str) -> tuple[str, ...]:
         """Return what a damaged layer is built on, as far as known: ids, and "l/<name>" for a name that leads nowhere.
@@ -118,6 +119,25 @@ class Chains:
             found = is_directory(store.path(layer_id, DIFF)) if known else has_content(store.home, layer_id)
             self._content[layer_id] = found
         return self._content[layer_id]
+
+    def _denied(self, layer: Layer, ids: t.Sequence[str]) -> Damage | None:
+        """Return that our record of a layer denies its lower file, None if it does not.
+
+        A record tells nothing if it names a layer that does not exist: a person has renamed the parent's directory.
+        """
+        parent = valid_parent(layer.record.parent)
+        path = self._store.path(layer.id, LOWER)
+        if not ids or parent is None or parent == ids[0]:
+            return None
+        if not parent:
+            return Damage("lower_malformed", layer.id, path, "recorded_none")
+        try:
+            found, _damage = self._store.examine(parent)
+        except StoreCorrupt:
+            return None
+        if found is None or found.link == layer.lowers[0]:
+            return None  # its name in l/ leads elsewhere, and that is damage of the parent
+        return Damage("lower_malformed", layer.id, path, "recorded_other", target=parent)
 
     def _is_cut(self, layer: Layer, parent_id: str) -> bool:
         """Tell whether a lower differs from its parent's. A damaged parent is not the fault of the layers above."""

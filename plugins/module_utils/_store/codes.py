@@ -20,6 +20,7 @@ DamageCode = t.Literal[
     "lower_unresolved",  # a lower leads to no content
     "diff_missing",
     "work_missing",
+    "committed_missing",  # a sealed layer has no mark and no child
     "store_file_unreadable",
 ]
 LitterCode = t.Literal["dangling_link", "staging_leftover", "dead_holder", "leaked_project"]

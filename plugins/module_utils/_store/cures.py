@@ -21,24 +21,30 @@ if t.TYPE_CHECKING:
     from .gone import User
 
 _OURS = "strata.overlay2.overlay2_"
+REPAIR = _OURS + "repair"
+_BY_REPAIR = "{command}"  # left out as _RUN is
 _RUN = "{quiet}run `{command}`"  # left out if there is no command
-_MEND = (_RUN, "{anew}")
 _SWEEP = _OURS + "prune sweeps it"
 _SWEEP_FOREIGN = "{stop}: then " + _SWEEP + " with foreign: remove"
 _NEEDED = ", unless a lower file holds the name: then see the finding about the layer of that file"
 _FOREIGN = "foreign"  # any engine
+_MEND: dict[str, tuple[str, ...]] = {"": (_BY_REPAIR, "{anew}"), _FOREIGN: (_RUN, "{anew}")}
 # By code, then by engine, "" for ours and all others: alternatives, the best first.
 CURES: dict[str, dict[str, tuple[str, ...]]] = {
     # Damage.
-    "link_missing": {"": _MEND},
-    "link_empty": {"": _MEND},
-    "link_doubled": {"": _MEND},
-    "link_astray": {"": _MEND},
-    "lower_missing": {"": _MEND},
-    "lower_malformed": {"": _MEND},
-    "lower_unresolved": {"": (_RUN, "restore the lost layer from a backup", "{anew}")},
+    "link_missing": _MEND,
+    "link_empty": _MEND,
+    "link_doubled": _MEND,
+    "link_astray": _MEND,
+    "lower_missing": _MEND,
+    "lower_malformed": _MEND,
+    "lower_unresolved": {
+        "": (_BY_REPAIR, "restore the lost layer from a backup", "{anew}"),
+        _FOREIGN: (_RUN, "restore the lost layer from a backup", "{anew}"),
+    },
     "diff_missing": {"": ("restore its content from a backup", "{anew}")},
-    "work_missing": {"": _MEND},
+    "work_missing": _MEND,
+    "committed_missing": {"": (_BY_REPAIR,)},
     "store_file_unreadable": {"": ("{why}",)},
     # Litter.
     "dangling_link": {"": (_SWEEP + _NEEDED,), _FOREIGN: (_SWEEP_FOREIGN + _NEEDED,)},
@@ -61,13 +67,16 @@ CURES: dict[str, dict[str, tuple[str, ...]]] = {
         )
     },
     "layer_gone": {"": ("{when}run `{command}`, and pull or make again what the command removes",)},
-    "unsealed_parent": {"": ("run `{command}`; until then its children show that the layer is sealed",)},
+    "unsealed_parent": {
+        "": (REPAIR + " seals it; until then its children show that the layer is sealed",),
+        _FOREIGN: ("run `{command}`; until then its children show that the layer is sealed",),
+    },
     "stale_volatile": {
         "": ("check its content, then mount it by " + _OURS + "mount with force: true",),
         _FOREIGN: ("check its content; then {quiet}run `{command}`",),
     },
-    "loose_mode": {"": ("run `{command}`",)},
-    "owner_wrong": {"": ("run `{command}`",)},
+    "loose_mode": {"": (REPAIR + " sets it to {wanted}",), _FOREIGN: ("run `{command}`",)},
+    "owner_wrong": {"": (REPAIR + " sets it to {wanted}",)},
     "hidden_mount": {"": ("{command}",)},
     "stranger": {"": ("no module changes it: look what it is, and move it out of the store",)},
     "stray_files": {"": ("move what is needed to another place, then run `{command}`",)},
@@ -99,24 +108,33 @@ _ANEW = {
 
 
 def cure(
-    engine: str | None, code: str, command: str = "", *, stopped: bool = False, alone: bool = False, why: str = ""
+    engine: str | None,
+    code: str,
+    command: str = "",
+    *,
+    stopped: bool = False,
+    alone: bool = False,
+    why: str = "",
+    wanted: str = "",
 ) -> str:
     """Return what to do about *code* in a store of *engine*, None for ours.
 
-    command: for a shell, "" if no command is sure to help. stopped: the engine must not run meanwhile, if the text
-    depends on that. alone: only the command helps. why: the hint of the error that says what is wrong.
+    command: for a shell, or in a store of ours what overlay2_repair does; "" if neither is sure to help. stopped: the
+    engine must not run meanwhile, if the text depends on that. alone: only the command helps. why: the hint of the
+    error that says what is wrong. wanted: what a mode or an owner should be.
     """
     if engine == SOMEBODY:  # as in a store of ours, after it was taken over
-        ours = cure(None, code, command, stopped=stopped, alone=alone, why=why)
+        ours = cure(None, code, command, stopped=stopped, alone=alone, why=why, wanted=wanted)
         return "; or ".join(_TAKE_OVER + way if _OURS in way else way for way in ours.split("; or "))
     by_engine = CURES[code]
     alternatives = by_engine.get(engine or "") or (by_engine.get(_FOREIGN) if engine else None) or by_engine[""]
     stop = _STOP.get(engine or "", f"stop {engine}")
     quiet = f"{stop}, and " if engine else ""
     anew = _ANEW.get(engine or "", f"have {engine} remove what needs the layer, and make that again")
-    told = [text for text in alternatives if command or text != _RUN][: 1 if alone else None]
+    told = [text for text in alternatives if command or text not in (_RUN, _BY_REPAIR)][: 1 if alone else None]
     when = quiet if stopped else ""
-    return "; or ".join(told).format(command=command, quiet=quiet, when=when, stop=stop, anew=anew, why=why)
+    values = {"command": command, "quiet": quiet, "when": when, "stop": stop, "anew": anew, "why": why}
+    return "; or ".join(told).format(**values, wanted=wanted)
 
 
 def removal_of_users(engine: str, layer: str, record: str, users: t.Sequence[User]) -> str:

@@ -25,6 +25,10 @@ Cause = t.Literal[
     "same_name",  # others: all layers whose link files hold the name
     "second_name",  # others: the layers whose lower files hold the name
     "recorded_parent",  # target: the parent in our record
+    "recorded_name",  # detail: the name in our record
+    "recorded_other",  # target: the parent in our record
+    "recorded_none",
+    "recorded_sealed",
     "has_work",
     "children_go_on",  # target: a child
     "lower_not_a_file",

@@ -80,6 +80,7 @@ def unreadable_error(path: str, cure: str = "") -> StoreCorrupt:
         or "it was damaged or edited: restore it from a backup; or, to go on without its content, run"
         f" `rm {shlex.quote(printable(path))}`",
         path=printable(path),
+        damage="store_file_unreadable",
     )
 
 
@@ -109,6 +110,20 @@ def replace_file(path: str, content: t.Mapping[str, t.Any]) -> None:
         sync_file(path + _NEW)
         os.rename(path + _NEW, path)
     sync_directory(os.path.dirname(path))
+
+
+def stage_replacement(path: str, content: t.Mapping[str, t.Any]) -> None:
+    """Write *content* beside *path*; the caller syncs the filesystem before publish_replacement(). Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path + _NEW)  # left by a killed run
+    with _not_left(path + _NEW):
+        stage_file(path + _NEW, content)
+
+
+def publish_replacement(path: str) -> None:
+    """Rename what stage_replacement() wrote to *path*, if it wrote something. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(path + _NEW, path)
 
 
 def replace_unsynced(path: str, text: str) -> None:

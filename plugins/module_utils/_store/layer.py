@@ -8,41 +8,21 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import re
 import typing as t
 
 from .._errors import StoreCorrupt
-from .._linux.sync import sync_directory
 from .chains import Chains
-from .json_file import read_file, read_or_corrupt, replace_file, unreadable_error
-from .layout import COMMITTED, MANIFEST, OWN_FILE
+from .layout import COMMITTED, OWN_FILE
 from .links import all_links, read_link
-from .lower import PARENT, Lower, read_lower, valid_parent
+from .lower import Lower, read_lower, valid_parent
 from .recognition import is_layer, layer_ids
+from .record import Record, read_record
 
 if t.TYPE_CHECKING:
     from .damage import Damage
     from .lent import Lenders
     from .mending import Mending
-
-_DIGEST = re.compile(r"[!-~]{1,255}")
-
-
-class Record(t.NamedTuple):
-    """What our own file says of a layer.
-
-    read_write:      the layer was made for a container; None if there is no record (dockerd made the layer).
-    diff_id, digest: of the tar last applied as the whole content; None for no tar, or if the content changed since.
-    merged_*:        the same of the tar last merged into the layer.
-    parent:          id of the layer's parent, "" for no parent; None if there is no record, or an older one.
-    """
-
-    read_write: bool | None = None
-    diff_id: str | None = None
-    digest: str | None = None
-    merged_diff_id: str | None = None
-    merged_digest: str | None = None
-    parent: str | None = None
+    from .solve import Solution
 
 
 class Layer(t.NamedTuple):
@@ -131,6 +111,11 @@ class LayerFiles:
         layer, found = self._examined[layer_id]
         return layer, list(found)
 
+    def link_of(self, layer_id: str) -> str:
+        """Return the name in the link file of a layer, "" if the file holds none. Raises OSError."""
+        known = self._examined.get(layer_id, (None, ()))[0]
+        return known.link if known else read_link(self.home, layer_id).name
+
     def _own(self, layer_id: str) -> tuple[Layer | None, Damage | None]:
         """Return a layer, and the first damage of its own files or of its name in l/. Raises StoreCorrupt, OSError."""
         if layer_id not in self._owned:
@@ -192,7 +177,16 @@ class LayerFiles:
         """Says how to repair damage."""
         from .mending import Mending  # most runs meet no damage, and each import is compiled on every host
 
-        return Mending(self.home)
+        return Mending(self)
+
+    @functools.cached_property
+    def solution(self) -> Solution:
+        """What has exactly one right repair, by our own records. Raises OSError."""
+        from .as_read import read_store  # the same
+        from .solve import recorded, solve
+
+        store = read_store(self)
+        return solve(store, *recorded(store))
 
     @functools.cached_property
     def lenders(self) -> Lenders:
@@ -223,37 +217,8 @@ def examine(home: str, layer_id: str) -> tuple[Layer | None, list[Damage]]:
     if not is_layer(directory):
         return None, []
     link = read_link(home, layer_id)
-    record = _read_record(f"{directory}/{OWN_FILE}")
+    record = read_record(f"{directory}/{OWN_FILE}")
     lower = read_lower(home, layer_id, lambda: valid_parent(record.parent))
     damage = [found for found in (link.damage, lower.damage) if found]
     lowers = lower.names if lower.whole else ()
     return Layer(layer_id, link.name, lowers, os.path.lexists(f"{directory}/{COMMITTED}"), record), damage
-
-
-def record_content(home: str, layer_id: str, content: Record | None = None) -> None:
-    """Write the digests of *content* durably to a layer's record; None erases them, and the manifest of the content.
-
-    The manifest goes first: without digests nobody would erase the manifest before the content changes.
-    Nothing is written if the record has these digests already, so erasing them needs no space on a full filesystem.
-    raises: StoreCorrupt, OSError.
-    """
-    path = f"{home}/{layer_id}/{OWN_FILE}"
-    if content is None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{home}/{layer_id}/{MANIFEST}")
-            sync_directory(f"{home}/{layer_id}")
-    made = ("read_write", PARENT)
-    told = {name: value for name, value in (content or Record())._asdict().items() if name not in made}
-    own = read_file(path) or {}
-    if any(own.get(name) != told[name] for name in told):
-        replace_file(path, {**own, **told})
-
-
-def _read_record(path: str) -> Record:
-    own = read_or_corrupt(path) or {}
-    record = Record(*(own.get(name) for name in Record._fields))
-    if not isinstance(record.read_write, (bool, type(None))) or not isinstance(record.parent, (str, type(None))):
-        raise unreadable_error(path)
-    if not all(digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in record[1:-1]):
-        raise unreadable_error(path)
-    return record

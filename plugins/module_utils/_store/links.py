@@ -17,10 +17,14 @@ from .recognition import names_in
 
 
 class Link(t.NamedTuple):
-    """What a ``link`` file holds. name: "" if the file holds no link name. damage: what is wrong with the file."""
+    """What a ``link`` file holds.
+
+    name: "" if the file holds no link name. damage: what is wrong with the file. text: what a damaged file holds.
+    """
 
     name: str
     damage: Damage | None = None
+    text: str = ""
 
 
 def link_target(home: str, link: str) -> str | None:
@@ -59,20 +63,20 @@ def read_link(home: str, layer_id: str) -> Link:
     if not name:
         return Link("", Damage("link_empty", layer_id, path, "empty_link"))
     if not LINK_NAME.fullmatch(name):
-        return Link("", Damage("link_astray", layer_id, path, "not_a_link_name", detail=name[:64]))
+        return Link("", Damage("link_astray", layer_id, path, "not_a_link_name", detail=name[:64]), name)
     return Link(name)
 
 
-def misnamed(home: str, layer_id: str, link: str, target: str | None) -> Damage | None:
+def misnamed(home: str, layer_id: str, link: str, target: str | None, link_of: t.Callable[[str], str]) -> Damage | None:
     """Return what is wrong with a layer's name *link* in l/, which leads to *target*; None if all is right.
 
-    raises: OSError.
+    link_of: returns the name in the link file of another layer. Raises OSError.
     """
     path = f"{home}/{LINKS}/{link}"
     if target == layer_id:
         return None
     if not os.path.lexists(path):
         return Damage("link_missing", layer_id, path, "no_name", link)
-    if target is not None and read_link(home, target).name == link:
+    if target is not None and link_of(target) == link:
         return Damage("link_doubled", layer_id, f"{home}/{layer_id}/{LINK}", "name_of_another", link, target)
     return Damage("link_astray", layer_id, path, "name_elsewhere", link, target or "")

@@ -40,12 +40,14 @@ class Lower(t.NamedTuple):
     names:  in l/, nearest first; of a damaged file the names that it still holds.
     whole:  the layer is built on these names, and on nothing else.
     parent: if the file is not whole, the id of the layer's parent in our own record; "" if our record has no parent.
+    text:   what the file holds; None if there is no file, or if it cannot be read.
     """
 
     names: tuple[str, ...]
     damage: Damage | None = None
     whole: bool = True
     parent: str = ""
+    text: bytes | None = None
 
     @property
     def lost(self) -> bool:
@@ -74,11 +76,11 @@ def read_lower(home: str, layer_id: str, parent: t.Callable[[], str | None] | No
     if not _WHOLE.fullmatch(text):
         held = tuple(name.decode() for name in LINK_NAME_WITHIN.findall(text))
         damage = Damage("lower_malformed", layer_id, path, "malformed_lower")
-        return Lower(held, damage, False, parent() or "")
+        return Lower(held, damage, False, parent() or "", text)
     names = tuple(text.decode().replace(f"{LINKS}/", "").split(":"))  # no name has a "/"
     if len(names) > MAX_DEPTH:
-        return Lower(names, Damage("lower_malformed", layer_id, path, "too_many_lowers"))
-    return Lower(names)
+        return Lower(names, Damage("lower_malformed", layer_id, path, "too_many_lowers"), text=text)
+    return Lower(names, text=text)
 
 
 def _without(home: str, layer_id: str, parent: str | None) -> Lower:

@@ -8,15 +8,21 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+import typing as t
 
 from .._errors import StoreCorrupt, printable
-from .cures import KEEP_NAME, cure
+from .cures import KEEP_NAME, REPAIR, cure
 from .damage import UNREAD_CURE, Damage
+from .engine import SOMEBODY
 from .layout import DIFF, LINK, LINKS, LOWER, WORK
-from .links import all_links, read_link
+from .links import read_link
 from .lower import Lower, read_lower, recorded_parent
 from .owner import owner
 from .recognition import has_content, layer_ids
+from .repairs import repairs_of
+
+if t.TYPE_CHECKING:
+    from .layer import LayerFiles
 
 # Makes the name in l/ again that the link file of each layer holds.
 _NAMES = (
@@ -35,11 +41,12 @@ _NAME = frozenset(("no_name", "name_elsewhere"))
 
 
 class Mending:
-    """Says how to repair the layers at *home*. Each file is read once, and only when a caller asks for a hint."""
+    """Says how to repair the layers of *files*. Each file is read once, and only when a caller asks for a hint."""
 
-    def __init__(self, home: str) -> None:
-        self.home = home
-        self.place = shlex.quote(printable(home))
+    def __init__(self, files: LayerFiles) -> None:
+        self.home = files.home
+        self.place = shlex.quote(printable(files.home))
+        self._files = files
 
     @functools.cached_property
     def engine(self) -> str | None:
@@ -48,12 +55,35 @@ class Mending:
 
     def hint(self, damage: Damage) -> str:
         """Return what to do about the damage of a layer. Raises OSError."""
+        if self.is_ours:
+            return cure(self.engine, damage.code, self._by_repair(damage), why=UNREAD_CURE)
         if damage.cause == "same_name":
             return self._hint_of_same_name(damage)
         if damage.cause == "second_name" and damage.others:
             return KEEP_NAME.format(child=min(damage.others), target=damage.target)
         alone = damage.cause == "second_name"
         return cure(self.engine, damage.code, self.command(damage), alone=alone, why=UNREAD_CURE)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether overlay2_repair changes the store, perhaps after overlay2_init has taken it over."""
+        return self.engine in (None, SOMEBODY)
+
+    def _by_repair(self, damage: Damage) -> str:
+        """Return how overlay2_repair ends the damage of a layer; "" if it cannot. Raises OSError."""
+        solution = self._files.solution
+        if repairs_of(damage, solution.repairs):
+            return f"{REPAIR} repairs it"
+        if damage.cause == "second_name":
+            if damage.others:
+                return KEEP_NAME.format(child=min(damage.others), target=damage.target)
+            return f"{REPAIR} removes the name with accept: [{damage.code}]"
+        needs = {doubt.needs for doubt in solution.doubts if doubt.layer == damage.layer}
+        if "parents" in needs and damage.code.startswith("lower"):
+            return f"{REPAIR} repairs it with parents: {{{damage.layer}: PARENT}}, if you know what it is built on"
+        if "link_astray" in needs and damage.code.startswith("link"):
+            return f"{REPAIR} takes the name in its link file with accept: [link_astray]"
+        return ""
 
     def _hint_of_same_name(self, damage: Damage) -> str:
         """Return the hint for a name that several layers have: it is about those to which the name does not lead."""
@@ -127,9 +157,9 @@ class Mending:
     def _there(self, parent: str | None, layer_id: str) -> str | None:
         return parent if parent and parent != layer_id and has_content(self.home, parent) else None
 
-    @functools.cached_property
+    @property
     def _links(self) -> dict[str, str | None]:
-        return all_links(self.home)
+        return self._files.links
 
     @functools.cached_property
     def _lowers(self) -> dict[str, Lower]:

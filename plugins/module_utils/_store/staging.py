@@ -48,7 +48,7 @@ class NewLayer(t.NamedTuple):
     """A layer to make.
 
     link, lowers: names in l/, the lowers nearest first. uid, gid: the remapped root, 0 and 0 without remapping.
-    parent: the parent's id, "" without parent; None: do not record it.
+    parent: the parent's id, "" without parent; None: do not record it. sealed: the layer is committed from the start.
     """
 
     id: str
@@ -58,6 +58,7 @@ class NewLayer(t.NamedTuple):
     uid: int = 0
     gid: int = 0
     parent: str | None = None
+    sealed: bool = False
 
 
 class Staging:
@@ -139,7 +140,10 @@ def stage_layer(staging: str, layer: NewLayer, begin: t.Callable[[str], object] 
         lower = ":".join(f"{LINKS}/{link}" for link in layer.lowers)
         write_new(os.path.join(path, LOWER), lower.encode(), FILE_MODE)
         _make_directory(os.path.join(path, WORK), WORK_MODE, layer.uid, layer.gid)
-    recorded = {} if layer.parent is None else {PARENT: layer.parent}
+    recorded: dict[str, str | bool] = {} if layer.parent is None else {PARENT: layer.parent, LINK: layer.link}
+    if layer.sealed:
+        seal_layer(staging, layer.id)
+        recorded[COMMITTED] = True
     stage_file(os.path.join(path, OWN_FILE), {"read_write": layer.read_write, **recorded})
 
 

@@ -9,7 +9,7 @@ import typing as t
 
 from .._errors import StoreCorrupt
 from .damage import Damage, missing_directory
-from .layout import DIFF, LINK, LINKS, WORK
+from .layout import COMMITTED, DIFF, LINK, LINK_NAME, LINKS, WORK
 from .links import misnamed
 from .recognition import has_content, is_directory, layer_ids
 
@@ -35,6 +35,7 @@ def survey(store: LayerFiles) -> Survey:
         if lost:
             found.damage.append(lost)
     found.damage.extend(_of_names(store, found.layers))
+    found.damage.extend(_of_records(store, found.layers))
     for layer in found.layers.values():
         below = store.chains.below(layer)
         if below.damage:
@@ -60,6 +61,25 @@ def _of_files(store: LayerFiles, found: Survey) -> t.Iterator[Damage]:
             yield missing_directory(id, store.path(id, WORK), WORK)
 
 
+def _of_records(store: LayerFiles, layers: t.Mapping[str, Layer]) -> t.Iterator[Damage]:
+    """Yield what our records deny, where the files of a layer look sound; Chains has what they deny of chains."""
+    links = {layer.link for layer in layers.values()}
+    for layer in layers.values():
+        name = layer.record.link
+        if layer.record.committed and not layer.marked and layer.link not in store.children:
+            yield Damage("committed_missing", layer.id, store.path(layer.id, COMMITTED), "recorded_sealed")
+        if not name or not layer.link or name == layer.link or not LINK_NAME.fullmatch(name):
+            continue
+        if store.links.get(layer.link) == layer.id and (name in links or _is_missed(store, name)):
+            path = store.path(layer.id, LINK)
+            yield Damage("link_astray", layer.id, path, "recorded_name", layer.link, detail=name)
+
+
+def _is_missed(store: LayerFiles, name: str) -> bool:
+    """Tell whether a lower file holds a name that leads to no layer."""
+    return store.links.get(name) not in store.ids and any(name in store.lower(id).names for id in store.ids)
+
+
 def _of_names(store: LayerFiles, layers: t.Mapping[str, Layer]) -> t.Iterator[Damage]:
     """Yield where the names in l/ and the link files of the layers contradict each other."""
     owners: dict[str, list[str]] = {}
@@ -69,7 +89,7 @@ def _of_names(store: LayerFiles, layers: t.Mapping[str, Layer]) -> t.Iterator[Da
     for link, ids in owners.items():
         target = store.links.get(link)
         if len(ids) == 1:
-            damage = misnamed(store.home, ids[0], link, target)
+            damage = misnamed(store.home, ids[0], link, target, store.link_of)
             if damage:
                 yield damage
             continue

@@ -33,6 +33,7 @@ MESSAGES: dict[str, dict[str, str]] = {
     "link_astray": {
         "not_a_link_name": "its link file holds '{detail}', which is not a link name",
         "name_elsewhere": f"its name {LINKS}/{{link}} leads elsewhere",
+        "recorded_name": f"its link file holds {{link}}, but its record says that its name is {LINKS}/{{detail}}",
         "second_name": f"{LINKS}/{{link}} leads to layer {{target}}, which has another name",
     },
     "lower_missing": {
@@ -45,6 +46,8 @@ MESSAGES: dict[str, dict[str, str]] = {
         "malformed_lower": "its lower file is empty or malformed",
         "too_many_lowers": f"its lower file names more than {MAX_DEPTH} layers",
         "lower_twice": "its lower names a layer twice, or itself",
+        "recorded_other": "its lower contradicts its record, which says that it is built on {target}",
+        "recorded_none": "it has a lower file, but its record says that it has no parent",
         "lower_cut": "its lower does not go on as that of its parent {target}",
     },
     "lower_unresolved": {
@@ -56,6 +59,7 @@ MESSAGES: dict[str, dict[str, str]] = {
     },
     "diff_missing": {"no_diff": f"its {DIFF} directory is missing, so its content is lost"},
     "work_missing": {"no_work": f"its {WORK} directory is missing, so it can only be mounted read-only"},
+    "committed_missing": {"recorded_sealed": "its mark committed is missing, but its record says that it is sealed"},
     "store_file_unreadable": {"file_unread": "its {name} file {path} cannot be read: {detail}"},
     # Litter.
     "dangling_link": {"": "{place} does not lead to a layer"},

@@ -17,8 +17,8 @@ from ..._errors import DigestMismatch, Overlay2Error, printable
 from ..._linux.rename import exchange
 from ..._linux.subject import about
 from ..._linux.sync import sync_directory
-from ..._store.layer import Record, record_content
 from ..._store.layout import DIFF, MANIFEST
+from ..._store.record import Record, record_content
 from ..._store.settings import Settings
 from ..plan import Action
 from ..quota import projects

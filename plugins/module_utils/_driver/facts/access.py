@@ -25,7 +25,8 @@ def find_access(
     """
     yield from _loose(home, os.path.basename(home), "", HOME_MODE)
     if engine != CONTAINERS_STORAGE:  # its l/ is readable for all users, in a home that only root can enter
-        yield from _loose(home, LINKS, LINKS, LINKS_MODE)
+        with contextlib.suppress(FileNotFoundError):  # overlay2_repair makes it again
+            yield from _loose(home, LINKS, LINKS, LINKS_MODE)
     for id in layers:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # another run has just removed the layer
             yield from _loose(home, id, id, LAYER_MODE, "layer")

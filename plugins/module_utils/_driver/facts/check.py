@@ -18,13 +18,17 @@ from ..._store.gone import gone_layers
 from ..._store.layout import COMMITTED, MERGED, OWN_FILE, VOLATILE_MARKER
 from ..._store.owner import strangers
 from ..._store.recognition import is_directory, is_store, names_in
+from ..._store.repaired import repaired
 from ..._store.settings import Settings, read_settings
 from ..._store.survey import survey
 from ..layers.litter import find_litter
 from ..store import Store
 from .access import find_access
-from .finding import AS_TOLD, OF_NO_USE, Finding, Reported, Reporter, of_damage
+from .finding import AS_TOLD, OF_ACCESS, OF_NO_USE, Finding, Reported, Reporter, may_end, of_damage
 from .hidden_mounts import hidden_mounts
+
+if t.TYPE_CHECKING:
+    from ..._store.repairs import Repair
 
 _PAUSE = 0.1  # seconds: another run finishes its current step in this time
 
@@ -40,15 +44,48 @@ def examine_store(home: str) -> list[Reported]:
         return []
     time.sleep(_PAUSE)
     _unused, second = _examine(home)
-    again = {(finding.code, finding.path) for finding in second}
-    findings = [finding for finding in findings if (finding.code, finding.path) in again]
-    reporter = Reporter(store.files, findings)
+    again = {finding.key for finding in second}
+    findings = [finding for finding in findings if finding.key in again]
+    reporter = Reporter(store.files, findings, _staying(store, findings))
     try:
         return [reporter.report(finding) for finding in findings]
     except FileNotFoundError:
         if is_store(home):
             raise
         return []  # another run has just removed the store
+
+
+def left_after(
+    store: Store, repairs: t.Sequence[Repair], access: t.Container[str], markers: t.Container[str] = ()
+) -> list[Finding]:
+    """Return what will be wrong once repairs are done, in order. Raises OSError.
+
+    access: the paths of the directories whose mode and owner are set. markers: the layers whose stale marker goes.
+    """
+    after = Store(store.home)
+    after.__dict__.update(files=repaired(store.files, repairs), exists=True, mount_table=store.mount_table)
+    on_disk = {
+        "work_missing": {repair.layer for repair in repairs if repair.kind == "work"},
+        "unsealed_parent": {repair.layer for repair in repairs if repair.kind == "seal"},
+        "store_file_unreadable": {repair.layer for repair in repairs if repair.kind == "record"},
+        "stale_volatile": markers,
+    }
+    return [
+        finding
+        for finding in look(after)
+        if finding.subject not in on_disk.get(finding.code, ())
+        and not (finding.code in OF_ACCESS and finding.path in access)
+    ]
+
+
+def _staying(store: Store, findings: t.Sequence[Finding]) -> frozenset[tuple[str, str]]:
+    """Return the keys of the findings that overlay2_repair does not end by itself. Raises OSError."""
+    if store.files.mending.engine is not None or not any(may_end(finding) for finding in findings):
+        return frozenset(finding.key for finding in findings)
+    if any(finding.cause == AS_TOLD for finding in findings):  # nothing else is known of a store without l/
+        return frozenset(finding.key for finding in findings if os.path.lexists(finding.path))
+    access = {finding.path for finding in findings if finding.code in OF_ACCESS}
+    return frozenset(finding.key for finding in left_after(store, store.files.solution.repairs, access))
 
 
 def _examine(home: str) -> tuple[Store, list[Finding]]:
@@ -60,11 +97,16 @@ def _examine(home: str) -> tuple[Store, list[Finding]]:
         path = str(error.details["path"])
         return store, [Finding(error.details["damage"], os.path.basename(path), path, AS_TOLD, about=error)]
     try:
-        return store, sorted(_Examination(store).findings(), key=lambda finding: finding.order)
+        return store, look(store)
     except FileNotFoundError:
         if is_store(home):
             raise
         return store, []  # another run has just removed the store
+
+
+def look(store: Store) -> list[Finding]:
+    """Return what is wrong in a store that has its l/, or whose names are known, in order. Raises OSError."""
+    return sorted(_Examination(store).findings(), key=lambda finding: finding.order)
 
 
 class _Examination:

@@ -16,8 +16,10 @@ from ..._store.cures import COMMANDS, NO_USE, cure
 from ..._store.damage import Damage
 from ..._store.gone import Gone
 from ..._store.layer import LayerFiles
+from ..._store.repairs import Repair, repairs_of
 
 _ORDER = {DAMAGE: 0, LITTER: 1}
+OF_ACCESS = ("loose_mode", "owner_wrong")
 _MANY = 3  # names in l/; if more are lost, one command makes all of them again
 
 
@@ -50,15 +52,38 @@ class Finding(t.NamedTuple):
         """The place of the finding among others: damage, then litter, then the rest; each by subject."""
         return (_ORDER.get(KINDS[self.code], len(_ORDER)), self.subject, self.code, self.path)
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells the finding from all others of the store."""
+        return (self.code, self.path)
+
 
 class Reported(t.NamedTuple):
-    """What health reports of a finding; all texts are printable."""
+    """What health reports of a finding; all texts are printable.
+
+    repair:  what overlay2_repair does about it; None for nothing.
+    certain: overlay2_repair does so without further options.
+    """
 
     code: str
     subject: str
     path: str
     message: str
     hint: str
+    repair: str | None = None
+    certain: bool = False
+
+
+class Fix(t.NamedTuple):
+    """What overlay2_repair does about a finding. evidence: sentences about why nothing else is right."""
+
+    sentence: str
+    evidence: tuple[str, ...] = ()
+
+
+def may_end(finding: Finding) -> bool:
+    """Tell whether overlay2_repair may end a finding of this kind by itself."""
+    return KINDS[finding.code] == DAMAGE or finding.code in (*OF_ACCESS, "unsealed_parent")
 
 
 def of_damage(damage: Damage) -> Finding:
@@ -68,11 +93,24 @@ def of_damage(damage: Damage) -> Finding:
 
 
 class Reporter:
-    """Says *findings*, which are all of *store*, in words."""
+    """Says *findings*, which are all of *store*, in words.
 
-    def __init__(self, store: LayerFiles, findings: t.Collection[Finding]) -> None:
+    staying: the keys of those that overlay2_repair does not end; None for all. repairs: what overlay2_repair does;
+    None for what it does by itself.
+    """
+
+    def __init__(
+        self,
+        store: LayerFiles,
+        findings: t.Collection[Finding],
+        staying: t.Collection[tuple[str, str]] | None = None,
+        repairs: t.Sequence[Repair] | None = None,
+    ) -> None:
+        self._staying = {finding.key for finding in findings} if staying is None else staying
+        self._given = repairs
         self._home = store.home
         self._mending = store.mending
+        self._files = store
         lost = sum(finding.cause == "no_name" for finding in findings)
         self._all_names = lost > _MANY and not any(finding.cause == "same_name" for finding in findings)
 
@@ -87,12 +125,39 @@ class Reporter:
             message, hint = str(about), about.hint if finding.cause == AS_TOLD else self._cure(finding, about.hint)
         else:
             message, hint = texts.message(finding.code, finding.cause, **self._values(finding)), self._cure(finding)
-        return Reported(finding.code, printable(finding.subject), printable(finding.path), message, hint)
+        fix = self.fix(finding)
+        repair = printable(fix.sentence) if fix else None
+        path = printable(finding.path)
+        return Reported(finding.code, printable(finding.subject), path, message, hint, repair, fix is not None)
+
+    def fix(self, finding: Finding) -> Fix | None:
+        """Return how overlay2_repair ends a finding by itself, None if the finding stays. Raises OSError."""
+        if finding.key in self._staying:
+            return None
+        path = printable(finding.path)
+        if finding.code in OF_ACCESS:
+            what = "mode" if finding.code == "loose_mode" else "owner"
+            return Fix(f"set the {what} of {path} to {finding.wanted}", (f"the store needs {what} {finding.wanted}",))
+        if finding.code == "link_missing" and finding.cause == AS_TOLD:
+            return Fix(f"make {path} again, with the names of the layers", ("the link files of the layers hold them",))
+        found: list[Repair] = []
+        repairs = self._repairs
+        if finding.code == "unsealed_parent":
+            found = [repair for repair in repairs if repair.layer == finding.subject and repair.kind == "seal"]
+        elif isinstance(finding.about, Damage):
+            found = repairs_of(finding.about, repairs)
+        sentences = dict.fromkeys(repair.sentence for repair in found)
+        why = dict.fromkeys(sentence for repair in found for sentence in repair.evidence)
+        return Fix("; ".join(sentences), tuple(why)) if found else Fix("the repairs of other findings end it")
+
+    @property
+    def _repairs(self) -> t.Sequence[Repair]:
+        return self._files.solution.repairs if self._given is None else self._given
 
     def _of_damage(self, damage: Damage) -> tuple[str, str]:
         if damage.cause in ("same_name", "second_name"):
             return damage.message, self._mending.hint(damage)
-        at_once = damage.cause == "no_name" and self._all_names
+        at_once = damage.cause == "no_name" and self._all_names and not self._mending.is_ours
         hint = self._mending.all_names() if at_once else self._mending.hint(damage)
         return f"layer {damage.layer} is damaged: {damage.message}", hint
 
@@ -105,7 +170,7 @@ class Reporter:
         command = COMMANDS.get(finding.code, "").format(**values)
         if finding.cause == OF_NO_USE:
             why = NO_USE.format(engine=self._mending.engine, path=values["path"])
-        return cure(self._mending.engine, finding.code, command, why=why)
+        return cure(self._mending.engine, finding.code, command, why=why, wanted=finding.wanted)
 
     def _values(self, finding: Finding) -> dict[str, str]:
         """Return what the texts of a finding name, printable."""

@@ -9,7 +9,10 @@ import os
 import typing as t
 
 from ..._store import staging
+from ..._store.json_file import publish_replacement, stage_replacement
 from ..._store.last_use import note_use_below
+from ..._store.layout import OWN_FILE
+from ..._store.record import made_record
 from ..plan import Action
 from ..quota.projects import limit
 from ..state import LayerState
@@ -19,7 +22,7 @@ if t.TYPE_CHECKING:
 
 
 class MakeLayer(Action):
-    """Make a layer. This seals its parent if the same run makes the parent; else the plan has a SealLayer for it."""
+    """Make a layer, sealed if the same run makes a child of it."""
 
     def __init__(self, layer: LayerState) -> None:
         self.layer = layer
@@ -33,15 +36,15 @@ class MakeLayer(Action):
     def prepare(self, run: Run) -> None:
         run.claim()
         lowers = run.links_of(self.layer.parent)
-        read_write = bool(self.layer.read_write)
-        new = staging.NewLayer(self.layer.id, staging.new_link(), lowers, read_write, *run.root, self.layer.parent)
+        layer, read_write = self.layer, bool(self.layer.read_write)
+        new = staging.NewLayer(
+            layer.id, staging.new_link(), lowers, read_write, *run.root, layer.parent, sealed=layer.marked
+        )
         begin = run.make_project if new.read_write else str
         staging.stage_layer(run.staging(), new, begin)
         if self.layer.size_limit or self.layer.inodes_limit:
             limit(os.path.join(run.staging(), new.id), self.layer.size_limit, self.layer.inodes_limit)
         run.made[new.id] = new
-        if self.layer.parent in run.made:
-            staging.seal_layer(run.staging(), self.layer.parent)
 
     def commit(self, run: Run) -> None:
         staging.publish_layer(run.home, run.staging(), run.made[self.layer.id])
@@ -70,7 +73,7 @@ def limits_in_words(layer: LayerState) -> str:
 
 
 class SealLayer(Action):
-    """Mark a layer as committed."""
+    """Mark a layer as committed; a layer that the same run makes is marked from the start."""
 
     def __init__(self, layer_id: str) -> None:
         self.layer_id = layer_id
@@ -78,9 +81,18 @@ class SealLayer(Action):
     def describe(self) -> str:
         return f"seal layer {self.layer_id}"
 
+    def prepare(self, run: Run) -> None:
+        if self.layer_id not in run.made:
+            record = made_record(run.store.files, self.layer_id, sealed=True)
+            if record:
+                stage_replacement(os.path.join(run.home, self.layer_id, OWN_FILE), record)
+                run.needs_sync()
+
     def commit(self, run: Run) -> None:
-        staging.seal_layer(run.home, self.layer_id)
-        run.needs_sync()
+        if self.layer_id not in run.made:
+            staging.seal_layer(run.home, self.layer_id)
+            publish_replacement(os.path.join(run.home, self.layer_id, OWN_FILE))
+            run.needs_sync()
 
 
 class RemoveLayer(Action):

@@ -23,6 +23,9 @@ from ..quota.projects import rounded
 from ..state import LayerState
 from .state import LayersState, WantedLayer
 
+if t.TYPE_CHECKING:
+    from .actions import MakeLayer
+
 
 def check_wanted(wanted: t.Sequence[WantedLayer]) -> None:
     """Raise InvalidInput for a list that no store can satisfy. Reads nothing."""
@@ -71,6 +74,7 @@ class _Planner:
         self.actions: list[Action] = []
         self.sealed: set[str] = set()
         self.limited: set[str] = set()
+        self._making: dict[str, MakeLayer] = {}
         self._have = have
         self._seal = sealed
 
@@ -111,7 +115,8 @@ class _Planner:
             MakeLayer,  # a plan without a step does not need it, and each import is compiled on every host
         )
 
-        self.actions.append(MakeLayer(layer))
+        self._making[want.id] = MakeLayer(layer)
+        self.actions.append(self._making[want.id])
         if want.parent:
             self.children[want.parent] = tuple(sorted({*self.children.get(want.parent, ()), want.id}))
             self._seal_layer(want.parent)
@@ -174,7 +179,9 @@ class _Planner:
             )
         self.layers[layer_id] = layer._replace(committed=True, marked=True)
         self.sealed.add(layer_id)
-        # No separate action for a parent made in this run: making its child seals the parent.
+        if layer_id in self._making:  # the layer is made sealed
+            self._making[layer_id].layer = self.layers[layer_id]
+        # No separate action for a parent made in this run.
         if layer.link is not None or self._seal:
             from .actions import SealLayer  # as above
 

@@ -17,8 +17,8 @@ from ..._linux.overlay_mount import Overlay, mount_overlay
 from ..._store import holders
 from ..._store.delete import delete_tree
 from ..._store.last_use import note_use
-from ..._store.layer import record_content
 from ..._store.layout import MERGED, MERGED_MODE, VOLATILE_MARKER, WORK
+from ..._store.record import record_content
 from ..plan import Action
 from ..state import LayerState
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store, chain_id
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
-from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Record, record_content
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record import Record, record_content
 
 EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 

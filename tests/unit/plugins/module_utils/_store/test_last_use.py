@@ -8,7 +8,8 @@ import os
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._store.last_use import Times, note_use, read_times
-from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import Record, examine
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import examine
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record import Record
 
 OWN_FILE = ".strata.json"
 

@@ -8,12 +8,8 @@ import os
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
-from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import (
-    LayerFiles,
-    Record,
-    examine,
-    record_content,
-)
+from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles, examine
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record import Record
 
 
 @pytest.fixture
@@ -241,17 +237,3 @@ def test_parents_without_a_seal_are_found(home):
     assert LayerFiles(str(home)).unsealed_parents() == ("base",)
     (home / "top" / "lower").write_text("l/../../etc")
     assert LayerFiles(str(home)).unsealed_parents() == ("base",)
-
-
-def test_what_is_recorded_of_the_content_leaves_the_rest(home):
-    for content in (Record(None, "sha256:1", "sha256:2"), Record(None, None, None, "sha256:3", "sha256:4")):
-        record_content(str(home), "top", content)
-        assert LayerFiles(str(home)).layer("top").record == content._replace(read_write=True)
-    record_content(str(home), "top")
-    assert LayerFiles(str(home)).layer("top").record == Record(read_write=True)
-
-
-def test_content_is_recorded_of_dockers_layer_too(home):
-    os.unlink(home / "mid" / ".strata.json")
-    record_content(str(home), "mid", Record(None, "sha256:1", "sha256:2"))
-    assert LayerFiles(str(home)).layer("mid").record == Record(None, "sha256:1", "sha256:2")

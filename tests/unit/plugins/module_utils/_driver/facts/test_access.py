@@ -60,13 +60,16 @@ def test_a_store_as_we_make_it_is_sound_whoever_the_content_belongs_to(tmp_path,
 @pytest.mark.parametrize("path", ["job", "job/work"])
 @pytest.mark.parametrize("settings", [Settings(), REMAPPED])
 @pytest.mark.parametrize("owner", [(1000, 1000), (-1, 1000), (1000, -1)])
-def test_who_has_a_directory_that_is_not_his_is_told_with_the_command_that_corrects_it(tmp_path, path, settings, owner):
+def test_who_has_a_directory_that_is_not_his_is_told_with_the_owner_that_overlay2_repair_gives_it(
+    tmp_path, path, settings, owner
+):
     home = make_store(tmp_path / "store", settings)
     os.chown(home / path, *owner)
     (found,) = find_access(str(home), ("base", "job"), settings, None)
     assert (found.code, found.subject, below(home, found)) == ("owner_wrong", "job", path)
     told = reported(home, found)
-    assert told.hint == f"run `chown {found.wanted} {home}/{path}`" and f"{path} belongs to" in told.message
+    assert told.hint.endswith(f"strata.overlay2.overlay2_repair sets it to {found.wanted}")
+    assert f"{path} belongs to" in told.message
     os.chown(home / path, *map(int, found.wanted.split(":")))
     assert look(home, settings) == []
 
@@ -91,7 +94,7 @@ def test_what_lets_in_too_many_is_told_with_its_name(tmp_path):
     told = [(below(home, found), found.wanted) for found in findings]
     assert told == [("", "0710"), ("l", "0700"), ("base", "0710"), ("job/work", "0700")]
     hints = [reported(home, found).hint for found in findings]
-    assert hints == [f"run `chmod {mode} {home}{'/' * bool(path)}{path}`" for path, mode in told]
+    assert [hint.rpartition("overlay2_repair ")[2] for hint in hints] == [f"sets it to {mode}" for _path, mode in told]
     messages = [reported(home, found).message for found in findings]
     names = [f"{home}", f"{home}/l", "layer base", "work of layer job"]
     assert [text.split(" has mode ")[0] for text in messages] == names and "0711" in messages[0]

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans how to repair a store: what is certain, and what the user accepts. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._errors import LayerInUse, printable, shorten
+from ..._store.engine import store_foreign_error
+from ..plan import Action, Plan
+from .state import Asked, RepairState
+
+
+def plan_repair(asked: Asked, have: RepairState) -> Plan[RepairState]:
+    """Plan the repairs of a store, each after those that it builds on. Pure.
+
+    raises: LayerInUse for a layer that is written to; StoreForeign.
+    """
+    if have.engine and (asked.foreign or asked.parents or asked.accept):
+        raise store_foreign_error(have.home, have.engine, "repair the store")
+    actions = _actions(have)
+    after = have._replace(
+        found=have.left,
+        fixes=(None,) * len(have.left),
+        repairs=(),
+        access={},
+        markers=(),
+        lacks_links=False,
+        mounted=(),
+    )
+    if not actions:
+        return Plan((), have)
+    changed = {repair.layer for repair in have.repairs} | {*have.markers} | {id for id in have.of_path.values() if id}
+    busy = sorted(changed & have.writable)
+    if busy:
+        raise _in_use_error(busy[0])
+    return Plan(actions, after, warnings=tuple(_warnings(have)), must_be_free=tuple(sorted(changed)))
+
+
+def _actions(have: RepairState) -> list[Action]:
+    if not (have.repairs or have.access or have.markers or have.lacks_links):
+        return []
+    from ..mounts.actions import ClearMarker  # a plan without a step does not need it; each import is compiled
+    from ..stores.actions import SetAccess  # on every host
+    from .actions import MakeLinks, action_of
+
+    actions: list[Action] = [MakeLinks()] if have.lacks_links else []
+    actions += [action_of(repair) for repair in have.repairs]
+    actions += [ClearMarker(id) for id in have.markers]
+    return actions + [SetAccess(path, access) for path, access in sorted(have.access.items())]
+
+
+def _warnings(have: RepairState) -> t.Iterator[str]:
+    if have.mounted:
+        yield (
+            f"still mounted as before the repair: {shorten(have.mounted)}; unmount and mount them again to use what"
+            " was repaired"
+        )
+
+
+def _in_use_error(layer_id: str) -> LayerInUse:
+    return LayerInUse(
+        f"cannot repair layer {printable(layer_id)}: it is mounted read-write",
+        hint="unmount it by strata.overlay2.overlay2_mount with state: unmounted",
+        id=layer_id,
+    )

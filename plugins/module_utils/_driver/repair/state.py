@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A store that is repaired: as observed, and what the user says of it. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..facts.finding import Fix, Reported
+from ..stores.state import DirectoryAccess
+
+if t.TYPE_CHECKING:
+    from ..._store.repairs import Repair
+
+
+class Asked(t.NamedTuple):
+    """What the user asks for.
+
+    ids:     only these layers and what lies below them; None for all.
+    parents: by id, the parent as the user says. accept: codes of damage whose repair loses something.
+    foreign: repair another engine's store, too.
+    """
+
+    ids: tuple[str, ...] | None = None
+    parents: t.Mapping[str, str] = {}
+    accept: frozenset[str] = frozenset()
+    foreign: bool = False
+
+
+class RepairState(t.NamedTuple):
+    """A store as overlay2_repair sees it.
+
+    found:    what is wrong, in order. fixes: what the run does about each, None for nothing.
+    left:     what will be wrong after the run.
+    repairs:  of files and names in l/, in order. access: of directories, by path.
+    markers:  the layers whose stale volatile marker goes.
+    lacks_links: l/ does not exist.
+    of_path:  by path in access, the id of the layer; "" for the store itself.
+    writable: the mounted layers that are written to. mounted: the layers that stay mounted with an older chain.
+    engine:   the owner of the store, as owner() returns it; None if the store is ours.
+    """
+
+    home: str
+    exists: bool
+    found: tuple[Reported, ...] = ()
+    fixes: tuple[Fix | None, ...] = ()
+    left: tuple[Reported, ...] = ()
+    repairs: tuple[Repair, ...] = ()
+    access: t.Mapping[str, DirectoryAccess] = {}
+    of_path: t.Mapping[str, str] = {}
+    markers: tuple[str, ...] = ()
+    lacks_links: bool = False
+    writable: frozenset[str] = frozenset()
+    mounted: tuple[str, ...] = ()
+    engine: str | None = None

@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our own record of a layer, ``<id>/.strata.json``: what Docker has no file for, and a second copy of what it has.
+
+Format 1, whose readers ignore keys that they do not know. A layer of an older version gets the second copy (parent,
+link, committed) from the first run that changes the layer. PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import typing as t
+
+from .._errors import StoreCorrupt
+from .._linux.sync import sync_directory
+from .json_file import read_file, read_or_corrupt, replace_file, unreadable_error
+from .layout import COMMITTED, LINK, MANIFEST, OWN_FILE
+from .lower import PARENT
+
+if t.TYPE_CHECKING:
+    from .layer import LayerFiles
+
+_DIGEST = re.compile(r"[!-~]{1,255}")
+
+
+class Record(t.NamedTuple):
+    """What our own file says of a layer.
+
+    read_write:      the layer was made for a container; None if there is no record (dockerd made the layer).
+    diff_id, digest: of the tar last applied as the whole content; None for no tar, or if the content changed since.
+    merged_*:        the same of the tar last merged into the layer.
+    parent:          id of the layer's parent, "" for no parent; None if there is no record, or an older one.
+    link:            the layer's name in l/; None as for the parent.
+    committed:       the layer is sealed; None as for the parent, and if the layer is not sealed.
+    """
+
+    read_write: bool | None = None
+    diff_id: str | None = None
+    digest: str | None = None
+    merged_diff_id: str | None = None
+    merged_digest: str | None = None
+    parent: str | None = None
+    link: str | None = None
+    committed: bool | None = None
+
+
+def record_content(home: str, layer_id: str, content: Record | None = None) -> None:
+    """Write the digests of *content* durably to a layer's record; None erases them, and the manifest of the content.
+
+    The manifest goes first: without digests no run would erase the manifest before the content changes.
+    Nothing is written if the record has these digests already, so erasing them needs no space on a full filesystem.
+    raises: StoreCorrupt, OSError.
+    """
+    path = f"{home}/{layer_id}/{OWN_FILE}"
+    if content is None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{home}/{layer_id}/{MANIFEST}")
+            sync_directory(f"{home}/{layer_id}")
+    made = ("read_write", PARENT, LINK, COMMITTED)
+    told = {name: value for name, value in (content or Record())._asdict().items() if name not in made}
+    own = read_file(path) or {}
+    if any(own.get(name) != told[name] for name in told):
+        replace_file(path, {**own, **told})
+
+
+def made_record(files: LayerFiles, layer_id: str, *, sealed: bool = False) -> dict[str, t.Any] | None:
+    """Return the content of a layer's record with its name, its parent and whether it is sealed; None if it has these.
+
+    Also None for a layer that is damaged: nothing is recorded that may be wrong. sealed: the layer is sealed now.
+    raises: OSError.
+    """
+    try:
+        layer = files.sound(layer_id)
+        below = files.chains.below(layer) if layer else None
+        own = read_file(files.path(layer_id, OWN_FILE)) or {}
+    except StoreCorrupt:
+        return None
+    if layer is None or below is None or below.damage:
+        return None
+    made: dict[str, str | bool] = {PARENT: below.ids[0] if below.ids else "", LINK: layer.link}
+    if sealed or layer.marked:
+        made[COMMITTED] = True
+    return None if all(own.get(name) == value for name, value in made.items()) else {**own, **made}
+
+
+def read_record(path: str) -> Record:
+    """Return our record of a layer; without any value if there is no record. Raises StoreCorrupt, OSError."""
+    own = read_or_corrupt(path) or {}
+    record = Record(*(own.get(name) for name in Record._fields))
+    flags, names = (record.read_write, record.committed), (record.parent, record.link)
+    if not all(isinstance(flag, (bool, type(None))) for flag in flags):
+        raise unreadable_error(path)
+    if not all(isinstance(name, (str, type(None))) for name in names):
+        raise unreadable_error(path)
+    digests = (record.diff_id, record.digest, record.merged_diff_id, record.merged_digest)
+    if not all(digest is None or (isinstance(digest, str) and _DIGEST.fullmatch(digest)) for digest in digests):
+        raise unreadable_error(path)
+    return record
