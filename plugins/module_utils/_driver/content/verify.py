@@ -19,7 +19,7 @@ from ..._archive.walk import IS_DIRECTORY, Trail, below, lstat, open_listed, wal
 LOST, ADDED, TYPE, CONTENT, UNREADABLE = "lost", "added", "type", "content", "unreadable"
 MODE, OWNER, SIZE, XATTRS, TARGET, DEVICE, LINKS = "mode", "owner", "size", "xattrs", "target", "device", "links"
 
-_DAMAGED = (errno.EIO, errno.EUCLEAN, errno.EBADMSG)  # how the kernel refuses to read what is damaged
+DAMAGED = (errno.EIO, errno.EUCLEAN, errno.EBADMSG)  # how the kernel refuses to read what is damaged
 
 
 class Difference(t.NamedTuple):
@@ -59,7 +59,7 @@ def verify_layer(
     is_late:  tells whether to stop; asked before each path.
     raises:   LayerInUse if the layer changes meanwhile; NotSupported for a path that is too deep; OSError.
     """
-    comparison = _Comparison(most)
+    comparison = _Comparison(most, after)
     with Trail(upper) as trail:
         wanted = iter(expected)
         one = next(wanted, None)
@@ -89,14 +89,14 @@ def _key(path: bytes) -> bytes:
 class _Comparison:
     """Collects differences."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, after: bytes) -> None:
         self._most = most
+        self.last = after  # the path that was compared last
         self._found: list[Difference] = []
         self._truncated = False
         self._files = self._size = 0
         self._inodes: dict[int, int] = {}  # by group of names
         self._told = b"\0"  # the directory that is lost or added last, with a slash: all below it is, too
-        self.last = b""
 
     def result(self, after: bytes | None) -> Verified:
         return Verified(self._files, self._size, tuple(self._found), self._truncated, after)
@@ -134,7 +134,7 @@ class _Comparison:
             finally:
                 os.close(file)
         except OSError as error:
-            if error.errno not in _DAMAGED:
+            if error.errno not in DAMAGED:
                 raise
             self._tell(wanted.path, UNREADABLE, b"")
             return

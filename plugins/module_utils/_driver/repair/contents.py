@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The content of layers: what of it differs from what was applied, in words, and putting it back. PRIVATE."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._errors import InvalidInput, StoreCorrupt, printable
+from ..._store import texts
+from ..._store.codes import DAMAGE, KINDS
+from ..._store.cures import cure
+from ..._store.layout import DIFF, OWN_FILE
+from ..._store.lock import Deadline, layer_not_found_error
+from ..._store.recognition import has_content, is_store
+from ..._store.record import read_record
+from ..content.check import TOLD, Checked, Contents, check_contents
+from ..facts.finding import Fix, Reported
+from ..plan import Action
+from ..store import Store
+from .observe import layers_among
+from .state import Asked, RepairState
+
+ROTTEN, UNKNOWN = "content_rotten", "content_unknown"
+
+
+def read_contents(home: str, asked: Asked) -> Contents:
+    """Compare the layers that *asked* names with their manifests. Raises InvalidInput, LayerNotFound, OSError."""
+    if not is_store(home):
+        return Contents()
+    store = Store(home)
+    for layer_id in asked.src:
+        _check_source(store, layer_id)
+    given = check_contents(home, asked.src)
+    if not asked.contents:
+        return given
+    until = None if asked.max_seconds is None else Deadline(asked.max_seconds)
+    others = [id for id in layers_among(store, asked) if id not in asked.src and _is_filled(home, id)]
+    found = check_contents(home, others, unverified_for=asked.unverified_for, until=until)
+    added = (one + other for one, other in zip(given[1:-1], found[1:-1]))
+    return Contents((*given.checked, *found.checked), *added, max(given.oldest, found.oldest))
+
+
+def _check_source(store: Store, layer_id: str) -> None:
+    if layer_id not in store.files.ids:
+        raise layer_not_found_error(store.home, layer_id)
+    if not read_record(store.path(layer_id, OWN_FILE)).diff_id:
+        raise InvalidInput(
+            f"src: the diff id of layer {layer_id} is not recorded, so no tar is known to be its content",
+            hint="leave the layer out of src, and apply the tar by strata.overlay2.overlay2_diff",
+            id=layer_id,
+        )
+
+
+def _is_filled(home: str, layer_id: str) -> bool:
+    """Tell whether a layer has content that can have been applied. Raises OSError."""
+    try:
+        return read_record(f"{home}/{layer_id}/{OWN_FILE}").read_write is False and bool(
+            os.listdir(f"{home}/{layer_id}/{DIFF}")
+        )
+    except (StoreCorrupt, FileNotFoundError, NotADirectoryError):
+        return False  # other findings say so
+
+
+def with_contents(have: RepairState, contents: Contents, asked: Asked) -> RepairState:
+    """Return *have* with what is wrong with the content of layers, and what ends that. Raises OSError."""
+    if not have.exists:
+        return have
+    rotten = {one.layer for one in contents.checked if one.differences}
+    back = tuple(id for id in sorted(asked.src) if id in rotten or not has_content(have.home, id))
+    found: list[tuple[Reported, Fix | None]] = list(zip(have.found, have.fixes))
+    left = list(have.left)
+    for layer_id in back:
+        found = [_ended(one, fix, layer_id) for one, fix in found]
+        left = [one for one in left if not (one.code == "diff_missing" and one.subject == layer_id)]
+    for checked in contents.checked:
+        fix = _fix(checked.layer) if checked.layer in back else None
+        for one in _reported(have.home, checked):
+            repair = fix.sentence if fix and one.code == ROTTEN else None
+            found.append((one._replace(repair=repair), fix if repair else None))
+            if not repair:
+                left.append(one)
+    found.sort(key=lambda pair: _order(pair[0]))
+    return have._replace(
+        found=tuple(one for one, _fix in found),
+        fixes=tuple(fix for _one, fix in found),
+        left=tuple(sorted(left, key=_order)),
+        back=back,
+    )
+
+
+def _ended(one: Reported, fix: Fix | None, layer_id: str) -> tuple[Reported, Fix | None]:
+    if one.code != "diff_missing" or one.subject != layer_id:
+        return one, fix
+    fix = _fix(layer_id)
+    return one._replace(repair=fix.sentence), fix
+
+
+def _fix(layer_id: str) -> Fix:
+    return Fix(f"put the content of layer {layer_id} back", ("the tar has the recorded diff id",))
+
+
+def _order(one: Reported) -> tuple[bool, str, str, str]:
+    return (KINDS[one.code] != DAMAGE, one.subject, one.code, one.path)
+
+
+def _reported(home: str, checked: Checked) -> t.Iterator[Reported]:
+    """Yield what the comparison of a layer found."""
+    diff = f"{home}/{checked.layer}/{DIFF}"
+    if checked.unknown:
+        yield _finding(UNKNOWN, "", checked.layer, diff, detail=checked.unknown)
+    for difference in checked.differences:
+        path = f"{diff}/{os.fsdecode(difference.path)}"
+        yield _finding(ROTTEN, difference.what, checked.layer, path, wanted=checked.diff_id)
+    if checked.truncated:
+        yield _finding(ROTTEN, "more", checked.layer, diff, wanted=checked.diff_id, detail=str(TOLD))
+
+
+def _finding(code: t.Any, cause: str, layer_id: str, path: str, *, wanted: str = "", detail: str = "") -> Reported:
+    message = texts.message(code, cause, subject=layer_id, path=printable(path), detail=detail)
+    return Reported(code, layer_id, printable(path), message, cure(None, code, wanted=wanted))
+
+
+def actions_of(have: RepairState, asked: Asked, store: Store) -> list[Action]:
+    """Return the actions that put content back."""
+    from ..content.actions import PutBack
+
+    userxattr = bool(store.features.userxattr)
+    layers = [store.salvage(layer_id) for layer_id in have.back]
+    return [PutBack(layer, asked.src[layer.id], store.settings, userxattr) for layer in layers if layer]
