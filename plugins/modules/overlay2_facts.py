@@ -254,14 +254,17 @@ ansible_facts:
             code:
               description:
                 - Damage is V(link_missing), V(link_empty), V(link_doubled), V(link_astray), V(lower_missing),
-                  V(lower_malformed), V(lower_unresolved), V(diff_missing), V(work_missing) and
-                  V(store_file_unreadable).
+                  V(lower_malformed), V(lower_unresolved), V(diff_missing), V(work_missing),
+                  V(committed_missing) and V(store_file_unreadable).
                 - Litter is V(dangling_link), V(staging_leftover), V(dead_holder) and V(leaked_project).
                 - The rest is V(orphan), V(layer_gone), V(unsealed_parent), V(stale_volatile), V(loose_mode),
                   V(owner_wrong), V(stray_files), V(stranger) and V(hidden_mount).
                 - V(lower_missing) is a layer that has a parent but lost the file that names the parent. The layer's own
                   record, its C(work) directory, which no layer without parent has, or the layers built on it prove that
                   there was a parent.
+                - V(lower_malformed) is also a chain that the layer's own record denies.
+                - V(committed_missing) is a layer without children that lost its mark, and whose own record says that it
+                  is sealed.
                 - V(layer_gone) is a layer that a record of the engine names and that does not exist. The message names
                   the images and containers that need the layer. C(subject) is the layer, C(path) the record.
                 - V(owner_wrong) is a directory of a layer whose owner does not fit the store's remapped root. The
@@ -293,9 +296,15 @@ ansible_facts:
               description:
                 - What to do about it in a store of RV(ansible_facts.overlay2.managed_by). C(; or) separates
                   alternatives.
-                - A command stands between backticks, and needs root. In a command, C(PARENT) stands for the id of the
-                  parent if no file on disk tells the id.
+                - A command stands between backticks, and needs root. C(PARENT) stands for the id of the parent if no
+                  file on disk tells the id.
               type: str
+            repair:
+              description: What M(strata.overlay2.overlay2_repair) does about it. V(none) for nothing.
+              type: str
+            certain:
+              description: Whether M(strata.overlay2.overlay2_repair) does so without further options.
+              type: bool
         summary:
           description:
             - The lineages. A lineage is a layer without parent, with all layers built on it. Damaged layers are left

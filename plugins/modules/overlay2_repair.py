@@ -10,12 +10,150 @@ DOCUMENTATION = r"""
 module: overlay2_repair
 short_description: Repair the damage of an overlay2 store that has exactly one right repair
 version_added: 0.1.0
+description:
+  - Finds what is wrong with a store, as the C(health) of M(strata.overlay2.overlay2_facts) does, and repairs what has
+    exactly one right repair. The module never guesses. A repair needs at least one file that tells what was lost, and
+    no file that tells otherwise.
+  - Names are stored twice, in the link files of the layers and in C(l/), and the C(lower) files of the layers above
+    hold a part of the chain. The record C(.strata.json) of a layer also has its name, its parent, and whether it is
+    sealed. A layer that an older version made gets these values from the first run that changes the layer.
+  - The module repairs link files, names in C(l/), C(lower) files, lost marks of sealed layers, lost C(work)
+    directories, and modes and owners of the directories that M(strata.overlay2.overlay2_init) and
+    M(strata.overlay2.overlay2_layer) made. Lost content does not come back.
+  - Nothing in a C(diff) is opened for writing, and no file is removed. A damaged file is replaced by one rename. What
+    only a person can read is moved aside, to a name with C(.damaged-1).
+  - Damage that the module cannot repair does not fail the task. The damage is in RV(left), and a condition such as
+    C(failed_when) can fail on it.
+  - A layer that is mounted read-write is not changed. The task then fails with C(layer_in_use). A mounted layer above a
+    repaired one keeps its mount, and a warning names it.
+author: Strata (@strata)
+extends_documentation_fragment:
+  - strata.overlay2.overlay2
+  - strata.overlay2.overlay2.lock
+  - strata.overlay2.overlay2.attributes
+options:
+  ids:
+    description:
+      - Only these layers, and the layers below them.
+      - Omitted, the whole store is repaired.
+    type: list
+    elements: str
+  parents:
+    description:
+      - The parents of layers whose C(lower) file is lost and that no file tells, by id. V("") means that a layer has no
+        parent.
+      - If the files of a layer tell another parent, the task fails with C(parent_mismatch).
+    type: dict
+    default: {}
+  accept:
+    description:
+      - Codes of findings whose repair loses something. Without its code, such a finding is only told.
+      - V(link_astray) takes the name in a link file where C(l/) contradicts the file and both may be right. It also
+        removes names from C(l/) that lead to a layer with another name, and that no C(lower) file holds.
+      - V(stale_volatile) removes the marker of a volatile mount that did not end in order. Files of the layer may be
+        missing or cut off.
+      - V(store_file_unreadable) moves a layer's C(.strata.json) aside if its content is damaged, and writes a new one
+        without what only the old one held, such as the diff id.
+    type: list
+    elements: str
+    choices: [stale_volatile, link_astray, store_file_unreadable]
+    default: []
+  foreign:
+    description:
+      - What to do in the store of another engine, Docker or containers-storage.
+      - V(report) tells what is wrong, and changes nothing.
+      - V(repair) is C(store_foreign).
+    type: str
+    choices: [report, repair]
+    default: report
+seealso:
+  - module: strata.overlay2.overlay2_facts
+  - module: strata.overlay2.overlay2_prune
 """
 
 EXAMPLES = r"""
+- name: Show what would be repaired
+  strata.overlay2.overlay2_repair:
+    home: /var/lib/overlay2
+  check_mode: true
+  register: repair
+
+- name: Show why
+  ansible.builtin.debug:
+    msg: "{{ item.message }} {{ item.repair }}, because {{ item.evidence | join(', and ') }}"
+  loop: "{{ repair.findings | selectattr('certain') }}"
+
+- name: Repair the store, and stop if damage is left
+  strata.overlay2.overlay2_repair:
+    home: /var/lib/overlay2
+  register: repaired
+  failed_when: repaired is failed or repaired.left | length > 0
+
+- name: Say what a layer was built on, of which no file is left that tells it
+  strata.overlay2.overlay2_repair:
+    home: /var/lib/overlay2
+    parents:
+      job-1: tools
+
+- name: Keep a layer although the host went down while it was mounted volatile
+  strata.overlay2.overlay2_repair:
+    home: /var/lib/overlay2
+    ids: [job-1]
+    accept: [stale_volatile]
 """
 
 RETURN = r"""
+actions:
+  description: What the run did, in order. In check mode, what the run would do.
+  returned: always
+  type: list
+  elements: str
+  sample: ["write the link file of layer tools again", "seal layer base again"]
+findings:
+  description: What was wrong before the run, in the order of the C(health) of M(strata.overlay2.overlay2_facts).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: What is wrong, as in the C(health) of M(strata.overlay2.overlay2_facts).
+      type: str
+    subject:
+      description: The layer, or the name in the store.
+      type: str
+    path:
+      description: The path with the finding.
+      type: str
+    message:
+      description: What is wrong.
+      type: str
+    hint:
+      description: What to do about it. C(; or) separates alternatives.
+      type: str
+    repair:
+      description: What M(strata.overlay2.overlay2_repair) does about it. V(none) for nothing.
+      type: str
+    certain:
+      description: Whether M(strata.overlay2.overlay2_repair) does so without further options.
+      type: bool
+    evidence:
+      description: What proves that the repair is right, as sentences.
+      type: list
+      elements: str
+left:
+  description: What is wrong after the run; in check mode, what would be. The values are those of RV(findings).
+  returned: success
+  type: list
+  elements: dict
+error:
+  description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
+  returned: failure
+  type: str
+  sample: layer_in_use
+hint:
+  description: What to do about the failure.
+  returned: failure
+  type: str
 """
 
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.repair.state import Asked

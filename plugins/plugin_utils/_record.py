@@ -34,7 +34,8 @@ LEVELS = {
             3,
             (
                 *("link_missing", "link_empty", "link_doubled", "link_astray", "lower_missing", "lower_malformed"),
-                *("lower_unresolved", "diff_missing", "work_missing", "store_file_unreadable", "damaged_layers"),
+                *("lower_unresolved", "diff_missing", "work_missing", "committed_missing", "store_file_unreadable"),
+                "damaged_layers",
                 *("damaged_store", "unreachable", "nested_overlay", "network_filesystem", "unsuitable_filesystem"),
                 *("read_only", "no_d_type", "no_xattrs", "no_overlay", "not_root"),
             ),

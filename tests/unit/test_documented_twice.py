@@ -56,8 +56,19 @@ SAME = {
                 key,
             ),
             ("overlay2_prune", "RETURN", "litter", "contains", key),
+            ("overlay2_repair", "RETURN", "findings", "contains", key),
         ]
         for key in ("subject", "path")
+    },
+    **{
+        f"{key} of a finding of health": [
+            (
+                *("overlay2_facts", "RETURN", "ansible_facts", "contains", "overlay2", "contains", "health"),
+                *("contains", key),
+            ),
+            ("overlay2_repair", "RETURN", "findings", "contains", key),
+        ]
+        for key in ("message", "repair", "certain")
     },
 }
 
@@ -103,7 +114,7 @@ def test_all_modules_document_a_failure_in_the_same_words(key):
 
 def test_all_modules_that_change_a_store_document_their_actions_in_the_same_words():
     changing = [module for module in MODULES if "actions" in block(module, "RETURN") and not module.endswith("_info")]
-    assert len(changing) == 5
+    assert len(changing) == 6
     assert len({part(module, "RETURN", "actions")["description"] for module in changing}) == 1
 
 

@@ -56,7 +56,7 @@ class Mending:
     def hint(self, damage: Damage) -> str:
         """Return what to do about the damage of a layer. Raises OSError."""
         if self.is_ours:
-            return cure(self.engine, damage.code, self._by_repair(damage), why=UNREAD_CURE)
+            return cure(self.engine, damage.code, self.by_repair(damage), why=UNREAD_CURE)
         if damage.cause == "same_name":
             return self._hint_of_same_name(damage)
         if damage.cause == "second_name" and damage.others:
@@ -69,7 +69,7 @@ class Mending:
         """Whether overlay2_repair changes the store, perhaps after overlay2_init has taken it over."""
         return self.engine in (None, SOMEBODY)
 
-    def _by_repair(self, damage: Damage) -> str:
+    def by_repair(self, damage: Damage) -> str:
         """Return how overlay2_repair ends the damage of a layer; "" if it cannot. Raises OSError."""
         solution = self._files.solution
         if repairs_of(damage, solution.repairs):

@@ -102,10 +102,10 @@ def _state(store: Store, ids: t.Sequence[str], layers: dict[str, LayerState]) ->
 
 
 def _lost(store: Store) -> tuple[LostLayer, ...]:
-    """Return the damaged layers that may be built on any other layer, each with the command that mends it."""
+    """Return the damaged layers that may be built on any other layer, each with how overlay2_repair repairs it."""
     from ..._store.lost import find_lost  # most stores have no damage, and each import is compiled on every host
 
-    return tuple(LostLayer(one, store.files.mending.command(one.damage)) for one in find_lost(store.files))
+    return tuple(LostLayer(one, store.files.mending.by_repair(one.damage)) for one in find_lost(store.files))
 
 
 def users_of(home: str, layers: t.Collection[str]) -> dict[str, str]:

@@ -62,8 +62,8 @@ def check_not_needed(layer: LayerState, have: LayersState, going: t.Collection[s
 
     or_else: as for check_unused.
     """
-    for lost, command in have.lost:
-        mend = f"repair layer {lost.id} first" + (f": run `{command}`" if command else "")
+    for lost, way in have.lost:
+        mend = f"repair layer {lost.id} first" + (f": {way}" if way else "")
         if lost.id not in going and lost.may_be_on(layer.id, layer.lowers):
             raise StoreCorrupt(
                 f"cannot remove layer {layer.id}: layer {lost.id} may be built on it, and is damaged:"

@@ -15,10 +15,10 @@ if t.TYPE_CHECKING:
 
 
 class LostLayer(t.NamedTuple):
-    """A damaged layer that may be built on any other. command: repairs it in a shell; "" if none surely does."""
+    """A damaged layer that may be built on any other. way: how overlay2_repair repairs it; "" if it cannot."""
 
     lost: Lost
-    command: str
+    way: str
 
 
 class LayersState(t.NamedTuple):

@@ -108,7 +108,7 @@ class Seal(_RepairAction):
 
 
 class MakeWork(_RepairAction):
-    """Make a layer's work directory again, for the remapped root; or for the owner of diff, if no settings tell more."""
+    """Make a layer's work directory again. Its owner is the remapped root, or that of diff if no settings tell it."""
 
     def commit(self, run: Run) -> None:
         made = os.path.join(run.staging(self.repair.layer), WORK)
