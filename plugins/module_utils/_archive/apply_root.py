@@ -76,9 +76,7 @@ class Root:
     Every method may raise OSError. Nothing outside the root is made or removed.
     """
 
-    def __init__(
-        self, root: str, owner: tuple[int, int], opaque: str, manifest: ManifestWriter | None = None
-    ) -> None:
+    def __init__(self, root: str, owner: tuple[int, int], opaque: str, manifest: ManifestWriter | None = None) -> None:
         self.manifest = manifest
         self.ours = (os.geteuid(), os.getegid())
         self._has_openat2 = has_openat2()

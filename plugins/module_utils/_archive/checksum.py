@@ -76,7 +76,7 @@ def _mapped(table: _Table, state: int) -> int:
     return a[state & 255] ^ b[state >> 8 & 255] ^ c[state >> 16 & 255] ^ d[state >> 24]
 
 
-@functools.lru_cache(maxsize=None)  # one for each bit of a size
+@functools.cache  # one for each bit of a size
 def _table(power: int) -> _Table:
     """Return the map of 4 KiB << *power* zeros."""
     if power:

@@ -30,7 +30,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import typing as t
 import zlib
 
 from .decompress import WITH_GZIP_HEADER
@@ -99,9 +98,7 @@ class ManifestWriter:
         """
         found = os.stat(name, dir_fd=fd, follow_symlinks=False)
         xattrs = digest_of_xattrs(below(fd, name)) if changed else NONE
-        self._add(
-            HARDLINK, found, b"%d" % found.st_size, CHANGED if changed else NONE, xattrs, path + b"\0" + source
-        )
+        self._add(HARDLINK, found, b"%d" % found.st_size, CHANGED if changed else NONE, xattrs, path + b"\0" + source)
 
     def add_gone(self, path: bytes) -> None:
         """Note that *path*, which was noted before, was removed with all below it."""
@@ -114,7 +111,9 @@ class ManifestWriter:
         self._flush()
         self._write(self._stream.flush())
 
-    def _add(self, kind: bytes, found: os.stat_result, size: bytes, checksum: bytes, xattrs: bytes, name: bytes) -> None:
+    def _add(
+        self, kind: bytes, found: os.stat_result, size: bytes, checksum: bytes, xattrs: bytes, name: bytes
+    ) -> None:
         mode = stat.S_IMODE(found.st_mode)
         fields = (kind, mode, found.st_uid, found.st_gid, size, checksum, xattrs, name)
         self._waiting.append(b"%b %o %d %d %b %b %b %b" % fields)

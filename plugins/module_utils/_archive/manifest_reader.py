@@ -27,7 +27,9 @@ _BYTES = 4 << 20  # of their paths
 _LONGEST = 1 << 18  # bytes: longer than any record
 _FIELDS = 7  # before the path
 _MARK = b"m"  # a record of ours: the file got another name
-_VALID = re.compile(rb"[a-z] [0-7]{1,4} \d{1,10} \d{1,10} (?:-|\d+|\d+:\d+) (?:-|!|[0-9a-f]{1,8}) (?:-|[0-9a-f]+)|x( -){6}")
+_VALID = re.compile(
+    rb"[a-z] [0-7]{1,4} \d{1,10} \d{1,10} (?:-|\d+|\d+:\d+) (?:-|!|[0-9a-f]{1,8}) (?:-|[0-9a-f]+)|x( -){6}"
+)
 
 
 class ManifestError(Exception):

@@ -44,7 +44,7 @@ class Checked(t.NamedTuple):
 class Contents(t.NamedTuple):
     """What came of the comparison of many layers.
 
-    layers, files, size: the number of layers that were compared to their end; of files, and their bytes, that were read.
+    layers:  the layers that were compared to their end. files, size: the files that were read, and their bytes.
     pending: the layers that were not, because the time was up or another run changed them.
     oldest:  seconds since the last comparison of the layer that was not compared for longest; 0 for no layer.
     """
@@ -114,7 +114,10 @@ def _check(home: str, layer_id: str, last: LastLook, until: Deadline | None) -> 
 
 def _verify(home: str, layer_id: str, diff_id: str | None, last: LastLook, until: Deadline | None) -> Verified:
     path = f"{home}/{layer_id}/{MANIFEST}"
-    with open(open_quietly(path, os.O_NOFOLLOW | os.O_NONBLOCK), "rb", buffering=0) as file, Manifest(file.read) as told:
+    with (
+        open(open_quietly(path, os.O_NOFOLLOW | os.O_NONBLOCK), "rb", buffering=0) as file,
+        Manifest(file.read) as told,
+    ):
         if told.diff_id != diff_id:
             raise ManifestError("it is of another tar than the record")
         try:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -17,8 +18,8 @@ from ..._store.lock import Deadline, layer_not_found_error
 from ..._store.recognition import has_content, is_store
 from ..._store.record import read_record
 from ..content.check import TOLD, Checked, Contents, check_contents
+from ..content.free import check_unmounted
 from ..facts.finding import Fix, Reported
-from ..plan import Action
 from ..store import Store
 from .observe import layers_among
 from .state import Asked, RepairState
@@ -64,12 +65,18 @@ def _is_filled(home: str, layer_id: str) -> bool:
         return False  # other findings say so
 
 
-def with_contents(have: RepairState, contents: Contents, asked: Asked) -> RepairState:
-    """Return *have* with what is wrong with the content of layers, and what ends that. Raises OSError."""
+def with_contents(store: Store, have: RepairState, contents: Contents, asked: Asked) -> RepairState:
+    """Return *have* with what is wrong with the content of layers, and what ends that.
+
+    raises: LayerInUse for a layer that cannot get its content back now; OSError.
+    """
     if not have.exists:
         return have
     rotten = {one.layer for one in contents.checked if one.differences}
     back = tuple(id for id in sorted(asked.src) if id in rotten or not has_content(have.home, id))
+    for layer_id in back:
+        with contextlib.suppress(StoreCorrupt):  # the run repairs the layer first
+            check_unmounted(store, layer_id)
     found: list[tuple[Reported, Fix | None]] = list(zip(have.found, have.fixes))
     left = list(have.left)
     for layer_id in back:
@@ -87,7 +94,10 @@ def with_contents(have: RepairState, contents: Contents, asked: Asked) -> Repair
         found=tuple(one for one, _fix in found),
         fixes=tuple(fix for _one, fix in found),
         left=tuple(sorted(left, key=_order)),
-        back=back,
+        back=tuple(layer for layer in map(store.salvage, back) if layer),
+        contents=contents,
+        settings=store.settings if back else have.settings,
+        userxattr=bool(back) and bool(store.features.userxattr),
     )
 
 
@@ -121,12 +131,3 @@ def _reported(home: str, checked: Checked) -> t.Iterator[Reported]:
 def _finding(code: t.Any, cause: str, layer_id: str, path: str, *, wanted: str = "", detail: str = "") -> Reported:
     message = texts.message(code, cause, subject=layer_id, path=printable(path), detail=detail)
     return Reported(code, layer_id, printable(path), message, cure(None, code, wanted=wanted))
-
-
-def actions_of(have: RepairState, asked: Asked, store: Store) -> list[Action]:
-    """Return the actions that put content back."""
-    from ..content.actions import PutBack
-
-    userxattr = bool(store.features.userxattr)
-    layers = [store.salvage(layer_id) for layer_id in have.back]
-    return [PutBack(layer, asked.src[layer.id], store.settings, userxattr) for layer in layers if layer]

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._store.settings import Settings
 from ..facts.finding import Fix, Reported
+from ..state import LayerState
 from ..stores.state import DirectoryAccess
 
 if t.TYPE_CHECKING:
     from ..._store.repairs import Repair
+    from ..content.check import Contents
 
 
 class Asked(t.NamedTuple):
@@ -20,12 +23,19 @@ class Asked(t.NamedTuple):
     ids:     only these layers and what lies below them; None for all.
     parents: by id, the parent as the user says. accept: codes of damage whose repair loses something.
     foreign: repair another engine's store, too.
+    contents: compare the content of layers with what was applied. unverified_for: seconds; not those that were compared
+             within this time. max_seconds: stop then; None for no limit.
+    src:     by id, the tar from which lost or rotten content is put back.
     """
 
     ids: tuple[str, ...] | None = None
     parents: t.Mapping[str, str] = {}
     accept: frozenset[str] = frozenset()
     foreign: bool = False
+    contents: bool = False
+    unverified_for: float = 0
+    max_seconds: int | None = None
+    src: t.Mapping[str, str] = {}
 
 
 class RepairState(t.NamedTuple):
@@ -39,6 +49,9 @@ class RepairState(t.NamedTuple):
     of_path:  by path in access, the id of the layer; "" for the store itself.
     writable: the mounted layers that are written to. mounted: the layers that stay mounted with an older chain.
     engine:   the owner of the store, as owner() returns it; None if the store is ours.
+    contents: what came of the comparison of contents; None if none was asked for.
+    back:     the layers whose content is put back.
+    settings, userxattr: how their tars are unpacked.
     """
 
     home: str
@@ -54,3 +67,7 @@ class RepairState(t.NamedTuple):
     writable: frozenset[str] = frozenset()
     mounted: tuple[str, ...] = ()
     engine: str | None = None
+    contents: Contents | None = None
+    back: tuple[LayerState, ...] = ()
+    settings: Settings = Settings()
+    userxattr: bool = False
