@@ -10,6 +10,7 @@ in memory.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import operator
@@ -77,6 +78,7 @@ class Manifest:
         self._groups: dict[bytes, int] = {}  # by path
         self._made = 0  # groups so far
         self._changed: dict[int, tuple[int, list[bytes]]] = {}  # number and fields of the last link, by group
+        self._files = contextlib.ExitStack()
         self._spilled: list[tuple[t.IO[bytes], int]] = []
         self._piece: list[_Record] = []
         self._bytes = 0
@@ -86,8 +88,7 @@ class Manifest:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        for file, _count in self._spilled:
-            file.close()
+        self._files.close()
 
     def expected(self) -> t.Iterator[Expected]:
         """Yield what is to be in the layer, in the order of walk(). May be called once."""
@@ -177,7 +178,8 @@ class Manifest:
         self._bytes += len(path) + len(target)
         if len(self._piece) >= _PIECE or self._bytes >= _BYTES:
             self._piece.sort()
-            self._spilled.append((_spill(self._piece), len(self._piece)))
+            file = self._files.enter_context(tempfile.TemporaryFile())
+            self._spilled.append((_spill(self._piece, file), len(self._piece)))
             self._piece.clear()
             self._bytes = 0
 
@@ -203,11 +205,10 @@ def _records(read: Read) -> t.Iterator[bytes]:
         raise ManifestError("it is damaged: data follow its end")
 
 
-def _spill(records: t.Iterable[_Record]) -> t.IO[bytes]:
-    """Write sorted records to a new file without a name, and return the file at its start."""
+def _spill(records: t.Iterable[_Record], file: t.IO[bytes]) -> t.IO[bytes]:
+    """Write sorted records to an empty file, and return the file at its start."""
     import marshal
 
-    file = tempfile.TemporaryFile()
     for record in records:
         marshal.dump(tuple(record), file)
     file.seek(0)

@@ -194,4 +194,4 @@ def _check_free(have: DiffState) -> None:
             hint="apply the tar to a new layer",
             id=layer.id,
         )
-    check_not_below_mounts(have)
+    check_not_below_mounts(layer.id, have.layers.layers)

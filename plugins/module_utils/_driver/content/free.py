@@ -5,28 +5,32 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ..._errors import LayerInUse
-from ..layers.observe import mounted_in
+from ..layers.observe import observe_for_removal
 from ..layers.removal import check_empty_of_mounts, check_unused
+from ..state import LayerState
 from ..store import Store
-from .observe import observe_content
-from .state import DiffState
 
 _WHAT = "put back the content of"
 
 
 def check_unmounted(store: Store, layer_id: str) -> None:
-    """Raise LayerInUse if a layer is in use, or a layer that is built on it is mounted. Raises as observe_content."""
-    have = observe_content(store, layer_id, [layer_id])
-    check_empty_of_mounts(layer_id, mounted_in(store.home, [layer_id]), _WHAT)
-    check_unused(have.layer, have.layers, _WHAT)
-    check_not_below_mounts(have)
+    """Raise LayerInUse if a layer, damaged or not, is in use, or a layer that is built on it. Raises OSError."""
+    have = observe_for_removal(store, [layer_id], above=True, users=True)
+    if layer_id not in have.layers:  # the layer was just removed, and the caller finds out
+        return
+    check_empty_of_mounts(layer_id, have.inside, _WHAT)
+    check_unused(have.layers[layer_id], have, _WHAT)
+    check_not_below_mounts(layer_id, have.layers)
+    for other in have.users or {}:
+        check_unused(have.layers[other], have, f"put back the content of layer {layer_id}, because of")
 
 
-def check_not_below_mounts(have: DiffState) -> None:
-    """Raise LayerInUse if a layer that is built on the layer is mounted."""
-    layer_id = have.layer.id
-    above = [other.id for other in have.layers.layers.values() if layer_id in other.lowers and other.mounted]
+def check_not_below_mounts(layer_id: str, layers: t.Mapping[str, LayerState]) -> None:
+    """Raise LayerInUse if one of *layers* that is built on a layer is mounted."""
+    above = [other.id for other in layers.values() if layer_id in other.lowers and other.mounted]
     if above:
         raise LayerInUse(
             f"layer {layer_id} is a lower of mounted layers: {', '.join(sorted(above))}",

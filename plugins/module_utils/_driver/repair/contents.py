@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import typing as t
 
@@ -13,7 +12,7 @@ from ..._errors import InvalidInput, StoreCorrupt, printable
 from ..._store import texts
 from ..._store.codes import DAMAGE, KINDS
 from ..._store.cures import cure
-from ..._store.layout import DIFF, OWN_FILE
+from ..._store.layout import DIFF, LINKS, OWN_FILE
 from ..._store.lock import Deadline, layer_not_found_error
 from ..._store.recognition import has_content, is_store
 from ..._store.record import read_record
@@ -75,13 +74,12 @@ def with_contents(store: Store, have: RepairState, contents: Contents, asked: As
     rotten = {one.layer for one in contents.checked if one.differences}
     back = tuple(id for id in sorted(asked.src) if id in rotten or not has_content(have.home, id))
     for layer_id in back:
-        with contextlib.suppress(StoreCorrupt):  # the run repairs the layer first
-            check_unmounted(store, layer_id)
+        check_unmounted(store, layer_id)
     found: list[tuple[Reported, Fix | None]] = list(zip(have.found, have.fixes))
     left = list(have.left)
-    for layer_id in back:
-        found = [_ended(one, fix, layer_id) for one, fix in found]
-        left = [one for one in left if not (one.code == "diff_missing" and one.subject == layer_id)]
+    ended = {path: _fix(layer_id) for layer_id in back for path in _paths_of_loss(store, layer_id)}
+    found = [(one, fix) if one.path not in ended else _mended(one, ended[one.path]) for one, fix in found]
+    left = [one for one in left if one.path not in ended]
     for checked in contents.checked:
         fix = _fix(checked.layer) if checked.layer in back else None
         for one in _reported(have.home, checked):
@@ -101,10 +99,15 @@ def with_contents(store: Store, have: RepairState, contents: Contents, asked: As
     )
 
 
-def _ended(one: Reported, fix: Fix | None, layer_id: str) -> tuple[Reported, Fix | None]:
-    if one.code != "diff_missing" or one.subject != layer_id:
-        return one, fix
-    fix = _fix(layer_id)
+def _paths_of_loss(store: Store, layer_id: str) -> list[str]:
+    """Return the paths of the findings about a lost diff: of the layer, and of the layers above it. Raises OSError."""
+    if has_content(store.home, layer_id):
+        return []
+    names = (store.path(LINKS, name) for name in store.files.names_of(layer_id))
+    return [printable(path) for path in (store.path(layer_id, DIFF), *names)]
+
+
+def _mended(one: Reported, fix: Fix) -> tuple[Reported, Fix]:
     return one._replace(repair=fix.sentence), fix
 
 

@@ -88,7 +88,11 @@ class TestReplacedEntries:
 
 
 def test_the_same_tar_makes_the_same_manifest(tmp_path):
-    tar = [directory("d"), *(member(f"d/{number}", body=b"%d" % number) for number in range(3000)), hardlink("l", "d/1")]
+    tar = [
+        directory("d"),
+        *(member(f"d/{number}", body=b"%d" % number) for number in range(3000)),
+        hardlink("l", "d/1"),
+    ]
     assert written(tmp_path / "one", *tar) == written(tmp_path / "two", *tar)
 
 
