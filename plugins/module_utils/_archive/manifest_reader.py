@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads a manifest as the tree that it describes, in the order of a walk, in little memory. PRIVATE to the collection.
 
-A manifest is in the order of the tar, and a later record can replace earlier ones. So the records are sorted by path, in
-pieces that lie in a temporary file without a name, and the last of each path counts. Only names of hard links are kept
-in memory.
+A manifest is in the order of the tar, and a later record can replace earlier ones. So the records are sorted by path,
+in pieces that lie in temporary files without a name, and the last of each path counts. Only names of hard links are
+kept in memory.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class Manifest:
         self._bytes += len(path) + len(target)
         if len(self._piece) >= _PIECE or self._bytes >= _BYTES:
             self._piece.sort()
-            file = self._files.enter_context(tempfile.TemporaryFile())
+            file = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it is one, of __exit__
             self._spilled.append((_spill(self._piece, file), len(self._piece)))
             self._piece.clear()
             self._bytes = 0

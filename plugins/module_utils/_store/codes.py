@@ -19,7 +19,6 @@ DamageCode = t.Literal[
     "lower_malformed",  # the chain of lowers is not readable, or not as that of the parent
     "lower_unresolved",  # a lower leads to no content
     "diff_missing",
-    "content_rotten",  # a file in diff is not as it was applied; only told by overlay2_repair with contents
     "work_missing",
     "committed_missing",  # a sealed layer has no mark and no child
     "store_file_unreadable",
@@ -28,7 +27,7 @@ LitterCode = t.Literal["dangling_link", "staging_leftover", "dead_holder", "leak
 CareCode = t.Literal[
     "orphan", "layer_gone", "stale_volatile", "loose_mode", "owner_wrong", "hidden_mount", "stray_files"
 ]
-NoteCode = t.Literal["unsealed_parent", "stranger", "content_unknown"]
+NoteCode = t.Literal["unsealed_parent", "stranger"]
 FindingCode = t.Union[DamageCode, LitterCode, CareCode, NoteCode]
 
 DAMAGE = "damage"  # the store, or a layer, does not work

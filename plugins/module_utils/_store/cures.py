@@ -43,9 +43,6 @@ CURES: dict[str, dict[str, tuple[str, ...]]] = {
         _FOREIGN: (_RUN, "restore the lost layer from a backup", "{anew}"),
     },
     "diff_missing": {"": ("restore its content from a backup", "{anew}")},
-    "content_rotten": {
-        "": ("give " + REPAIR + " the tar with the diff id {wanted} as src", "restore it from a backup", "{anew}")
-    },
     "work_missing": _MEND,
     "committed_missing": {"": (_BY_REPAIR,)},
     "store_file_unreadable": {"": ("{why}",)},
@@ -81,9 +78,6 @@ CURES: dict[str, dict[str, tuple[str, ...]]] = {
     "loose_mode": {"": (REPAIR + " sets it to {wanted}",), _FOREIGN: ("run `{command}`",)},
     "owner_wrong": {"": (REPAIR + " sets it to {wanted}",)},
     "hidden_mount": {"": ("{command}",)},
-    "content_unknown": {
-        "": ("it may be sound: only a tar that " + _OURS + "diff applies to it is noted file by file",)
-    },
     "stranger": {"": ("no module changes it: look what it is, and move it out of the store",)},
     "stray_files": {"": ("move what is needed to another place, then run `{command}`",)},
 }

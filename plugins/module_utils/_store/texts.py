@@ -16,7 +16,6 @@ if t.TYPE_CHECKING:
     from .damage import Damage
 
 _LOWER_MISSING = f"its {LOWER} file is missing: "
-_ROTTEN = "the content of layer {subject} changed: "
 _LOOSE = " {found}: other users can run, or change, files in layers"
 # By code, then by cause. The subject of each text of damage is the layer.
 MESSAGES: dict[str, dict[str, str]] = {
@@ -59,21 +58,6 @@ MESSAGES: dict[str, dict[str, str]] = {
         "lower_nowhere": f"its lower {LINKS}/{{link}} does not exist",
     },
     "diff_missing": {"no_diff": f"its {DIFF} directory is missing, so its content is lost"},
-    "content_rotten": {
-        "lost": _ROTTEN + "{path}, which was applied, is gone",
-        "added": _ROTTEN + "{path} was not applied",
-        "type": _ROTTEN + "{path} is of another type than was applied",
-        "content": _ROTTEN + "{path} has other bytes than were applied",
-        "unreadable": _ROTTEN + "{path} cannot be read",
-        "mode": _ROTTEN + "{path} has another mode than was applied",
-        "owner": _ROTTEN + "{path} has another owner than was applied",
-        "size": _ROTTEN + "{path} has another size than was applied",
-        "xattrs": _ROTTEN + "{path} has other extended attributes than were applied",
-        "target": _ROTTEN + "the symlink {path} has another target than was applied",
-        "device": _ROTTEN + "{path} has another device number than was applied",
-        "links": _ROTTEN + "{path} is no longer a hard link of the file that it was applied as",
-        "more": _ROTTEN + "more than {detail} files differ from what was applied",
-    },
     "work_missing": {"no_work": f"its {WORK} directory is missing, so it can only be mounted read-only"},
     "committed_missing": {"recorded_sealed": "its mark committed is missing, but its record says that it is sealed"},
     "store_file_unreadable": {"file_unread": "its {name} file {path} cannot be read: {detail}"},
@@ -101,7 +85,6 @@ MESSAGES: dict[str, dict[str, str]] = {
     "hidden_mount": {
         "": "{found} is mounted on {path}, and what was mounted on {target} later hides it: it is not this store's"
     },
-    "content_unknown": {"": "the content of layer {subject} cannot be compared: {detail}"},
     "stranger": {"": "{path} is not a layer, and not another part of a store"},
     "stray_files": {"": "{found} in {place}, where nothing is mounted: no layer has these files"},
 }

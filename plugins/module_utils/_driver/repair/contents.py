@@ -9,21 +9,53 @@ import os
 import typing as t
 
 from ..._errors import InvalidInput, StoreCorrupt, printable
-from ..._store import texts
 from ..._store.codes import DAMAGE, KINDS
-from ..._store.cures import cure
-from ..._store.layout import DIFF, LINKS, OWN_FILE
+from ..._store.cures import REPAIR
+from ..._store.layout import DIFF, OWN_FILE
+from ..._store.layout import LINKS as NAMES
 from ..._store.lock import Deadline, layer_not_found_error
 from ..._store.recognition import has_content, is_store
 from ..._store.record import read_record
 from ..content.check import TOLD, Checked, Contents, check_contents
 from ..content.free import check_unmounted
+from ..content.verify import (
+    ADDED,
+    CONTENT,
+    DEVICE,
+    LINKS,
+    LOST,
+    MODE,
+    OWNER,
+    SIZE,
+    TARGET,
+    TYPE,
+    UNREADABLE,
+    XATTRS,
+)
 from ..facts.finding import Fix, Reported
 from ..store import Store
 from .observe import layers_among
 from .state import Asked, RepairState
 
-ROTTEN, UNKNOWN = "content_rotten", "content_unknown"
+ROTTEN, UNKNOWN = "content_rotten", "content_unknown"  # health does not look for these
+_KINDS = {**KINDS, ROTTEN: DAMAGE}
+# By what differs.
+_MESSAGES = {
+    LOST: "{path}, which was applied, is gone",
+    ADDED: "{path} was not applied",
+    TYPE: "{path} is of another type than was applied",
+    CONTENT: "{path} has other bytes than were applied",
+    UNREADABLE: "{path} cannot be read",
+    MODE: "{path} has another mode than was applied",
+    OWNER: "{path} has another owner than was applied",
+    SIZE: "{path} has another size than was applied",
+    XATTRS: "{path} has other extended attributes than were applied",
+    TARGET: "the symlink {path} has another target than was applied",
+    DEVICE: "{path} has another device number than was applied",
+    LINKS: "{path} is no longer a hard link of the file that it was applied as",
+}
+_CURE = f"give {REPAIR} the tar with the diff id {{}} as src; or restore the content from a backup"
+_NO_CURE = "it may be sound: only a tar that strata.overlay2.overlay2_diff applies to the layer is noted file by file"
 
 
 def read_contents(home: str, asked: Asked) -> Contents:
@@ -103,7 +135,7 @@ def _paths_of_loss(store: Store, layer_id: str) -> list[str]:
     """Return the paths of the findings about a lost diff: of the layer, and of the layers above it. Raises OSError."""
     if has_content(store.home, layer_id):
         return []
-    names = (store.path(LINKS, name) for name in store.files.names_of(layer_id))
+    names = (store.path(NAMES, name) for name in store.files.names_of(layer_id))
     return [printable(path) for path in (store.path(layer_id, DIFF), *names)]
 
 
@@ -116,21 +148,22 @@ def _fix(layer_id: str) -> Fix:
 
 
 def _order(one: Reported) -> tuple[bool, str, str, str]:
-    return (KINDS[one.code] != DAMAGE, one.subject, one.code, one.path)
+    return (_KINDS.get(one.code) != DAMAGE, one.subject, one.code, one.path)
 
 
 def _reported(home: str, checked: Checked) -> t.Iterator[Reported]:
     """Yield what the comparison of a layer found."""
     diff = f"{home}/{checked.layer}/{DIFF}"
     if checked.unknown:
-        yield _finding(UNKNOWN, "", checked.layer, diff, detail=checked.unknown)
+        message = f"the content of layer {checked.layer} cannot be compared: {printable(checked.unknown)}"
+        yield Reported(UNKNOWN, checked.layer, printable(diff), message, _NO_CURE)
     for difference in checked.differences:
-        path = f"{diff}/{os.fsdecode(difference.path)}"
-        yield _finding(ROTTEN, difference.what, checked.layer, path, wanted=checked.diff_id)
+        path = printable(f"{diff}/{os.fsdecode(difference.path)}")
+        yield _rotten(checked, path, _MESSAGES[difference.what].format(path=path))
     if checked.truncated:
-        yield _finding(ROTTEN, "more", checked.layer, diff, wanted=checked.diff_id, detail=str(TOLD))
+        yield _rotten(checked, printable(diff), f"more than {TOLD} files differ from what was applied")
 
 
-def _finding(code: t.Any, cause: str, layer_id: str, path: str, *, wanted: str = "", detail: str = "") -> Reported:
-    message = texts.message(code, cause, subject=layer_id, path=printable(path), detail=detail)
-    return Reported(code, layer_id, printable(path), message, cure(None, code, wanted=wanted))
+def _rotten(checked: Checked, path: str, what: str) -> Reported:
+    message = f"the content of layer {checked.layer} changed: {what}"
+    return Reported(ROTTEN, checked.layer, path, message, _CURE.format(checked.diff_id))
