@@ -149,7 +149,7 @@ EXAMPLES = r"""
   strata.overlay2.overlay2_repair:
     home: /var/lib/overlay2
     src:
-      base: /srv/layers/base.tar.gz
+      base: /srv/images/rootfs.tar.gz
 """
 
 RETURN = r"""
