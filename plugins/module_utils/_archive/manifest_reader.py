@@ -23,7 +23,7 @@ from .decompress import WITH_GZIP_HEADER
 from .manifest import CHANGED, DIRECTORY, END, GONE, HARDLINK, HEADER, NONE, WITH_TARGET
 from .tar import CHUNK, Read
 
-_PIECE = 1 << 15  # records that are sorted at once
+_PIECE = 1 << 16  # records that are sorted at once
 _BYTES = 4 << 20  # of their paths
 _LONGEST = 1 << 18  # bytes: longer than any record
 _FIELDS = 7  # before the path

@@ -122,9 +122,9 @@ class ApplyArchive(Action):
             undo += [functools.partial(sync_directory, directory), functools.partial(self._replace, new, current)]
             sync_directory(directory)
             undo.append(record)
-            record(after)
-            if not self.source.merge:  # after the record: a manifest without a record would never be erased
+            if not self.source.merge:  # before the record: the next run makes both again if this one ends here
                 os.rename(os.path.join(run.staging(id), MANIFEST), os.path.join(directory, MANIFEST))
+            record(after)
         except BaseException:
             _undo(undo)
             raise

@@ -64,19 +64,18 @@ def verify_layer(
         wanted = iter(expected)
         one = next(wanted, None)
         for path, name, kind in walk(trail):
-            key = _key(path)
-            if key > _key(after) and is_late():
+            if is_late() and comparison.is_new(path):
                 return comparison.result(comparison.last)
-            while one and _key(one.path) < key:
-                comparison.lost(one, after)
+            while one and one.path != path and _key(one.path) < _key(path):
+                comparison.tell_whole(one.path, LOST)
                 one = next(wanted, None)
             if one and one.path == path:
-                comparison.compare(one, trail.fd, b"." if kind == IS_DIRECTORY else name, after)
+                comparison.compare(one, trail.fd, b"." if kind == IS_DIRECTORY else name)
                 one = next(wanted, None)
             else:
-                comparison.added(path, after)
+                comparison.tell_whole(path, ADDED)
         while one:
-            comparison.lost(one, after)
+            comparison.tell_whole(one.path, LOST)
             one = next(wanted, None)
     return comparison.result(None)
 
@@ -87,42 +86,52 @@ def _key(path: bytes) -> bytes:
 
 
 class _Comparison:
-    """Collects differences."""
+    """Collects differences. after: the paths up to this one do not count."""
 
     def __init__(self, most: int, after: bytes) -> None:
         self._most = most
-        self.last = after  # the path that was compared last
+        self._after = _key(after)
         self._found: list[Difference] = []
         self._truncated = False
         self._files = self._size = 0
         self._inodes: dict[int, int] = {}  # by group of names
-        self._told = b"\0"  # the directory that is lost or added last, with a slash: all below it is, too
+        self._told = b"\0"  # the directory that differs as a whole, with a slash: what is below it does not count
+        self.last = after  # the path that was compared last
 
     def result(self, after: bytes | None) -> Verified:
+        """Return what was found so far."""
         return Verified(self._files, self._size, tuple(self._found), self._truncated, after)
 
-    def lost(self, wanted: Expected, after: bytes) -> None:
-        self._whole(wanted.path, LOST, after)
+    def is_new(self, path: bytes) -> bool:
+        """Tell whether a path counts."""
+        return not self._after or _key(path) > self._after
 
-    def added(self, path: bytes, after: bytes) -> None:
-        self._whole(path, ADDED, after)
-
-    def compare(self, wanted: Expected, fd: int, name: bytes, after: bytes) -> None:
-        """Compare the file *name* in the directory *fd*; "." for the directory itself."""
+    def compare(self, wanted: Expected, fd: int, name: bytes) -> None:
+        """Compare the file *name* in the directory *fd*; "." for the directory itself. Raises OSError."""
         found = lstat(name, wanted.path, fd)
-        if wanted.group and self._inodes.setdefault(wanted.group, found.st_ino) != found.st_ino:
-            self._tell(wanted.path, LINKS, after)
-        if _key(wanted.path) <= _key(after):
+        is_other = wanted.group and self._inodes.setdefault(wanted.group, found.st_ino) != found.st_ino
+        if not self.is_new(wanted.path):
             return
         self.last = wanted.path
+        if is_other:
+            self._tell(wanted.path, LINKS)
         for what in _differences(wanted, found, fd, name):
             if what == TYPE:
                 self._told = wanted.path + b"/"
-            self._tell(wanted.path, what, after)
+            self._tell(wanted.path, what)
         if stat.S_ISREG(found.st_mode) and wanted.kind == FILE:
             self._files += 1
             self._size += found.st_size
             self._compare_content(wanted, found, fd, name)
+
+    def tell_whole(self, path: bytes, what: str) -> None:
+        """Tell that *path* with all below it is lost or added."""
+        if not self.is_new(path):
+            return
+        self.last = path
+        if not path.startswith(self._told):
+            self._told = path + b"/"
+            self._tell(path, what)
 
     def _compare_content(self, wanted: Expected, found: os.stat_result, fd: int, name: bytes) -> None:
         if wanted.size != b"%d" % found.st_size or wanted.checksum == NONE:
@@ -136,21 +145,12 @@ class _Comparison:
         except OSError as error:
             if error.errno not in DAMAGED:
                 raise
-            self._tell(wanted.path, UNREADABLE, b"")
+            self._tell(wanted.path, UNREADABLE)
             return
         if crc != int(wanted.checksum, 16):
-            self._tell(wanted.path, CONTENT, b"")
+            self._tell(wanted.path, CONTENT)
 
-    def _whole(self, path: bytes, what: str, after: bytes) -> None:
-        """Tell that *path* with all below it is lost or added."""
-        if not path.startswith(self._told):
-            self._told = path + b"/"
-            self._tell(path, what, after)
-        self.last = max(self.last, path, key=_key)
-
-    def _tell(self, path: bytes, what: str, after: bytes) -> None:
-        if _key(path) <= _key(after):
-            return
+    def _tell(self, path: bytes, what: str) -> None:
         if len(self._found) < self._most:
             self._found.append(Difference(path, what))
         else:

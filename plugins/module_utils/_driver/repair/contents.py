@@ -71,8 +71,14 @@ def read_contents(home: str, asked: Asked) -> Contents:
     until = None if asked.max_seconds is None else Deadline(asked.max_seconds)
     others = [id for id in layers_among(store, asked) if id not in asked.src and _is_filled(home, id)]
     found = check_contents(home, others, unverified_for=asked.unverified_for, until=until)
-    added = (one + other for one, other in zip(given[1:-1], found[1:-1]))
-    return Contents((*given.checked, *found.checked), *added, max(given.oldest, found.oldest))
+    return Contents(
+        (*given.checked, *found.checked),
+        given.layers + found.layers,
+        given.files + found.files,
+        given.size + found.size,
+        given.pending + found.pending,
+        max(given.oldest, found.oldest),
+    )
 
 
 def _check_source(store: Store, layer_id: str) -> None:
