@@ -22,12 +22,19 @@ from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_layer,
     overlay2_mount,
     overlay2_prune,
+    overlay2_repair,
 )
 from ansible_collections.strata.overlay2.tests import modules
 
 pytestmark = pytest.mark.root
 
-MODULES = {"init": overlay2_init, "layer": overlay2_layer, "mount": overlay2_mount, "prune": overlay2_prune}
+MODULES = {
+    "init": overlay2_init,
+    "layer": overlay2_layer,
+    "mount": overlay2_mount,
+    "prune": overlay2_prune,
+    "repair": overlay2_repair,
+}
 PARENTS = {"base": "", "mid": "base", "top": "mid", "kid": "mid", "twin": "mid"}
 OPTIONS = ("state", "recursive", "force", "foreign", "orphans_only", "adopt")
 RECORDS = [{"id": id, "parent": parent} for id, parent in PARENTS.items()]
@@ -88,7 +95,10 @@ class Harmed:
         for name, words in re.findall(r"strata\.overlay2\.overlay2_(\w+)(.*)", way):
             options = dict(re.findall(r"(\w+): (\w+)", words))
             options = {key: value for key, value in options.items() if key in OPTIONS}
-            about = {"id": finding["subject"]} if name in ("layer", "mount") else {}
+            about: dict[str, t.Any] = {"id": finding["subject"]} if name in ("layer", "mount") else {}
+            if name == "repair":
+                parents = {id: PARENTS[id] for id in re.findall(r"\{(\w+): PARENT\}", words)}
+                about = {"parents": parents, "accept": re.findall(r"\[(\w+)\]", words)}
             self.ok(name, **about, **{key: value == "true" or value for key, value in options.items()})
             return True
         return bool(commands)
@@ -148,6 +158,8 @@ HARMS: dict[str, tuple[str, str, str | t.Callable[[Harmed], None]]] = {
     "lower leads nowhere": ("lower_unresolved", "top", f"printf l/{OTHER} >top/lower"),
     "lower leads to what lost its name": ("lower_unresolved", "top", lambda store: lose_name(store, "base")),
     "no diff": ("diff_missing", "top", "rmdir top/diff"),
+    "a lower that the record denies": ("lower_malformed", "top", "printf l/%s $(cat base/link) >top/lower"),
+    "no seal": ("committed_missing", "top", "sed -i 's/{/{\"committed\": true, /' top/.strata.json"),
     "no work": ("work_missing", "top", "rmdir top/work"),
     "torn record": ("store_file_unreadable", "top", "echo '{' >top/.strata.json"),
     "torn file of the store": ("store_file_unreadable", ".strata.json", "echo '{' >.strata.json"),
@@ -169,6 +181,7 @@ HARMS: dict[str, tuple[str, str, str | t.Callable[[Harmed], None]]] = {
 }
 ABOUT_LOWERS = ("lower_missing", "lower_malformed", "lower_unresolved")  # our record of the parent helps there
 ONLY_OF = {
+    "committed_missing": (None,),
     "owner_wrong": (None,),
     "orphan": ("docker", "containers-storage"),
     "layer_gone": ("docker",),
@@ -223,7 +236,7 @@ def test_each_finding_has_its_hint_followed():
 
 
 def test_one_command_mends_all_names_that_are_lost(tmp_path):
-    store = Harmed(tmp_path, None, False)
+    store = Harmed(tmp_path, "docker", False)
     many_names(store)
     hints = {one["hint"].split("; or ")[0] for one in store.health() if one["code"] == "link_missing"}
     assert len(hints) == 1

@@ -317,10 +317,10 @@ class TestLostLinks:
 
     def test_they_are_told(self, driver: Driver) -> None:
         shutil.rmtree(driver.home / "l")
-        assert "make the directory l in the store, mode 0700" in refused(driver.home, "store_corrupt")
+        assert "run strata.overlay2.overlay2_repair, which makes l again" in refused(driver.home, "store_corrupt")
         assert health(driver.home) == [("link_missing", "l")]
         assert problems(driver.home) == ["damaged_store"]
-        (driver.home / "l").mkdir(mode=0o700)  # as the hint says; the next ones tell the names
+        (driver.home / "l").mkdir(mode=0o700)  # by hand; the next hints tell the names
         assert {code for code, _subject in health(driver.home)} <= {"link_missing", "lower_unresolved"}
 
     def test_a_file_in_their_place_is_told(self, driver: Driver) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import tarfile
 import typing as t
 from pathlib import Path
@@ -17,6 +18,7 @@ from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_layer,
     overlay2_mount,
     overlay2_prune,
+    overlay2_repair,
 )
 from ansible_collections.strata.overlay2.tests import modules
 
@@ -27,6 +29,7 @@ MODULES = {
     "layer": overlay2_layer.main,
     "mount": overlay2_mount.main,
     "prune": overlay2_prune.main,
+    "repair": overlay2_repair.main,
 }
 
 
@@ -53,11 +56,22 @@ class Call(t.NamedTuple):
         return {key: f"{home.parent}/{value}" if key == "src" else value for key, value in params.items()}
 
 
+class Harm(t.NamedTuple):
+    """A command that damages a store."""
+
+    command: str
+    module: str = ""
+
+    def run(self, home: Path) -> None:
+        """Run the command in the store."""
+        subprocess.run(["sh", "-euc", self.command], cwd=home, check=True)
+
+
 class Case(t.NamedTuple):
-    """A run, and the runs before it."""
+    """A run, and what comes before it."""
 
     name: str
-    before: tuple[Call, ...]
+    before: tuple[Call | Harm, ...]
     call: Call
 
 
@@ -79,6 +93,10 @@ def mount(**params: t.Any) -> Call:
 
 def prune(**params: t.Any) -> Call:
     return Call("prune", params)
+
+
+def harmed(command: str) -> tuple[Call | Harm, ...]:
+    return (STORE, CHAIN, Harm(command))
 
 
 IDS = [{"container_id": 0, "host_id": 100000, "size": 65536}]
@@ -110,6 +128,14 @@ CASES = (
     Case("let go", (*MOUNTED, mount(id="top", holder="second")), mount(id="top", holder="second", state="unmounted")),
     Case("unmount", MOUNTED, mount(id="top", state="unmounted")),
     Case("unmount volatile", VOLATILE, mount(id="top", state="unmounted")),
+    Case("repair a link file", harmed(": >mid/link"), Call("repair", {})),
+    Case("repair all names", harmed("rm l/*"), Call("repair", {})),
+    Case("repair a lower file", harmed("rm top/lower"), Call("repair", {})),
+    Case(
+        "repair several damages",
+        harmed(": >mid/link; : >mid/lower; rm top/lower base/committed; rmdir top/work; chmod 0755 mid"),
+        Call("repair", {}),
+    ),
 )
 
 

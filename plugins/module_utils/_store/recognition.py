@@ -189,10 +189,14 @@ def _no_links_error(home: str, entries: t.Sequence[Name], why: str) -> Overlay2E
     if not _was_made(home, entries):
         return _no_store_error(home, why)
     in_the_way = any(entry.name == LINKS for entry in entries)
-    hint = (
-        f"{f'move {LINKS} away, and ' * in_the_way}make the directory {LINKS} in the store, mode {LINKS_MODE:04o}; then"
-        f" gather the subset health with strata.overlay2.overlay2_facts, which tells the links that {LINKS} had"
-    )
+    away = f"move {LINKS} away, and " * in_the_way
+    if managed_by(home) is None and any(entry.name == OWN_FILE for entry in entries):
+        hint = f"{away}run strata.overlay2.overlay2_repair, which makes {LINKS} again with the names of the layers"
+    else:
+        hint = (
+            f"{away}make the directory {LINKS} in the store, mode {LINKS_MODE:04o}; then gather the subset health with"
+            f" strata.overlay2.overlay2_facts, which tells the links that {LINKS} had"
+        )
     return _corrupt_error(home, LINKS, "link_missing", why, hint)
 
 

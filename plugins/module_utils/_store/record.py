@@ -9,11 +9,15 @@ link, committed) from the first run that changes the layer. PRIVATE to the colle
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import contextlib
+=======
+>>>>>>> w-repair
 import os
 import re
 import typing as t
 
+<<<<<<< HEAD
 from .._errors import StoreCorrupt
 from .._linux.sync import sync_directory
 from .json_file import read_file, read_or_corrupt, replace_file, unreadable_error
@@ -22,6 +26,12 @@ from .lower import PARENT
 
 if t.TYPE_CHECKING:
     from .layer import LayerFiles
+=======
+from .json_file import read_file, read_or_corrupt, replace_file, unreadable_error
+from .layout import COMMITTED, LINK, OWN_FILE
+from .links import link_target, read_link
+from .lower import PARENT, read_lower
+>>>>>>> w-repair
 
 _DIGEST = re.compile(r"[!-~]{1,255}")
 
@@ -63,27 +73,37 @@ def record_content(home: str, layer_id: str, content: Record | None = None) -> N
     told = {name: value for name, value in (content or Record())._asdict().items() if name not in made}
     own = read_file(path) or {}
     if any(own.get(name) != told[name] for name in told):
-        replace_file(path, {**own, **told})
+        replace_file(path, {**own, **_made(home, layer_id, own), **told})
 
 
-def made_record(files: LayerFiles, layer_id: str, *, sealed: bool = False) -> dict[str, t.Any] | None:
-    """Return the content of a layer's record with its name, its parent and whether it is sealed; None if it has these.
+def sealed_record(home: str, layer_id: str) -> dict[str, t.Any]:
+    """Return the content of a layer's record once the layer is sealed. Raises StoreCorrupt, OSError."""
+    own = read_file(f"{home}/{layer_id}/{OWN_FILE}") or {}
+    return {**own, **_made(home, layer_id, own), COMMITTED: True}
 
-    Also None for a layer that is damaged: nothing is recorded that may be wrong. sealed: the layer is sealed now.
-    raises: OSError.
+
+def new_record(home: str, layer_id: str) -> dict[str, t.Any]:
+    """Return the content of a record for a layer that has none. Raises OSError."""
+    marked = os.path.lexists(f"{home}/{layer_id}/{COMMITTED}")
+    return {**_made(home, layer_id, {}), **({COMMITTED: True} if marked else {})}
+
+
+def _made(home: str, layer_id: str, own: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Return the parent and the name of a layer, for its record *own*, which has none. Raises OSError.
+
+    Nothing is recorded that may be wrong: the names lead where they should, and the chain goes on as the parent's.
     """
-    try:
-        layer = files.sound(layer_id)
-        below = files.chains.below(layer) if layer else None
-        own = read_file(files.path(layer_id, OWN_FILE)) or {}
-    except StoreCorrupt:
-        return None
-    if layer is None or below is None or below.damage:
-        return None
-    made: dict[str, str | bool] = {PARENT: below.ids[0] if below.ids else "", LINK: layer.link}
-    if sealed or layer.marked:
-        made[COMMITTED] = True
-    return None if all(own.get(name) == value for name, value in made.items()) else {**own, **made}
+    link, lower = read_link(home, layer_id).name, read_lower(home, layer_id)
+    if PARENT in own and LINK in own:
+        return {}
+    if not link or link_target(home, link) != layer_id or lower.damage:
+        return {}
+    parent = link_target(home, lower.names[0]) if lower.names else ""
+    if parent is None or own.get(PARENT, parent) != parent:
+        return {}
+    if parent and (read_link(home, parent).name, *read_lower(home, parent).names) != lower.names:
+        return {}
+    return {PARENT: parent, LINK: link}
 
 
 def read_record(path: str) -> Record:

@@ -148,7 +148,9 @@ class Reporter:
             found = repairs_of(finding.about, repairs)
         sentences = dict.fromkeys(repair.sentence for repair in found)
         why = dict.fromkeys(sentence for repair in found for sentence in repair.evidence)
-        return Fix("; ".join(sentences), tuple(why)) if found else Fix("the repairs of other findings end it")
+        if not found:
+            return Fix("the repairs of other findings end it", ("it follows from other findings",))
+        return Fix("; ".join(sentences), tuple(why))
 
     @property
     def _repairs(self) -> t.Sequence[Repair]:

@@ -12,7 +12,7 @@ from ..._store import staging
 from ..._store.json_file import publish_replacement, stage_replacement
 from ..._store.last_use import note_use_below
 from ..._store.layout import OWN_FILE
-from ..._store.record import made_record
+from ..._store.record import sealed_record
 from ..plan import Action
 from ..quota.projects import limit
 from ..state import LayerState
@@ -83,10 +83,9 @@ class SealLayer(Action):
 
     def prepare(self, run: Run) -> None:
         if self.layer_id not in run.made:
-            record = made_record(run.store.files, self.layer_id, sealed=True)
-            if record:
-                stage_replacement(os.path.join(run.home, self.layer_id, OWN_FILE), record)
-                run.needs_sync()
+            record = sealed_record(run.home, self.layer_id)
+            stage_replacement(os.path.join(run.home, self.layer_id, OWN_FILE), record)
+            run.needs_sync()
 
     def commit(self, run: Run) -> None:
         if self.layer_id not in run.made:

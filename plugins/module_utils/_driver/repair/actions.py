@@ -15,9 +15,8 @@ from ..._linux.subject import about
 from ..._linux.sync import sync_directory, sync_file
 from ..._store import staging
 from ..._store.json_file import replace_file, write_new
-from ..._store.layer import LayerFiles
 from ..._store.layout import DIFF, FILE_MODE, LINK, LINKS, LINKS_MODE, LOWER, OWN_FILE, WORK, WORK_MODE
-from ..._store.record import made_record
+from ..._store.record import new_record
 from ..plan import Action
 
 if t.TYPE_CHECKING:
@@ -34,9 +33,10 @@ class MakeLinks(Action):
         return f"make the directory {LINKS} of the store again"
 
     def commit(self, run: Run) -> None:
-        path = os.path.join(run.home, LINKS)
-        os.mkdir(path, LINKS_MODE)
-        os.chmod(path, LINKS_MODE)  # independent of the umask
+        made = os.path.join(run.staging(), LINKS)
+        os.mkdir(made, LINKS_MODE)
+        os.chmod(made, LINKS_MODE)  # independent of the umask
+        rename_noreplace(made, os.path.join(run.home, LINKS))
         sync_directory(run.home)
 
 
@@ -131,9 +131,7 @@ class WriteRecord(_RepairAction):
 
     def commit(self, run: Run) -> None:
         move_aside(self.path(run, OWN_FILE))
-        content = made_record(LayerFiles(run.home), self.repair.layer)
-        if content:
-            replace_file(self.path(run, OWN_FILE), content)
+        replace_file(self.path(run, OWN_FILE), new_record(run.home, self.repair.layer))
 
 
 def action_of(repair: Repair) -> Action:

@@ -225,7 +225,7 @@ def _try_overlays(home: str) -> None:
 
 
 def _set_access(path: str, access: DirectoryAccess) -> None:
-    """Set *access* on a directory, never through a symlink. Meanwhile only the owner can enter. Raises OSError."""
+    """Set *access* on a directory, never through a symlink. Meanwhile nobody gets more than before. Raises OSError."""
     fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
     with about(path):
         try:
@@ -236,7 +236,10 @@ def _set_access(path: str, access: DirectoryAccess) -> None:
 
 def _set_access_of(fd: int, access: DirectoryAccess) -> None:
     found = os.fstat(fd)
-    os.fchmod(fd, access.mode & 0o700)
+    if (found.st_uid, found.st_gid) == access[1:]:
+        os.fchmod(fd, access.mode)
+        return
+    os.fchmod(fd, access.mode & found.st_mode)
     try:
         os.fchown(fd, access.uid, access.gid)
         os.fchmod(fd, access.mode)

@@ -3,11 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
-from ansible_collections.strata.overlay2.plugins.module_utils._store.record import Record, record_content
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record import (
+    Record,
+    record_content,
+    sealed_record,
+)
 
 
 @pytest.fixture
@@ -17,15 +22,65 @@ def home(tmp_path, make_chain):
     return make_chain(tmp_path, "base", "mid", "top")
 
 
+def recorded(home, id):
+    """What is recorded of a layer, but for what its other files tell too."""
+    return LayerFiles(str(home)).layer(id).record._replace(parent=None, link=None)
+
+
 def test_what_is_recorded_of_the_content_leaves_the_rest(home):
     for content in (Record(None, "sha256:1", "sha256:2"), Record(None, None, None, "sha256:3", "sha256:4")):
         record_content(str(home), "top", content)
-        assert LayerFiles(str(home)).layer("top").record == content._replace(read_write=True)
+        assert recorded(home, "top") == content._replace(read_write=True)
     record_content(str(home), "top")
-    assert LayerFiles(str(home)).layer("top").record == Record(read_write=True)
+    assert recorded(home, "top") == Record(read_write=True)
 
 
 def test_content_is_recorded_of_dockers_layer_too(home):
     os.unlink(home / "mid" / ".strata.json")
     record_content(str(home), "mid", Record(None, "sha256:1", "sha256:2"))
-    assert LayerFiles(str(home)).layer("mid").record == Record(None, "sha256:1", "sha256:2")
+    assert recorded(home, "mid") == Record(None, "sha256:1", "sha256:2")
+
+
+def test_the_first_run_that_changes_an_older_layer_records_its_parent_and_its_name(home):
+    for id, parent in (("base", ""), ("mid", "base"), ("top", "mid")):
+        record_content(str(home), id, Record(None, "sha256:1", "sha256:2"))
+        record = LayerFiles(str(home)).layer(id).record
+        assert (record.parent, record.link) == (parent, (home / id / "link").read_text())
+
+
+def lose_name(home):
+    (home / "l" / (home / "top/link").read_text()).unlink()
+
+
+def lead_astray(home):
+    name = home / "l" / (home / "mid/link").read_text()
+    name.unlink()
+    name.symlink_to("../base/diff")
+
+
+def cut(home):
+    (home / "top/lower").write_text((home / "top/lower").read_text()[:28])
+
+
+def lose_lower(home):
+    (home / "top/lower").unlink()
+
+
+def contradict(home):
+    record = json.loads((home / "top/.strata.json").read_text())
+    (home / "top/.strata.json").write_text(json.dumps({**record, "parent": "base"}))
+
+
+@pytest.mark.parametrize("harm", [lose_name, lead_astray, cut, lose_lower, contradict])
+def test_nothing_is_recorded_of_a_layer_that_may_be_damaged(home, harm):
+    harm(home)
+    record_content(str(home), "top", Record(None, "sha256:1", "sha256:2"))
+    own = json.loads((home / "top/.strata.json").read_text())
+    assert "link" not in own and own["diff_id"] == "sha256:1"
+    assert own.get("parent") == ("base" if harm is contradict else None)
+
+
+def test_what_is_sealed_is_recorded_so_with_all_that_the_record_had(home):
+    record_content(str(home), "top", Record(None, "sha256:1", "sha256:2"))
+    own = json.loads((home / "top/.strata.json").read_text())
+    assert sealed_record(str(home), "top") == {**own, "committed": True}
