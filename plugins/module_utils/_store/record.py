@@ -9,29 +9,16 @@ link, committed) from the first run that changes the layer. PRIVATE to the colle
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import contextlib
-=======
->>>>>>> w-repair
 import os
 import re
 import typing as t
 
-<<<<<<< HEAD
-from .._errors import StoreCorrupt
 from .._linux.sync import sync_directory
 from .json_file import read_file, read_or_corrupt, replace_file, unreadable_error
 from .layout import COMMITTED, LINK, MANIFEST, OWN_FILE
-from .lower import PARENT
-
-if t.TYPE_CHECKING:
-    from .layer import LayerFiles
-=======
-from .json_file import read_file, read_or_corrupt, replace_file, unreadable_error
-from .layout import COMMITTED, LINK, OWN_FILE
 from .links import link_target, read_link
 from .lower import PARENT, read_lower
->>>>>>> w-repair
 
 _DIGEST = re.compile(r"[!-~]{1,255}")
 
