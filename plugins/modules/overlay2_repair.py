@@ -19,9 +19,14 @@ description:
     sealed. A layer that an older version made gets these values from the first run that changes the layer.
   - The module repairs link files, names in C(l/), C(lower) files, lost marks of sealed layers, lost C(work)
     directories, and modes and owners of the directories that M(strata.overlay2.overlay2_init) and
-    M(strata.overlay2.overlay2_layer) made. Lost content does not come back.
-  - Nothing in a C(diff) is opened for writing, and no file is removed. A damaged file is replaced by one rename. What
-    only a person can read is moved aside, to a name with C(.damaged-1).
+    M(strata.overlay2.overlay2_layer) made. Lost content comes back only from a tar in O(src).
+  - While M(strata.overlay2.overlay2_diff) applies a tar to a layer, it keeps a manifest beside the content,
+    C(.strata-files), with type, mode, owner, size, a CRC-32 of the bytes, and a digest of the extended attributes of
+    each file. With O(contents), the module compares the layers with their manifests. The manifest is erased before
+    content may change, as when the layer is mounted read-write. A CRC finds what a disk or a mistake did, but not what
+    a user forged who may write to the store.
+  - Nothing in a C(diff) is opened for writing, and no file is removed. Only O(src) replaces a C(diff), as a whole. A
+    damaged file is replaced by one rename. What only a person can read is moved aside, to a name with C(.damaged-1).
   - Damage that the module cannot repair does not fail the task. The damage is in RV(left), and a condition such as
     C(failed_when) can fail on it.
   - A layer that is mounted read-write is not changed. The task then fails with C(layer_in_use). A mounted layer above a
@@ -58,6 +63,36 @@ options:
     elements: str
     choices: [stale_volatile, link_astray, store_file_unreadable]
     default: []
+  contents:
+    description:
+      - Also compare each file of the layers with what was applied. What differs is a finding C(content_rotten), one a
+        path, at most 100 for a layer. A layer with content and without a manifest is a finding C(content_unknown).
+      - Reads every file of the layers. No lock is held meanwhile.
+      - In a run, the time of the comparison is noted in the layer's C(.strata-verified). Noting is no change.
+    type: bool
+    default: false
+  unverified_for:
+    description:
+      - With O(contents), leave out the layers that were found to be sound within this time, or applied, such as V(30d),
+        V(36h) or V(90m).
+    type: str
+  max_seconds:
+    description:
+      - With O(contents), stop comparing after so many seconds. The next run goes on where this one stopped, and then
+        with the layer that was not compared for longest.
+    type: int
+  src:
+    description:
+      - Tars on the target from which content is put back, by the id of the layer. Plain or compressed, as for
+        M(strata.overlay2.overlay2_diff).
+      - These layers are always compared, whatever O(contents), O(unverified_for) and O(max_seconds) say. Content is put
+        back if it is lost or if it differs. A layer that is sound stays as it is, and its tar is not read.
+      - The tar must have the diff id that the layer's record tells. If it does not, the task fails with
+        C(digest_mismatch) and nothing is changed.
+      - The whole content is replaced in one step. The layer may have children. Neither the layer nor a layer above it
+        may be mounted.
+    type: dict
+    default: {}
   foreign:
     description:
       - What to do in the store of another engine, Docker or containers-storage (Podman, Buildah).
@@ -112,6 +147,21 @@ EXAMPLES = r"""
     home: /var/lib/overlay2
     ids: [job-1]
     accept: [stale_volatile]
+
+- name: Compare every layer once a month, an hour each night
+  strata.overlay2.overlay2_repair:
+    home: /var/lib/overlay2
+    contents: true
+    unverified_for: 30d
+    max_seconds: 3600
+  register: nightly
+  failed_when: nightly is failed or nightly.left | selectattr('code', 'eq', 'content_rotten') | list | length > 0
+
+- name: Put the content of a layer back
+  strata.overlay2.overlay2_repair:
+    home: /var/lib/overlay2
+    src:
+      base: /srv/images/rootfs.tar.gz
 """
 
 RETURN = r"""
@@ -164,6 +214,26 @@ left:
   returned: success
   type: list
   elements: dict
+verified:
+  description: What was compared. V(none) without O(contents) and O(src).
+  returned: success
+  type: dict
+  contains:
+    layers:
+      description: How many layers were compared to their end.
+      type: int
+    files:
+      description: How many files were read.
+      type: int
+    bytes:
+      description: The size of these files.
+      type: int
+    pending_layers:
+      description: How many layers were not compared to their end, because the time was up or another run changed them.
+      type: int
+    oldest_seconds:
+      description: How long ago the layer was compared, or filled, that was not compared for longest. V(0) for no layer.
+      type: int
 error:
   description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
   returned: failure
@@ -178,6 +248,7 @@ hint:
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.repair.state import Asked
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_arguments import parse_duration
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.repair import RepairTask
 
 
@@ -191,6 +262,10 @@ def main() -> None:
                 {id: str(parent or "") for id, parent in params["parents"].items()},
                 frozenset(params["accept"]),
                 params["foreign"] == "repair",
+                params["contents"],
+                parse_duration(params["unverified_for"], "unverified_for") or 0,
+                params["max_seconds"],
+                {id: str(path) for id, path in params["src"].items()},
             ),
         ),
         argument_spec={
@@ -204,6 +279,10 @@ def main() -> None:
                 "choices": ["stale_volatile", "link_astray", "store_file_unreadable"],
                 "default": [],
             },
+            "contents": {"type": "bool", "default": False},
+            "unverified_for": {"type": "str"},
+            "max_seconds": {"type": "int"},
+            "src": {"type": "dict", "default": {}},
             "foreign": {"type": "str", "choices": ["report", "repair"], "default": "report"},
         },
     )

@@ -13,12 +13,15 @@ import stat
 import typing as t
 from pathlib import Path
 
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.manifest_reader import Manifest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.verify import verify_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import mountinfo
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layout import (
     DIFF,
     HOLDERS,
     LINK,
     LINKS,
+    MANIFEST,
     MERGED,
     OWN_FILE,
     STAGING,
@@ -84,6 +87,8 @@ def take(home: Path) -> Snapshot:
                 continue  # told by the mount; without one it may stay as well as go
             name = f"{LINKS}/{owners[found.name]}" if directory == home / LINKS else path
             entry = _entry(Path(found.path), owners)
+            if found.name == MANIFEST:
+                assert_manifest_true(directory)
             if found.name == OWN_FILE:
                 entry = (*entry[:3], _record(Path(found.path)), entry[4])
             entries[name + "/" * is_directory] = entry
@@ -117,6 +122,8 @@ def assert_between(found: Snapshot, old: Snapshot, new: Snapshot) -> None:
         one, before, after = units.get(unit), olds.get(unit), news.get(unit)
         if unit.endswith(f"/{OWN_FILE}") and one is not None and unit.partition("/")[0] in both:
             one, before, after = (_erased(unit, entry) for entry in (one, before, after))
+        if one is None and unit.endswith(f"/{MANIFEST}"):
+            continue  # the manifest is erased before the content changes
         if unit in _ENTERED and one is not None and one[unit][0] == "drwx------":
             continue  # no other user may enter while mode and owner are set
         assert one in (before, after), f"{unit} is neither as it was nor as it shall be: {one}"
@@ -127,6 +134,13 @@ def assert_records_true(found: Snapshot, *known: Snapshot) -> None:
     for id in found.layers:
         told = _content(found, id)
         assert told is None or told in [_content(snapshot, id) for snapshot in known], f"the record of {id} is not true"
+
+
+def assert_manifest_true(layer: Path) -> None:
+    """Fail if the manifest of a layer is not about its content."""
+    with open(layer / MANIFEST, "rb") as file, Manifest(file.read) as manifest:
+        found = verify_layer(str(layer / DIFF), manifest.expected())
+    assert not found.differences, f"the manifest of {layer.name} is not true: {found}"
 
 
 def _content(snapshot: Snapshot, id: str) -> t.Any:

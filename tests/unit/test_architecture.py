@@ -43,7 +43,7 @@ ROOMS = (
 THE_ROOM_OF_TARS = f"{UTILS}_driver.content."
 MODULES_THAT_ONLY_READ = {"plugins.modules.overlay2_facts"}
 MOUNTER = f"{UTILS}_linux.overlay_mount"  # the one file that mounts overlays
-MODULES_THAT_MOVE_TARS = {"plugins.modules.overlay2_diff", "plugins.modules.overlay2_diff_info"}
+MODULES_THAT_MOVE_TARS = {f"plugins.modules.overlay2_{name}" for name in ("diff", "diff_info", "repair")}
 PARTS_ON_ANSIBLE = {"_module", "modules", "action", "lookup"}
 # The one that ends a module, and what it ends it by.
 ENGINE = {f"plugins.module_utils._module.{name}" for name in ("engine", "query", "ansible_module")}

@@ -35,6 +35,9 @@ from .whiteouts import (
 )
 from .xattr_ids import MapIds
 
+if t.TYPE_CHECKING:
+    from .manifest import ManifestWriter
+
 _DOT = ord(".")
 # The kernel's errors for a name that no honest archive has. The host causes all other errors.
 _ARCHIVES_FAULT = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)
@@ -60,6 +63,7 @@ def apply_layer(
     userxattr: bool = False,
     max_size: int | None = None,
     expected: bool = False,
+    manifest: ManifestWriter | None = None,
 ) -> Applied:
     """Unpack a layer tar over the content of the directory *root*, an upperdir that is not mounted yet.
 
@@ -74,11 +78,13 @@ def apply_layer(
     max_size:  the largest size of the uncompressed tar with its holes, in bytes; checked before the data is written.
     expected:  the caller compares a digest of the archive. Then the end mark may be missing, and any data may follow
                it, as in Docker.
+    manifest:  notes what lies in *root* afterwards; the caller finishes it. Only for an empty *root*.
     raises:    ArchiveRejected; NotSupported if the filesystem cannot hold an entry; OSError with the entry's name.
                *root* then holds the entries unpacked so far.
     """
     size = 0
-    with Root(root, map_ids(0, 0) if map_ids else (0, 0), opaque_xattr(userxattr)) as base, _clear_umask():
+    owner = map_ids(0, 0) if map_ids else (0, 0)
+    with Root(root, owner, opaque_xattr(userxattr), manifest) as base, _clear_umask():
         reader = TarReader(read, max_size, expected)
         older = Older() if os.listdir(base.top.fd) else None
         applier = _Applier(base, Nodes(reader, base, map_ids, older), older, reader)
@@ -137,6 +143,8 @@ class _Applier:
         """Do the work that needs all entries: root marker, times, check for an image."""
         if self._pseudo_links:
             self._root.remove(self._root.top, PSEUDO_LINKS)
+            if self._root.manifest:
+                self._root.manifest.add_gone(PSEUDO_LINKS)
         check_no_image(self._root.top.fd, self._older)
         if self._root_marker:
             try:

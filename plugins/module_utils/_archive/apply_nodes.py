@@ -18,6 +18,8 @@ from .._errors import NotSupported, printable
 from .apply_links import link_differs, link_target, make_link
 from .apply_root import Directory, Root, shed_acls
 from .apply_xattrs import check_list, has_capability, set_xattr
+from .checksum import crc32, crc32_of_hole
+from .manifest import NONE, ManifestWriter, digest_of_xattrs
 from .older import Older
 from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry, entry_error, shown
 from .tar_reader import TarReader
@@ -42,11 +44,13 @@ class Nodes:
 
     map_ids: maps (uid, gid) in the tar to (uid, gid) on disk; called for each entry.
     older:   the content of the root before this archive; None if the root was empty.
+    The manifest of *root* notes each node.
     """
 
     def __init__(self, reader: TarReader, root: Root, map_ids: MapIds | None, older: Older | None) -> None:
         self._reader = reader
         self._older = older
+        self._manifest: ManifestWriter | None = root.manifest
         self._may_have_capabilities = older is not None
         self._root = root
         self._ours = root.ours  # uid and gid
@@ -82,6 +86,7 @@ class Nodes:
 
     def _file(self, entry: Entry, place: Directory, name: bytes) -> None:
         _name, _type, mode, uid, gid, left, mtime, _link, _major, _minor, xattrs = entry
+        manifest, crc = self._manifest, 0
         try:
             fd = os.open(name, _NEW_FILE, mode & 0o777, dir_fd=place.fd)
         except FileExistsError:
@@ -91,6 +96,8 @@ class Nodes:
             while left:
                 piece = self._reader.piece()
                 left -= len(piece)
+                if manifest:
+                    crc = crc32(piece, crc)
                 written = os.write(fd, piece)
                 if written < len(piece):
                     _write_rest(fd, memoryview(piece)[written:])
@@ -100,6 +107,10 @@ class Nodes:
             if not plain or xattrs or mode & _BEYOND_MKDIR or self._map_ids or (uid, gid) != self._ours:
                 self._settle(fd, entry, plain)
             os.utime(fd, ns=(mtime, mtime))
+            if manifest:
+                owner = self._owner(entry) if self._map_ids else (uid, gid)
+                found = digest_of_xattrs(fd) if xattrs else NONE
+                manifest.add_file(place.child(name), mode, owner, entry.size, crc, found)
         finally:
             os.close(fd)
 
@@ -108,7 +119,7 @@ class Nodes:
         fd = self._make_anew(place, name, lambda: os.open(name, _NEW_FILE, entry.mode & 0o777, dir_fd=place.fd))
         try:
             try:
-                self._write_pieces(fd, entry.size)
+                crc = self._write_pieces(fd, entry.size)
             except OSError as error:
                 if error.errno in _TOO_LARGE:
                     cause = f"the store's filesystem cannot hold a file of its {entry.size} bytes"
@@ -118,20 +129,28 @@ class Nodes:
                 shed_acls(fd)
             self._settle(fd, entry, place.plain)
             os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+            if self._manifest:
+                found = digest_of_xattrs(fd)
+                self._manifest.add_file(place.child(name), entry.mode, self._owner(entry), entry.size, crc, found)
         finally:
             os.close(fd)
 
-    def _write_pieces(self, fd: int, size: int) -> None:
-        """Write the data of the current sparse file at the offsets in its map, and set its *size*."""
+    def _write_pieces(self, fd: int, size: int) -> int:
+        """Write the data of the current sparse file at the offsets in its map, and set its *size*; return its CRC."""
         os.ftruncate(fd, size)
         rest = memoryview(b"")
+        crc = end = 0
         for offset, left in self._reader.sparse.pieces() if self._reader.sparse else ():
+            crc = crc32_of_hole(crc, offset - end)
+            end = offset + left
             os.lseek(fd, offset, os.SEEK_SET)
             while left:
                 rest = rest or memoryview(self._reader.piece())
                 piece, rest = rest[:left], rest[left:]
+                crc = crc32(piece, crc)
                 _write_rest(fd, piece)
                 left -= len(piece)
+        return crc32_of_hole(crc, size - end)
 
     def _directory(self, entry: Entry, place: Directory, name: bytes) -> None:
         directory, is_new = self._root.make_directory(place, name, entry.mode)
@@ -139,6 +158,8 @@ class Nodes:
         self._settle(directory.fd, entry, plain)
         if not plain or entry.xattrs or entry.mode & stat.S_ISGID or self._owner(entry) != self._ours:
             directory.plain = self._root.is_plain(directory.fd)
+        if self._manifest:
+            self._manifest.add_directory(directory.fd, directory.path)
         self._root.remember(directory.path, directory)  # its name in the tar may lead through symlinks
         self._root.set_time(directory, entry.mtime_ns)
 
@@ -195,6 +216,8 @@ class Nodes:
         elif entry.xattrs:
             self._set_xattrs(below(place.fd, name), entry)
         os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=place.fd, follow_symlinks=False)
+        if self._manifest:
+            self._manifest.add_node(place.fd, name, place.child(name), bool(entry.xattrs))
 
     def _link(self, entry: Entry, place: Directory, name: bytes) -> None:
         """Make a hard link, and set its inode to the link's own header: the last header counts, as in moby."""
@@ -212,6 +235,8 @@ class Nodes:
         self._make_anew(place, name, lambda: make_link(entry, source, target, place, name))
         if changes:
             self._settle_link(entry, owner, place, name, found)
+        if self._manifest:
+            self._manifest.add_link(place.fd, name, place.child(name), path, changes)
 
     def _settle_link(self, entry: Entry, owner: Owner, place: Directory, name: bytes, found: os.stat_result) -> None:
         """Set an inode with several names to the header of *name*.

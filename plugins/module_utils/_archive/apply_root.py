@@ -24,6 +24,9 @@ from .walk import Trail, below, list_xattrs, too_deep
 from .whiteouts import OPAQUE_VALUE, is_whiteout
 from .xattr_ids import ACLS
 
+if t.TYPE_CHECKING:
+    from .manifest import ManifestWriter
+
 MAX_SYMLINKS = 40  # the kernel's MAXSYMLINKS
 IMPLIED_MODE = 0o755  # of a directory without an entry of its own
 
@@ -67,12 +70,14 @@ class Directory:
 class Root:
     """The root, and a cache of the directories that were used last.
 
-    owner:  uid and gid of directories without an entry of their own.
-    opaque: the name of the opaque xattr.
+    owner:    uid and gid of directories without an entry of their own.
+    opaque:   the name of the opaque xattr.
+    manifest: notes the directories that are made without an entry, or become opaque.
     Every method may raise OSError. Nothing outside the root is made or removed.
     """
 
-    def __init__(self, root: str, owner: tuple[int, int], opaque: str) -> None:
+    def __init__(self, root: str, owner: tuple[int, int], opaque: str, manifest: ManifestWriter | None = None) -> None:
+        self.manifest = manifest
         self.ours = (os.geteuid(), os.getegid())
         self._has_openat2 = has_openat2()
         self._owner = owner
@@ -166,6 +171,8 @@ class Root:
             os.fchown(made.fd, *self._owner)
             os.fchmod(made.fd, IMPLIED_MODE)
             made.plain = self.is_plain(made.fd)
+        if self.manifest:
+            self.manifest.add_directory(made.fd, path)
         return self.remember(path, made)
 
     def make_directory(self, place: Directory, name: bytes, mode: int) -> tuple[Directory, bool]:
@@ -195,6 +202,8 @@ class Root:
     def make_opaque(self, directory: Directory) -> None:
         """Hide the lowers in *directory*."""
         os.setxattr(directory.fd, self._opaque, OPAQUE_VALUE)
+        if self.manifest:
+            self.manifest.add_directory(directory.fd, directory.path)
 
     def remove(self, place: Directory, name: bytes) -> None:
         """Remove *name* in *place* with all below it. Raises FileNotFoundError."""

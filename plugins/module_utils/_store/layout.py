@@ -19,6 +19,8 @@ All of these are Docker's. Ours, beside them:
     <home>/<id>/.strata.json     facts of the layer that Docker has no file for (layer.py, last_use.py)
     <home>/<id>/.staging/        content being unpacked, and content being replaced
     <home>/<id>/.strata-holders  the holders that need the layer mounted (holders.py)
+    <home>/<id>/.strata-files    the manifest: what the applied tar put into diff (_archive/manifest.py)
+    <home>/<id>/.strata-verified when diff was last compared with the manifest (verified.py)
 
 Source: moby daemon/graphdriver/overlay2/overlay.go.
 """
@@ -45,6 +47,8 @@ COMMITTED = "committed"
 OWN_FILE = ".strata.json"
 STAGING = ".staging"
 HOLDERS = ".strata-holders"
+MANIFEST = ".strata-files"
+VERIFIED = ".strata-verified"
 
 QUOTA_DEVICE = "backingFsBlockDev"  # moby's device node, through which it sets quotas
 

@@ -24,11 +24,13 @@ from .layout import (
     LINKS_MODE,
     LOST_AND_FOUND,
     LOWER,
+    MANIFEST,
     MERGED,
     OWN_FILE,
     QUOTA_DEVICE,
     STAGING,
     VANISHED,
+    VERIFIED,
     WORK,
     is_id,
 )
@@ -46,6 +48,9 @@ _LAYERS_OWN = (
     OWN_FILE + ".new",
     HOLDERS,
     HOLDERS + ".new",
+    MANIFEST,
+    VERIFIED,
+    VERIFIED + ".new",
     STAGING,
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._driver.content.free import check_not_below_mounts
 from .._driver.content.observe import difference_of
 from .._driver.content.output_file import NEW, WantedAccess, difference, stat_file
 from .._driver.content.place import Place
@@ -193,11 +194,4 @@ def _check_free(have: DiffState) -> None:
             hint="apply the tar to a new layer",
             id=layer.id,
         )
-    above = [other.id for other in have.layers.layers.values() if layer.id in other.lowers and other.mounted]
-    if above:
-        raise LayerInUse(
-            f"layer {layer.id} is a lower of mounted layers: {', '.join(sorted(above))}",
-            hint="unmount them first",
-            id=layer.id,
-            mounted=sorted(above),
-        )
+    check_not_below_mounts(layer.id, have.layers.layers)

@@ -12,17 +12,22 @@ import typing as t
 
 from ..._archive.apply import apply_layer
 from ..._archive.clone import clone_tree
+from ..._archive.manifest import ManifestWriter
 from ..._errors import DigestMismatch, Overlay2Error, printable
-from ..._linux.rename import exchange
+from ..._linux.rename import exchange, rename_noreplace
 from ..._linux.subject import about
 from ..._linux.sync import sync_directory
-from ..._store.layout import DIFF
+from ..._store.layout import DIFF, DIFF_MODE, MANIFEST
+from ..._store.lock import Deadline, locked
+from ..._store.recognition import has_content
 from ..._store.record import Record, record_content
 from ..._store.settings import Settings
 from ..plan import Action
 from ..quota import projects
 from ..state import LayerState
+from ..store import Store
 from .archive_file import open_archive
+from .free import check_unmounted
 from .source import Source
 
 if t.TYPE_CHECKING:
@@ -62,12 +67,9 @@ class ApplyArchive(Action):
             with about(new):
                 clone_tree(current, new)
         else:
-            found = os.stat(current)
-            os.mkdir(new)
-            os.chmod(new, found.st_mode & 0o7777)
-            os.chown(new, found.st_uid, found.st_gid)
+            self._make_directory(run, current, new)
         lowers = [f"{run.home}/{lower}/{DIFF}" for lower in self.layer.lowers]
-        with about(new), open_archive(self.source.path) as reader:
+        with about(new), open_archive(self.source.path) as reader, self._manifest(run) as manifest:
             apply_layer(
                 reader.read,
                 new,
@@ -76,8 +78,32 @@ class ApplyArchive(Action):
                 userxattr=self._userxattr,
                 max_size=self.source.max_size,
                 expected=bool(self.source.diff_id or self.source.digest),
+                manifest=manifest,
             )
             self.diff_id, self.digest = reader.diff_id, reader.digest
+            if manifest:
+                manifest.finish(self.diff_id)
+
+    def _make_directory(self, run: Run, current: str, new: str) -> None:
+        """Make the directory *new* with the mode and the owner of *current*."""
+        found = os.stat(current)
+        os.mkdir(new)
+        os.chmod(new, found.st_mode & 0o7777)
+        os.chown(new, found.st_uid, found.st_gid)
+
+    def _replace(self, new: str, current: str) -> None:
+        """Let *new* and *current* change places."""
+        exchange(new, current)
+
+    @contextlib.contextmanager
+    def _manifest(self, run: Run) -> t.Iterator[ManifestWriter | None]:
+        """Yield the manifest of new content; None for a merge, whose older content no manifest knows."""
+        if self.source.merge:
+            yield None
+            return
+        path = os.path.join(run.staging(self.layer.id), MANIFEST)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            yield ManifestWriter(file.write)
 
     def commit(self, run: Run) -> None:
         id, layer = self.layer.id, self.layer
@@ -92,10 +118,12 @@ class ApplyArchive(Action):
         undo = [functools.partial(record, before)]
         try:
             record()  # no digests: the old ones are no longer true, and the new ones are not true yet
-            exchange(new, current)
-            undo += [functools.partial(sync_directory, directory), functools.partial(exchange, new, current)]
+            self._replace(new, current)
+            undo += [functools.partial(sync_directory, directory), functools.partial(self._replace, new, current)]
             sync_directory(directory)
             undo.append(record)
+            if not self.source.merge:  # before the record: the next run makes both again if this one ends here
+                os.rename(os.path.join(run.staging(id), MANIFEST), os.path.join(directory, MANIFEST))
             record(after)
         except BaseException:
             _undo(undo)
@@ -123,3 +151,39 @@ def _undo(steps: t.Sequence[t.Callable[[], None]]) -> None:
     with contextlib.suppress(OSError, Overlay2Error):
         for step in reversed(steps):
             step()
+
+
+class PutBack(ApplyArchive):
+    """Put the content of a layer back, which is lost or rotten, from the tar that was applied to it.
+
+    The caller holds the layer's lock, and not the store's: unpacking takes long.
+    """
+
+    def __init__(self, layer: LayerState, path: str, settings: Settings, userxattr: bool) -> None:
+        super().__init__(layer, Source(path, layer.diff_id, None, False, None), settings, userxattr)
+
+    def describe(self) -> str:
+        return f"put the content of layer {self.layer.id} back"
+
+    def told(self) -> dict[str, t.Any]:
+        return {}
+
+    def commit(self, run: Run) -> None:
+        with locked(run.home, Deadline(run.lock_timeout)):  # no run mounts a layer meanwhile
+            check_unmounted(Store(run.home), self.layer.id)
+            super().commit(run)
+
+    def _make_directory(self, run: Run, current: str, new: str) -> None:
+        if has_content(run.home, self.layer.id):
+            super()._make_directory(run, current, new)
+            return
+        os.mkdir(new)
+        os.chmod(new, DIFF_MODE)
+        os.chown(new, *run.root)
+
+    def _replace(self, new: str, current: str) -> None:
+        for one, other in ((new, current), (current, new)):
+            if not os.path.lexists(other):
+                rename_noreplace(one, other)
+                return
+        exchange(new, current)

@@ -129,6 +129,12 @@ def _solution(store: Store, asked: Asked) -> Solution:
     return solution
 
 
+def layers_among(store: Store, asked: Asked) -> list[str]:
+    """Return the ids of the layers that *asked* is about, sorted: all, or some and those below. Raises OSError."""
+    among = _among(asked.ids, store.files.solution) if asked.ids is not None else None
+    return sorted(id for id in store.files.ids if among is None or id in among)
+
+
 def _among(ids: t.Sequence[str] | None, solution: Solution) -> frozenset[str] | None:
     """Return *ids* and the layers below them; None for all layers."""
     if ids is None:

@@ -19,16 +19,22 @@ from .state import Asked, RepairState
 _THEIR_LINKS_MODE = {CONTAINERS_STORAGE: 0o755}
 
 
-def plan_repair(asked: Asked, have: RepairState) -> Plan[RepairState]:
+def plan_repair(asked: Asked, have: RepairState, predicting: bool = False) -> Plan[RepairState]:
     """Plan the repairs of a store, each after those that it builds on. Pure.
 
+    Putting content back takes long and happens without the store's lock. So if there is something else to repair, it is
+    left to the next round; *predicting* plans both at once.
     raises: LayerInUse for a layer that is written to; StoreForeign.
     """
-    if have.engine and (asked.parents or asked.accept or (asked.foreign and have.engine not in RECORDING)):
+    words = asked.parents or asked.accept or asked.src
+    if have.engine and (words or (asked.foreign and have.engine not in RECORDING)):
         raise store_foreign_error(have.home, have.engine, "repair the store")
     actions = _actions(have)
     if actions and have.engine and have.use:
         raise store_foreign_error(have.home, have.engine, actions[0].describe(), have.use.why, have.use.hint)
+    is_last = not actions
+    if is_last or predicting:
+        actions += _put_backs(asked, have)
     after = have._replace(
         found=have.left,
         fixes=(None,) * len(have.left),
@@ -37,13 +43,15 @@ def plan_repair(asked: Asked, have: RepairState) -> Plan[RepairState]:
         markers=(),
         lacks_links=False,
         mounted=(),
+        back=(),
     )
     if not actions:
         return Plan((), have)
     changed = {repair.layer for repair in have.repairs} | {*have.markers} | {id for id in have.of_path.values() if id}
     for layer_id in sorted(changed & have.writable.keys()):
         raise _in_use_error(layer_id, have.writable[layer_id])
-    return Plan(actions, after, warnings=tuple(_warnings(have)), must_be_free=tuple(sorted(changed)))
+    warnings, must_be_free = tuple(_warnings(have)), tuple(sorted(changed))
+    return Plan(actions, after, warnings=warnings, must_be_free=must_be_free, prepares_unlocked=is_last)
 
 
 def _actions(have: RepairState) -> list[Action]:
@@ -57,6 +65,14 @@ def _actions(have: RepairState) -> list[Action]:
     actions += [action_of(repair) for repair in have.repairs]
     actions += [ClearMarker(id) for id in have.markers]
     return actions + [SetAccess(path, access) for path, access in sorted(have.access.items())]
+
+
+def _put_backs(asked: Asked, have: RepairState) -> list[Action]:
+    if not have.back:
+        return []
+    from ..content.actions import PutBack  # the same
+
+    return [PutBack(layer, asked.src[layer.id], have.settings, have.userxattr) for layer in have.back]
 
 
 def _warnings(have: RepairState) -> t.Iterator[str]:

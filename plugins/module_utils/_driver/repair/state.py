@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._store.settings import Settings
 from ..facts.finding import Fix, Reported
+from ..state import LayerState
 from ..stores.state import DirectoryAccess
 
 if t.TYPE_CHECKING:
     from ..._store.repairs import Repair
+    from ..content.check import Contents
     from ..in_use.engine import EngineUse
 
 
@@ -21,12 +24,19 @@ class Asked(t.NamedTuple):
     ids:     only these layers and what lies below them; None for all.
     parents: by id, the parent as the user says. accept: codes of damage whose repair loses something.
     foreign: repair another engine's store, too.
+    contents: compare the content of layers with what was applied. unverified_for: seconds; not those that were compared
+             within this time. max_seconds: stop then; None for no limit.
+    src:     by id, the tar from which lost or rotten content is put back.
     """
 
     ids: tuple[str, ...] | None = None
     parents: t.Mapping[str, str] = {}
     accept: frozenset[str] = frozenset()
     foreign: bool = False
+    contents: bool = False
+    unverified_for: float = 0
+    max_seconds: int | None = None
+    src: t.Mapping[str, str] = {}
 
 
 class RepairState(t.NamedTuple):
@@ -42,6 +52,9 @@ class RepairState(t.NamedTuple):
     mounted:  the layers that stay mounted with an older chain.
     engine:   the owner of the store, as owner() returns it; None if the store is ours.
     use:      why the store of another engine cannot be repaired now, None for no reason.
+    contents: what came of the comparison of contents; None if none was asked for.
+    back:     the layers whose content is put back.
+    settings, userxattr: how their tars are unpacked.
     """
 
     home: str
@@ -58,3 +71,7 @@ class RepairState(t.NamedTuple):
     mounted: tuple[str, ...] = ()
     engine: str | None = None
     use: EngineUse | None = None
+    contents: Contents | None = None
+    back: tuple[LayerState, ...] = ()
+    settings: Settings = Settings()
+    userxattr: bool = False

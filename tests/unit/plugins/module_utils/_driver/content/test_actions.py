@@ -95,6 +95,7 @@ def test_a_record_is_true_whatever_fails_and_goes_on_failing(home, tar, fail, mo
     monkeypatch.undo()
     new = f"sha256:{hashlib.sha256(tar.read_bytes()).hexdigest()}"
     assert told(home) in ((["old"], OLD.diff_id), (["old"], None), (["new"], new), (["new"], None))
+    assert not (home / "app" / ".strata-files").exists() or told(home) == (["new"], new)
     fill(home, tar)
     assert told(home) == (["new"], new)
 
@@ -109,7 +110,8 @@ def test_what_fails_once_is_undone(home, tar, fail, monkeypatch, calls, number):
     else:
         assert told(home)[0] == ["new"]
     monkeypatch.undo()
-    assert sorted(os.listdir(home / "app")) == [".strata.json", "diff"]
+    manifest = [".strata-files"] if told(home)[0] == ["new"] else []
+    assert sorted(os.listdir(home / "app")) == [*manifest, ".strata.json", "diff"]
 
 
 def test_an_archive_that_cannot_be_read_is_named(home):
