@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from ..._errors import InvalidInput, StoreCorrupt, printable
-from ..._store.codes import DAMAGE, KINDS
+from ..._store.codes import DAMAGE, NOTE
 from ..._store.cures import REPAIR
 from ..._store.layout import DIFF, OWN_FILE
 from ..._store.layout import LINKS as NAMES
@@ -38,7 +38,6 @@ from .observe import layers_among
 from .state import Asked, RepairState
 
 ROTTEN, UNKNOWN = "content_rotten", "content_unknown"  # health does not look for these
-_KINDS = {**KINDS, ROTTEN: DAMAGE}
 # By what differs.
 _MESSAGES = {
     LOST: "{path}, which was applied, is gone",
@@ -154,7 +153,7 @@ def _fix(layer_id: str) -> Fix:
 
 
 def _order(one: Reported) -> tuple[bool, str, str, str]:
-    return (_KINDS.get(one.code) != DAMAGE, one.subject, one.code, one.path)
+    return (one.kind != DAMAGE, one.subject, one.code, one.path)
 
 
 def _reported(home: str, checked: Checked) -> t.Iterator[Reported]:
@@ -162,7 +161,7 @@ def _reported(home: str, checked: Checked) -> t.Iterator[Reported]:
     diff = f"{home}/{checked.layer}/{DIFF}"
     if checked.unknown:
         message = f"the content of layer {checked.layer} cannot be compared: {printable(checked.unknown)}"
-        yield Reported(UNKNOWN, checked.layer, printable(diff), message, _NO_CURE)
+        yield Reported(UNKNOWN, NOTE, checked.layer, printable(diff), message, _NO_CURE)
     for difference in checked.differences:
         path = printable(f"{diff}/{os.fsdecode(difference.path)}")
         yield _rotten(checked, path, _MESSAGES[difference.what].format(path=path))
@@ -172,4 +171,4 @@ def _reported(home: str, checked: Checked) -> t.Iterator[Reported]:
 
 def _rotten(checked: Checked, path: str, what: str) -> Reported:
     message = f"the content of layer {checked.layer} changed: {what}"
-    return Reported(ROTTEN, checked.layer, path, message, _CURE.format(checked.diff_id))
+    return Reported(ROTTEN, DAMAGE, checked.layer, path, message, _CURE.format(checked.diff_id))
