@@ -158,7 +158,6 @@ HARMS: dict[str, tuple[str, str, str | t.Callable[[Harmed], None]]] = {
     "lower leads nowhere": ("lower_unresolved", "top", f"printf l/{OTHER} >top/lower"),
     "lower leads to what lost its name": ("lower_unresolved", "top", lambda store: lose_name(store, "base")),
     "no diff": ("diff_missing", "top", "rmdir top/diff"),
-    "a lower that the record denies": ("lower_malformed", "top", "printf l/%s $(cat base/link) >top/lower"),
     "no seal": ("committed_missing", "top", "sed -i 's/{/{\"committed\": true, /' top/.strata.json"),
     "no work": ("work_missing", "top", "rmdir top/work"),
     "torn record": ("store_file_unreadable", "top", "echo '{' >top/.strata.json"),
