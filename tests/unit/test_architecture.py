@@ -24,9 +24,11 @@ UTILS = "plugins.module_utils."
 MAY_IMPORT: dict[str, set[str]] = {
     "_errors": set(),
     "_linux": set(),
+    "_bolt": set(),
     "_archive": {"_errors", "_linux"},
-    "_store": {"_errors", "_linux"},
-    "_driver": {"_errors", "_linux", "_store"},
+    "_store": {"_errors", "_linux", "_bolt"},
+    "_containerd": {"_errors", "_linux", "_bolt"},
+    "_driver": {"_errors", "_linux", "_bolt", "_store", "_containerd"},
     "_tasks": {"_errors", "_linux", "_store", "_driver"},
     "_module": {"_errors", "_linux", "_store", "_driver"},
     "modules": {"_errors", "_driver", "_tasks", "_module"},
@@ -38,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # The rooms of _driver, and the files in no room, from the ground up: each may import those before it.
 ROOMS = (
     *("state", "plan", "quota", "in_use", "probe", "store", "task", "run"),
-    *("mounts", "layers", "content", "stores", "prune", "facts", "repair"),
+    *("mounts", "layers", "content", "stores", "prune", "host", "facts", "repair"),
 )
 THE_ROOM_OF_TARS = f"{UTILS}_driver.content."
 MODULES_THAT_ONLY_READ = {"plugins.modules.overlay2_facts"}
@@ -168,7 +170,9 @@ def circle(files: dict[str, Source]) -> t.Iterator[str]:
 CHANGES = re.compile(
     r"\._driver\.(.*\.(actions|sweep|removal|trial)|run)$|\._store\.(staging|delete)$|\._linux\.rename$"
 )
-READS = re.compile(r"\._driver\.(.*\.(observe|check|status|subsets|state|sizes)|store|(in_use|probe)\..*|facts\..*)$")
+READS = re.compile(
+    r"\._driver\.(.*\.(observe|check|status|subsets|state|sizes)|store|(in_use|probe|host)\..*|facts\..*)$"
+)
 PLANS = re.compile(r"\._driver\..*\.(plan|warnings)$")
 
 
@@ -322,6 +326,7 @@ LONG_FUNCTION = "def f():\n" + "    x = 1\n" * FUNCTION_LINES
         pytest.param(
             wrong_floor, "module_utils/_store/a.py", "from .._archive.tar import T", id="_store takes _archive"
         ),
+        pytest.param(wrong_floor, "module_utils/_bolt/a.py", "from .._linux import libc", id="_bolt takes _linux"),
         pytest.param(wrong_floor, "module_utils/_archive/a.py", "from .. import _store", id="_archive takes _store"),
         pytest.param(wrong_floor, "module_utils/_errors.py", "from ._linux import mount", id="_errors takes _linux"),
         pytest.param(
