@@ -31,9 +31,10 @@ tests unit 30 $(grep --recursive --files-with-matches --include='test_*.py' --ex
 
 # The engines are compared with on the kernel of the host: ./dev conformance.
 export PYTHONPATH=/src:/site:/ansible
-tests conformance 60 tests/conformance --ignore=tests/conformance/test_docker_store.py \
-    --ignore=tests/conformance/test_docker_behaviour.py --ignore=tests/conformance/test_containers_storage.py \
-    --ignore=tests/conformance/test_docker_tars.py --ignore=tests/conformance/test_healthy_engines.py
+# shellcheck disable=SC2046 # a list of options
+tests conformance 60 tests/conformance --ignore=tests/conformance/test_docker_behaviour.py \
+    $(grep --files-with-matches -E 'tests import engines|tests[.](engines|containerd) import' tests/conformance/test_*.py |
+        sed 's/^/--ignore=/')
 # 40 steps of runs at which these are interrupted.
 tests crash all tests/crash/test_interrupted.py
 [ ! -e tests/crash/test_limits.py ] || STRATA_CRASH_CASES=2 tests limits all tests/crash/test_limits.py
