@@ -2,7 +2,7 @@
 # The engines whose layout we share, from Debian's packages. Unpacked, not installed, so that no daemon starts on this
 # machine, and no file of the machine changes. Sourced.
 
-ENGINE_PACKAGES='docker.io containers-storage podman buildah busybox-static'
+ENGINE_PACKAGES='docker.io containers-storage podman buildah skopeo umoci busybox-static'
 # Separate packages in some releases.
 ENGINE_PARTS='docker-cli docker-buildx'
 
@@ -19,12 +19,12 @@ engines() {
 }
 
 unpack_engines() {
-    say 'dev: unpacking Docker, Podman, Buildah and containers-storage'
+    say 'dev: unpacking Docker, Podman, Buildah, skopeo, umoci and containers-storage'
     find "$SHARED/engines" -mindepth 1 -maxdepth 1 -type d -exec rm -rf --one-file-system {} +
     mkdir -p "$SHARED/engines/debs/partial" "$SHARED/engines/new"
     { download_engines || { apt_get update && download_engines; }; } >"$CACHE/engines.log" 2>&1 || {
         cat "$CACHE/engines.log" >&2
-        die 'cannot download Docker, Podman, Buildah and containers-storage'
+        die 'cannot download Docker, Podman, Buildah, skopeo, umoci and containers-storage'
     }
     for deb in "$SHARED/engines/debs"/*.deb; do
         dpkg-deb --extract "$deb" "$SHARED/engines/new"

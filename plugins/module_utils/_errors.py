@@ -81,7 +81,7 @@ class StoreNotFound(Overlay2Error):
 
 
 class LayerNotFound(Overlay2Error):
-    """The layer, or its parent, does not exist."""
+    """The layer, its parent, or the image does not exist."""
 
     code = "layer_not_found"
 

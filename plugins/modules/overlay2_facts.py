@@ -27,14 +27,36 @@ options:
       - Which facts to gather. V(status) is always included, and never walks a directory tree.
       - V(usage) walks the layers' own files. V(health) and V(summary) read all layers.
       - V(summary) and V(status) are of bounded size, whatever the number of layers, and suit fleets.
+      - V(owners) tells which images and containers of the store's engine need a layer. It also works for a directory of
+        containerd's snapshotter, where V(layers) finds nothing.
+      - V(stores) looks for every layer store of the host, of any engine and any user. It is not about O(home), and not
+        part of V(all). It needs root.
     type: list
     elements: str
-    choices: [status, layers, mounts, usage, quotas, health, summary, all]
+    choices: [status, layers, mounts, usage, quotas, health, owners, summary, all, stores]
     default: [status]
   ids:
     description: Only these layers. Missing ones are left out. V(health) returns only findings about these layers.
     type: list
     elements: str
+  roots:
+    description:
+      - With V(stores), also look at these absolute paths. Each is the data root of an engine, or a store.
+      - A store is found by itself if its engine runs, if a layer of it is mounted, if a configuration file names its
+        data root, or if it lies at a usual place of the host or of a home.
+    type: list
+    elements: path
+    default: []
+  measure:
+    description:
+      - With V(stores), how to measure bytes.
+      - V(records) adds up what the engine recorded of each layer. The writable layers of containers have no record in
+        most engines, and do not count. It takes milliseconds.
+      - V(walk) counts allocated blocks, for at most 60 seconds in all.
+      - V(no) tells no sizes of layers.
+    type: str
+    choices: [records, walk, "no"]
+    default: records
 attributes:
   facts:
     description: Action returns an C(ansible_facts) dictionary that will update existing host facts.
@@ -70,6 +92,18 @@ EXAMPLES = r"""
     home: /var/lib/docker/overlay2
     gather_subset: health
   register: docker
+
+- name: Find out which container and pod a directory of containerd belongs to
+  strata.overlay2.overlay2_facts:
+    home: /var/lib/containerd/io.containerd.snapshotter.v1.overlayfs
+    gather_subset: owners
+    ids: ["12"]
+
+- name: Find all layer stores of the host, and what nobody needs
+  strata.overlay2.overlay2_facts:
+    home: /var/lib/overlay2
+    gather_subset: stores
+    roots: [/mnt/old-disk/docker]
 """
 
 RETURN = r"""
@@ -312,6 +346,24 @@ ansible_facts:
                 - Whether M(strata.overlay2.overlay2_repair) does so without further options. In another engine's store
                   it does so with O(strata.overlay2.overlay2_repair#module:foreign=repair).
               type: bool
+        owners:
+          description:
+            - By layer, what the store's engine uses it for; an empty list for nothing. V(none) if it cannot be told; a
+              problem says why.
+            - In a directory of containerd's snapshotter, a layer is a directory in C(snapshots), such as C(12). At most
+              three owners of each kind are told.
+            - C(kind) is V(image), V(container) or V(build_cache); in containerd also V(lease), V(label), V(sandbox) or
+              V(ingest), as containerd calls what keeps a snapshot. C(namespace) and C(pod) are V(none) for other
+              engines.
+          returned: when O(gather_subset) has V(owners) or V(all)
+          type: dict
+          sample:
+            "12":
+              - kind: container
+                name: web
+                id: 5f0c2a9e7d41
+                namespace: k8s.io
+                pod: shop/web-0
         summary:
           description:
             - The lineages. A lineage is a layer without parent, with all layers built on it. Damaged layers are left
@@ -340,6 +392,129 @@ ansible_facts:
               held: 0
               bytes: 0
               bytes_exclusive: 0
+        stores:
+          description:
+            - The layer stores of the host, at most 50, the largest first.
+            - No engine is asked, and no lock is taken. containerd's databases are read while containerd writes to
+              them. What only one of two looks finds, or is younger than ten minutes, does not count as unneeded.
+            - Nothing that a user wrote is trusted beyond the user's own store. No home is entered that is an automount
+              point or lies on a network filesystem or on FUSE.
+          returned: when O(gather_subset) has V(stores)
+          type: list
+          elements: dict
+          contains:
+            engine:
+              description:
+                - V(docker), V(containerd), V(containers-storage) (Podman, Buildah, CRI-O), V(buildkit), V(strata) for a
+                  store of this collection, or V(none) if nothing tells the engine.
+              type: str
+            kind:
+              description: The storage driver or the snapshotter.
+              type: str
+              sample: overlay2
+            home:
+              description: Path of the store.
+              type: str
+            root:
+              description: Path of the engine's data root.
+              type: str
+            owner:
+              description: The user whose store it is, or the number of a user whom the host does not know.
+              type: str
+            state:
+              description:
+                - V(active) if a layer is mounted or a process has the engine's database open.
+                - V(idle) if neither is so, and the engine would use the store.
+                - V(abandoned) if neither is so, and the engine that owns the data root runs on another store, or would
+                  start on another.
+                - V(unknown) if it cannot be told, for example because the task runs in a pid namespace that does not
+                  show all processes of the host.
+              type: str
+            why:
+              description: The proof of the state.
+              type: str
+            process:
+              description: The process that has the engine's database open, with C(pid) and C(command); V(none) without.
+              type: dict
+            found_by:
+              description:
+                - The ways that led to the store. V(asked) is O(roots), V(default) a usual place, V(config) a
+                  configuration file, V(home) a home, V(lock) a database that a process has locked, V(argument) the
+                  arguments of a daemon, V(mount) a mounted layer.
+              type: list
+              elements: str
+            mount_point:
+              description: The mount point of the filesystem.
+              type: str
+            mounted:
+              description: Number of mounted overlays made of its layers, in all mount namespaces.
+              type: int
+            layers:
+              description: Number of layers; V(none) if it cannot be read.
+              type: int
+            bytes:
+              description: Bytes of the layers, as O(measure) says; V(none) if not known.
+              type: int
+            content_bytes:
+              description: Bytes of packed layers that containerd keeps beside the snapshots.
+              type: int
+            namespaces:
+              description: Of containerd, by namespace, the number of C(layers), C(images), C(containers), and C(bytes).
+              type: dict
+            unneeded:
+              description:
+                - What nobody needs. V(none) if that cannot be told; a problem says why.
+                - Of containerd it is told for the databases of containerd 1.5 to 1.7. Newer ones know references
+                  that this module does not follow, so that nothing is certainly unneeded.
+              type: list
+              elements: dict
+              contains:
+                code:
+                  description:
+                    - V(whole_store) is the whole of an abandoned store. C(loses) says what goes with it.
+                    - V(orphan_directory) is a directory that no record of the engine names, V(unlisted_record) a
+                      snapshot that only the snapshotter knows, V(unreferenced) a snapshot or blob that nothing
+                      reaches.
+                    - V(left_lease) is the lease of a client that was killed, V(expired_lease) one whose time is over.
+                    - V(kept_by_label) is a snapshot that only its own label keeps, V(stray_blob) a packed layer without
+                      a record, V(ingest) one that was not received whole.
+                    - V(unused_image) is an image that no container uses.
+                  type: str
+                namespace:
+                  description: The namespace of containerd; V(none) for none.
+                  type: str
+                count:
+                  description: How many.
+                  type: int
+                bytes:
+                  description: Their bytes by records; V(none) if not known.
+                  type: int
+                by:
+                  description: V(engine), V(overlay2_prune) or V(user), who removes it.
+                  type: str
+                run:
+                  description:
+                    - What a person can type to have it removed. This collection never runs it. C(ADDRESS) stands for
+                      the socket of a containerd whose socket is not known.
+                  type: str
+                policy:
+                  description: Whether it may be wanted, although nothing uses it now.
+                  type: bool
+                until:
+                  description: Of V(left_lease), when the last one ends by itself.
+                  type: str
+                loses:
+                  description: Of V(whole_store), what would be lost.
+                  type: list
+                  elements: str
+            problems:
+              description: What could not be read, and why.
+              type: list
+              elements: str
+        stores_left_out:
+          description: Number of smaller stores that RV(ansible_facts.overlay2.stores) leaves out.
+          returned: when O(gather_subset) has V(stores)
+          type: int
 error:
   description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
   returned: failure
@@ -356,12 +531,15 @@ import typing as t
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.status import SUBSETS
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.query import run_query
-from ansible_collections.strata.overlay2.plugins.module_utils._tasks.facts import gather
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.facts import STORES, gather
+
+MEASURES = ["records", "walk", "no"]
 
 
 def query(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the facts that the parameters ask for. Raises InvalidInput, OSError."""
-    return {"ansible_facts": {"overlay2": gather(params["home"], params["gather_subset"], params["ids"])}}
+    names = ("home", "gather_subset", "ids", "roots", "measure")
+    return {"ansible_facts": {"overlay2": gather(*(params[name] for name in names))}}
 
 
 def main() -> None:
@@ -370,8 +548,15 @@ def main() -> None:
         query,
         argument_spec={
             **home_argument(),
-            "gather_subset": {"type": "list", "elements": "str", "choices": list(SUBSETS), "default": ["status"]},
+            "gather_subset": {
+                "type": "list",
+                "elements": "str",
+                "choices": [*SUBSETS, STORES],
+                "default": ["status"],
+            },
             "ids": {"type": "list", "elements": "str"},
+            "roots": {"type": "list", "elements": "path", "default": []},
+            "measure": {"type": "str", "choices": MEASURES, "default": "records"},
         },
     )
 

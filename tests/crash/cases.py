@@ -14,6 +14,7 @@ from pathlib import Path
 from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_diff,
     overlay2_facts,
+    overlay2_image,
     overlay2_init,
     overlay2_layer,
     overlay2_mount,
@@ -21,10 +22,12 @@ from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_repair,
 )
 from ansible_collections.strata.overlay2.tests import modules
+from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._image.image_archives import one_image, packed
 
 MODULES = {
     "diff": overlay2_diff.main,
     "facts": overlay2_facts.main,
+    "image": overlay2_image.main,
     "init": overlay2_init.main,
     "layer": overlay2_layer.main,
     "mount": overlay2_mount.main,
@@ -87,6 +90,10 @@ def init(**params: t.Any) -> Call:
     return Call("init", params)
 
 
+def image(**params: t.Any) -> Call:
+    return Call("image", {"platform": "linux/amd64", **params})
+
+
 def mount(**params: t.Any) -> Call:
     return Call("mount", params)
 
@@ -122,6 +129,8 @@ CASES = (
     Case("fill a layer", LONE, diff(id="lone", src="first.tar")),
     Case("replace content", FILLED, diff(id="lone", src="second.tar")),
     Case("merge content", FILLED, diff(id="lone", src="second.tar", merge=True)),
+    Case("put an image", (STORE,), image(src="image.tar")),
+    Case("put an image on layers that are there", (STORE, image(src="base.tar", id="base")), image(src="image.tar")),
     Case("mount", ON_BASE, mount(id="top")),
     Case("mount volatile", ON_BASE, mount(id="top", volatile=True)),
     Case("hold", MOUNTED, mount(id="top", holder="second")),
@@ -140,7 +149,10 @@ CASES = (
 
 
 def make_tars(area: Path) -> None:
-    """Write first.tar and second.tar; the second changes some files of the first, deletes some and adds some."""
+    """Write first.tar and second.tar; the second changes some files of the first, deletes some and adds some.
+
+    Also write base.tar and image.tar: images with these layers, and of the same name.
+    """
     with tarfile.open(area / "first.tar", "w", format=tarfile.PAX_FORMAT) as tar:
         _add(tar, "etc", tarfile.DIRTYPE, mode=0o755)
         _add(tar, "etc/config", data=b"first\n", mode=0o640, uid=1000)
@@ -159,6 +171,9 @@ def make_tars(area: Path) -> None:
         _add(tar, "old/new", data=b"y" * 100_000)
         _add(tar, "pipe", tarfile.FIFOTYPE)
         _add(tar, "sym", data=b"no symlink any more\n")
+    layers = [(area / name).read_bytes() for name in ("first.tar", "second.tar")]
+    (area / "base.tar").write_bytes(packed(one_image(layers[:1], name="app:1").whole()))
+    (area / "image.tar").write_bytes(packed(one_image([*layers, layers[1]], name="app:1").whole()))
 
 
 def _add(

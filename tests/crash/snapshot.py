@@ -19,6 +19,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._linux import moun
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layout import (
     DIFF,
     HOLDERS,
+    IMAGES,
     LINK,
     LINKS,
     MANIFEST,
@@ -59,7 +60,7 @@ class Snapshot(t.NamedTuple):
             first, _slash, rest = path.partition("/")
             if first == LINKS and rest:
                 unit = path if rest in both else rest
-            elif not rest or first in both or rest == HOLDERS:
+            elif not rest or first in both or first == IMAGES or rest == HOLDERS:
                 unit = f"{first}/{DIFF}" if rest.startswith(f"{DIFF}/") else path
             else:
                 unit = first
@@ -159,6 +160,7 @@ def _is_litter(path: str, owners: dict[str, str]) -> bool:
     return (
         (name == STAGING and depth <= 1)
         or (path.startswith(f"{LINKS}/") and name not in owners)
+        or (path.startswith(f"{IMAGES}/") and name.endswith(".new"))
         or (name.startswith(".strata") and name.endswith(".new") and depth <= 1)
     )
 

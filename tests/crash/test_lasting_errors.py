@@ -21,7 +21,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.strata.overlay2.plugins.modules import overlay2_facts
 from ansible_collections.strata.overlay2.tests.crash import tracing
 from ansible_collections.strata.overlay2.tests.crash.cases import CASES, Case
-from ansible_collections.strata.overlay2.tests.crash.playing import Stage, unmount_below
+from ansible_collections.strata.overlay2.tests.crash.playing import Stage, means_full, unmount_below
 from ansible_collections.strata.overlay2.tests.crash.sampling import sample, sample_cases
 
 CODES = {"ENOSPC": "no_space", "EIO": "os_error", "EROFS": "os_error"}
@@ -67,7 +67,12 @@ def play_lasting(stage: Stage, name: str, count: int) -> None:
     """Play all lasting errors, or *count* of them, chosen by the seed and *name*."""
     stage.make()
     steps = tracing.record(stage.case.call.main, stage.case.call.at(stage.home), stage.home)
-    every = [(step, fault, what) for step in steps for fault, what in FAULTS if step.own or what == "alone"]
+    every = [
+        (step, fault, what)
+        for step in steps
+        for fault, what in FAULTS
+        if (step.own or what == "alone") and means_full(step, fault)
+    ]
     plays = sample(every, f"lasting {name}", count)
     failures = []
     for step, fault, what in plays:

@@ -23,14 +23,18 @@ UTILS = "plugins.module_utils."
 # What each part of the collection may import of the others. Its own files are always allowed.
 MAY_IMPORT: dict[str, set[str]] = {
     "_errors": set(),
+    "_chain_ids": set(),
     "_linux": set(),
+    "_bolt": set(),
     "_archive": {"_errors", "_linux"},
-    "_store": {"_errors", "_linux"},
-    "_driver": {"_errors", "_linux", "_store"},
+    "_image": {"_errors", "_chain_ids", "_linux", "_archive"},
+    "_store": {"_errors", "_linux", "_bolt"},
+    "_containerd": {"_errors", "_linux", "_bolt"},
+    "_driver": {"_errors", "_chain_ids", "_linux", "_bolt", "_store", "_containerd"},
     "_tasks": {"_errors", "_linux", "_store", "_driver"},
     "_module": {"_errors", "_linux", "_store", "_driver"},
     "modules": {"_errors", "_driver", "_tasks", "_module"},
-    "action": {"_errors", "plugin_utils"},
+    "action": {"_errors", "_image", "plugin_utils"},
     "lookup": {"plugin_utils"},
     "plugin_utils": set(),
     "doc_fragments": set(),
@@ -38,12 +42,14 @@ MAY_IMPORT: dict[str, set[str]] = {
 # The rooms of _driver, and the files in no room, from the ground up: each may import those before it.
 ROOMS = (
     *("state", "plan", "quota", "in_use", "probe", "store", "task", "run"),
-    *("mounts", "layers", "content", "stores", "prune", "facts", "repair"),
+    *("mounts", "layers", "content", "images", "stores", "prune", "host", "facts", "repair"),
 )
-THE_ROOM_OF_TARS = f"{UTILS}_driver.content."
+ROOMS_OF_TARS = {f"{UTILS}_driver.content.": {"_archive"}, f"{UTILS}_driver.images.": {"_archive", "_image"}}
 MODULES_THAT_ONLY_READ = {"plugins.modules.overlay2_facts"}
 MOUNTER = f"{UTILS}_linux.overlay_mount"  # the one file that mounts overlays
-MODULES_THAT_MOVE_TARS = {f"plugins.modules.overlay2_{name}" for name in ("diff", "diff_info", "repair")}
+MODULES_THAT_MOVE_TARS = {
+    f"plugins.modules.overlay2_{name}" for name in ("diff", "diff_info", "image", "image_info", "repair")
+}
 PARTS_ON_ANSIBLE = {"_module", "modules", "action", "lookup"}
 # The one that ends a module, and what it ends it by.
 ENGINE = {f"plugins.module_utils._module.{name}" for name in ("engine", "query", "ansible_module")}
@@ -120,8 +126,9 @@ def wrong_floor(files: dict[str, Source]) -> t.Iterator[str]:
         for name in file.imports():
             part = part_of(name)
             allowed = MAY_IMPORT.get(file.part, set()) | {file.part}
-            if file.name.startswith(THE_ROOM_OF_TARS):
-                allowed = allowed | {"_archive"}
+            for room, parts in ROOMS_OF_TARS.items():
+                if file.name.startswith(room):
+                    allowed = allowed | parts
             if part and part not in allowed:
                 yield f"{file.name} imports {name}"
 
@@ -168,7 +175,9 @@ def circle(files: dict[str, Source]) -> t.Iterator[str]:
 CHANGES = re.compile(
     r"\._driver\.(.*\.(actions|sweep|removal|trial)|run)$|\._store\.(staging|delete)$|\._linux\.rename$"
 )
-READS = re.compile(r"\._driver\.(.*\.(observe|check|status|subsets|state|sizes)|store|(in_use|probe)\..*|facts\..*)$")
+READS = re.compile(
+    r"\._driver\.(.*\.(observe|check|status|subsets|state|sizes)|store|(in_use|probe|host)\..*|facts\..*)$"
+)
 PLANS = re.compile(r"\._driver\..*\.(plan|warnings)$")
 
 
@@ -322,6 +331,7 @@ LONG_FUNCTION = "def f():\n" + "    x = 1\n" * FUNCTION_LINES
         pytest.param(
             wrong_floor, "module_utils/_store/a.py", "from .._archive.tar import T", id="_store takes _archive"
         ),
+        pytest.param(wrong_floor, "module_utils/_bolt/a.py", "from .._linux import libc", id="_bolt takes _linux"),
         pytest.param(wrong_floor, "module_utils/_archive/a.py", "from .. import _store", id="_archive takes _store"),
         pytest.param(wrong_floor, "module_utils/_errors.py", "from ._linux import mount", id="_errors takes _linux"),
         pytest.param(

@@ -114,7 +114,7 @@ def test_all_modules_document_a_failure_in_the_same_words(key):
 
 def test_all_modules_that_change_a_store_document_their_actions_in_the_same_words():
     changing = [module for module in MODULES if "actions" in block(module, "RETURN") and not module.endswith("_info")]
-    assert len(changing) == 6
+    assert len(changing) == 7
     assert len({part(module, "RETURN", "actions")["description"] for module in changing}) == 1
 
 

@@ -63,6 +63,7 @@ def apply_layer(
     userxattr: bool = False,
     max_size: int | None = None,
     expected: bool = False,
+    may_be_image: bool = False,
     manifest: ManifestWriter | None = None,
 ) -> Applied:
     """Unpack a layer tar over the content of the directory *root*, an upperdir that is not mounted yet.
@@ -78,6 +79,7 @@ def apply_layer(
     max_size:  the largest size of the uncompressed tar with its holes, in bytes; checked before the data is written.
     expected:  the caller compares a digest of the archive. Then the end mark may be missing, and any data may follow
                it, as in Docker.
+    may_be_image: accept the archive of a whole image: its files become files of the layer.
     manifest:  notes what lies in *root* afterwards; the caller finishes it. Only for an empty *root*.
     raises:    ArchiveRejected; NotSupported if the filesystem cannot hold an entry; OSError with the entry's name.
                *root* then holds the entries unpacked so far.
@@ -95,6 +97,8 @@ def apply_layer(
             except OSError as error:
                 raise _explained_error(error, entry) from error
         reader.check_rest()
+        if not may_be_image:
+            check_no_image(base.top.fd, older)
         applier.finish(lowers)
     return Applied(reader.entries, size)
 
@@ -140,12 +144,11 @@ class _Applier:
             self._older.note(place.child(name))
 
     def finish(self, lowers: t.Sequence[str]) -> None:
-        """Do the work that needs all entries: root marker, times, check for an image."""
+        """Do the work that needs all entries: root marker, times."""
         if self._pseudo_links:
             self._root.remove(self._root.top, PSEUDO_LINKS)
             if self._root.manifest:
                 self._root.manifest.add_gone(PSEUDO_LINKS)
-        check_no_image(self._root.top.fd, self._older)
         if self._root_marker:
             try:
                 self._hide_lowers(lowers, self._root_marker)

@@ -57,6 +57,8 @@ class Plan(t.Generic[S]):
     must_be_free:      ids of the layers on which no other run may work at the same time.
     prepares_unlocked: preparing takes long, so the engine first releases the lock of the store, and keeps the lock of
                        the layer.
+    commits_locked:    after such a preparation, the engine takes the lock of the store again. The first commit checks
+                       that the store is still as it was observed, and raises Overtaken otherwise.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class Plan(t.Generic[S]):
         warnings: t.Sequence[str] = (),
         must_be_free: t.Sequence[str] = (),
         prepares_unlocked: bool = False,
+        commits_locked: bool = False,
     ) -> None:
         self.actions = tuple(actions)
         self.after = after
         self.warnings = tuple(warnings)
         self.must_be_free = tuple(must_be_free)
         self.prepares_unlocked = prepares_unlocked
+        self.commits_locked = commits_locked
 
     @property
     def writes(self) -> bool:
@@ -87,4 +91,5 @@ class Plan(t.Generic[S]):
             warnings=(*warnings, *self.warnings),
             must_be_free=self.must_be_free,
             prepares_unlocked=self.prepares_unlocked,
+            commits_locked=self.commits_locked,
         )

@@ -10,9 +10,9 @@ The id alone names a layer, since an attempt has one Store.
 from __future__ import annotations
 
 import functools
-import hashlib
 import typing as t
 
+from .._chain_ids import chain_id
 from .._errors import StoreCorrupt
 from .._linux import mountinfo
 from .._store.engine import SOMEBODY, managed_by
@@ -25,16 +25,6 @@ if t.TYPE_CHECKING:
     from .._store.layer import Layer, LayerFiles
     from .probe.features import Features
     from .quota.projects import Use
-
-
-def chain_id(below: str, diff_id: str) -> str:
-    """Return the chain id of a layer with *diff_id* on a chain; below: that chain's id, "" for none.
-
-    source: OCI image specification, "Layer ChainID".
-    """
-    if not below:
-        return diff_id
-    return "sha256:" + hashlib.sha256(f"{below} {diff_id}".encode()).hexdigest()
 
 
 # What a run cannot change by a change of layers and mounts, while it holds the lock of the store.

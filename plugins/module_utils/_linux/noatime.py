@@ -9,6 +9,7 @@ import os
 
 from .subject import about
 
+_NOATIME = getattr(os, "O_NOATIME", 0)  # Linux has it; a controller may be another system
 _USUAL = 4096  # bytes; few files of a store have more
 
 
@@ -16,7 +17,7 @@ def open_quietly(name: str | bytes, flags: int = 0, dir_fd: int | None = None) -
     """Open *name* for reading, without touching its access time. Raises OSError."""
     flags |= os.O_RDONLY | os.O_CLOEXEC
     try:
-        return os.open(name, flags | os.O_NOATIME, dir_fd=dir_fd)
+        return os.open(name, flags | _NOATIME, dir_fd=dir_fd)
     except PermissionError:  # refused if our user namespace does not map the owner
         return os.open(name, flags, dir_fd=dir_fd)
 

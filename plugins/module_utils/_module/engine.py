@@ -194,6 +194,8 @@ def _apply(
         for action in plan.actions:
             action.prepare(run)
         run.sync()
+        if plan.commits_locked:
+            store_lock.enter_context(locked(task.home, Deadline(deadline.seconds)))
         for action in plan.actions:
             action.commit(run)
             done.append(action.describe())
@@ -218,7 +220,7 @@ def _look_again(
 ) -> S:
     """Return the state after the actions, all durable; the planned state if the store cannot be read now."""
     try:
-        if plan.prepares_unlocked:  # while we read, other runs must not change layers
+        if plan.prepares_unlocked and not plan.commits_locked:  # while we read, other runs must not change layers
             store_lock.enter_context(locked(task.home, Deadline(deadline.seconds)))
         return task.observe_after(store, plan)
     except (Overlay2Error, OSError) as error:

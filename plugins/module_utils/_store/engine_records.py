@@ -19,9 +19,9 @@ import os
 import stat
 import typing as t
 
+from .._bolt import meta
 from .._errors import printable
 from .._linux.noatime import open_quietly
-from . import bolt
 from .engine import CONTAINERS_STORAGE, DOCKER, find_engine
 from .layerdb import entry_paths, read_entry
 from .layout import LINKS, LOWER
@@ -99,7 +99,7 @@ def _named_by_docker(root: str, ids: t.Collection[str]) -> dict[str, str]:
         for id in _occurring(root, path, search):
             found.setdefault(id, path)
     for path in (path for path in files(root, _BUILDKIT, 1) if path.endswith(".db")):
-        for id in _occurring(root, path, search, bolt.wrong_with):
+        for id in _occurring(root, path, search, meta.wrong_with):
             found.setdefault(id, path)
     return found
 

@@ -86,11 +86,19 @@ def gone_layers(store: LayerFiles, engine: str) -> t.Iterator[Gone]:
     missing = {id: path for id, path in named.items() if id not in store.ids and not _is_passing(engine, path)}
     if not missing:
         return
-    users = _docker_users(root, missing) if engine == DOCKER else _storage_users(root, missing)
+    users = users_of(root, engine, missing)
     for id, path in sorted(missing.items()):
         if id in users and not os.path.lexists(f"{store.home}/{id}"):
             needing = tuple(sorted(users[id], key=lambda user: _KINDS.index(user.kind)))
             yield Gone(id, printable(path), os.path.join(root, path), needing, engine)
+
+
+def users_of(root: str, engine: str, named: t.Mapping[str, str]) -> dict[str, list[User]]:
+    """Return what needs each layer, by id. named: by id of a layer, the record below *root* that names the layer.
+
+    A layer that containers-storage is making or removing now is left out.
+    """
+    return _docker_users(root, named) if engine == DOCKER else _storage_users(root, named)
 
 
 def _is_passing(engine: str, path: str) -> bool:

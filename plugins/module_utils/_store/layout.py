@@ -16,6 +16,7 @@ All of these are Docker's. Ours, beside them:
 
     <home>/.strata.json          the store's format and defaults (settings.py)
     <home>/.staging/<random>/    layers being made or removed (staging.py)
+    <home>/.strata-images/       what is known of the images whose layers are here (images.py)
     <home>/<id>/.strata.json     facts of the layer that Docker has no file for (layer.py, last_use.py)
     <home>/<id>/.staging/        content being unpacked, and content being replaced
     <home>/<id>/.strata-holders  the holders that need the layer mounted (holders.py)
@@ -47,6 +48,7 @@ COMMITTED = "committed"
 OWN_FILE = ".strata.json"
 STAGING = ".staging"
 HOLDERS = ".strata-holders"
+IMAGES = ".strata-images"
 MANIFEST = ".strata-files"
 VERIFIED = ".strata-verified"
 

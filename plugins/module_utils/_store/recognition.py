@@ -18,6 +18,7 @@ from .layout import (
     COMMITTED,
     DIFF,
     HOLDERS,
+    IMAGES,
     LINK,
     LINK_NAME,
     LINKS,
@@ -36,7 +37,7 @@ from .layout import (
 )
 
 _BEFORE_LINKS = (LOST_AND_FOUND, STAGING, OWN_FILE, OWN_FILE + ".new")  # a new store gets its l/ last
-STORES_OWN = (*_BEFORE_LINKS, LINKS, QUOTA_DEVICE)
+STORES_OWN = (*_BEFORE_LINKS, LINKS, QUOTA_DEVICE, IMAGES)
 _LAYERS_OWN = (
     DIFF,
     LINK,

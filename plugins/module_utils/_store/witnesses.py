@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from .as_read import StoreAsRead, read_store
-from .engine import CONTAINERS_STORAGE, DOCKER, managed_by
+from .engine import CONTAINERS_STORAGE, DOCKER
 from .lower import EMPTY
 
 if t.TYPE_CHECKING:
@@ -27,7 +27,7 @@ def read_witnesses(files: LayerFiles) -> StoreAsRead:
     In a store of containers-storage, layers without parent have a work directory, too, beside ``empty``; no layer has
     ``committed``.
     """
-    engine = managed_by(files.home)
+    engine = files.owner
     theirs = engine == CONTAINERS_STORAGE
     read = read_store(files, work_tells=not theirs)
     if engine not in RECORDING:

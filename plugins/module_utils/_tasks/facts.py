@@ -11,11 +11,20 @@ from .._driver.facts.status import SUBSETS, features
 from .._driver.store import Store
 from .._store.layout import check_home, check_id
 
+STORES = "stores"  # a subset about the host
 
-def gather(home: str, subsets: t.Collection[str], ids: t.Sequence[str] | None = None) -> dict[str, t.Any]:
+
+def gather(
+    home: str,
+    subsets: t.Collection[str],
+    ids: t.Sequence[str] | None = None,
+    roots: t.Sequence[str] = (),
+    measure: str = "records",
+) -> dict[str, t.Any]:
     """Return the facts about the store at *home*: the subset ``status``, and the facts that *subsets* names.
 
     ids:    only these layers, without missing ones; None for all.
+    roots, measure: of the subset ``stores``, as stores_of_host() takes them.
     raises: InvalidInput for an invalid id or home; OSError.
     """
     home = check_home(home)
@@ -23,11 +32,16 @@ def gather(home: str, subsets: t.Collection[str], ids: t.Sequence[str] | None = 
         check_id(id)
     store = Store(home)
     found = features(store)
-    wanted = set(SUBSETS[1:-1] if "all" in subsets else subsets) - {"status"}
+    wanted = set(SUBSETS[1:-1] if "all" in subsets else subsets) - {"status", STORES}
     if wanted:
         from .._driver.facts.subsets import Details  # imported late: the status alone does not need it
 
         details = Details(store, found, ids)
         found.update(details.gather(wanted))
         found["problems"] += [problem._asdict() for problem in details.problems]
+    if STORES in subsets:
+        from .._driver.host.observe import stores_of_host
+
+        stores, left_out = stores_of_host(roots, measure)
+        found.update({STORES: stores, "stores_left_out": left_out})
     return found

@@ -28,6 +28,7 @@ from ..state import LayerState
 from ..store import Store
 from .archive_file import open_archive
 from .free import check_unmounted
+from .manifest_file import new_manifest
 from .source import Source
 
 if t.TYPE_CHECKING:
@@ -95,15 +96,9 @@ class ApplyArchive(Action):
         """Let *new* and *current* change places."""
         exchange(new, current)
 
-    @contextlib.contextmanager
-    def _manifest(self, run: Run) -> t.Iterator[ManifestWriter | None]:
-        """Yield the manifest of new content; None for a merge, whose older content no manifest knows."""
-        if self.source.merge:
-            yield None
-            return
-        path = os.path.join(run.staging(self.layer.id), MANIFEST)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            yield ManifestWriter(file.write)
+    def _manifest(self, run: Run) -> contextlib.AbstractContextManager[ManifestWriter | None]:
+        """Return the manifest of new content; None for a merge, whose older content no manifest knows."""
+        return contextlib.nullcontext() if self.source.merge else new_manifest(run.staging(self.layer.id))
 
     def commit(self, run: Run) -> None:
         id, layer = self.layer.id, self.layer

@@ -15,7 +15,7 @@ from ..probe.features import status_rows
 from ..state import mounted_layer
 from ..store import Store
 
-SUBSETS = ("status", "layers", "mounts", "usage", "quotas", "health", "summary", "all")
+SUBSETS = ("status", "layers", "mounts", "usage", "quotas", "health", "owners", "summary", "all")
 
 
 def features(store: Store, *, exists: bool | None = None) -> dict[str, t.Any]:

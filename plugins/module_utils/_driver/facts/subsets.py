@@ -42,6 +42,7 @@ class Details:
             "usage": self.usage,
             "quotas": self.quotas,
             "health": self.health,
+            "owners": self.owners,
             "summary": self.summary,  # after usage: the summary needs its sizes
         }
         if self._features["exists"] is None:
@@ -127,6 +128,25 @@ class Details:
             return []
         findings = (finding._asdict() for finding in examine_store(self.home, self._store))
         return [finding for finding in findings if self._only is None or finding["subject"] in self._only]
+
+    def owners(self) -> dict[str, list[dict[str, str | None]]] | None:
+        """Return what the engine uses each layer for; None if that cannot be told, which becomes a problem."""
+        from .owners import Untold, owners_of
+
+        try:
+            found = owners_of(self._store, *self._all_layers())
+        except (Untold, OSError) as error:
+            why = f"the owners of the layers cannot be told: {error}"
+            self.problems.append(
+                Problem("not_probed", why, "see the findings of health, and have the engine repair them")
+            )
+            return None
+        return {id: uses for id, uses in found.items() if self._only is None or id in self._only}
+
+    def _all_layers(self) -> tuple[list[str], list[LayerState]]:
+        """Return the ids of all layers, and those layers that can be read. A container needs layers beside *ids*."""
+        details = self if self._only is None else Details(self._store, self._features, None)
+        return details._ids, details._layers
 
     def _miss(self, id: str, error: OSError) -> None:
         """Note *error* as the problem of a layer."""

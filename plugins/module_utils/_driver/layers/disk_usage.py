@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 import typing as t
 
 from ..._errors import printable
@@ -90,23 +91,25 @@ def _tree(count: _Count, per_inode: int = 0) -> Tree:
     return Tree(everything - sum(file.bytes for file in linked.values()), count.inodes, linked, count.unread)
 
 
-def measure(directory: str) -> tuple[Usage, Tree]:
+def measure(directory: str, deadline: float | None = None) -> tuple[Usage, Tree]:
     """Return the space of *directory* and all below it, and the result of tree_of, by one walk.
 
     Other filesystems that are mounted in the directory do not count.
 
     Only one directory is open at a time. Files that vanish meanwhile, or cannot be read, do not count.
+
+    deadline: by time.monotonic(). What is not read by then counts as unread.
     raises: FileNotFoundError, NotADirectoryError if *directory* is missing; Moved if a directory was moved while it was
             read.
     """
-    count = _count(directory)
+    count = _count(directory, deadline)
     return Usage(count.blocks * BLOCK, count.size, count.inodes), _tree(count)
 
 
-def _count(directory: str) -> _Count:
+def _count(directory: str, deadline: float | None = None) -> _Count:
     count = _Count(directory)
     try:
-        _walk(directory, count)
+        _walk(directory, count, deadline)
     except (Moved, *VANISHED):
         raise
     except OSError as error:
@@ -114,13 +117,15 @@ def _count(directory: str) -> _Count:
     return count
 
 
-def _walk(directory: str, count: _Count) -> None:
+def _walk(directory: str, count: _Count, deadline: float | None) -> None:
     fd = open_quietly(directory, os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         top = os.fstat(fd)
         count.begin(top)
         way: list[tuple[os.stat_result, list[str]]] = [(top, count.add(fd))]
         while way:
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, "not measured in the time given", directory)
             names = way[-1][1]
             if names:
                 below = count.enter(names.pop(), fd)

@@ -18,8 +18,9 @@ from ..._linux.noatime import open_quietly
 from ..._linux.subject import about
 from ..._linux.sync import sync_directory
 from ..._store import staging
+from ..._store.delete import delete_tree
 from ..._store.json_file import remove_file
-from ..._store.layout import LINKS, OWN_FILE, QUOTA_DEVICE, STAGING
+from ..._store.layout import IMAGES, LINKS, OWN_FILE, QUOTA_DEVICE, STAGING
 from ..._store.leftovers import leftovers
 from ..._store.lock import Deadline, locked
 from ..._store.recognition import is_store, names_in
@@ -175,6 +176,7 @@ class RemoveStore(Action):
         if os.path.lexists(links):
             for entry in names_in(links):
                 os.unlink(os.path.join(links, entry.name))
+        delete_tree(os.path.join(run.home, IMAGES))
         remove_file(os.path.join(run.home, OWN_FILE))  # late: while l/ exists, home is a store with settings
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(links)

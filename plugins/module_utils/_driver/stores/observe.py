@@ -16,7 +16,7 @@ from ..._linux.overlayfs import overlay_options
 from ..._store import holders
 from ..._store.engine import graph_driver_directory
 from ..._store.layer import examine
-from ..._store.layout import LINKS, LOST_AND_FOUND, MERGED, OWN_FILE, QUOTA_DEVICE, STAGING
+from ..._store.layout import IMAGES, LINKS, LOST_AND_FOUND, MERGED, OWN_FILE, QUOTA_DEVICE, STAGING
 from ..._store.recognition import is_store, names_in
 from ..._store.settings import Settings
 from ..layers.observe import mounted_in
@@ -25,7 +25,7 @@ from ..state import LayerState
 from ..store import Store
 from .state import DirectoryAccess, StoreState
 
-_PARTS = (LINKS, OWN_FILE, OWN_FILE + ".new", STAGING, QUOTA_DEVICE)
+_PARTS = (LINKS, OWN_FILE, OWN_FILE + ".new", STAGING, QUOTA_DEVICE, IMAGES)
 
 
 def observe_present(store: Store, given: str) -> StoreState:

@@ -199,13 +199,16 @@ def test_nothing_is_mounted_below_what_is_missing(tmp_path):
 
 @pytest.mark.root
 def test_a_snapshot_stays_as_it_was_first_read(tmp_path):
+    place = tmp_path / "mounted"
+    place.mkdir()
+
     def there() -> list[list[str]]:
         before = mountinfo.Snapshot()
         assert before.mounts
-        mount.mount("tmpfs", str(tmp_path), "tmpfs")
+        mount.mount("tmpfs", str(place), "tmpfs")
         return [
-            [one.mount_point for one in mountinfo.below(str(tmp_path.parent), known).seen]
+            [one.mount_point for one in mountinfo.below(str(tmp_path), known).seen]
             for known in (before, mountinfo.Snapshot(), None)
         ]
 
-    assert namespace.in_private_mounts(there) == [[], [str(tmp_path)], [str(tmp_path)]]
+    assert namespace.in_private_mounts(there) == [[], [str(place)], [str(place)]]

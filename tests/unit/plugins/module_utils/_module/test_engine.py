@@ -233,6 +233,46 @@ class MakeApp(Action):
         os.mkdir(os.path.join(run.home, "app"))
 
 
+class MakeLocked(Action):
+    """Notes, as names in home, during which of its steps the store was locked."""
+
+    def prepare(self, run):
+        self._note(run, "prepare")
+
+    def commit(self, run):
+        self._note(run, "commit")
+
+    def _note(self, run, step):
+        if not is_free(run.home, shared=True):
+            os.mkdir(os.path.join(run.home, f"{step}-locked"))
+
+
+class LockedTask(LookingTask):
+    """Has long work done, and commits it. relocked: with the store's lock."""
+
+    layers = ()
+
+    def __init__(self, home, relocked):
+        super().__init__(home)
+        self.relocked = relocked
+
+    def plan(self, have, predicting):
+        return Plan((MakeLocked(),), have, prepares_unlocked=True, commits_locked=self.relocked)
+
+
+@pytest.mark.parametrize(("relocked", "noted"), [(True, ["commit-locked", "l"]), (False, ["l"])])
+def test_the_store_is_locked_again_for_commits_that_need_the_lock(tmp_path, relocked, noted):
+    (tmp_path / "l").mkdir()
+    spec = {**home_argument(), **lock_argument()}
+    result = modules.run_module(
+        lambda: engine.run_module(lambda params: LockedTask(params["home"], relocked), argument_spec=spec),
+        {"home": str(tmp_path), "lock_timeout": 1},
+    )
+    assert result["changed"]
+    assert "warnings" not in result
+    assert sorted(os.listdir(tmp_path)) == noted
+
+
 class MakingTask(LookingTask):
     """Has app made. fails: what raises an error once that is done: to lock the store, observe() or report()."""
 

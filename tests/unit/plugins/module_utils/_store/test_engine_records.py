@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import engine_records, staging
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
+from ansible_collections.strata.overlay2.tests.bolt import meta_page
 
 CHAIN = "image/overlay2/layerdb/sha256/" + "c" * 64
 CONTAINER = "image/overlay2/layerdb/mounts/" + "d" * 64
@@ -35,9 +35,7 @@ def make_layers(home, *chains):
 
 def database(content=b""):
     """Return a database of bbolt's, as far as anyone looks: two meta pages, then *content*."""
-    meta = struct.pack("<IIIIQQQQ", 0xED0CDAED, 2, 4096, 0, 3, 0, 2, 3)
-    pages = [(bytes(16) + meta).ljust(4096, b"\0")] * 2
-    return b"".join(pages) + content.ljust(4096, b"\0")
+    return meta_page(0, 1, 2, 3) + meta_page(1, 2, 2, 3) + content.ljust(4096, b"\0")
 
 
 def make_more(home, layer_id):

@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lies in a containerd store, and what of it nothing needs. Only reads. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import typing as t
+
+from ..._bolt.live import Busy
+from ..._bolt.meta import Unreadable
+from ..._containerd import unneeded
+from ..._containerd.look import SNAPSHOTTER, Look, look_at
+from ..._containerd.remedies import remedy
+from ..._containerd.values import expiry
+from ..._errors import printable
+from ..._linux.nofollow import open_below
+from .state import Contents, Found
+
+_SHOWN = 20  # namespaces
+
+
+class FirstLook(t.NamedTuple):
+    """look: None if the databases cannot be read: problem says why. found: what one look takes for unneeded."""
+
+    look: Look | None
+    found: list[unneeded.Unneeded]
+    problem: str
+
+
+def first_look(root: int, now: float) -> FirstLook:
+    """Return what one look at a data root shows."""
+    try:
+        look = look_at(root)
+    except (Unreadable, Busy) as error:
+        return FirstLook(None, [], str(error))
+    except OSError as error:
+        return FirstLook(None, [], f"{printable(str(error.filename))}: {error.strerror}")
+    why = unneeded.why_untold(look.metadata)
+    return FirstLook(look, [] if why else unneeded.find_unneeded(look, now), why)
+
+
+def needs_second_look(first: FirstLook) -> bool:
+    """Tell whether something would count as unneeded that may be work under way."""
+    return any(one.code != unneeded.UNUSED_IMAGE for one in first.found)
+
+
+def contents_of(root: int, found: Found, first: FirstLook, second: FirstLook, now: float, ctr: str) -> Contents:
+    """Return what lies in a snapshotter's store, and what two looks found unneeded."""
+    look = second.look
+    if look is None or found.kind not in look.snapshotters:
+        return Contents(problems=[second.problem] if second.problem else [])
+    records = look.snapshotters[found.kind].records
+    both = [] if second.problem else unneeded.in_both(first.found, second.found)
+    ours = [_with_old_directories(root, one, now) for one in both if one.snapshotter in ("", found.kind)]
+    return Contents(
+        layers=len(records),
+        bytes=sum(record.size or 0 for record in records.values()),
+        content_bytes=sum(_blob_sizes(look).values()),
+        namespaces=_namespaces(look, found.kind),
+        unneeded=None if second.problem else [_told(one, look, ctr) for one in ours if one.subjects],
+        problems=[second.problem] if second.problem else [],
+    )
+
+
+def _with_old_directories(root: int, one: unneeded.Unneeded, now: float) -> unneeded.Unneeded:
+    """Return *one* without the directories that were made or changed a moment ago."""
+    if one.code != unneeded.ORPHAN_DIRECTORY:
+        return one
+    old: dict[str, int | None] = {}
+    for name in one.subjects:
+        with contextlib.suppress(OSError):
+            fd = open_below(root, f"{SNAPSHOTTER}{one.snapshotter}/snapshots/{name}", os.O_DIRECTORY)
+            try:
+                if os.fstat(fd).st_ctime < now - unneeded.GRACE:
+                    old[name] = None
+            finally:
+                os.close(fd)
+    return one._replace(subjects=old)
+
+
+def _told(one: unneeded.Unneeded, look: Look, ctr: str) -> dict[str, t.Any]:
+    """Return *one* as the module returns it."""
+    existing = next(iter(look.metadata.namespaces), "default")
+    how = remedy(one, ctr, existing)
+    sizes = list(one.subjects.values())
+    told: dict[str, t.Any] = {
+        "code": one.code,
+        "namespace": printable(one.namespace) or None,
+        "count": len(sizes),
+        "bytes": None if None in sizes else sum(size or 0 for size in sizes),
+        "by": how.by,
+        "run": how.run,
+        "policy": how.policy,
+    }
+    if one.code == unneeded.LEFT_LEASE:
+        told["until"] = _until(one, look)
+    return told
+
+
+def _until(one: unneeded.Unneeded, look: Look) -> str | None:
+    """Return when the last of these leases ends."""
+    leases = look.metadata.namespaces[one.namespace].leases
+    ends = [end for key in one.subjects if (end := expiry(leases[key].labels.get("containerd.io/gc.expire")))]
+    if not ends:
+        return None
+    return datetime.datetime.fromtimestamp(max(ends), datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _namespaces(look: Look, kind: str) -> dict[str, dict[str, int | None]]:
+    records = look.snapshotters[kind].records
+    found: dict[str, dict[str, int | None]] = {}
+    for name, namespace in list(look.metadata.namespaces.items())[:_SHOWN]:
+        names = [one.name for key, one in namespace.snapshots.items() if key.startswith(f"{kind}/")]
+        sizes = [records[one].size or 0 for one in names if one in records]
+        found[printable(name)] = {
+            "layers": len(names),
+            "bytes": sum(sizes),
+            "images": len(namespace.images),
+            "containers": len(namespace.containers),
+        }
+    return found
+
+
+def _blob_sizes(look: Look) -> dict[str, int]:
+    """Return the bytes of each packed layer once: namespaces share them."""
+    return {digest: blob.size for one in look.metadata.namespaces.values() for digest, blob in one.blobs.items()}

@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs on this host and holds, names or mounts a store, without the engines' commands. PRIVATE to the collection.
+
+An engine locks its databases as long as it runs, whatever its paths and configuration, and /proc/locks tells the
+process. It shows only the processes of our pid namespace and of those below.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import typing as t
+
+from ..._linux import mountinfo, namespace
+from ..in_use.proc import UNSEEN, command_of, path_of
+
+# Databases that an engine locks, and where its data root lies, seen from there.
+_DATABASES = (
+    (re.compile(r"(.*)/io\.containerd\.metadata\.v1\.bolt/meta\.db"), "containerd"),
+    (re.compile(r"(.*)/volumes/metadata\.db"), "docker"),
+    (re.compile(r"(.*)/buildkitd\.lock"), "buildkit"),
+)
+_DAEMONS = frozenset(["dockerd", "containerd", "k3s", "k3s-server", "k3s-agent", "rke2", "buildkitd"])
+_OPTIONS = {
+    "--data-root": "root",
+    "--graph": "root",
+    "-g": "root",
+    "--root": "root",
+    "--data-dir": "root",
+    "-d": "root",
+    "--config": "config",
+    "--config-file": "config",
+    "-c": "config",
+    "--address": "address",
+    "-a": "address",
+}
+_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/linux/proc_ns.h
+_MOST = 65536  # bytes of a command line that are read
+
+
+class Holder(t.NamedTuple):
+    """A process that has a database locked. dev, inode: of the database."""
+
+    pid: int
+    command: str
+    uid: int
+    engine: str
+    root: str  # as the process sees it
+    dev: int
+    inode: int
+
+
+class Daemon(t.NamedTuple):
+    """A process that is called as an engine's daemon, with the paths in its arguments.
+
+    features: its arguments choose features, too. started: seconds since 1970.
+    """
+
+    pid: int
+    command: str
+    uid: int
+    root: str  # "" for none
+    config: str
+    address: str
+    features: bool
+    started: float
+
+
+class Overlay(t.NamedTuple):
+    """A mounted overlay. uid: of the process that sees it, None if only root can mount in its namespace."""
+
+    upper: str  # "" for a read-only one
+    lowers: tuple[str, ...]
+    mount_point: str
+    uid: int | None
+
+
+class Evidence(t.NamedTuple):
+    """blind: engines may run that /proc does not show."""
+
+    holders: list[Holder]
+    daemons: list[Daemon]
+    overlays: list[Overlay]
+    blind: bool
+
+
+def gather_evidence() -> Evidence:
+    """Return what runs. Raises OSError without /proc."""
+    holders = [holder for pid, inodes in _locking().items() for holder in _holders(pid, inodes)]
+    return Evidence(holders, list(_daemons()), list(_overlays()), _is_blind())
+
+
+def _is_blind() -> bool:
+    return os.readlink("/proc/self/ns/pid") != _INITIAL_PID_NAMESPACE
+
+
+def _locking() -> dict[int, set[int]]:
+    """Return by process the inodes that it has locked by flock."""
+    found: dict[int, set[int]] = {}
+    with open("/proc/locks", encoding="ascii", errors="replace") as file:
+        for line in file:
+            words = line.split()
+            if len(words) >= 6 and words[1] == "FLOCK" and words[4].isdigit():
+                with contextlib.suppress(ValueError):
+                    found.setdefault(int(words[4]), set()).add(int(words[5].rpartition(":")[2]))
+    return found
+
+
+def _holders(pid: int, inodes: set[int]) -> t.Iterator[Holder]:
+    """Yield the databases that a process has locked. The dev in /proc/locks is not that of stat on btrfs."""
+    with contextlib.suppress(*UNSEEN):
+        uid = os.stat(f"/proc/{pid}").st_uid
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            link = f"/proc/{pid}/fd/{fd}"
+            with contextlib.suppress(*UNSEEN):
+                target = path_of(link)
+                for pattern, engine in _DATABASES:
+                    match = pattern.fullmatch(target)
+                    status = os.stat(link) if match else None
+                    if match and status and status.st_ino in inodes:
+                        yield Holder(pid, command_of(pid), uid, engine, match[1] or "/", status.st_dev, status.st_ino)
+
+
+def _daemons() -> t.Iterator[Daemon]:
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(*UNSEEN), open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = [os.fsdecode(word) for word in file.read(_MOST).split(b"\0")]
+            command = os.path.basename(words[0])
+            if command in _DAEMONS:
+                paths = _paths(words[1:], pid)
+                yield Daemon(
+                    int(pid),
+                    command,
+                    os.stat(f"/proc/{pid}").st_uid,
+                    paths.get("root", ""),
+                    paths.get("config", ""),
+                    paths.get("address", ""),
+                    any(word.startswith("--feature") for word in words),
+                    started(int(pid)),
+                )
+
+
+def started(pid: int) -> float:
+    """Return when a process started, in seconds since 1970. Raises OSError."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        ticks = int(file.read().rpartition(b")")[2].split()[19])
+    with open("/proc/stat", "rb") as file:
+        boot = next(int(line.split()[1]) for line in file if line.startswith(b"btime "))
+    return boot + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _paths(words: list[str], pid: str) -> dict[str, str]:
+    found = {}
+    for index, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option in _OPTIONS:
+            path = value if equals else "".join(words[index + 1 : index + 2])
+            found[_OPTIONS[option]] = path if path.startswith("/") else os.path.join(path_of(f"/proc/{pid}/cwd"), path)
+    return found
+
+
+def _overlays() -> t.Iterator[Overlay]:
+    """Yield the overlays of each mount namespace once."""
+    seen: set[str] = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(*UNSEEN, OSError):
+            its = os.readlink(f"/proc/{pid}/ns/mnt")
+            if its in seen:
+                continue
+            with open(f"/proc/{pid}/mountinfo", "rb") as file:
+                lines = [line for line in file if b" - overlay " in line]
+            seen.add(its)
+            if lines:
+                ours = namespace.belongs_to_us(f"/proc/{pid}/ns/mnt")
+                uid = None if ours else os.stat(f"/proc/{pid}").st_uid
+                for mount in mountinfo.parse(b"".join(lines).rstrip(b"\n")):
+                    yield _overlay(mount, uid)
+
+
+def _overlay(mount: mountinfo.Mount, uid: int | None) -> Overlay:
+    upper, lowers = "", []
+    for option in mount.super_options.split(","):
+        key, _equals, value = option.partition("=")
+        if key == "upperdir":
+            upper = mountinfo.unescape(value)
+        elif key in ("lowerdir", "lowerdir+"):
+            lowers += [mountinfo.unescape(one) for one in value.split(":") if one]
+    return Overlay(upper, tuple(lowers), mount.mount_point, uid)

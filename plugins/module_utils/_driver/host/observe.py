@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every layer store of this host, of any engine. Only reads. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+import typing as t
+
+from ..._errors import printable
+from ..._linux import mountinfo
+from ..._linux.nofollow import open_below
+from ..layers.disk_usage import measure as walk
+from . import containerd_contents
+from .candidates import candidates
+from .cases import case_of, ctr_command, holder_of, name_of
+from .contents import contents_of, lost_with
+from .evidence import Evidence, gather_evidence
+from .judge import judge
+from .orphans import with_orphans
+from .places import Place, slow_mount_points
+from .roots import Root, Roots, open_roots
+from .state import ABANDONED, CONTAINERD, DOCKER, NO, STORAGE, UNKNOWN, WALK, Contents, Found, State
+
+MOST = 50  # stores that are returned
+_PAUSE = 2  # seconds between two looks at a containerd store
+_WALK_SECONDS = 60  # for all stores
+
+
+class Stores(t.NamedTuple):
+    """stores: as the module returns them, the largest first. left_out: the number of smaller ones."""
+
+    stores: list[dict[str, t.Any]]
+    left_out: int
+
+
+def stores_of_host(asked: t.Sequence[str], measure: str) -> Stores:
+    """Return the stores. asked: further data roots, or stores. measure: RECORDS, WALK or NO. Raises OSError."""
+    slow = slow_mount_points()
+    evidence = gather_evidence()
+    roots: Roots = {}
+    try:
+        told = [_unseen(path, why) for path, why in open_roots(candidates(evidence, asked, slow), slow, roots)]
+        told += _describe(list(roots.values()), evidence, measure)
+    finally:
+        for root in roots.values():
+            os.close(root.place.fd)
+    told.sort(key=lambda store: (-(store["bytes"] or -1), store["home"]))
+    return Stores(told[:MOST], max(0, len(told) - MOST))
+
+
+def _describe(roots: list[Root], evidence: Evidence, measure: str) -> t.Iterator[dict[str, t.Any]]:
+    now = time.time()
+    containerds = [root for root in roots if any(one.engine == CONTAINERD for one in root.stores)]
+    first = {root.place.fd: containerd_contents.first_look(root.place.fd, now) for root in containerds}
+    second = dict(first)
+    again = [
+        root
+        for root in containerds
+        if containerd_contents.needs_second_look(first[root.place.fd])
+        and (evidence.blind or holder_of(root.place, CONTAINERD, evidence))
+    ]
+    if again:
+        time.sleep(_PAUSE)  # containerd may have been at work
+        second.update({root.place.fd: containerd_contents.first_look(root.place.fd, now) for root in again})
+    deadline = time.monotonic() + _WALK_SECONDS
+    for root in roots:
+        for found in root.stores:
+            fd = root.place.fd
+            if found.engine == CONTAINERD:
+                ctr = ctr_command(root.place, evidence)
+                contents = containerd_contents.contents_of(fd, found, first[fd], second[fd], now, ctr)
+            else:
+                contents = contents_of(fd, found)
+            yield _store(root, found, contents, evidence, measure, now, deadline)
+
+
+def _store(
+    root: Root, found: Found, contents: Contents, evidence: Evidence, measure: str, now: float, deadline: float
+) -> dict[str, t.Any]:
+    place = root.place
+    home = place.path if found.below == "." else os.path.join(place.path, found.below)
+    case = case_of(place, found, home, evidence)
+    state = judge(case)
+    if state.state == ABANDONED:
+        contents = contents._replace(unneeded=[_whole_store(root, found, home, contents)])
+    else:
+        contents = with_orphans(contents, found, home, place.owner, now)
+    if measure == WALK:
+        contents = _walked(place.fd, found, contents, deadline)
+    elif measure == NO:
+        contents = contents._replace(bytes=None)
+    return _told(found, home, place, root.found_by, state, case.mounted, contents)
+
+
+def _told(
+    found: Found, home: str, place: Place, found_by: set[str], state: State, mounted: int, contents: Contents
+) -> dict[str, t.Any]:
+    return {
+        "engine": found.engine,
+        "kind": found.kind,
+        "home": printable(home),
+        "root": printable(place.path),
+        "owner": printable(name_of(place.owner) or str(place.owner)),
+        "state": state.state,
+        "why": state.why,
+        "process": {"pid": state.pid, "command": state.command} if state.pid else None,
+        "found_by": sorted(found_by),
+        "mount_point": printable(_mount_point(home)),
+        "mounted": mounted,
+        **contents._asdict(),
+        "namespaces": dict(contents.namespaces),
+        "problems": list(contents.problems),
+    }
+
+
+def _unseen(path: str, why: str) -> dict[str, t.Any]:
+    """Return the entry of a path that was asked for and holds no store, or cannot be opened."""
+    told = f"{printable(path)} cannot be looked at: {why}"
+    place = Place(-1, path, 0)
+    return _told(Found(None, "", "."), path, place, {"asked"}, State(UNKNOWN, told), 0, Contents(problems=[told]))
+
+
+def _whole_store(root: Root, found: Found, home: str, contents: Contents) -> dict[str, t.Any]:
+    loses = lost_with(root.place.fd, found) if found.engine == DOCKER else []
+    path, driver = shlex.quote(printable(root.place.path)), shlex.quote(printable(home))
+    run = f"podman --root {path} image prune --all"
+    if found.engine == DOCKER:
+        aside = f"{path}/abandoned"
+        run = f"mkdir {aside} && mv {driver} {aside}/ && mv {path}/image/{found.kind} {aside}/image"
+    return {
+        "code": "whole_store",
+        "namespace": None,
+        "count": contents.layers,
+        "bytes": contents.bytes,
+        "by": "user",
+        "run": run if found.engine in (DOCKER, STORAGE) else None,
+        "policy": True,
+        "loses": loses,
+    }
+
+
+def _walked(root: int, found: Found, contents: Contents, deadline: float) -> Contents:
+    fd = open_below(root, found.below, os.O_DIRECTORY)
+    try:
+        usage, tree = walk(f"/proc/self/fd/{fd}/.", deadline)
+    except OSError as error:
+        return contents._replace(bytes=None, problems=[*contents.problems, f"not measured: {error.strerror}"])
+    finally:
+        os.close(fd)
+    if tree.unread:
+        return contents._replace(bytes=None, problems=[*contents.problems, f"not measured: {tree.unread}"])
+    return contents._replace(bytes=usage.bytes)
+
+
+def _mount_point(path: str) -> str:
+    points = (mount.mount_point for mount in mountinfo.read() if mountinfo.is_below(path, mount.mount_point))
+    return max(points, key=len, default="/")

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opens the candidates that hold a store. Only reads. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from .places import Place, Untouched, open_place
+from .recognize import inner_roots, recognize
+from .state import Candidate, Found
+
+_MOST = 500  # data roots that are looked at
+_DEPTH = 2  # data roots in data roots: userns-remap's in dockerd's, and containerd's in there
+
+
+class Root(t.NamedTuple):
+    """A data root with stores, and the ways that led to it."""
+
+    place: Place
+    found_by: set[str]
+    stores: list[Found]
+
+
+Roots = dict[tuple[int, int], Root]  # by device and inode
+
+
+def open_roots(found: t.Iterable[Candidate], slow: t.Container[str], roots: Roots) -> t.Iterator[tuple[str, str]]:
+    """Open the candidates that hold a store, into *roots*. Yield the asked ones that cannot be opened, and why."""
+    for candidate in found:
+        if not candidate.path.startswith("/") or len(roots) >= _MOST:
+            continue
+        try:
+            opened = _add(candidate, candidate.path, slow, roots)
+            if not opened and candidate.found_by in ("asked", "mount"):  # the path may be that of a store
+                opened = _add(candidate, os.path.dirname(candidate.path), slow, roots)
+        except (OSError, Untouched) as error:
+            if candidate.found_by == "asked":
+                why = error.strerror if isinstance(error, OSError) else ""
+                yield candidate.path, why or str(error)
+            continue
+        if not opened and candidate.found_by == "asked":
+            yield candidate.path, "it holds no store"
+
+
+def _add(candidate: Candidate, path: str, slow: t.Container[str], roots: Roots, depth: int = 0) -> bool:
+    """Add a candidate's data root, and those in it; return whether it holds a store. Raises Untouched, OSError."""
+    place = open_place(path, slow, links=candidate.uid is None and candidate.found_by != "home")
+    try:
+        stores = recognize(place.fd) if candidate.uid in (None, place.owner) else []
+        inner = inner_roots(place.fd) if depth < _DEPTH and candidate.found_by != "home" else []
+        if stores and stores[0].engine is None:
+            # The home of an engine's store looks like this, too; the records of the engine lie beside it.
+            with contextlib.suppress(OSError, Untouched):
+                _add(candidate, os.path.dirname(place.path), slow, roots, depth + 1)
+            if place.path in _homes(roots):
+                return True
+        if stores:
+            _keep(place, stores, candidate.found_by, roots)
+    finally:
+        os.close(place.fd)
+    added = bool(stores)
+    for name in inner:
+        with contextlib.suppress(OSError, Untouched):
+            added |= _add(candidate, f"{place.path}/{name}", slow, roots, depth + 1)
+    return added
+
+
+def _keep(place: Place, stores: list[Found], found_by: str, roots: Roots) -> None:
+    """Put a data root into *roots* once, whatever its paths."""
+    status = os.fstat(place.fd)
+    key = (status.st_dev, status.st_ino)
+    if key not in roots:
+        roots[key] = Root(place._replace(fd=os.dup(place.fd)), set(), stores)
+    roots[key].found_by.add(found_by)
+
+
+def _homes(roots: Roots) -> set[str]:
+    return {os.path.join(root.place.path, found.below) for root in roots.values() for found in root.stores}

@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what a store has of an image. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._store.images import ImageRecord, read_config, read_records
+from ..._store.settings import Settings
+from ..probe import features
+from ..store import Store
+from .chains import ChainIndex
+from .state import ImageSource, ImageState, WantedImage, chains_of, layer_name
+
+
+def find_pinned(store: Store, source: ImageSource) -> WantedImage | None:
+    """Return the image that the store has whole and that has all expected digests; None if there is none.
+
+    raises: StoreCorrupt, OSError.
+    """
+    if not source.is_pinned or not store.exists:
+        return None
+    index = ChainIndex(store)
+    for record in read_records(store.home):
+        chains = chains_of(record)
+        said = (
+            (source.image_id, record.image_id),
+            (source.manifest_digest, record.manifest_digest),
+            (source.chain_id, chains[-1]),
+        )
+        if all(wanted in (None, found) for wanted, found in said) and len(index.find(chains)) == len(chains):
+            return WantedImage(record, read_config(store.home, record.image_id))
+    return None
+
+
+def observe_image(store: Store, wanted: WantedImage, top: str | None) -> ImageState:
+    """Return what the store has of an image. top: the name that the user wants for its top layer.
+
+    raises: what is_store() raises for a home that is not a store, StoreCorrupt, OSError.
+    """
+    found = ChainIndex(store).find(wanted.chain_ids, top) if store.exists else ()
+    names = [layer_name(chain) for chain in wanted.chain_ids]
+    if top:
+        names[-1] = top
+    records = {record.image_id: record for record in read_records(store.home)} if store.exists else {}
+    return ImageState(
+        home=store.home,
+        exists=store.exists,
+        wanted=wanted,
+        found=found,
+        records={key: record for key, record in records.items() if _concerns(record, wanted.record)},
+        settings=store.settings if store.exists else Settings(),
+        taken=_taken(store, names[len(found) :]) if store.exists else {},
+        engine=store.owner,
+        refusal=features.not_supported_error(store.features) if len(found) < len(names) else None,
+        userxattr=bool(store.features.userxattr) if len(found) < len(names) else False,
+    )
+
+
+def _concerns(record: ImageRecord, wanted: ImageRecord) -> bool:
+    return record.image_id == wanted.image_id or not set(record.names).isdisjoint(wanted.names)
+
+
+def _taken(store: Store, names: t.Sequence[str]) -> dict[str, str]:
+    """Return what already has one of *names*, by the name."""
+    found = {}
+    for name in names:
+        if os.path.lexists(store.path(name)):
+            found[name] = "a layer with other content" if name in store.files.ids else "something that is not a layer"
+    return found

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a store knows of the images whose layers it has: names and config, beside the layers. PRIVATE to the collection.
+
+    <home>/.strata-images/<image id>.json      names, platform and layers of the image
+    <home>/.strata-images/<image id>.config    the config, byte for byte: its digest is the image id
+
+The image id is without ``sha256:``. A record says nothing about which layers are there: that is read from the layers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import typing as t
+
+from .._linux.noatime import read_quietly
+from .._linux.sync import sync_directory, sync_file
+from .json_file import is_count, read_file, remove_file, replace_file, unreadable_error, write_new
+from .layout import IMAGES
+from .recognition import names_in
+
+_RECORD, _CONFIG = ".json", ".config"
+_PREFIX = "sha256:"
+_DIGEST = re.compile("sha256:[0-9a-f]{64}")
+_FILE_NAME = re.compile(f"([0-9a-f]{{64}}){re.escape(_RECORD)}")
+_LARGEST_CONFIG = 4 << 20  # bytes
+
+
+class RecordedLayer(t.NamedTuple):
+    """A layer of an image. digest, size, media_type: of the file that it came from; None if not known."""
+
+    diff_id: str
+    digest: str | None
+    size: int | None
+    media_type: str | None
+
+
+class ImageRecord(t.NamedTuple):
+    """An image whose layers were put into the store.
+
+    manifest_digest: of the manifest that it came with; None for the archive of docker save.
+    names:           as the archive gave them, so any text.
+    layers:          base first.
+    """
+
+    image_id: str
+    manifest_digest: str | None
+    names: tuple[str, ...]
+    platform: str
+    layers: tuple[RecordedLayer, ...]
+
+
+def read_record(home: str, image_id: str) -> ImageRecord | None:
+    """Return the record of an image, None if there is none. Raises StoreCorrupt, OSError."""
+    path = _path(home, image_id, _RECORD)
+    content = read_file(path, _cure(path))
+    if content is None:
+        return None
+    record = _parsed(image_id, content)
+    if record is None:
+        raise unreadable_error(path, _cure(path))
+    return record
+
+
+def read_records(home: str) -> list[ImageRecord]:
+    """Return the records of all images, sorted by image id. Raises StoreCorrupt, OSError."""
+    try:
+        names = sorted(entry.name for entry in names_in(os.path.join(home, IMAGES)))
+    except FileNotFoundError:
+        return []
+    matches = (_FILE_NAME.fullmatch(name) for name in names)
+    records = (read_record(home, _PREFIX + match.group(1)) for match in matches if match)
+    return [record for record in records if record]
+
+
+def read_config(home: str, image_id: str) -> bytes | None:
+    """Return the config of an image; None if it is missing, or is not what its name says. Raises OSError."""
+    try:
+        data = read_quietly(_path(home, image_id, _CONFIG), _LARGEST_CONFIG + 1)
+    except FileNotFoundError:
+        return None
+    digest = hashlib.new("sha256", data, usedforsecurity=False)
+    return data if _PREFIX + digest.hexdigest() == image_id else None
+
+
+def write_record(home: str, record: ImageRecord, config: bytes | None = None) -> None:
+    """Write what is known of an image, durably. The caller holds the store's lock. Raises OSError.
+
+    config: None if the config is there already.
+    """
+    directory = os.path.join(home, IMAGES)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory, 0o700)
+        sync_directory(home)
+    if config is not None:
+        path = _path(home, record.image_id, _CONFIG)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path + ".new")  # left by a killed run
+        write_new(path + ".new", config, 0o600)
+        sync_file(path + ".new")
+        os.rename(path + ".new", path)
+    layers = [layer._asdict() for layer in record.layers]
+    content = {**record._asdict(), "names": list(record.names), "layers": layers}
+    replace_file(_path(home, record.image_id, _RECORD), content)
+
+
+def remove_record(home: str, image_id: str) -> None:
+    """Remove what is known of an image. The caller holds the store's lock. Raises OSError."""
+    remove_file(_path(home, image_id, _RECORD))
+    remove_file(_path(home, image_id, _CONFIG))
+
+
+def _path(home: str, image_id: str, suffix: str) -> str:
+    return os.path.join(home, IMAGES, image_id[len(_PREFIX) :] + suffix)
+
+
+def _cure(path: str) -> str:
+    return f"remove the file: the next run of overlay2_image that has the image writes it again ({path})"
+
+
+def _parsed(image_id: str, content: t.Mapping[str, t.Any]) -> ImageRecord | None:
+    """Return the record in *content*; None if we never write such a record."""
+    names, layers, manifest = content.get("names"), content.get("layers"), content.get("manifest_digest")
+    if content.get("image_id") != image_id or not isinstance(content.get("platform"), str):
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
+        return None
+    found = [RecordedLayer(*(layer.get(field) for field in RecordedLayer._fields)) for layer in layers]
+    if not _is_digest(manifest, or_none=True) or not found or not all(map(_is_layer, found)):
+        return None
+    return ImageRecord(image_id, manifest, tuple(names), content["platform"], tuple(found))
+
+
+def _is_layer(layer: RecordedLayer) -> bool:
+    return (
+        _is_digest(layer.diff_id)
+        and _is_digest(layer.digest, or_none=True)
+        and (layer.size is None or is_count(layer.size))
+        and isinstance(layer.media_type, (str, type(None)))
+    )
+
+
+def _is_digest(value: t.Any, or_none: bool = False) -> bool:
+    return (or_none and value is None) or (isinstance(value, str) and _DIGEST.fullmatch(value) is not None)

@@ -1,0 +1,264 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Have the layers of an image in a store."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: overlay2_image
+short_description: Have the layers of an image in a store
+version_added: 0.1.0
+description:
+  - Reads the archive of an image, and makes the layers that the store lacks, sealed, each on the one below.
+  - The archive is an OCI image layout, as a directory or a tar, or the archive of C(docker save) of any version since
+    1.10. A tar may be compressed with gzip, bzip2, xz or zstd. The content tells the form, not the name.
+  - The module reads the archive where it lies. It unpacks nothing but layers, and those only into the store.
+  - A layer that is there is used, whatever its name and whatever image it came with. Two layers are the same if their
+    chain ids are the same, that is, if their content and the content of all layers below is the same.
+  - Each document is read only if its size and digest are right. A layer appears in the store only if its size, its
+    digest and its diff id are right. If a layer is not what the image says, the layers below it stay.
+  - The module opens no network connection. To get an image from a registry, use a tool such as C(skopeo).
+author: Strata (@strata)
+extends_documentation_fragment:
+  - strata.overlay2.overlay2
+  - strata.overlay2.overlay2.lock
+  - strata.overlay2.overlay2.attributes
+options:
+  state:
+    description: With V(present), the store has all layers of the image.
+    type: str
+    choices: [present]
+    default: present
+  src:
+    description:
+      - The archive of the image.
+      - With O(image_id), O(manifest_digest) or O(chain_id), the archive is not read if the store has that image, and
+        need not be there.
+    type: path
+  remote_src:
+    description:
+      - Whether O(src) is on the target. If not, the controller reads the archive, and sends only the documents of the
+        image and the layers that the store lacks.
+      - Hosts that lack the same layers get the same file. The controller writes the file once, into the directory for
+        temporary files of the run (C(DEFAULT_LOCAL_TMP) in the configuration of Ansible), which needs that much space.
+    type: bool
+    default: false
+  image:
+    description:
+      - Which image of the archive, if it holds several. A name that the archive gives to the image, or the digest of
+        its manifest, of an index or of its config.
+    type: str
+  platform:
+    description:
+      - For which platform the image must be, as C(OS/ARCHITECTURE[/VARIANT]), for example V(linux/arm64). An older
+        variant of the same architecture is accepted, another architecture never.
+      - Omitted, the platform of the target.
+    type: str
+  image_id:
+    description: Expected digest of the config of the image, C(sha256:) and 64 digits.
+    type: str
+  manifest_digest:
+    description: Expected digest of the manifest of the image. The archive of C(docker save) before 25.0 has none.
+    type: str
+  chain_id:
+    description: Expected chain id of the top layer of the image.
+    type: str
+  id:
+    description:
+      - The id of the top layer, if it has to be made. Omitted, the 64 digits of its chain id, as for all other layers.
+      - A top layer that is there keeps its id. RV(top) returns the id.
+    type: str
+  max_size:
+    description:
+      - Refuse an image whose missing layers are larger than this together, uncompressed.
+      - V(0) and V("") mean no limit.
+    type: str
+  layers_follow:
+    description:
+      - O(src) has the documents of the image, but not the layers. For check mode alone.
+      - The controller sets this option itself, because in check mode it sends no layers.
+    type: bool
+    default: false
+notes:
+  - The store keeps the config and the names of the image beside the layers. A name belongs to one image of a store, so
+    an image loses the names that another image gets.
+  - At most 100 names of an image are kept and returned.
+  - With async, the controller sends O(src) before the job begins.
+seealso:
+  - module: strata.overlay2.overlay2_image_info
+  - module: strata.overlay2.overlay2_diff
+  - module: strata.overlay2.overlay2_layer
+"""
+
+EXAMPLES = r"""
+- name: Have the layers of an image that docker save or skopeo wrote
+  strata.overlay2.overlay2_image:
+    src: /srv/images/base.tar
+    remote_src: true
+  register: base
+
+- name: Make a layer for a job on the image
+  strata.overlay2.overlay2_layer:
+    id: build-1
+    parent: "{{ base.top }}"
+    read_write: true
+
+- name: Send the layers of an image that the host lacks
+  strata.overlay2.overlay2_image:
+    src: images/tools.tar
+  register: tools
+
+- name: Have an image that is known by its id, and need no archive if the host has it
+  strata.overlay2.overlay2_image:
+    src: images/tools.tar
+    image_id: "{{ tools.image_id }}"
+
+- name: Have an image of an OCI image layout, with a name of its own for the top layer
+  strata.overlay2.overlay2_image:
+    src: /srv/images/layout
+    remote_src: true
+    image: compiler
+    id: compiler
+"""
+
+RETURN = r"""
+actions:
+  description: What the run did, in order. In check mode, what the run would do.
+  returned: always
+  type: list
+  elements: str
+image_id:
+  description: Digest of the config of the image.
+  returned: success
+  type: str
+manifest_digest:
+  description: Digest of the manifest of the image; V(none) in the archive of C(docker save) before 25.0.
+  returned: success
+  type: str
+chain_id:
+  description: Chain id of the top layer.
+  returned: success
+  type: str
+top:
+  description: Id of the top layer, the parent for layers on the image.
+  returned: success
+  type: str
+names:
+  description: The names of the image.
+  returned: success
+  type: list
+  elements: str
+platform:
+  description: The platform that the image is for.
+  returned: success
+  type: str
+config:
+  description: The config of the image, as OCI describes it; V(none) if it has more than 64 KiB.
+  returned: success
+  type: dict
+chain_ids:
+  description: The chain ids of all layers, base first.
+  returned: success
+  type: list
+  elements: str
+layers:
+  description: The layers of the image, base first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Id of the layer in the store.
+      type: str
+    parent:
+      description: Id of its parent, V("") for the base.
+      type: str
+    chain_id:
+      description: Chain id of the layer.
+      type: str
+    diff_id:
+      description: Digest of its uncompressed tar.
+      type: str
+    digest:
+      description: Digest of its file in the image; V(none) if the archive does not tell.
+      type: str
+    size:
+      description: Size of that file in bytes; V(none) if it is not known.
+      type: int
+    media_type:
+      description: Media type of that file; V(none) if the archive does not tell.
+      type: str
+    present:
+      description: Whether the store has the layer.
+      type: bool
+sent_bytes:
+  description:
+    - Size of what the controller sent as O(src), in bytes; V(0) if the store has the image. In check mode, what the run
+      would send.
+  returned: success, if O(src) is on the controller and the task is not async
+  type: int
+error:
+  description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
+  returned: failure
+  type: str
+hint:
+  description: What to do about the failure.
+  returned: failure
+  type: str
+"""
+
+import os
+import typing as t
+
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.archive import platform_of
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.state import ImageSource
+from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
+    home_argument,
+    lock_argument,
+    parse_size,
+)
+from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image import ImageTask
+
+
+def task(params: dict[str, t.Any]) -> t.Any:
+    """Return the task that the parameters describe. Raises InvalidInput."""
+    source = ImageSource(
+        params["src"] or "",
+        params["image"],
+        params["platform"] or platform_of(os.uname().machine),
+        parse_size(params["max_size"], "max_size") or None,
+        params["image_id"],
+        params["manifest_digest"],
+        params["chain_id"],
+        params["layers_follow"],
+    )
+    return ImageTask(params["home"], source, params["id"])
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(
+        task,
+        argument_spec={
+            **home_argument(),
+            **lock_argument(),
+            "state": {"type": "str", "choices": ["present"], "default": "present"},
+            "src": {"type": "path"},
+            "remote_src": {"type": "bool", "default": False},
+            "image": {"type": "str"},
+            "platform": {"type": "str"},
+            "image_id": {"type": "str"},
+            "manifest_digest": {"type": "str"},
+            "chain_id": {"type": "str"},
+            "id": {"type": "str"},
+            "max_size": {"type": "str"},
+            "layers_follow": {"type": "bool", "default": False},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.host import candidates
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.host.evidence import (
+    Daemon,
+    Evidence,
+    Holder,
+    Overlay,
+)
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.host.state import Candidate
+
+NOTHING = Evidence([], [], [], False)
+USER = 12345
+
+
+@pytest.fixture
+def etc(tmp_path, monkeypatch):
+    """Give a directory in place of /etc and /home."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "passwd").write_text(
+        "root:x:0:0::/root:/bin/sh\nnobody:x:1:1::/:/bin/false\nbad\nann:x:12345:1::/data/ann:\n"
+    )
+    for name, place in (
+        ("_PASSWD", "passwd"),
+        ("_HOME", "home"),
+        ("DAEMON_JSON", "daemon.json"),
+        ("_BUILDKIT_CONFIG", "buildkitd.toml"),
+        ("_K3S_CONFIG", "rancher/*/config.yaml"),
+    ):
+        monkeypatch.setattr(candidates, name, str(tmp_path.resolve() / place))
+    monkeypatch.setattr(candidates, "_CONTAINERD_CONFIG", (str(tmp_path / "containerd.toml"),))
+    monkeypatch.setattr(candidates, "STORAGE_CONFIG", (str(tmp_path / "storage.conf"),))
+    return tmp_path.resolve()
+
+
+def found(evidence=NOTHING, asked=(), slow=()):
+    return [one for one in candidates.candidates(evidence, asked, slow) if one.path and one.found_by != "default"]
+
+
+def test_what_is_asked_for_comes_first_then_the_usual_places(etc):
+    every = list(candidates.candidates(NOTHING, ["/mnt/old"], ()))
+    assert every[0] == Candidate("/mnt/old", "asked", None)
+    assert every[1] == Candidate("/var/lib/docker", "default", None)
+
+
+def test_configuration_files_name_data_roots(etc):
+    (etc / "daemon.json").write_text('{"data-root": "/data/docker"}')
+    (etc / "containerd.toml").write_text('root = "/data/containerd"')
+    (etc / "buildkitd.toml").write_text('root = "/data/buildkit"')
+    (etc / "storage.conf").write_text(
+        '[storage]\ngraphroot = "/data/podman"\nrootless_storage_path = "/u/$USER/${UID}"'
+    )
+    (etc / "rancher/k3s").mkdir(parents=True)
+    (etc / "rancher/k3s/config.yaml").write_text("data-dir: /data/k3s")
+    named = [one.path for one in found() if one.found_by == "config"]
+    assert named == [
+        "/data/docker",
+        "/data/containerd",
+        "/data/buildkit",
+        "/data/podman",
+        "/data/k3s/agent/containerd",
+        "/u/root/0",
+        "/u/nobody/1",
+        f"/u/ann/{USER}",
+    ]
+
+
+def test_homes_of_users_and_of_those_who_are_gone_are_looked_at(etc):
+    (etc / "home/gone").mkdir()
+    homes = {one.path for one in found() if one.found_by == "home"}
+    assert {path.partition("/.local/")[0] for path in homes} == {"/root", "/data/ann", f"{etc}/home/gone"}
+    assert "/data/ann/.local/share/containers/storage" in homes
+
+
+def test_homes_that_a_server_holds_are_not_listed(etc):
+    (etc / "home/gone").mkdir()
+    homes = {one.path for one in found(slow={f"{etc}/home"}) if one.found_by == "home"}
+    assert {path.partition("/.local/")[0] for path in homes} == {"/root", "/data/ann"}
+
+
+def test_what_runs_names_data_roots_and_whose_word_it_is(etc):
+    (etc / "other.json").write_text('{"data-root": "/data/other"}')
+    evidence = Evidence(
+        [Holder(1, "containerd", 0, "containerd", "/a", 1, 1), Holder(2, "x", USER, "containerd", "/b", 1, 1)],
+        [
+            Daemon(3, "dockerd", 0, "/c", str(etc / "other.json"), "", False, 0.0),
+            Daemon(4, "dockerd", USER, "/d", str(etc / "other.json"), "", False, 0.0),
+        ],
+        [],
+        False,
+    )
+    assert [one for one in found(evidence) if one.found_by != "home"] == [
+        Candidate("/data/other", "config", None),
+        Candidate("/a", "lock", None),
+        Candidate("/b", "lock", USER),
+        Candidate("/c", "argument", None),
+        Candidate("/c/agent/containerd", "argument", None),
+        Candidate("/d", "argument", USER),
+        Candidate("/d/agent/containerd", "argument", USER),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overlay", "roots"),
+    [
+        (Overlay("/d/overlay2/a/diff", ("l/X",), "/d/overlay2/a/merged", None), ["/d", "/d/overlay2"]),
+        (Overlay("", ("l/X",), "/d/overlay2/a/merged", None), ["/d", "/d/overlay2"]),
+        (
+            Overlay("/c/io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs", (), "/run/x/rootfs", USER),
+            ["/c"],
+        ),
+        (Overlay("", ("/c/io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs",), "/mnt", None), ["/c"]),
+        (Overlay("/upper", ("/lower",), "/mnt", None), []),
+    ],
+)
+def test_mounts_name_data_roots(etc, overlay, roots):
+    evidence = Evidence([], [], [overlay], False)
+    assert [one for one in found(evidence) if one.found_by == "mount"] == [
+        Candidate(root, "mount", overlay.uid) for root in roots
+    ]

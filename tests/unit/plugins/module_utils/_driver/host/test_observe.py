@@ -1,0 +1,274 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import time
+
+import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.host import (
+    candidates,
+    cases,
+    containerd_contents,
+    evidence,
+    observe,
+    orphans,
+)
+from ansible_collections.strata.overlay2.tests import containerd_records as made
+
+pytestmark = pytest.mark.root
+
+USER = 12345
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """Give a directory in place of the host: only what is asked for, mounted or locked there is found."""
+    monkeypatch.setattr(candidates, "_DEFAULTS", ())
+    monkeypatch.setattr(evidence, "_INITIAL_PID_NAMESPACE", os.readlink("/proc/self/ns/pid"))
+    return tmp_path.resolve()
+
+
+def stores(*asked, measure="records"):
+    """Return by home what is found of the stores in the directories *asked*."""
+    found = observe.stores_of_host([str(path) for path in asked], measure)
+    json.dumps(found.stores)
+    ours = [os.path.dirname(path) for path in asked] or [""]
+    return {one["home"]: one for one in found.stores if one["home"].startswith(tuple(map(str, ours)))}
+
+
+def give(top, user=USER):
+    for directory, _unused, names in os.walk(top):
+        for path in (directory, *(f"{directory}/{name}" for name in names)):
+            os.chown(path, user, user, follow_symlinks=False)
+
+
+def make_docker(root):
+    for path in ("overlay2/l", "overlay2/a/diff", "image/overlay2/layerdb/sha256", "image/overlay2/imagedb"):
+        (root / path).mkdir(parents=True)
+    return root
+
+
+def make_containerd(root, **parts):
+    parts.setdefault("snapshots", {"base": made.snapshot("default/1/base")})
+    return made.make_root(root, made.metadata(default=made.namespace(**parts)), {"default/1/base": made.record(1)}, "1")
+
+
+def test_stores_of_all_engines_are_told(host):
+    make_docker(host / "docker")
+    make_containerd(host / "containerd")
+    (host / "podman/overlay-layers").mkdir(parents=True)
+    (host / "podman/overlay").mkdir()
+    (host / "ours/l").mkdir(parents=True)
+    (host / "ours/.strata.json").write_text('{"format": 1}')
+    found = stores(*(host / name for name in ("docker", "containerd", "podman", "ours")))
+    assert {one["engine"]: one["kind"] for one in found.values()} == {
+        "docker": "overlay2",
+        "containerd": "overlayfs",
+        "containers-storage": "overlay",
+        "strata": "overlay2",
+    }
+    assert {one["state"] for one in found.values()} == {"idle"}
+    assert {one["owner"] for one in found.values()} == {"root"}
+    assert found[f"{host}/docker/overlay2"]["layers"] == 1
+    assert found[f"{host}/docker/overlay2"]["root"] == f"{host}/docker"
+    assert found[f"{host}/docker/overlay2"]["found_by"] == ["asked"]
+    assert found[f"{host}/ours"]["unneeded"] == []
+    containerd = found[f"{host}/containerd/{made.OVERLAYFS}"]
+    assert (containerd["layers"], containerd["bytes"]) == (1, 4096)
+    assert containerd["namespaces"] == {"default": {"layers": 1, "bytes": 4096, "images": 0, "containers": 0}}
+    assert [(one["code"], one["count"], one["by"]) for one in containerd["unneeded"]] == [("unreferenced", 1, "engine")]
+
+
+def test_a_store_is_found_by_its_own_path_and_in_dockers_data_root(host):
+    make_docker(host / "docker/100000.100000")
+    make_containerd(host / "docker/containerd/daemon")
+    make_docker(host / "other")
+    found = stores(host / "docker", host / "other/overlay2")
+    assert found.keys() == {
+        f"{host}/docker/100000.100000/overlay2",
+        f"{host}/docker/containerd/daemon/{made.OVERLAYFS}",
+        f"{host}/other/overlay2",
+    }
+    run = found[f"{host}/docker/containerd/daemon/{made.OVERLAYFS}"]["unneeded"][0]["run"]
+    assert run.startswith("ctr --address /run/docker/containerd/containerd.sock -n default ")
+
+
+def test_what_was_asked_for_and_holds_no_store_is_told(host):
+    (host / "empty").mkdir()
+    found = stores(host / "empty", host / "none")
+    assert found[f"{host}/empty"]["why"] == f"{host}/empty cannot be looked at: it holds no store"
+    assert "No such file" in found[f"{host}/none"]["problems"][0]
+    assert {one["state"] for one in found.values()} == {"unknown"}
+
+
+def test_a_store_whose_database_is_locked_is_found_by_the_lock_and_active(host):
+    root = make_containerd(host / "containerd")
+    with open(root / made.META, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        found = {one["home"]: one for one in observe.stores_of_host([], "no").stores}
+    store = found[f"{root}/{made.OVERLAYFS}"]
+    assert (store["state"], store["found_by"], store["bytes"]) == ("active", ["lock"], None)
+    assert store["process"]["pid"] == os.getpid()
+
+
+def test_a_store_with_a_mounted_layer_is_found_by_the_mount_and_active(host):
+    root = make_docker(host / "docker")
+    for name in ("work", "merged"):
+        (root / "overlay2/a" / name).mkdir()
+    (root / "overlay2/b/diff").mkdir(parents=True)
+    layer = root / "overlay2/a"
+    options = f"lowerdir={root}/overlay2/b/diff,upperdir={layer}/diff,workdir={layer}/work"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, layer / "merged"], check=True)
+    try:
+        found = {one["home"]: one for one in observe.stores_of_host([], "records").stores}
+    finally:
+        subprocess.run(["umount", layer / "merged"], check=True)
+    store = found[f"{root}/overlay2"]
+    assert (store["state"], store["found_by"], store["mounted"]) == ("active", ["mount"], 1)
+
+
+def test_what_a_user_planted_is_the_users_alone(host):
+    docker = make_docker(host / "docker")
+    (host / "home/storage/overlay-layers").mkdir(parents=True)
+    (host / "home/storage/overlay").mkdir()
+    (host / "home/storage/overlay-layers/layers.json").symlink_to("/etc/shadow")
+    os.mkfifo(host / "home/fifo")
+    (host / "home/containerd").symlink_to(make_containerd(host / "containerd"))
+    (host / "home/docker").symlink_to(docker)
+    give(host / "home")
+    found = stores(host / "home/storage", host / "home/fifo", host / "home/docker", host / "home/containerd")
+    store = found[f"{host}/home/storage/overlay"]
+    assert (store["owner"], store["layers"], store["unneeded"]) == (str(USER), None, None)
+    assert "root:" not in json.dumps(found)
+    assert store["state"] == "unknown"
+    assert "symlink that a user can change" in found[f"{host}/home/docker"]["why"]
+    assert "symlink that a user can change" in found[f"{host}/home/containerd"]["why"]
+
+
+def test_the_lock_of_another_user_makes_no_store_active(host):
+    root = make_containerd(host / "containerd")
+    script = "import fcntl, time; fcntl.flock(0, fcntl.LOCK_EX); print(1, flush=True); time.sleep(1000)"
+    command = ["/usr/bin/python3", "-c", script]
+    with open(root / made.META, "rb") as file:
+        process = subprocess.Popen(command, user=USER, cwd="/", stdin=file, stdout=subprocess.PIPE)
+    with process:
+        try:
+            assert process.stdout.readline()
+            (store,) = stores(root).values()
+        finally:
+            process.kill()
+    assert (store["state"], store["process"], store["found_by"]) == ("idle", None, ["asked"])
+
+
+def test_what_only_one_look_finds_is_not_unneeded(host, monkeypatch):
+    root = make_containerd(host / "containerd")
+
+    def pause(_seconds):
+        made.make_root(root, made.metadata(), {"default/1/base": made.record(1)})
+
+    monkeypatch.setattr(time, "sleep", pause)
+    with open(root / made.META, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        (store,) = stores(root).values()
+    assert store["unneeded"] == []
+
+
+def test_a_directory_that_was_just_made_is_not_an_orphan(host, monkeypatch):
+    root = make_containerd(host / "containerd", leases={"w": made.lease({made.FLAT: ""}, ["base"])})
+    (root / made.OVERLAYFS / "snapshots/7").mkdir()
+    (store,) = stores(root).values()
+    assert store["unneeded"] == []
+    monkeypatch.setattr(containerd_contents.unneeded, "GRACE", -1)
+    (store,) = stores(root).values()
+    assert [(one["code"], one["count"]) for one in store["unneeded"]] == [("orphan_directory", 1)]
+
+
+def test_of_a_newer_containerd_only_layers_and_bytes_are_told(host):
+    meta = made.metadata(4, default=made.namespace(snapshots={"base": made.snapshot("default/1/base")}))
+    root = made.make_root(host / "containerd", meta, {"default/1/base": made.record(1)}, "1")
+    (store,) = stores(root).values()
+    assert (store["layers"], store["bytes"], store["unneeded"]) == (1, 4096, None)
+    assert store["problems"] == ["its schema has version 4, and only version 3 was tested"]
+
+
+def test_a_damaged_database_is_a_problem_of_its_store(host):
+    root = make_containerd(host / "containerd")
+    (root / made.META).write_bytes(b"x" * 5000)
+    (store,) = stores(root).values()
+    assert (store["layers"], store["unneeded"]) == (None, None)
+    assert "meta.db cannot be read: it is not a bbolt database" in store["problems"][0]
+
+
+def test_an_abandoned_store_can_go_as_a_whole(host, monkeypatch):
+    root = make_docker(host / "docker")
+    (root / "engine-id").write_text("x")
+    (root / "containers/c").mkdir(parents=True)
+    (root / "containers/c/config.v2.json").write_text('{"Driver": "overlay2"}')
+    settings = host / "daemon.json"
+    settings.write_text('{"features": {"containerd-snapshotter": true}}')
+    monkeypatch.setattr(cases, "DAEMON_JSON", str(settings))
+    (store,) = stores(root).values()
+    assert store["state"] == "abandoned"
+    (whole,) = store["unneeded"]
+    assert (whole["code"], whole["count"], whole["by"]) == ("whole_store", 1, "user")
+    assert whole["loses"] == ["1 container"]
+    subprocess.run(["sh", "-euc", whole["run"]], check=True)
+    assert stores(root)[str(root)]["problems"]
+
+
+def test_layers_without_a_record_are_orphans_for_overlay2_prune(host, monkeypatch):
+    root = make_docker(host / "docker")
+    monkeypatch.setattr(orphans, "GRACE", -1)
+    (root / "overlay2/a/link").write_text("A" * 26)
+    (root / "overlay2/l" / ("A" * 26)).symlink_to("../a/diff")
+    (store,) = stores(root).values()
+    (orphan,) = store["unneeded"]
+    assert (orphan["code"], orphan["count"], orphan["by"]) == ("orphan_directory", 1, "overlay2_prune")
+    give(root)
+    (store,) = stores(root).values()
+    assert store["unneeded"] is None
+    assert "its owner could lead the run elsewhere" in store["problems"][0]
+
+
+def test_bytes_are_measured_by_walking(host):
+    root = make_docker(host / "docker")
+    (root / "overlay2/a/diff/file").write_bytes(b"x" * 1_000_000)
+    (store,) = stores(root, measure="walk").values()
+    assert 1_000_000 <= store["bytes"] < 1_100_000
+    (store,) = stores(root, measure="no").values()
+    assert store["bytes"] is None
+
+
+def test_the_time_for_walking_is_limited(host, monkeypatch):
+    root = make_docker(host / "docker")
+    monkeypatch.setattr(observe, "_WALK_SECONDS", -1)
+    (store,) = stores(root, measure="walk").values()
+    assert store["bytes"] is None
+    assert "not measured in the time given" in store["problems"][0]
+
+
+def test_the_largest_stores_are_told_and_the_others_counted(host, monkeypatch):
+    monkeypatch.setattr(observe, "MOST", 2)
+    roots = [make_containerd(host / f"containerd{number}") for number in range(3)]
+    found = observe.stores_of_host([str(root) for root in roots], "records")
+    assert (len(found.stores), found.left_out >= 1) == (2, True)
+
+
+def test_no_descriptor_stays_open(host):
+    before = len(os.listdir("/proc/self/fd"))
+    stores(make_docker(host / "docker"), make_containerd(host / "containerd"), host / "none", measure="walk")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_home_of_an_engines_store_is_not_told_twice(host):
+    root = make_docker(host / "docker")
+    found = observe.stores_of_host([f"{root}/overlay2", str(root), f"{root}/overlay2"], "records").stores
+    assert [one["engine"] for one in found if one["home"] == f"{root}/overlay2"] == ["docker"]
+    (host / "lone/l").mkdir(parents=True)
+    (lone,) = stores(host / "lone").values()
+    assert (lone["engine"], lone["state"]) == (None, "unknown")
