@@ -117,6 +117,17 @@ ROWS = [
         limit=0.85,
         extra=_KEEP,
     ),
+    *(
+        Row(
+            f"apply {what} with a manifest / without",
+            ours=f"$S note $I/{file} $D/x $D/manifest",
+            theirs=f"$S apply $I/{file} $D/x",
+            before="mkdir $D/x",
+            hashed="",
+            limit=1.05,
+        )
+        for what, file in (("small files", "small.tar"), ("root filesystem", "rootfs.tar"), ("1 GiB", "big.tar"))
+    ),
     Row(
         "export small files / tar -c",
         ours="$S export $D/x $D/y",

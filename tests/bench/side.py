@@ -4,6 +4,7 @@
 """Our side of archives.py, in its own process like the peers: python3 side.py OPERATION PATH...
 
 apply FILE DIRECTORY        unpack a layer's file into a new directory, with digests
+note FILE DIRECTORY OTHER   the same, and write the manifest to the file OTHER
 export DIRECTORY FILE       write the tar of an upperdir with all xattrs, with its digest
 inspect UPPER LOWER         the changes of an upperdir to one lower
 compare NEW OLD             the differences between two trees
@@ -31,6 +32,19 @@ def apply(source: str, directory: str) -> str:
     apply_layer = _load("_archive.apply").apply_layer
     with open(source, "rb", buffering=0) as file, _load("_archive.compression").ArchiveReader(file.read) as reader:
         apply_layer(reader.read, directory)
+        return str(reader.diff_id)
+
+
+def note(source: str, directory: str, manifest: str) -> str:
+    apply_layer, ManifestWriter = _load("_archive.apply").apply_layer, _load("_archive.manifest").ManifestWriter
+    with (
+        open(source, "rb", buffering=0) as file,
+        _load("_archive.compression").ArchiveReader(file.read) as reader,
+        open(manifest, "wb") as out,
+    ):
+        writer = ManifestWriter(out.write)
+        apply_layer(reader.read, directory, manifest=writer)
+        writer.finish(reader.diff_id)
         return str(reader.diff_id)
 
 
@@ -67,5 +81,5 @@ def hash(path: str) -> str:
 
 if __name__ == "__main__":
     gc.disable()  # as the modules do
-    operations = {f.__name__: f for f in (apply, export, inspect, compare, remove, hash)}
+    operations = {f.__name__: f for f in (apply, note, export, inspect, compare, remove, hash)}
     print(operations[sys.argv[1]](*sys.argv[2:]))

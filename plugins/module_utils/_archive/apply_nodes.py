@@ -19,9 +19,9 @@ from .apply_links import link_differs, link_target, make_link
 from .apply_root import Directory, Root, shed_acls
 from .apply_xattrs import check_list, has_capability, set_xattr
 from .checksum import crc32, crc32_of_hole
-from .manifest import NONE, ManifestWriter, digest_of_xattrs
+from .manifest import KEPT, NONE, ManifestWriter, digest_of_xattrs
 from .older import Older
-from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Entry, entry_error, shown
+from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Bytes, Entry, entry_error, shown
 from .tar_reader import TarReader
 from .walk import below
 from .whiteouts import OVERLAY_XATTR_PREFIXES, is_whiteout
@@ -87,6 +87,7 @@ class Nodes:
     def _file(self, entry: Entry, place: Directory, name: bytes) -> None:
         _name, _type, mode, uid, gid, left, mtime, _link, _major, _minor, xattrs = entry
         manifest, crc = self._manifest, 0
+        rest: Bytes = b""  # what crc does not count yet
         try:
             fd = os.open(name, _NEW_FILE, mode & 0o777, dir_fd=place.fd)
         except FileExistsError:
@@ -96,8 +97,10 @@ class Nodes:
             while left:
                 piece = self._reader.piece()
                 left -= len(piece)
-                if manifest:
+                if manifest and (left or len(piece) >= KEPT):
                     crc = crc32(piece, crc)
+                else:
+                    rest = piece
                 written = os.write(fd, piece)
                 if written < len(piece):
                     _write_rest(fd, memoryview(piece)[written:])
@@ -108,9 +111,9 @@ class Nodes:
                 self._settle(fd, entry, plain)
             os.utime(fd, ns=(mtime, mtime))
             if manifest:
+                path = place.path + b"/" + name if place.path else name
                 owner = self._owner(entry) if self._map_ids else (uid, gid)
-                found = digest_of_xattrs(fd) if xattrs else NONE
-                manifest.add_file(place.child(name), mode, owner, entry.size, crc, found)
+                manifest.add_file(path, mode, owner, entry.size, crc, rest, digest_of_xattrs(fd) if xattrs else NONE)
         finally:
             os.close(fd)
 
@@ -130,8 +133,8 @@ class Nodes:
             self._settle(fd, entry, place.plain)
             os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
             if self._manifest:
-                found = digest_of_xattrs(fd)
-                self._manifest.add_file(place.child(name), entry.mode, self._owner(entry), entry.size, crc, found)
+                values = place.child(name), entry.mode, self._owner(entry), entry.size, crc, b""
+                self._manifest.add_file(*values, digest_of_xattrs(fd) if entry.xattrs else NONE)
         finally:
             os.close(fd)
 
@@ -158,7 +161,9 @@ class Nodes:
         self._settle(directory.fd, entry, plain)
         if not plain or entry.xattrs or entry.mode & stat.S_ISGID or self._owner(entry) != self._ours:
             directory.plain = self._root.is_plain(directory.fd)
-        if self._manifest:
+        if self._manifest and plain and not entry.xattrs and not directory.opaque:
+            self._manifest.add_new_directory(directory.path, entry.mode, self._owner(entry))
+        elif self._manifest:
             self._manifest.add_directory(directory.fd, directory.path)
         self._root.remember(directory.path, directory)  # its name in the tar may lead through symlinks
         self._root.set_time(directory, entry.mtime_ns)
@@ -216,7 +221,9 @@ class Nodes:
         elif entry.xattrs:
             self._set_xattrs(below(place.fd, name), entry)
         os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=place.fd, follow_symlinks=False)
-        if self._manifest:
+        if self._manifest and entry.type == SYMLINK and not entry.xattrs:
+            self._manifest.add_symlink(place.child(name), owner, entry.linkname)
+        elif self._manifest:
             self._manifest.add_node(place.fd, name, place.child(name), bool(entry.xattrs))
 
     def _link(self, entry: Entry, place: Directory, name: bytes) -> None:
@@ -236,7 +243,7 @@ class Nodes:
         if changes:
             self._settle_link(entry, owner, place, name, found)
         if self._manifest:
-            self._manifest.add_link(place.fd, name, place.child(name), path, changes)
+            self._manifest.add_link(place.fd, name, place.child(name), path, None if changes else found)
 
     def _settle_link(self, entry: Entry, owner: Owner, place: Directory, name: bytes, found: os.stat_result) -> None:
         """Set an inode with several names to the header of *name*.

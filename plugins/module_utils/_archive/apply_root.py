@@ -44,15 +44,17 @@ class Directory:
 
     plain: new files in the directory get our ids and exactly the mode given: it has our group, is not setgid, and has
            no default ACL.
+    opaque: it was made opaque through this object.
     A directory that the cache drops stays open while the caller uses the object.
     """
 
-    __slots__ = ("fd", "path", "plain")
+    __slots__ = ("fd", "opaque", "path", "plain")
 
     def __init__(self, fd: int, path: bytes, plain: bool) -> None:
         self.fd = fd
         self.path = path
         self.plain = plain
+        self.opaque = False
 
     def close(self) -> None:
         """Close the directory, if it is open."""
@@ -202,6 +204,7 @@ class Root:
     def make_opaque(self, directory: Directory) -> None:
         """Hide the lowers in *directory*."""
         os.setxattr(directory.fd, self._opaque, OPAQUE_VALUE)
+        directory.opaque = True
         if self.manifest:
             self.manifest.add_directory(directory.fd, directory.path)
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes the manifest of a layer: what a tar put into the upperdir, in the order of the tar. PRIVATE to the collection.
 
-A manifest is a gzip file of records, each ended by NUL, which no name contains. Its fields are separated by a space:
+A manifest is a gzip file of records, stored without compression. Each record ends with NUL, which no name contains. The
+fields of a record are separated by a space:
 
     strata-files 1 crc32                                    first: format and checksum
     f 644 0 0 2500 1a2b3c4d - etc/hosts                     type, mode, uid, gid, size, checksum, xattrs, path
@@ -27,13 +28,15 @@ against a user who may write to the store, but neither is any file in the store.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import stat
 import zlib
 
+from .checksum import crc32
 from .decompress import WITH_GZIP_HEADER
-from .tar import Write
+from .tar import Bytes, Write
 from .walk import below, get_xattr, list_xattrs
 from .whiteouts import OVERLAY_XATTR_KEYS, OVERLAY_XATTR_PREFIXES
 from .xattr_ids import ACLS, CAPABILITY
@@ -54,11 +57,16 @@ TYPES = {
 }
 WITH_TARGET = (SYMLINK, HARDLINK)  # the types whose record is followed by the target
 
-_LEVEL = 1  # of gzip
-_RECORDS = 1000  # that wait until they are compressed
+_LEVEL = 0  # of gzip, for its checksum alone: compressing a record costs more than making it
+KEPT = 8192  # bytes: add_file keeps less of each file until it makes the records of several files
+_RECORDS = 100  # that wait until they are written
+_SYMLINK_MODE = 0o777  # as each filesystem tells it
 _LONG = 1000  # bytes of a path that does not wait
 _OVERLAYS = frozenset(prefix + key.encode() for prefix in OVERLAY_XATTR_PREFIXES for key in OVERLAY_XATTR_KEYS)
 _DIGITS = 16  # of a digest of xattrs
+
+
+_File = tuple[bytes, int, tuple[int, int], int, int, Bytes, bytes]  # what add_file was given
 
 
 class ManifestWriter:
@@ -70,14 +78,24 @@ class ManifestWriter:
     def __init__(self, write: Write) -> None:
         self._write = write
         self._stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, WITH_GZIP_HEADER)
-        self._waiting: list[bytes] = [HEADER]
+        self._waiting: list[bytes | _File] = [HEADER]
         self._count = 0
 
-    def add_file(self, path: bytes, mode: int, owner: tuple[int, int], size: int, crc: int, xattrs: bytes) -> None:
-        """Note a regular file that was made."""
-        self._waiting.append(b"f %o %d %d %d %x %b %b" % (mode, *owner, size, crc, xattrs, path))
+    def add_file(
+        self, path: bytes, mode: int, owner: tuple[int, int], size: int, crc: int, rest: Bytes, xattrs: bytes
+    ) -> None:
+        """Note a regular file that was made. rest: the last bytes of its content, which *crc* does not count yet.
+
+        The record is made later, with others: between the system calls of a file, the tables of the CRC and our code
+        are no longer in the processor's caches, and that costs as much as the work itself.
+        """
+        self._waiting.append((path, mode, owner, size, crc, rest, xattrs))
         if len(self._waiting) >= _RECORDS or len(path) > _LONG:
             self._flush()
+
+    def add_symlink(self, path: bytes, owner: tuple[int, int], target: bytes) -> None:
+        """Note a symlink without xattrs that was made."""
+        self._add(_start(SYMLINK, _SYMLINK_MODE, owner), NONE, NONE, NONE, b"%b\0%b" % (path, target))
 
     def add_node(self, fd: int, name: bytes, path: bytes, xattrs: bool) -> None:
         """Note another node as it lies at *name* in the directory *fd*. xattrs: it may have some. Raises OSError."""
@@ -85,20 +103,25 @@ class ManifestWriter:
         kind = TYPES[stat.S_IFMT(found.st_mode)]
         size = b"%d:%d" % (os.major(found.st_rdev), os.minor(found.st_rdev)) if kind in (b"c", b"b") else NONE
         target = b"\0" + os.readlink(name, dir_fd=fd) if kind == SYMLINK else b""
-        self._add(kind, found, size, NONE, digest_of_xattrs(below(fd, name)) if xattrs else NONE, path + target)
+        digest = digest_of_xattrs(below(fd, name)) if xattrs else NONE
+        self._add(_start_of(kind, found), size, NONE, digest, path + target)
 
     def add_directory(self, fd: int, path: bytes) -> None:
         """Note the open directory *fd* as it is. Raises OSError."""
-        self._add(DIRECTORY, os.fstat(fd), NONE, NONE, digest_of_xattrs(fd), path)
+        self._add(_start_of(DIRECTORY, os.fstat(fd)), NONE, NONE, digest_of_xattrs(fd), path)
 
-    def add_link(self, fd: int, name: bytes, path: bytes, source: bytes, changed: bool) -> None:
+    def add_new_directory(self, path: bytes, mode: int, owner: tuple[int, int]) -> None:
+        """Note a directory without xattrs that was made."""
+        self._add(_start(DIRECTORY, mode, owner), NONE, NONE, NONE, path)
+
+    def add_link(self, fd: int, name: bytes, path: bytes, source: bytes, unchanged: os.stat_result | None) -> None:
         """Note that the hard link *name* in *fd* was made from the path *source*. Raises OSError.
 
-        changed: the link changed the inode.
+        unchanged: the inode; None if the link changed the inode.
         """
-        found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-        xattrs = digest_of_xattrs(below(fd, name)) if changed else NONE
-        self._add(HARDLINK, found, b"%d" % found.st_size, CHANGED if changed else NONE, xattrs, path + b"\0" + source)
+        found = unchanged or os.stat(name, dir_fd=fd, follow_symlinks=False)
+        xattrs, checksum = (NONE, NONE) if unchanged else (digest_of_xattrs(below(fd, name)), CHANGED)
+        self._add(_start_of(HARDLINK, found), b"%d" % found.st_size, checksum, xattrs, b"%b\0%b" % (path, source))
 
     def add_gone(self, path: bytes) -> None:
         """Note that *path*, which was noted before, was removed with all below it."""
@@ -111,21 +134,32 @@ class ManifestWriter:
         self._flush()
         self._write(self._stream.flush())
 
-    def _add(
-        self, kind: bytes, found: os.stat_result, size: bytes, checksum: bytes, xattrs: bytes, name: bytes
-    ) -> None:
-        mode = stat.S_IMODE(found.st_mode)
-        fields = (kind, mode, found.st_uid, found.st_gid, size, checksum, xattrs, name)
-        self._waiting.append(b"%b %o %d %d %b %b %b %b" % fields)
+    def _add(self, start: bytes, size: bytes, checksum: bytes, xattrs: bytes, name: bytes) -> None:
+        self._waiting.append(b"%b%b %b %b %b" % (start, size, checksum, xattrs, name))
         if len(self._waiting) >= _RECORDS or len(name) > _LONG:
             self._flush()
 
     def _flush(self) -> None:
         self._count += len(self._waiting)
-        piece = self._stream.compress(b"\0".join(self._waiting) + b"\0")
+        records = [each if isinstance(each, bytes) else _record(*each) for each in self._waiting]
+        piece = self._stream.compress(b"\0".join(records) + b"\0")
         self._waiting.clear()
         if piece:
             self._write(piece)
+
+
+def _record(path: bytes, mode: int, owner: tuple[int, int], size: int, crc: int, rest: Bytes, xattrs: bytes) -> bytes:
+    return b"%b%d %x %b %b" % (_start(FILE, mode, owner), size, crc32(rest, crc), xattrs, path)
+
+
+@functools.lru_cache(maxsize=256)  # few differ in a layer
+def _start(kind: bytes, mode: int, owner: tuple[int, int]) -> bytes:
+    """Return the first fields of a record, with a space behind them."""
+    return b"%b %o %d %d " % (kind, mode, *owner)
+
+
+def _start_of(kind: bytes, found: os.stat_result) -> bytes:
+    return _start(kind, stat.S_IMODE(found.st_mode), (found.st_uid, found.st_gid))
 
 
 def digest_of_xattrs(node: int | bytes) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import sys
 import typing as t
@@ -30,6 +31,7 @@ def check(result: int, path: Path | None = None) -> int:
     return result
 
 
+@functools.cache  # a run renames thousands of layers
 def syscall_number(x86_64: int, aarch64: int) -> int:
     """Return the number for this machine. Raises OSError (ENOSYS) on a machine whose number is not known here."""
     machine = os.uname().machine

@@ -78,17 +78,17 @@ class Chains:
                 return Below((), unresolved(self._store.home, layer.id, link, self.leads_to(link)))
             ids.append(found)
         ids += rest
-        if not self._store.lent or self._store.lent.keys().isdisjoint(
-            ids
-        ):  # which layer another store lends depends on the place
-            self._followed[layer.lowers] = tuple(ids)
-        path = self._store.path(layer.id, LOWER)
+        found_ids = tuple(ids)
+        # Which layer another store lends depends on the place.
+        if not self._store.lent or self._store.lent.keys().isdisjoint(ids):
+            self._followed[layer.lowers] = found_ids
         damage = None
         if len({layer.id, *ids}) <= len(ids):
-            damage = Damage("lower_malformed", layer.id, path, "lower_twice")
+            damage = Damage("lower_malformed", layer.id, self._store.path(layer.id, LOWER), "lower_twice")
         elif ids and self._is_cut(layer, ids[0]):
+            path = self._store.path(layer.id, LOWER)
             damage = Damage("lower_malformed", layer.id, path, "lower_cut", target=ids[0])
-        return Below(tuple(ids), damage or self._denied(layer, ids))
+        return Below(found_ids, damage or self._denied(layer, found_ids))
 
     def remaining(self, layer_id: str) -> tuple[str, ...]:
         """Return what a damaged layer is built on, as far as known: ids, and "l/<name>" for a name that leads nowhere.
@@ -135,10 +135,12 @@ class Chains:
 
         A record tells nothing if it names a layer that does not exist: a person has renamed the parent's directory.
         """
-        parent = valid_parent(layer.record.parent)
-        path = self._store.path(layer.id, LOWER)
-        if not ids or parent is None or parent == ids[0]:
+        if not ids or layer.record.parent == ids[0]:
             return None
+        parent = valid_parent(layer.record.parent)
+        if parent is None:
+            return None
+        path = self._store.path(layer.id, LOWER)
         if not parent:
             return Damage("lower_malformed", layer.id, path, "recorded_none")
         try:

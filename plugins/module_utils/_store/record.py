@@ -20,6 +20,7 @@ from .layout import COMMITTED, LINK, MANIFEST, OWN_FILE
 from .links import link_target, read_link
 from .lower import PARENT, read_lower
 
+_FLAG, _NAME = (bool, type(None)), (str, type(None))
 _NO_DIGESTS = (None,) * 4
 _DIGEST = re.compile(r"[!-~]{1,255}")
 
@@ -98,10 +99,10 @@ def read_record(path: str) -> Record:
     """Return our record of a layer; without any value if there is no record. Raises StoreCorrupt, OSError."""
     own = read_or_corrupt(path) or {}
     record = Record(*map(own.get, Record._fields))
-    flags, names = (record.read_write, record.committed), (record.parent, record.link)
-    if not all(isinstance(flag, (bool, type(None))) for flag in flags):
+    # Each type is from JSON, so none is a subclass; read for each layer of a store.
+    if type(record.read_write) not in _FLAG or type(record.committed) not in _FLAG:
         raise unreadable_error(path)
-    if not all(isinstance(name, (str, type(None))) for name in names):
+    if type(record.parent) not in _NAME or type(record.link) not in _NAME:
         raise unreadable_error(path)
     digests = (record.diff_id, record.digest, record.merged_diff_id, record.merged_digest)
     if digests == _NO_DIGESTS:

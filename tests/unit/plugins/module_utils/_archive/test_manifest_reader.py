@@ -15,6 +15,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive import ma
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.manifest import ManifestWriter
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.manifest_reader import Manifest, ManifestError
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.verify import verify_layer
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.tars import (
     archive,
     directory,
@@ -94,6 +95,31 @@ def test_the_same_tar_makes_the_same_manifest(tmp_path):
         hardlink("l", "d/1"),
     ]
     assert written(tmp_path / "one", *tar) == written(tmp_path / "two", *tar)
+
+
+def test_each_file_has_the_checksum_of_its_bytes(tmp_path):
+    bodies = {b"f%d" % size: os.urandom(size) for size in (0, 1, 8191, 8192, 8193, 270_000, 600_000)}
+    tar = [member(name.decode(), body=body) for name, body in bodies.items()]
+    found = expected(written(tmp_path / "diff", *tar))
+    assert {name: checksum for name, (_kind, _mode, checksum) in found.items()} == {
+        name: crc(body) for name, body in bodies.items()
+    }
+
+
+def test_what_was_made_lies_there_as_the_manifest_says(tmp_path):
+    tar = (
+        directory("d", mode=0o2750),
+        directory("d/e"),
+        member("d/f", mode=0o4755),
+        member("g"),
+        directory("g", mode=0o700),
+        symlink("s", "d/f"),
+        hardlink("h", "d/f", mode=0o600),
+    )
+    data = written(tmp_path / "diff", *tar)
+    assert os.getxattr(tmp_path / "diff/g", "trusted.overlay.opaque") == b"y"
+    with Manifest(io.BytesIO(data).read) as manifest:
+        assert verify_layer(str(tmp_path / "diff"), manifest.expected()).differences == ()
 
 
 def test_a_sparse_file_has_the_checksum_of_its_bytes(tmp_path):
