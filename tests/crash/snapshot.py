@@ -91,7 +91,7 @@ def take(home: Path) -> Snapshot:
             if found.name == MANIFEST:
                 assert_manifest_true(directory)
             if found.name == OWN_FILE:
-                entry = (*entry[:3], _record(Path(found.path)), entry[4])
+                entry = (*entry[:3], _record(Path(found.path), owners), entry[4])
             entries[name + "/" * is_directory] = entry
             if is_directory:
                 todo.append(Path(found.path))
@@ -194,6 +194,9 @@ def _erased(unit: str, entry: dict[str, t.Any] | None) -> t.Any:
     return access, {key: value for key, value in record.items() if key not in _TOLD}, attributes
 
 
-def _record(path: Path) -> dict[str, t.Any]:
-    """Return the content of one of our own files; None is equal to an empty record."""
-    return {key: value for key, value in json.loads(path.read_bytes()).items() if value is not None}
+def _record(path: Path, owners: dict[str, str]) -> dict[str, t.Any]:
+    """Return the content of one of our own files, with ids for names; None is equal to an empty record."""
+    found = json.loads(path.read_bytes())
+    return {
+        key: owners.get(value, value) if key == LINK else value for key, value in found.items() if value is not None
+    }
