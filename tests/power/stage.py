@@ -12,22 +12,18 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.layout impo
 from ansible_collections.strata.overlay2.tests import modules
 from ansible_collections.strata.overlay2.tests.crash import snapshot
 from ansible_collections.strata.overlay2.tests.crash.cases import Case
-from ansible_collections.strata.overlay2.tests.crash.playing import FACTS, LITTER, Stage, unmount_below
+from ansible_collections.strata.overlay2.tests.crash.playing import LITTER, Stage, unmount_below
 
 STAYS = {"dead_holder", "stale_volatile"}  # what health may find until the layer is mounted again
 WRITTEN = "written"  # a file that is written through a volatile mount, unsynced
 
 
 class PowerStage(Stage):
-    """As Stage, for what outlives a power cut. later: the store after an undisturbed run that follows a boot.
-
-    damaged: the subjects of what health finds before the run. One damage of a layer can hide another one.
-    """
+    """As Stage, for what outlives a power cut. later: the store after an undisturbed run that follows a boot."""
 
     def __init__(self, area: Path, case: Case, boot: t.Callable[[], object]) -> None:
         super().__init__(area, case)
         self.make()
-        self.damaged = {finding["subject"] for finding in self._health()}
         unmount_below(self.home)
         boot()
         self.next_run()
@@ -59,19 +55,6 @@ class PowerStage(Stage):
         else:
             snapshot.assert_between(was, old, new)
         self.assert_healthy(LITTER, done=done)
-
-    def assert_healthy(self, allowed: t.AbstractSet[str], *, done: bool = True) -> None:
-        """Fail if health finds anything but the codes *allowed*, and unless *done* in what was damaged before."""
-        found = [finding for finding in self._health() if finding["code"] not in allowed]
-        if not done:
-            found = [finding for finding in found if finding["subject"] not in self.damaged]
-        assert not found, found
-
-    def _health(self) -> list[dict[str, t.Any]]:
-        if not self.home.exists():
-            return []
-        found: list[dict[str, t.Any]] = FACTS.run(self.home)["ansible_facts"]["overlay2"].get("health", [])
-        return found
 
     def next_run(self) -> dict[str, t.Any] | None:
         """Run the case again, after a cut."""
