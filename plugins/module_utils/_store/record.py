@@ -49,7 +49,8 @@ class Record(t.NamedTuple):
 def record_content(home: str, layer_id: str, content: Record | None = None) -> None:
     """Write the digests of *content* durably to a layer's record; None erases them, and the manifest of the content.
 
-    The manifest goes first: without digests no run would erase the manifest before the content changes.
+    The manifest goes first: without digests no run would erase the manifest before the content changes. If the record
+    then cannot be written, only the manifest is lost: the content can no longer be compared.
     Nothing is written if the record has these digests already, so erasing them needs no space on a full filesystem.
     raises: StoreCorrupt, OSError.
     """
