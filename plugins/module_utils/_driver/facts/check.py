@@ -200,7 +200,7 @@ class _Examination:
             return
         by_layer: dict[str, list[Damage]] = {}
         for damage in known:
-            for id in {damage.layer, damage.target}:
+            for id in sorted({damage.layer, damage.target}):
                 by_layer.setdefault(id, []).append(damage)
         for repair in self.files.solution.repairs:
             shown = shown_by(self.home, repair, has_lower=bool(self.files.lower(repair.layer).names))
