@@ -17,6 +17,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive.manifest_
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.verify import verify_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import mountinfo
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layout import (
+    COMMITTED,
     DIFF,
     HOLDERS,
     IMAGES,
@@ -201,8 +202,12 @@ def _erased(unit: str, entry: dict[str, t.Any] | None) -> t.Any:
 
 
 def _record(path: Path, owners: dict[str, str]) -> dict[str, t.Any]:
-    """Return the content of one of our own files, with ids for names; None is equal to an empty record."""
+    """Return the content of one of our own files, with ids for names; None is equal to an empty record.
+
+    The seal is left out: the file ``committed`` tells it, and a record without it says less, but nothing wrong.
+    """
     found = json.loads(path.read_bytes())
+    found.pop(COMMITTED, None)
     return {
         key: owners.get(value, value) if key == LINK else value for key, value in found.items() if value is not None
     }

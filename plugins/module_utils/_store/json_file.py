@@ -128,6 +128,12 @@ def publish_replacement(path: str) -> None:
         os.rename(path + _NEW, path)
 
 
+def drop_replacement(path: str) -> None:
+    """Remove what stage_replacement() wrote for *path*, if it was not published; the next run removes what stays."""
+    with contextlib.suppress(OSError):
+        os.unlink(path + _NEW)
+
+
 def replace_unsynced(path: str, text: str) -> None:
     """Write ASCII *text* to *path* in one step, but not durably: the next boot makes it void. Raises OSError."""
     # One name for all runs: a run overwrites the file that a killed run left.

@@ -84,7 +84,9 @@ class SealLayer(Action):
     def prepare(self, run: Run) -> None:
         if self.layer_id not in run.made:
             record = sealed_record(run.home, self.layer_id)
-            stage_replacement(os.path.join(run.home, self.layer_id, OWN_FILE), record)
+            path = os.path.join(run.home, self.layer_id, OWN_FILE)
+            run.replacements.append(path)
+            stage_replacement(path, record)
             run.needs_sync()
 
     def commit(self, run: Run) -> None:
