@@ -13,7 +13,6 @@ import typing as t
 from .._errors import printable
 from .._linux.sync import sync_filesystem
 from .._store import staging
-from .._store.json_file import drop_replacement
 from .._store.layout import OWN_FILE
 from .._store.leftovers import layers_in, leftovers
 from .._store.lock import Deadline, layer_not_found_error
@@ -37,7 +36,6 @@ class Run:
         self.home = store.home
         self.lock_timeout = lock_timeout
         self.made: dict[str, staging.NewLayer] = {}
-        self.replacements: list[str] = []  # files for which an action staged another one
         self._stagings: dict[str, staging.Staging] = {}
         self._retired: list[staging.Retired] = []
         self._leftovers: list[str] = []
@@ -139,12 +137,6 @@ class Run:
             with contextlib.suppress(FileNotFoundError):  # the store and its home are removed
                 sync_filesystem(self.home)
             self._unsynced = False
-
-    def drop_replacements(self) -> None:
-        """Remove the files that actions staged and did not publish. The caller holds the store's lock."""
-        for path in self.replacements:
-            drop_replacement(path)
-        self.replacements.clear()
 
     def close(self) -> list[str]:
         """Delete our staging directories and the leftovers of killed runs; return warnings.

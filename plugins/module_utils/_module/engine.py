@@ -205,7 +205,6 @@ def _apply(
         after = _look_again(module, task, now, plan, store_lock, deadline)
         return Outcome(have, plan, after, now, predicted=False, told=told)
     finally:
-        run.drop_replacements()
         store_lock.close()
         for warning in run.close():
             module.warn(warning)

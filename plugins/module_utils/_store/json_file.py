@@ -114,26 +114,6 @@ def replace_file(path: str, content: t.Mapping[str, t.Any]) -> None:
     sync_directory(os.path.dirname(path))
 
 
-def stage_replacement(path: str, content: t.Mapping[str, t.Any]) -> None:
-    """Write *content* beside *path*; the caller syncs the filesystem before publish_replacement(). Raises OSError."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path + _NEW)  # left by a killed run
-    with _not_left(path + _NEW):
-        stage_file(path + _NEW, content)
-
-
-def publish_replacement(path: str) -> None:
-    """Rename what stage_replacement() wrote to *path*, if it wrote something. Raises OSError."""
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(path + _NEW, path)
-
-
-def drop_replacement(path: str) -> None:
-    """Remove what stage_replacement() wrote for *path*, if it was not published; the next run removes what stays."""
-    with contextlib.suppress(OSError):
-        os.unlink(path + _NEW)
-
-
 def replace_unsynced(path: str, text: str) -> None:
     """Write ASCII *text* to *path* in one step, but not durably: the next boot makes it void. Raises OSError."""
     # One name for all runs: a run overwrites the file that a killed run left.

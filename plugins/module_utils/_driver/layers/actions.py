@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
 from ..._store import staging
-from ..._store.json_file import publish_replacement, stage_replacement
+from ..._store.json_file import stage_file
 from ..._store.last_use import note_use_below
-from ..._store.layout import OWN_FILE
+from ..._store.layout import COMMITTED, OWN_FILE
 from ..._store.record import sealed_record
 from ..plan import Action
 from ..quota.projects import limit
@@ -84,16 +85,20 @@ class SealLayer(Action):
     def prepare(self, run: Run) -> None:
         if self.layer_id not in run.made:
             record = sealed_record(run.home, self.layer_id)
-            path = os.path.join(run.home, self.layer_id, OWN_FILE)
-            run.replacements.append(path)
-            stage_replacement(path, record)
-            run.needs_sync()
+            stage_file(os.path.join(run.staging(self.layer_id), OWN_FILE), record)
 
     def commit(self, run: Run) -> None:
-        if self.layer_id not in run.made:
-            staging.seal_layer(run.home, self.layer_id)
-            publish_replacement(os.path.join(run.home, self.layer_id, OWN_FILE))
-            run.needs_sync()
+        if self.layer_id in run.made:
+            return
+        directory = os.path.join(run.home, self.layer_id)
+        staging.seal_layer(run.home, self.layer_id)
+        try:
+            os.rename(os.path.join(run.staging(self.layer_id), OWN_FILE), os.path.join(directory, OWN_FILE))
+        except OSError:
+            with contextlib.suppress(OSError):  # a mark that stays seals the layer, and its record says less
+                os.unlink(os.path.join(directory, COMMITTED))
+            raise
+        run.needs_sync()
 
 
 class RemoveLayer(Action):
