@@ -18,7 +18,6 @@ from ..._linux.rename import exchange, rename_noreplace
 from ..._linux.subject import about
 from ..._linux.sync import sync_directory
 from ..._store.layout import DIFF, DIFF_MODE, MANIFEST
-from ..._store.lock import Deadline, locked
 from ..._store.recognition import has_content
 from ..._store.record import Record, record_content
 from ..._store.settings import Settings
@@ -151,7 +150,8 @@ def _undo(steps: t.Sequence[t.Callable[[], None]]) -> None:
 class PutBack(ApplyArchive):
     """Put the content of a layer back, which is lost or rotten, from the tar that was applied to it.
 
-    The caller holds the layer's lock, and not the store's: unpacking takes long.
+    Unpacking takes long, so it happens without the store's lock. The commit needs this lock (Plan.commits_locked): no
+    other run mounts a layer meanwhile.
     """
 
     def __init__(self, layer: LayerState, path: str, settings: Settings, userxattr: bool) -> None:
@@ -164,9 +164,8 @@ class PutBack(ApplyArchive):
         return {}
 
     def commit(self, run: Run) -> None:
-        with locked(run.home, Deadline(run.lock_timeout)):  # no run mounts a layer meanwhile
-            check_unmounted(Store(run.home), self.layer.id)
-            super().commit(run)
+        check_unmounted(Store(run.home), self.layer.id)
+        super().commit(run)
 
     def _make_directory(self, run: Run, current: str, new: str) -> None:
         if has_content(run.home, self.layer.id):

@@ -50,8 +50,14 @@ def plan_repair(asked: Asked, have: RepairState, predicting: bool = False) -> Pl
     changed = {repair.layer for repair in have.repairs} | {*have.markers} | {id for id in have.of_path.values() if id}
     for layer_id in sorted(changed & have.writable.keys()):
         raise _in_use_error(layer_id, have.writable[layer_id])
-    warnings, must_be_free = tuple(_warnings(have)), tuple(sorted(changed))
-    return Plan(actions, after, warnings=warnings, must_be_free=must_be_free, prepares_unlocked=is_last)
+    return Plan(
+        actions,
+        after,
+        warnings=tuple(_warnings(have)),
+        must_be_free=tuple(sorted(changed)),
+        prepares_unlocked=is_last,
+        commits_locked=is_last,
+    )
 
 
 def _actions(have: RepairState) -> list[Action]:
