@@ -39,10 +39,10 @@ class Fault(t.NamedTuple):
 FAULTS = (
     Fault(syncs.KINDS, 0, "fill a layer"),
     Fault(syncs.KINDS, 0, "replace content"),
-    Fault((syncs.FILESYSTEM,), 1, "seal"),
+    Fault((syncs.FILESYSTEM,), 2, "seal"),  # the first is of what is staged, the second of what is published
     Fault((syncs.FILESYSTEM,), 1, "fill a layer"),
     Fault((syncs.FILESYSTEM,), 3, "unmount volatile"),
-    Fault((syncs.FILESYSTEM,), 2, "make a chain"),  # the first is of what is staged, the second of what is published
+    Fault((syncs.FILESYSTEM,), 2, "make a chain"),  # likewise
     Fault((syncs.FILE,), 0, "change a store", ("xfs",)),  # ext4 writes a file before it is renamed over another
     Fault((syncs.DIRECTORY,), 0, "remove a store"),
     Fault((syncs.DIRECTORY,), 0, "mount"),
