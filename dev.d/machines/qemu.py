@@ -84,7 +84,7 @@ class Qemu:
             )
         started = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19]
         (self.directory / "pid").write_text(f"{process.pid} {started}", encoding="ascii")
-        while not (self.directory / "qmp").exists():
+        while not self._accepts():
             if process.poll() is not None:
                 raise Lost(f"QEMU does not start:\n{self.tail('qemu.log')}")
             time.sleep(0.02)
@@ -110,20 +110,36 @@ class Qemu:
 
     def ask(self, command: str, **arguments: t.Any) -> t.Any:
         """Send one command of QEMU's machine protocol, and return the answer."""
-        directory = os.open(self.directory, os.O_PATH)
         try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(60)
-                # The path of a socket has at most 108 bytes, and the directory's path can be longer.
-                connection.connect(f"/proc/self/fd/{directory}/qmp")
+            with self._connected() as connection:
                 stream = connection.makefile("rw", encoding="utf-8")
                 stream.readline()  # QEMU's greeting
                 self._say(stream, "qmp_capabilities", {})
                 return self._say(stream, command, arguments)
         except OSError as error:
             raise Lost(f"QEMU does not answer: {error}\n{self.tail('qemu.log')}") from error
+
+    def _accepts(self) -> bool:
+        """Tell whether QEMU accepts a connection: it refuses one between bind(2), which makes the file, and listen(2)."""
+        try:
+            self._connected().close()
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
+
+    def _connected(self) -> socket.socket:
+        directory = os.open(self.directory, os.O_PATH)
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(60)
+            # The path of a socket has at most 108 bytes, and the directory's path can be longer.
+            connection.connect(f"/proc/self/fd/{directory}/qmp")
+        except OSError:
+            connection.close()
+            raise
         finally:
             os.close(directory)
+        return connection
 
     @staticmethod
     def _say(stream: t.TextIO, command: str, arguments: dict[str, t.Any]) -> t.Any:
