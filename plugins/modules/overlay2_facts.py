@@ -292,7 +292,8 @@ ansible_facts:
                   V(committed_missing) and V(store_file_unreadable).
                 - Litter is V(dangling_link), V(staging_leftover), V(dead_holder) and V(leaked_project).
                 - The rest is V(orphan), V(layer_gone), V(unsealed_parent), V(stale_volatile), V(loose_mode),
-                  V(owner_wrong), V(stray_files), V(stranger) and V(hidden_mount).
+                  V(owner_wrong), V(stray_files), V(project_doubled), V(project_lost), V(stranger) and
+                  V(hidden_mount).
                 - V(lower_missing) is a layer that has a parent but lost the file that names the parent. The layer's own
                   record, its C(work) directory, which no layer without parent has, or the layers built on it prove that
                   there was a parent.
@@ -303,6 +304,10 @@ ansible_facts:
                   the images and containers that need the layer. C(subject) is the layer, C(path) the record.
                 - V(owner_wrong) is a directory of a layer whose owner does not fit the store's remapped root. The
                   module checks owners only in stores of this collection.
+                - V(project_doubled) is a layer with the project id of an older layer, so that the limits of one count
+                  the files of both. V(project_lost) is a C(diff) or C(work) directory that has not the project id of its
+                  layer. Setting project ids again is a walk through the layer, so no module does it by itself. The
+                  hint has the command. The module looks only in stores of this collection with project quota.
                 - V(stray_files) are files in a layer's C(merged) while nothing is mounted there. They belong to no
                   layer.
                 - containers-storage seals no layers, leaves the kernel's volatile markers, and keeps C(merged), so its

@@ -46,7 +46,7 @@ LEVELS = {
             2,
             (
                 *("nearly_full", "orphan", "layer_gone", "stale_volatile", "loose_mode", "owner_wrong", "stray_files"),
-                *("hidden_mount", "other_layout", "unclaimed_store", "unread_layer"),
+                *("hidden_mount", "other_layout", "unclaimed_store", "unread_layer", "project_doubled", "project_lost"),
             ),
         ),
         (

@@ -353,3 +353,47 @@ def test_without_project_quota_a_limit_is_refused_and_nothing_is_made(loop_files
     assert refused["error"] == "quota_not_supported"
     store.ok(overlay2_layer, id="job", read_write=True, size="0", inodes=0)
     store.ok(overlay2_init, state="absent", force=True)
+
+
+def hint_followed(store: Limited, finding: dict[str, t.Any]) -> None:
+    """Run the command in the hint of a finding."""
+    subprocess.run(["sh", "-ec", finding["hint"].split("`")[1]], check=True)
+
+
+def test_two_layers_in_one_project_are_found_and_the_hint_parts_them(store):
+    first = store.make("first", parent="base", size="2M")["project_id"]
+    store.make("second", parent="base", size="3M")
+    for layer, count in (("first", 1), ("second", 2)):
+        store.ok(
+            overlay2_diff,
+            id=layer,
+            state="applied",
+            remote_src=True,
+            src=tar_of(store.mount_point / f"{layer}.tar", **{f"file{number}": MIB // 2 for number in range(count)}),
+        )
+    assert store.facts("health")["health"] == []
+    subprocess.run(["chattr", "-R", "-p", str(first), str(store.home / "second")], check=True)
+    (found,) = store.facts("health")["health"]
+    assert (found["code"], found["subject"], found["certain"]) == ("project_doubled", "second", False)
+    assert str(first) in found["message"] and "first" in found["message"]
+    hint_followed(store, found)
+    store.make("second", parent="base", size="3M")
+    assert [finding for finding in store.facts("health")["health"] if finding["code"] != "leaked_project"] == []
+    assert store.project("first") == first != store.project("second")
+    told = quotas.report(store.mount_point)
+    assert told[first].size_used < MIB // KIB <= told[store.project("second")].size_used
+    assert store.limits("second") == (3072, 0)
+
+
+@pytest.mark.parametrize("part", ["diff", "work"])
+def test_a_directory_out_of_its_layers_project_is_found_and_the_hint_puts_it_back(store, part):
+    job = store.make("job", parent="base", size="2M")["project_id"]
+    subprocess.run(["chattr", "-R", "-p", "0", str(store.home / "job" / part)], check=True)
+    (found,) = store.facts("health")["health"]
+    assert (found["code"], found["subject"], found["certain"]) == ("project_lost", "job", False)
+    assert found["path"] == str(store.home / "job" / part)
+    hint_followed(store, found)
+    assert quotas.project(store.home / "job" / part) == (job, True)
+    assert store.facts("health")["health"] == []
+    written, said = quotas.fill(store.get("job") / "file")
+    assert refusal(store.kind) in said and written <= 2 * MIB

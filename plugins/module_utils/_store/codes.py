@@ -25,7 +25,15 @@ DamageCode = t.Literal[
 ]
 LitterCode = t.Literal["dangling_link", "staging_leftover", "dead_holder", "leaked_project"]
 CareCode = t.Literal[
-    "orphan", "layer_gone", "stale_volatile", "loose_mode", "owner_wrong", "hidden_mount", "stray_files"
+    "orphan",
+    "layer_gone",
+    "stale_volatile",
+    "loose_mode",
+    "owner_wrong",
+    "hidden_mount",
+    "stray_files",
+    "project_doubled",  # two layers count for one limit
+    "project_lost",  # what is written to a layer does not count for its limit
 ]
 NoteCode = t.Literal["unsealed_parent", "stranger"]
 FindingCode = t.Union[DamageCode, LitterCode, CareCode, NoteCode]

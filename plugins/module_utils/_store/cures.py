@@ -78,15 +78,25 @@ CURES: dict[str, dict[str, tuple[str, ...]]] = {
     "loose_mode": {"": (REPAIR + " sets it to {wanted}",), _FOREIGN: ("run `{command}`",)},
     "owner_wrong": {"": (REPAIR + " sets it to {wanted}",)},
     "hidden_mount": {"": ("{command}",)},
+    "project_doubled": {
+        "": ("run `{command}`, and set the limits of the layer again with " + _OURS + "layer: size and inodes",)
+    },
+    "project_lost": {"": ("run `{command}`",)},
     "stranger": {"": ("no module changes it: look what it is, and move it out of the store",)},
     "stray_files": {"": ("move what is needed to another place, then run `{command}`",)},
 }
+# A walk through the layer, which changes what counts for which limit: so a person decides. Links have no project.
+_GIVE_PROJECT = (
+    "find {path} -xdev -type d -exec chattr +P -p {wanted} {{}} + -o -type f -exec chattr -p {wanted} {{}} +"
+)
 # What a person runs or does, by code; paths are quoted for a shell.
 COMMANDS = {
     "unsealed_parent": "touch {path}",
     "stale_volatile": "rm -r {path}",
     "loose_mode": "chmod {wanted} {path}",
     "owner_wrong": "chown {wanted} {path}",
+    "project_doubled": _GIVE_PROJECT,
+    "project_lost": _GIVE_PROJECT,
     "stray_files": "find {path} -xdev -mindepth 1 -delete",
     "hidden_mount": "end what uses {target} and unmount it; then run umount {path}, and mount {target} again",
 }

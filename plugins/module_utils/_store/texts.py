@@ -86,6 +86,10 @@ MESSAGES: dict[str, dict[str, str]] = {
         "": "{found} is mounted on {path}, and what was mounted on {target} later hides it: it is not this store's"
     },
     "stranger": {"": "{path} is not a layer, and not another part of a store"},
+    "project_doubled": {"": "layer {subject} has project {found}, as layer {detail}: their limits count both layers"},
+    "project_lost": {
+        "": "{place} has project {found}, and not {wanted} as its layer: new files in it do not count for the limits"
+    },
     "stray_files": {"": "{found} in {place}, where nothing is mounted: no layer has these files"},
 }
 # What a run removes, by code: the number, and the ending of the plural.

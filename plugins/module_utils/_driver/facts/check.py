@@ -134,6 +134,10 @@ class _Examination:
         yield from self._of_records()
         yield from self._of_litter()
         yield from find_access(self.home, self.layers, self._settings if self.engine is None else None, self.engine)
+        if self.engine is None and self._store.has_quota:
+            from .projects import find_projects  # most stores have no quota; each import is compiled
+
+            yield from find_projects(self.home, self.layers, self._store.home_project)
         yield from self._of_layers()
         yield from self._of_each(self._stray_files)
         yield from hidden_mounts(self._store)

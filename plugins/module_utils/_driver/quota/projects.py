@@ -80,6 +80,12 @@ def assign(directory: str, above: int = 0) -> int:
         return project_id
 
 
+def free_id(home: str, above: int = 0) -> int:
+    """Return an id from *above* on that nothing on the filesystem of *home* uses; others may take it. Raises OSError."""
+    with opened(home) as fd:
+        return _free_id(fd, max(FIRST_ID, above))
+
+
 def limit(directory: str, size: int, inodes: int) -> None:
     """Limit the project of *directory*. size: bytes; inodes: files and directories; 0 for no limit.
 
