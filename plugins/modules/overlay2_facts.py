@@ -305,7 +305,7 @@ ansible_facts:
                 - V(owner_wrong) is a directory of a layer whose owner does not fit the store's remapped root. The
                   module checks owners only in stores of this collection.
                 - V(project_doubled) is a layer with the project id of an older layer, so that the limits of one count
-                  the files of both. V(project_lost) is a C(diff) or C(work) directory that has not the project id of its
+                  the files of both. V(project_lost) is a C(diff) or C(work) directory without the project id of its
                   layer. Setting project ids again is a walk through the layer, so no module does it by itself. The
                   hint has the command. The module looks only in stores of this collection with project quota.
                 - V(stray_files) are files in a layer's C(merged) while nothing is mounted there. They belong to no

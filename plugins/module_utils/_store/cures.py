@@ -24,6 +24,7 @@ _OURS = "strata.overlay2.overlay2_"
 REPAIR = _OURS + "repair"
 _BY_REPAIR = "{command}"  # left out as _RUN is
 _RUN = "{quiet}run `{command}`"  # left out if there is no command
+_BY_FOREIGN_REPAIR = "{stop}: then " + REPAIR + " repairs it with foreign: repair"
 _SWEEP = _OURS + "prune sweeps it"
 _SWEEP_FOREIGN = "{stop}: then " + _SWEEP + " with foreign: remove"
 _NEEDED = ", unless a lower file holds the name: then see the finding about the layer of that file"
@@ -124,14 +125,16 @@ def cure(
     *,
     stopped: bool = False,
     alone: bool = False,
+    by_repair: bool = False,
     why: str = "",
     wanted: str = "",
 ) -> str:
     """Return what to do about *code* in a store of *engine*, None for ours.
 
     command: for a shell, or in a store of ours what overlay2_repair does; "" if neither is sure to help. stopped: the
-    engine must not run meanwhile, if the text depends on that. alone: only the command helps. why: the hint of the
-    error that says what is wrong. wanted: what a mode or an owner should be.
+    engine must not run meanwhile, if the text depends on that. alone: only the command helps. by_repair: a run of
+    overlay2_repair mends the store. why: the hint of the error that says what is wrong. wanted: what a mode or an owner
+    should be.
     """
     if engine == SOMEBODY:  # as in a store of ours, after it was taken over
         ours = cure(None, code, command, stopped=stopped, alone=alone, why=why, wanted=wanted)
@@ -141,7 +144,8 @@ def cure(
     stop = _STOP.get(engine or "", f"stop {engine}")
     quiet = f"{stop}, and " if engine else ""
     anew = _ANEW.get(engine or "", f"have {engine} remove what needs the layer, and make that again")
-    told = [text for text in alternatives if command or text not in (_RUN, _BY_REPAIR)][: 1 if alone else None]
+    told = [_BY_FOREIGN_REPAIR] if by_repair else []
+    told += [text for text in alternatives if command or text not in (_RUN, _BY_REPAIR)][: 1 if alone else None]
     when = quiet if stopped else ""
     values = {"command": command, "quiet": quiet, "when": when, "stop": stop, "anew": anew, "why": why}
     return "; or ".join(told).format(**values, wanted=wanted)

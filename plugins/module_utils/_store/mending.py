@@ -19,15 +19,11 @@ from .links import read_link
 from .lower import Lower, read_lower, recorded_parent
 from .recognition import has_content, layer_ids
 from .repairs import repairs_of
+from .witnesses import RECORDING, allowed
 
 if t.TYPE_CHECKING:
     from .layer import LayerFiles
 
-# Makes the name in l/ again that the link file of each layer holds.
-_NAMES = (
-    f'cd {{home}} && for f in */{LINK}; do n=$(tr -dc A-Z2-7 <"$f"); '
-    f'[ ${{{{#n}}}} -ne 26 ] || [ -L "{LINKS}/$n" ] || ln -s "../${{{{f%/{LINK}}}}}/{DIFF}" "{LINKS}/$n"; done'
-)
 _LOWER = (
     f"cd {{home}} && {{{{ printf {LINKS}/; cat {{parent}}/{LINK}; "
     f"[ ! -e {{parent}}/{LOWER} ] || {{{{ printf :; cat {{parent}}/{LOWER}; }}}}; }}}} >{{id}}/{LOWER}"
@@ -59,6 +55,8 @@ class Mending:
         alone = damage.cause == "second_name"
         if self.is_ours:
             return cure(self.engine, damage.code, self.by_repair(damage), alone=alone, why=UNREAD_CURE)
+        if self.engine in RECORDING and repairs_of(damage, allowed(self._files.solution.repairs, self.engine)):
+            return cure(self.engine, damage.code, by_repair=True)
         if damage.cause == "same_name":
             return self._hint_of_same_name(damage)
         return cure(self.engine, damage.code, self.command(damage), alone=alone, why=UNREAD_CURE)
@@ -90,10 +88,6 @@ class Mending:
             one = damage._replace(layer=id, path=f"{self.home}/{id}/{LINK}")
             hints.append(f"layer {id}: {cure(self.engine, one.code, self.command(one))}")
         return "; ".join(hints)
-
-    def all_names(self) -> str:
-        """Return the hint that makes all lost names in l/ again with one command."""
-        return cure(self.engine, "link_missing", _NAMES.format(home=self.place))
 
     def error(self, damage: Damage) -> StoreCorrupt:
         """Return the error for a damaged layer. Raises OSError."""

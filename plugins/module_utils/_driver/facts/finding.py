@@ -20,7 +20,6 @@ from ..._store.repairs import Repair, repairs_of
 
 _ORDER = {DAMAGE: 0, LITTER: 1}
 OF_ACCESS = ("loose_mode", "owner_wrong")
-_MANY = 3  # names in l/; if more are lost, one command makes all of them again
 
 
 AS_TOLD = "as_told"  # the error's own hint, whatever the engine
@@ -113,8 +112,6 @@ class Reporter:
         self._home = store.home
         self._mending = store.mending
         self._files = store
-        lost = sum(finding.cause == "no_name" for finding in findings)
-        self._all_names = lost > _MANY and not any(finding.cause == "same_name" for finding in findings)
 
     def report(self, finding: Finding) -> Reported:
         """Return what health reports of a finding. Raises OSError."""
@@ -163,9 +160,7 @@ class Reporter:
     def _of_damage(self, damage: Damage) -> tuple[str, str]:
         if damage.cause in ("same_name", "second_name"):
             return damage.message, self._mending.hint(damage)
-        at_once = damage.cause == "no_name" and self._all_names and not self._mending.is_ours
-        hint = self._mending.all_names() if at_once else self._mending.hint(damage)
-        return f"layer {damage.layer} is damaged: {damage.message}", hint
+        return f"layer {damage.layer} is damaged: {damage.message}", self._mending.hint(damage)
 
     def _of_gone(self, finding: Finding, gone: Gone) -> tuple[str, str]:
         message = texts.message(finding.code, subject=printable(gone.layer), detail=gone.record, others=gone.needed_by)

@@ -80,10 +80,10 @@ def assign(directory: str, above: int = 0) -> int:
         return project_id
 
 
-def free_id(home: str, above: int = 0) -> int:
-    """Return an id from *above* on that nothing on the filesystem of *home* uses; others may take it. Raises OSError."""
+def free_id(home: str, first: int = 0) -> int:
+    """Return an id from *first* on that nothing on the filesystem of *home* uses now. Raises OSError."""
     with opened(home) as fd:
-        return _free_id(fd, max(FIRST_ID, above))
+        return _free_id(fd, max(FIRST_ID, first))
 
 
 def limit(directory: str, size: int, inodes: int) -> None:
