@@ -144,6 +144,7 @@ class Run:
         Deleting may take long, and needs only the staging directories' own locks. Leftovers that appeared after sweep()
         are left to the next run: mending them needs the store's lock.
         """
+        self._release_unpublished()
         warnings = list(self._release_again())
         until = None if self._seconds is None else Deadline(self._seconds)
         todo: list[t.Callable[[Deadline | None], None]] = [mine.close for mine in self._stagings.values()]
@@ -171,6 +172,15 @@ class Run:
         for directory in layers_in(self._leftovers) if self.store.has_quota else ():
             with contextlib.suppress(OSError):  # another run has just swept the directory, or it cannot be read
                 self._release(project_of(directory))
+
+    def _release_unpublished(self) -> None:
+        """Release the quotas of the layers that the run staged and could not publish."""
+        mine = self._stagings.get("")
+        if not self.made or mine is None or not self.store.has_quota:
+            return
+        for layer_id in self.made:
+            with contextlib.suppress(OSError):  # the layer is published, or cannot be read
+                self._release(project_of(os.path.join(mine.path, layer_id)))
 
     def _release(self, project_id: int) -> None:
         """Remove the limits of a project whose layer is out of sight. If this fails, close() tries again."""
