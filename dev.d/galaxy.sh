@@ -1,23 +1,23 @@
 # shellcheck shell=sh
-# The collections that roles and scenarios need, from a package of PyPI, so that nothing needs Galaxy. Sourced.
+# The collection that roles need, from a package of PyPI, so that nothing needs Galaxy. Sourced.
 
-GALAXY='ansible/posix community/general'
+GALAXY=ansible/posix
 
-# galaxy: put these collections beside our own in collections/. Call ready first.
+# galaxy: put this collection beside our own in collections/. Call ready first.
 galaxy() {
     stamp=$CACHE/galaxy-$(cat requirements/galaxy.txt dev.d/galaxy.sh | sha256sum | cut -c 1-16)
     [ ! -e "$stamp" ] || return 0
     exec 8>"$CACHE/galaxy.lock"
     flock 8
     if [ ! -e "$stamp" ]; then
-        say 'dev: unpacking collections that roles need'
+        say 'dev: unpacking the collection that roles need'
         rm -rf "$CACHE/galaxy"
         mkdir "$CACHE/galaxy"
         HOME=$USER_HOME "$VENV/bin/python" -m pip --disable-pip-version-check --quiet download --no-deps \
             --ignore-requires-python --only-binary=:all: --dest "$CACHE/galaxy" -r requirements/galaxy.txt \
             >"$CACHE/galaxy.log" 2>&1 </dev/null || {
             cat "$CACHE/galaxy.log" >&2
-            die 'cannot download the collections that roles need'
+            die 'cannot download the collection that roles need'
         }
         "$VENV/bin/python" -m zipfile -e "$CACHE"/galaxy/*.whl "$CACHE/galaxy"
         for name in $GALAXY; do

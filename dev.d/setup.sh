@@ -59,14 +59,14 @@ venv() {
 }
 
 pip_install() {
-    pip_install_in "$VENV" "$@"
+    pip_install_in "$VENV" -c requirements/constraints.txt "$@"
 }
 
 # pip_install_in VENV ARG...
 pip_install_in() {
     venv=$1
     shift
-    "$venv/bin/python" -m pip --disable-pip-version-check --quiet install -c requirements/constraints.txt "$@" \
+    "$venv/bin/python" -m pip --disable-pip-version-check --quiet install "$@" \
         >"$CACHE/pip.log" 2>&1 </dev/null || {
         cat "$CACHE/pip.log" >&2
         die "cannot install with pip $*"

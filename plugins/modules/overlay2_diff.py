@@ -160,34 +160,42 @@ actions:
   returned: always
   type: list
   elements: str
+  sample: [replace the content of layer base-1]
 diff_id:
   description: Digest of the uncompressed tar that was applied or written.
   returned: success
   type: str
+  sample: "sha256:9f2c1b7d4e5a60718293a4b5c6d7e8f90123456789abcdef0123456789abcdef"
 digest:
   description: Digest of that tar's file; V(none) if only the real run can know it.
   returned: success
   type: str
+  sample: "sha256:1d4f6a8b0c2e3f5a7b9c1d3e5f60718293a4b5c6d7e8f9012345678abcdef012"
 size:
   description: Size of the layer's own files in bytes, counted as Docker's DiffSize.
   returned: success
   type: int
+  sample: 734003200
 native:
   description: Whether the diff is native, that is, the layer's own directory alone showed what the layer changes.
   returned: success
   type: bool
+  sample: true
 summary:
   description: How many paths the layer adds, modifies and deletes.
   returned: success, but for O(state=applied) in check mode
   type: dict
+  sample: {added: 12, modified: 3, deleted: 1}
 error:
   description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
   returned: failure
   type: str
+  sample: layer_in_use
 hint:
   description: What to do about the failure.
   returned: failure
   type: str
+  sample: unmount the layer for job-1 first
 """
 
 import typing as t

@@ -123,6 +123,7 @@ hint:
   description: What to do about the failure.
   returned: failure
   type: str
+  sample: unmount the layer for job-1 first
 """
 
 import typing as t

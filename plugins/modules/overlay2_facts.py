@@ -119,9 +119,11 @@ ansible_facts:
         home:
           description: Path of the store, without symlinks.
           type: str
+          sample: /var/lib/overlay2
         exists:
           description: Whether the store exists; V(none) where only root can find out.
           type: bool
+          sample: true
         managed_by:
           description:
             - V(docker) or V(containers-storage) if the records of that engine lie beside O(home), or beside
@@ -131,6 +133,7 @@ ansible_facts:
             - The modules only read the store of another engine. The one exception is the removal of layers that
               none of the engine's records knows.
           type: str
+          sample: docker
         backing_fs:
           description: Type of the filesystem, as Docker names it.
           type: str
@@ -138,24 +141,31 @@ ansible_facts:
         supports_d_type:
           description: Whether the directories of the filesystem hold the types of their entries.
           type: bool
+          sample: true
         native_overlay_diff:
           description: Whether a layer's C(diff) directory alone shows what the layer changed.
           type: bool
+          sample: true
         using_metacopy:
           description: Whether overlayfs copies up no content when only a mode or an owner changes.
           type: bool
+          sample: false
         userxattr:
           description: Whether overlayfs keeps its marks in user xattrs, as in user namespaces.
           type: bool
+          sample: false
         index_off:
           description: Whether the kernel knows the mount option C(index=off).
           type: bool
+          sample: true
         project_quota:
           description: Whether layers can have limits.
           type: bool
+          sample: true
         kernel:
           description: Release of the kernel.
           type: str
+          sample: 6.1.0-50-amd64
         max_depth:
           description: How many layers a layer can have below it.
           type: int
@@ -167,33 +177,43 @@ ansible_facts:
             device:
               description: The mounted device, or another source.
               type: str
+              sample: /dev/vdb
             mount_point:
               description: Where the filesystem is mounted.
               type: str
+              sample: /var/lib/overlay2
             options:
               description: The mount options.
               type: str
+              sample: rw,relatime,attr2,inode64,logbufs=8,logbsize=32k,prjquota
             size:
               description: Size in bytes.
               type: int
+              sample: 270553174016
             free:
               description: Bytes that users other than root can use.
               type: int
+              sample: 75440308224
             inodes:
               description: Number of inodes; V(0) if the filesystem does not count them.
               type: int
+              sample: 16777216
             inodes_free:
               description: Inodes that users other than root can use.
               type: int
+              sample: 16094058
         layer_count:
           description: Number of layers.
           type: int
+          sample: 2
         mount_count:
           description: Number of overlays on the C(merged) directories of layers.
           type: int
+          sample: 1
         supported:
           description: Whether layers can be made here.
           type: bool
+          sample: true
         problems:
           description:
             - What prevents or restricts the use of the store, the worst first.
@@ -213,9 +233,11 @@ ansible_facts:
             message:
               description: What is wrong.
               type: str
+              sample: "layers on / cannot have limits: ext4 is mounted without prjquota"
             hint:
               description: What to do about it.
               type: str
+              sample: "on the unmounted filesystem: tune2fs -O project,quota -Q prjquota; then mount it with prjquota"
         status:
           description: The rows and values that C(docker info) shows.
           type: dict
@@ -237,6 +259,7 @@ ansible_facts:
               RV(ansible_facts.overlay2.summary) are V(none) where only root can find them out.
           returned: when O(gather_subset) has V(layers) or V(all)
           type: dict
+          sample: {base-1: {id: base-1, parent: "", depth: 0}}
         mounts:
           description: The layers that are mounted or held, by id.
           returned: when O(gather_subset) has V(mounts) or V(all)
@@ -322,20 +345,25 @@ ansible_facts:
                 - V(hidden_mount) is a mount in the store that no path leads to, because another filesystem was mounted
                   over its place. The mount belongs to the store below that filesystem, and mounts no layer here.
               type: str
+              sample: link_empty
             kind:
               description:
                 - V(damage) if the store, or a layer, does not work; V(litter) if M(strata.overlay2.overlay2_prune)
                   removes it; V(care) if a person has to decide; V(note) if it is good to know.
               type: str
+              sample: damage
             subject:
               description: The layer, or the name in the store.
               type: str
+              sample: job-1
             path:
               description: The path with the finding.
               type: str
+              sample: /var/lib/overlay2/job-1/link
             message:
               description: What is wrong.
               type: str
+              sample: "layer job-1 is damaged: its link file is empty"
             hint:
               description:
                 - What to do about it in a store of RV(ansible_facts.overlay2.managed_by). C(; or) separates
@@ -343,14 +371,17 @@ ansible_facts:
                 - A command stands between backticks, and needs root. C(PARENT) stands for the id of the parent if no
                   file on disk tells the id.
               type: str
+              sample: strata.overlay2.overlay2_repair repairs it
             repair:
               description: What M(strata.overlay2.overlay2_repair) does about it. V(none) for nothing.
               type: str
+              sample: write the link file of layer job-1 again
             certain:
               description:
                 - Whether M(strata.overlay2.overlay2_repair) does so without further options. In another engine's store
                   it does so with O(strata.overlay2.overlay2_repair#module:foreign=repair).
               type: bool
+              sample: true
         owners:
           description:
             - By layer, what the store's engine uses it for; an empty list for nothing. V(none) if it cannot be told; a
@@ -413,6 +444,7 @@ ansible_facts:
                 - V(docker), V(containerd), V(containers-storage) (Podman, Buildah, CRI-O), V(buildkit), V(strata) for a
                   store of this collection, or V(none) if nothing tells the engine.
               type: str
+              sample: docker
             kind:
               description: The storage driver or the snapshotter.
               type: str
@@ -420,12 +452,15 @@ ansible_facts:
             home:
               description: Path of the store.
               type: str
+              sample: /var/lib/docker/overlay2
             root:
               description: Path of the engine's data root.
               type: str
+              sample: /var/lib/docker
             owner:
               description: The user whose store it is, or the number of a user whom the host does not know.
               type: str
+              sample: root
             state:
               description:
                 - V(active) if a layer is mounted or a process has the engine's database open.
@@ -435,12 +470,15 @@ ansible_facts:
                 - V(unknown) if it cannot be told, for example because the task runs in a pid namespace that does not
                   show all processes of the host.
               type: str
+              sample: active
             why:
               description: The proof of the state.
               type: str
+              sample: 3 of its overlays are mounted
             process:
               description: The process that has the engine's database open, with C(pid) and C(command); V(none) without.
               type: dict
+              sample: {pid: 812, command: dockerd}
             found_by:
               description:
                 - The ways that led to the store. V(asked) is O(roots), V(default) a usual place, V(config) a
@@ -448,24 +486,31 @@ ansible_facts:
                   arguments of a daemon, V(mount) a mounted layer.
               type: list
               elements: str
+              sample: [default, mount]
             mount_point:
               description: The mount point of the filesystem.
               type: str
+              sample: /
             mounted:
               description: Number of mounted overlays made of its layers, in all mount namespaces.
               type: int
+              sample: 3
             layers:
               description: Number of layers; V(none) if it cannot be read.
               type: int
+              sample: 48
             bytes:
               description: Bytes of the layers, as O(measure) says; V(none) if not known.
               type: int
+              sample: 9663676416
             content_bytes:
               description: Bytes of packed layers that containerd keeps beside the snapshots.
               type: int
+              sample: 0
             namespaces:
               description: Of containerd, by namespace, the number of C(layers), C(images), C(containers), and C(bytes).
               type: dict
+              sample: {k8s.io: {layers: 48, images: 9, containers: 3, bytes: 9663676416}}
             unneeded:
               description:
                 - What nobody needs. V(none) if that cannot be told; a problem says why.
@@ -485,41 +530,52 @@ ansible_facts:
                       a record, V(ingest) one that was not received whole.
                     - V(unused_image) is an image that no container uses.
                   type: str
+                  sample: orphan_directory
                 namespace:
                   description: The namespace of containerd; V(none) for none.
                   type: str
+                  sample: k8s.io
                 count:
                   description: How many.
                   type: int
+                  sample: 2
                 bytes:
                   description: Their bytes by records; V(none) if not known.
                   type: int
+                  sample: 39741030
                 by:
                   description: V(engine), V(overlay2_prune) or V(user), who removes it.
                   type: str
+                  sample: overlay2_prune
                 run:
                   description:
                     - What a person can type to have it removed. This collection never runs it. C(ADDRESS) stands for
                       the socket of a containerd whose socket is not known.
                   type: str
+                  sample: ansible-playbook strata.overlay2.cleanup
                 policy:
                   description: Whether it may be wanted, although nothing uses it now.
                   type: bool
+                  sample: false
                 until:
                   description: Of V(left_lease), when the last one ends by itself.
                   type: str
+                  sample: "2026-12-01T04:00:00Z"
                 loses:
                   description: Of V(whole_store), what would be lost.
                   type: list
                   elements: str
+                  sample: [9 images, 3 containers]
             problems:
               description: What could not be read, and why.
               type: list
               elements: str
+              sample: []
         stores_left_out:
           description: Number of smaller stores that RV(ansible_facts.overlay2.stores) leaves out.
           returned: when O(gather_subset) has V(stores)
           type: int
+          sample: 0
 error:
   description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
   returned: failure
@@ -529,6 +585,7 @@ hint:
   description: What to do about the failure.
   returned: failure
   type: str
+  sample: unmount the layer for job-1 first
 """
 
 import typing as t

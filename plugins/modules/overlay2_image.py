@@ -129,40 +129,51 @@ actions:
   returned: always
   type: list
   elements: str
+  sample:
+    - make layer c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001
+    - record image sha256:9f2c1b7d4e5a60718293a4b5c6d7e8f90123456789abcdef0123456789abcdef
 image_id:
   description: Digest of the config of the image.
   returned: success
   type: str
+  sample: "sha256:9f2c1b7d4e5a60718293a4b5c6d7e8f90123456789abcdef0123456789abcdef"
 manifest_digest:
   description: Digest of the manifest of the image; V(none) in the archive of C(docker save) before 25.0.
   returned: success
   type: str
+  sample: "sha256:1d4f6a8b0c2e3f5a7b9c1d3e5f60718293a4b5c6d7e8f9012345678abcdef012"
 chain_id:
   description: Chain id of the top layer.
   returned: success
   type: str
+  sample: "sha256:c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001"
 top:
   description: Id of the top layer, the parent for layers on the image.
   returned: success
   type: str
+  sample: c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001
 names:
   description: The names of the image.
   returned: success
   type: list
   elements: str
+  sample: ["docker.io/library/debian:12"]
 platform:
   description: The platform that the image is for.
   returned: success
   type: str
+  sample: linux/amd64
 config:
   description: The config of the image, as OCI describes it; V(none) if it has more than 64 KiB.
   returned: success
   type: dict
+  sample: {Cmd: [bash], Env: ["PATH=/usr/bin:/bin"]}
 chain_ids:
   description: The chain ids of all layers, base first.
   returned: success
   type: list
   elements: str
+  sample: ["sha256:c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001"]
 layers:
   description: The layers of the image, base first.
   returned: success
@@ -172,41 +183,52 @@ layers:
     id:
       description: Id of the layer in the store.
       type: str
+      sample: c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001
     parent:
       description: Id of its parent, V("") for the base.
       type: str
+      sample: ""
     chain_id:
       description: Chain id of the layer.
       type: str
+      sample: "sha256:c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001"
     diff_id:
       description: Digest of its uncompressed tar.
       type: str
+      sample: "sha256:9f2c1b7d4e5a60718293a4b5c6d7e8f90123456789abcdef0123456789abcdef"
     digest:
       description: Digest of its file in the image; V(none) if the archive does not tell.
       type: str
+      sample: "sha256:1d4f6a8b0c2e3f5a7b9c1d3e5f60718293a4b5c6d7e8f9012345678abcdef012"
     size:
       description: Size of that file in bytes; V(none) if it is not known.
       type: int
+      sample: 28228777
     media_type:
       description: Media type of that file; V(none) if the archive does not tell.
       type: str
+      sample: application/vnd.oci.image.layer.v1.tar+gzip
     present:
       description: Whether the store has the layer.
       type: bool
+      sample: true
 sent_bytes:
   description:
     - Size of what the controller sent as O(src), in bytes; V(0) if the store has the image. In check mode, what the run
       would send.
   returned: success, if O(src) is on the controller and the task is not async
   type: int
+  sample: 28228777
 error:
   description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
   returned: failure
   type: str
+  sample: layer_in_use
 hint:
   description: What to do about the failure.
   returned: failure
   type: str
+  sample: unmount the layer for job-1 first
 """
 
 import os

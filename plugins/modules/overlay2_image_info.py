@@ -66,30 +66,38 @@ images:
     image_id:
       description: Digest of the config of the image.
       type: str
+      sample: "sha256:9f2c1b7d4e5a60718293a4b5c6d7e8f90123456789abcdef0123456789abcdef"
     manifest_digest:
       description: Digest of the manifest of the image; V(none) in the archive of C(docker save) before 25.0.
       type: str
+      sample: "sha256:1d4f6a8b0c2e3f5a7b9c1d3e5f60718293a4b5c6d7e8f9012345678abcdef012"
     chain_id:
       description: Chain id of the top layer.
       type: str
+      sample: "sha256:c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001"
     top:
       description: Id of the top layer, the parent for layers on the image; V(none) if the store lacks it.
       type: str
+      sample: c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001
     names:
       description: The names of the image.
       type: list
       elements: str
+      sample: ["docker.io/library/debian:12"]
     platform:
       description: The platform that the image is for.
       type: str
+      sample: linux/amd64
     config:
       description: The config of the image, as OCI describes it; V(none) if it has more than 64 KiB, or if several
         images are listed.
       type: dict
+      sample: {Cmd: [bash], Env: ["PATH=/usr/bin:/bin"]}
     chain_ids:
       description: The chain ids of all layers, base first.
       type: list
       elements: str
+      sample: ["sha256:c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001"]
     layers:
       description: The layers of the image, base first.
       type: list
@@ -98,48 +106,61 @@ images:
         id:
           description: Id of the layer in the store; V(none) if the store lacks it.
           type: str
+          sample: c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001
         parent:
           description: Id of its parent, V("") for the base.
           type: str
+          sample: ""
         chain_id:
           description: Chain id of the layer.
           type: str
+          sample: "sha256:c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001"
         diff_id:
           description: Digest of its uncompressed tar.
           type: str
+          sample: "sha256:9f2c1b7d4e5a60718293a4b5c6d7e8f90123456789abcdef0123456789abcdef"
         digest:
           description: Digest of its file in the image; V(none) if the archive does not tell.
           type: str
+          sample: "sha256:1d4f6a8b0c2e3f5a7b9c1d3e5f60718293a4b5c6d7e8f9012345678abcdef012"
         size:
           description: Size of that file in bytes; V(none) if it is not known.
           type: int
+          sample: 28228777
         media_type:
           description: Media type of that file; V(none) if the archive does not tell.
           type: str
+          sample: application/vnd.oci.image.layer.v1.tar+gzip
         present:
           description: Whether the store has the layer.
           type: bool
+          sample: true
 present:
   description: Those of O(chain_ids) that the store has, each with all before it.
   returned: success
   type: list
   elements: str
+  sample: [c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001]
 platform:
   description: The platform of the target, which M(strata.overlay2.overlay2_image) asks for by default.
   returned: success
   type: str
+  sample: linux/amd64
 truncated:
   description: Whether more images were found than are listed.
   returned: success
   type: bool
+  sample: false
 error:
   description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
   returned: failure
   type: str
+  sample: layer_in_use
 hint:
   description: What to do about the failure.
   returned: failure
   type: str
+  sample: unmount the layer for job-1 first
 """
 
 import os

@@ -165,9 +165,11 @@ features:
     home:
       description: Path of the store, without symlinks.
       type: str
+      sample: /var/lib/overlay2
     exists:
       description: Whether the store exists; V(none) where only root can find out.
       type: bool
+      sample: true
     managed_by:
       description:
         - V(docker) or V(containers-storage) if the records of that engine lie beside O(home), or beside
@@ -177,6 +179,7 @@ features:
         - The modules only read the store of another engine. The one exception is the removal of layers that
           none of the engine's records knows.
       type: str
+      sample: docker
     backing_fs:
       description: Type of the filesystem, as Docker names it.
       type: str
@@ -184,24 +187,31 @@ features:
     supports_d_type:
       description: Whether the directories of the filesystem hold the types of their entries.
       type: bool
+      sample: true
     native_overlay_diff:
       description: Whether a layer's C(diff) directory alone shows what the layer changed.
       type: bool
+      sample: true
     using_metacopy:
       description: Whether overlayfs copies up no content when only a mode or an owner changes.
       type: bool
+      sample: false
     userxattr:
       description: Whether overlayfs keeps its marks in user xattrs, as in user namespaces.
       type: bool
+      sample: false
     index_off:
       description: Whether the kernel knows the mount option C(index=off).
       type: bool
+      sample: true
     project_quota:
       description: Whether layers can have limits.
       type: bool
+      sample: true
     kernel:
       description: Release of the kernel.
       type: str
+      sample: 6.1.0-50-amd64
     max_depth:
       description: How many layers a layer can have below it.
       type: int
@@ -213,33 +223,43 @@ features:
         device:
           description: The mounted device, or another source.
           type: str
+          sample: /dev/vdb
         mount_point:
           description: Where the filesystem is mounted.
           type: str
+          sample: /var/lib/overlay2
         options:
           description: The mount options.
           type: str
+          sample: rw,relatime,attr2,inode64,logbufs=8,logbsize=32k,prjquota
         size:
           description: Size in bytes.
           type: int
+          sample: 270553174016
         free:
           description: Bytes that users other than root can use.
           type: int
+          sample: 75440308224
         inodes:
           description: Number of inodes; V(0) if the filesystem does not count them.
           type: int
+          sample: 16777216
         inodes_free:
           description: Inodes that users other than root can use.
           type: int
+          sample: 16094058
     layer_count:
       description: Number of layers.
       type: int
+      sample: 2
     mount_count:
       description: Number of overlays on the C(merged) directories of layers.
       type: int
+      sample: 1
     supported:
       description: Whether layers can be made here.
       type: bool
+      sample: true
     problems:
       description:
         - What prevents or restricts the use of the store, the worst first.
@@ -259,9 +279,11 @@ features:
         message:
           description: What is wrong.
           type: str
+          sample: "layers on / cannot have limits: ext4 is mounted without prjquota"
         hint:
           description: What to do about it.
           type: str
+          sample: "on the unmounted filesystem: tune2fs -O project,quota -Q prjquota; then mount it with prjquota"
     status:
       description: The rows and values that C(docker info) shows.
       type: dict
@@ -280,6 +302,7 @@ hint:
   description: What to do about the failure.
   returned: failure
   type: str
+  sample: unmount the layer for job-1 first
 """
 
 import typing as t

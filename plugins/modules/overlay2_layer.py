@@ -152,59 +152,77 @@ layers:
     id:
       description: The layer's id.
       type: str
+      sample: job-1
     parent:
       description: Id of the layer right below; V("") if there is none.
       type: str
+      sample: base-1
     depth:
       description: Number of layers below, 128 at most.
       type: int
+      sample: 1
     link:
       description: The layer's name in C(l/); V(none) in check mode for a layer that is only planned.
       type: str
+      sample: 6SH35FALY44LM4OBYJFTW3TYOV
     lower_dirs:
       description: The C(diff) directories of the layers below, nearest first.
       type: list
       elements: str
+      sample: [/var/lib/overlay2/base-1/diff]
     upper_dir:
       description: The layer's own C(diff) directory.
       type: str
+      sample: /var/lib/overlay2/job-1/diff
     work_dir:
       description: The work directory of overlayfs. A layer without parent has no such directory.
       type: str
+      sample: /var/lib/overlay2/job-1/work
     merged_dir:
       description: The directory that the layer's overlay is mounted on.
       type: str
+      sample: /var/lib/overlay2/job-1/merged
     committed:
       description: Whether the layer is sealed. The file C(committed), or a child, seals a layer.
       type: bool
+      sample: false
     read_write:
       description: Whether the layer was made as a container's layer; V(none) without a record (dockerd's layers).
       type: bool
+      sample: true
     mounted:
       description: Whether an overlay is mounted on C(merged_dir).
       type: bool
+      sample: false
     holders:
       description: Who needs the mount.
       type: list
       elements: str
+      sample: [job-1]
     size_limit:
       description: Limit in bytes; V(0) means none.
       type: int
+      sample: 10737418240
     inodes_limit:
       description: Limit of files and directories; V(0) means none.
       type: int
+      sample: 0
     project_id:
       description: Project id of the layer's quota; V(none) if the layer has no quota.
       type: int
+      sample: 1048577
     diff_id:
       description: Digest of the uncompressed tar last applied as the layer's whole content; V(none) if unknown.
       type: str
+      sample: "sha256:9f2c1b7d4e5a60718293a4b5c6d7e8f90123456789abcdef0123456789abcdef"
     digest:
       description: Digest of the file that held this tar, as the file was; V(none) if unknown.
       type: str
+      sample: "sha256:1d4f6a8b0c2e3f5a7b9c1d3e5f60718293a4b5c6d7e8f9012345678abcdef012"
     chain_id:
       description: Digest of the layer with all layers below; V(none) if one of their diff ids is unknown.
       type: str
+      sample: "sha256:c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001"
 layer:
   description: The layer; V(none) after O(state=absent).
   returned: when O(id) was given
@@ -219,6 +237,7 @@ hint:
   description: What to do about the failure.
   returned: failure
   type: str
+  sample: unmount the layer for job-1 first
 """
 
 import typing as t

@@ -183,12 +183,15 @@ layers:
     id:
       description: The layer's id.
       type: str
+      sample: job-1
     parent:
       description: Id of the layer right below; V("") if there is none, or if it is unknown.
       type: str
+      sample: base-1
     decision:
       description: V(remove) or V(keep).
       type: str
+      sample: remove
     reason:
       description: Why. The reason of a layer that no record of the store's engine knows begins with V(orphan).
       type: str
@@ -199,34 +202,42 @@ layers:
           on XFS with the inodes. A file with several names counts where its last name goes.
         - V(0) if a layer that stays is built on this layer; V(none) if this layer cannot be read.
       type: int
+      sample: 734003200
     bytes_shared:
       description:
         - Bytes of this layer that layers which stay still use. They are built on this layer, or share hard links with
           it.
         - V(none) for a layer that cannot be read.
       type: int
+      sample: 1048576
     inodes:
       description: Number of files and directories in the layer's directory; V(none) if it cannot be read.
       type: int
+      sample: 5120
     age_seconds:
       description: Seconds since the layer was made.
       type: int
+      sample: 1209600
     unused_seconds:
       description: Seconds since the last use; never more than RV(layers[].age_seconds).
       type: int
+      sample: 950400
     depth:
       description: Number of layers below.
       type: int
+      sample: 1
 remove_bytes:
   description: Bytes that all removals free, litter included.
   returned: success
   type: int
+  sample: 734003200
 pending_bytes:
   description:
     - Bytes that are out of sight, and still to be deleted.
     - V(none) in check mode with O(max_seconds), if anything would go.
   returned: success
   type: int
+  sample: 0
 litter:
   description: >-
     The litter that the run swept; in another engine's store with O(foreign=report), the litter found. Litter that
@@ -240,15 +251,19 @@ litter:
         - V(dangling_link), V(staging_leftover), V(dead_holder) or V(leaked_project), as in the C(health) of
           M(strata.overlay2.overlay2_facts).
       type: str
+      sample: staging_leftover
     subject:
       description: The layer, or the name in the store.
       type: str
+      sample: .staging/x7c2
     path:
       description: The path with the finding.
       type: str
+      sample: /var/lib/overlay2/.staging/x7c2
     bytes:
       description: Bytes that sweeping frees.
       type: int
+      sample: 4096
 error:
   description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
   returned: failure
@@ -258,6 +273,7 @@ hint:
   description: What to do about the failure.
   returned: failure
   type: str
+  sample: unmount the layer for job-1 first
 """
 
 import typing as t

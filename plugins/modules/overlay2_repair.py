@@ -180,40 +180,50 @@ findings:
     code:
       description: What is wrong, as in the C(health) of M(strata.overlay2.overlay2_facts).
       type: str
+      sample: link_empty
     kind:
       description:
         - V(damage) if the store, or a layer, does not work; V(litter) if M(strata.overlay2.overlay2_prune) removes it;
           V(care) if a person has to decide; V(note) if it is good to know.
       type: str
+      sample: damage
     subject:
       description: The layer, or the name in the store.
       type: str
+      sample: job-1
     path:
       description: The path with the finding.
       type: str
+      sample: /var/lib/overlay2/job-1/link
     message:
       description: What is wrong.
       type: str
+      sample: "layer job-1 is damaged: its link file is empty"
     hint:
       description: What to do about it. C(; or) separates alternatives.
       type: str
+      sample: strata.overlay2.overlay2_repair repairs it
     repair:
       description: What M(strata.overlay2.overlay2_repair) does about it. V(none) for nothing.
       type: str
+      sample: write the link file of layer job-1 again
     certain:
       description:
         - Whether M(strata.overlay2.overlay2_repair) does so without further options. In another engine's store it does
           so with O(strata.overlay2.overlay2_repair#module:foreign=repair).
       type: bool
+      sample: true
     evidence:
       description: What proves that the repair is right, as sentences.
       type: list
       elements: str
+      sample: [its record says that its name is l/6SH35FALY44LM4OBYJFTW3TYOV]
 left:
   description: What is wrong after the run; in check mode, what would be. The values are those of RV(findings).
   returned: success
   type: list
   elements: dict
+  sample: []
 verified:
   description: What was compared. V(none) without O(contents) and O(src).
   returned: success
@@ -222,18 +232,23 @@ verified:
     layers:
       description: How many layers were compared to their end.
       type: int
+      sample: 2
     files:
       description: How many files were read.
       type: int
+      sample: 40210
     bytes:
       description: The size of these files.
       type: int
+      sample: 734003200
     pending_layers:
       description: How many layers were not compared to their end, because the time was up or another run changed them.
       type: int
+      sample: 3
     oldest_seconds:
       description: How long ago the layer was compared, or filled, that was not compared for longest. V(0) for no layer.
       type: int
+      sample: 259200
 error:
   description: Stable code of the failure. C(docs/errors.md) of the collection lists the codes.
   returned: failure
@@ -243,6 +258,7 @@ hint:
   description: What to do about the failure.
   returned: failure
   type: str
+  sample: unmount the layer for job-1 first
 """
 
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.repair.state import Asked

@@ -70,28 +70,35 @@ path:
   description: Path of the record on the controller.
   returned: always
   type: str
+  sample: /var/lib/overlay2/job-1/link
 layer_count:
   description: Number of layers; V(none) if unknown.
   returned: always
   type: int
+  sample: 2
 remove_count:
   description: Number of layers that the plan removes; V(none) without a plan.
   returned: always
   type: int
+  sample: 3
 remove_bytes:
   description: Bytes that the plan frees, litter included; V(none) without a plan.
   returned: always
   type: int
+  sample: 734003200
 litter_count:
   description: Number of pieces of litter that the plan sweeps; V(none) without a plan.
   returned: always
   type: int
+  sample: 0
 problem_count:
   description: Number of problems and findings.
   returned: always
   type: int
+  sample: 1
 hint:
   description: What to do about the failure.
   returned: failure
   type: str
+  sample: unmount the layer for job-1 first
 """

@@ -28,14 +28,21 @@ def test_the_lowest_ansible_core():
     series = lowest.rpartition(".")[0]
     assert found(r"ansible-core ([\d.]+) or newer", "README.md") == (series,)
     assert found(r"^ansible-core==([\d.]+)$", "requirements/lowest.txt") == (lowest,)
-    assert found(r"^ansible-core==([\d.]+)\.\d+; python_version <", "requirements/run.txt") == (series,)
-    assert "lowest.txt" in text("dev.d/examples.sh")
+    assert "core lowest " in text("dev.d/examples.sh")
     assert 'Stage("examples"' in text("dev.d/test.py")
 
 
+def test_the_newest_ansible_core():
+    newest = found(r"^ansible-core==([\d.]+)$", "requirements/newest.txt")
+    assert found(r"^ansible-core==([\d.]+); python_version >=", "requirements/run.txt") == newest
+    assert "core newest " in text("dev.d/examples.sh")
+
+
 def test_the_controllers_lowest_python():
-    (lowest,) = found(r"\((3\.\d+) or newer\)", "README.md")
-    assert found(r"sys\.version_info < \((\d), (\d+)\)", "dev.d/setup.sh") == tuple(lowest.split("."))
+    """ansible-core 2.16 needs Python 3.10. The checkout takes the newest ansible-core, and so a newer Python."""
+    assert found(r"\((3\.\d+) or newer\)", "README.md") == ("3.10",)
+    assert found(r"sys\.version_info < \(3, (\d+)\)", "dev.d/setup.sh") == ("11",)
+    assert found(r"needs Python (3\.\d+) or newer, which", "dev.d/setup.sh") == ("3.11",)
 
 
 @pytest.mark.parametrize(
