@@ -34,6 +34,8 @@ for name in $GALAXY; do
 done
 passed=0
 failed=
+# For the target that installs with pip: ansible-test passes HOME, and no settings of pip.
+python dev.d/ansible_test_home.py "$HOME" "$USER_HOME"
 cd "$COPY" || exit
 for target in $targets; do
     # shellcheck disable=SC2086 # a list of options
@@ -43,6 +45,7 @@ for target in $targets; do
         failed="$failed $target"
     fi
 done
+rm "$HOME/.config/pip/pip.conf"
 # shellcheck disable=SC2086 # a list of names
 set -- $failed
 echo "$passed $# 0" >"$RESULTS/integration.count"

@@ -1,9 +1,10 @@
 # shellcheck shell=sh
-# ./dev shell [COMMAND...]: run a shell, or one command, in the tests' environment, with the collections that roles
-# need.
+# ./dev shell [COMMAND...]: run a shell, or one command, in the caller's directory, with ansible-core, this collection
+# and the collection that roles need.
 . dev.d/galaxy.sh
 
-ready test
+ready run
 galaxy
+cd "$FROM"
 [ $# -gt 0 ] || set -- "${SHELL:-/bin/sh}"
 exec "$@"

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write what README.md shows to files: python3 blocks.py README DIRECTORY
 
-A YAML block goes to the file that its first line names. The ansible-playbook commands go to "commands", one a line.
+A YAML block goes to the file that its first line names. The ansible-playbook commands go to "commands", one a line. The
+blocks of the section about installing go to "install", as they stand.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ def main() -> None:
             if body.partition("\n")[2].startswith("- hosts:"):
                 commands.append(f"ansible-playbook -i hosts.yml {name[1]}")
         commands += [line.split("#")[0].strip() for line in body.splitlines() if line.startswith("ansible-playbook")]
+    (section,) = re.findall(r"^## Installing it\n(.*?)^## ", readme, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    install = [block for block in blocks if not block.startswith("./dev shell")]
+    (directory / "install").write_text("".join(install), encoding="utf-8")
     (directory / "commands").write_text("".join(f"{command}\n" for command in commands), encoding="utf-8")
 
 
