@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The site of docs/ and of the documentation in plugins and roles. Sourced, after ready test.
+# The site of docs/, of the READMEs, and of the documentation in plugins and roles. Sourced, after ready test.
 
 # site: build the site in .cache/docs/html. A warning is a failure.
 site() {
@@ -14,11 +14,10 @@ site() {
     mkdir -p "$pages"
     cp -R docs/. "$pages"
     cp docs/site/index.md "$pages/index.md"
-    # Other commands make these pages, so a page can be missing.
-    [ ! -e docs/kernels.md ] || printf '\n:::{toctree}\n:caption: Kernels\n:hidden:\n\nkernels\n:::\n' >>"$pages/index.md"
     mkdir -m 0700 "$pages/collection" # antsibull-docs writes to no directory that others can write to
     ANSIBLE_COLLECTIONS_PATH=$ROOT/collections antsibull-docs collection --use-current --squash-hierarchy \
         --fail-on-error --no-add-antsibull-docs-version --dest-dir "$pages/collection" strata.overlay2
+    python dev.d/pages.py "$ROOT" "$pages"
     sphinx-build --quiet --fail-on-warning --nitpicky --keep-going --conf-dir "$pages/site" \
         --doctree-dir "$CACHE/docs/doctrees" "$pages" "$CACHE/docs/html"
     say "dev: the site is $CACHE/docs/html/index.html"

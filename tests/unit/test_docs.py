@@ -9,6 +9,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.probe import problems
 from ansible_collections.strata.overlay2.plugins.module_utils._store.codes import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +48,12 @@ def test_every_finding_is_planted_in_a_store():
 def test_every_finding_has_a_word_in_the_documentation():
     documented = (ROOT / "plugins/modules/overlay2_facts.py").read_text(encoding="utf-8")
     assert {code for code in KINDS if f"V({code})" not in documented} == set()
+
+
+def test_the_page_of_codes_has_every_problem_and_every_finding_with_its_kind():
+    page = (ROOT / "docs/codes.md").read_text(encoding="utf-8")
+    rows = [re.findall(r"^\| `(\w+)` \| (\w+) \|", part, re.MULTILINE) for part in page.split("## Findings of health")]
+    assert rows == [list(problems.KINDS.items()), list(KINDS.items())]
 
 
 def test_the_readme_names_every_module():
