@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: fleet
 short_description: Combine the records of all hosts that overlay2_report wrote on the controller
-version_added: 0.1.0
+version_added: 1.0.0
 author: Strata (@strata)
 description:
   - Combines the records that M(strata.overlay2.overlay2_report) wrote for the hosts.

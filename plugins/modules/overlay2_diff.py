@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: overlay2_diff
 short_description: Apply and export the content of a layer
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Unpacks a layer tar into a layer, or writes a layer's tar to a file. To list what a layer changes, use
     M(strata.overlay2.overlay2_diff_info).

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: overlay2_diff_info
 short_description: List what a layer changes
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Lists the files that a layer adds, modifies and deletes. The module changes nothing, and reads no file's content.
   - A layer's own directory shows what the layer changes in its own parent (native diff). Where the directory does not

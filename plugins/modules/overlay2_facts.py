@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: overlay2_facts
 short_description: Gather facts about an overlay2 store
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Returns as C(ansible_facts.overlay2) what a store holds that is laid out as Docker's C(overlay2) driver does, what
     its filesystem and kernel support, and what is wrong with the store.

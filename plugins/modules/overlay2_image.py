@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: overlay2_image
 short_description: Have the layers of an image in a store
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads the archive of an image, and makes the layers that the store lacks, sealed, each on the one below.
   - The archive is an OCI image layout, as a directory or a tar, or the archive of C(docker save) of any version since

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: overlay2_image_info
 short_description: List the images in a store or in an archive
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Lists the images that M(strata.overlay2.overlay2_image) put into a store, or the images in an archive on the target,
     and tells which of their layers the store has.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: overlay2_init
 short_description: Make, unmount and remove an overlay2 store
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Ensures that a store exists, laid out as Docker's C(overlay2) driver does, that none of its layers is mounted, or
     that the store is gone.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: overlay2_layer
 short_description: Make, seal and remove layers of an overlay2 store
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Ensures that layers of a store, laid out as Docker's C(overlay2) driver does, exist, are sealed, or are gone.
   - The module checks and plans a list as a whole before the first change, and syncs all its layers together.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: overlay2_mount
 short_description: Mount and unmount layers of an overlay2 store
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Ensures that a layer of a store, laid out as Docker's C(overlay2) driver does, is mounted on its C(merged) directory
     for a holder, or that the holder no longer needs the mount.

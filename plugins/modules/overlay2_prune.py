@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: overlay2_prune
 short_description: Remove the layers of an overlay2 store that nobody needs, by a plan that can be read first
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Removes layers by what is known of them, such as their last use, and sweeps litter.
   - Check mode returns the plan, and the real run does the same. With O(until_free) the real run may remove more, if the

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: overlay2_repair
 short_description: Repair the damage of an overlay2 store that has exactly one right repair
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Finds what is wrong with a store, as the C(health) of M(strata.overlay2.overlay2_facts) does, and repairs what has
     exactly one right repair. The module never guesses. A repair needs at least one file that tells what was lost, and

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: overlay2_report
 short_description: Keep facts about a host's store, and a plan of what would be pruned there, on the controller
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Gathers a host's facts with M(strata.overlay2.overlay2_facts), and the plan of M(strata.overlay2.overlay2_prune) in
     check mode, and writes a record of both to a file on the controller. The lookup P(strata.overlay2.fleet#lookup)
