@@ -16,7 +16,10 @@ import typing as t
 from pathlib import Path
 
 CONTENTS = re.compile(r"^\.\. contents::\n(?:   :\w+:.*\n)*\n", re.MULTILINE)  # the theme has its own
-NOTE = re.compile(r"^\.\. Collection note\n.*?(?=^\.\. \w)", re.MULTILINE | re.DOTALL)  # how to install it from Galaxy
+NOTE = re.compile(
+    r"^\.\. note::\n    This [\w ]+ is part of .*?(?=^\S)", re.MULTILINE | re.DOTALL
+)  # installing from Galaxy
+TABLE = re.compile(r"(?:^\|.*\|\n)+", re.MULTILINE)
 TOCTREE = re.compile(r"^\.\. toctree::\n(?:    .*\n|\n)*", re.MULTILINE)
 TITLE = re.compile(r"^strata\.overlay2\.(\w+) (module|lookup|role) -- (.*)\n\++\n", re.MULTILINE)
 
@@ -55,6 +58,18 @@ def themed(page: str) -> str:
     return TITLE.sub(title, NOTE.sub("", CONTENTS.sub("", page)))
 
 
+def transposed(page: str) -> str:
+    """Return a page whose tables have a row for each column, because a wide table does not fit beside the sidebar."""
+
+    def table(match: re.Match[str]) -> str:
+        head, _line, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in match[0].splitlines())
+        columns = list(zip(head, *rows))
+        columns.insert(1, ("---",) * len(columns[0]))
+        return "".join(f"| {' | '.join(column)} |\n" for column in columns)
+
+    return TABLE.sub(table, page)
+
+
 def toctree(caption: str, entries: t.Iterable[str]) -> str:
     """Return a table of contents, which the theme shows beside each page."""
     lines = "\n".join(entries)
@@ -63,7 +78,8 @@ def toctree(caption: str, entries: t.Iterable[str]) -> str:
 
 def main() -> None:
     checkout, pages = Path(sys.argv[1]), Path(sys.argv[2])
-    (repository,) = re.findall(r"^repository: (.*)$", (checkout / "galaxy.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    galaxy = (checkout / "galaxy.yml").read_text(encoding="utf-8")
+    (repository,) = re.findall(r"^repository: (.*)$", galaxy, re.MULTILINE)
     parts = sections((checkout / "README.md").read_text(encoding="utf-8"))
     (uses,) = (text for title, text in parts.items() if title.endswith(" uses"))
     install = [parts["Installing it"], "\n## Requirements\n", parts["Requirements"]]
@@ -79,6 +95,9 @@ def main() -> None:
         page.write_text(themed(page.read_text(encoding="utf-8")), encoding="utf-8")
     listing = pages / "collection/index.rst"
     listing.write_text(":orphan:\n\n" + TOCTREE.sub("", listing.read_text(encoding="utf-8")), encoding="utf-8")
+    kernels = pages / "kernels.md"  # ./dev kernels makes it
+    if kernels.exists():
+        kernels.write_text(transposed(kernels.read_text(encoding="utf-8")), encoding="utf-8")
     index = pages / "index.md"
     index.write_text(index.read_text(encoding="utf-8") + contents(pages), encoding="utf-8")
 

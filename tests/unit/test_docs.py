@@ -56,6 +56,65 @@ def test_the_page_of_codes_has_every_problem_and_every_finding_with_its_kind():
     assert rows == [list(problems.KINDS.items()), list(KINDS.items())]
 
 
+# What a reader of the site is likely to look for, and where the first page leads to. The build of the site fails if a
+# link leads nowhere.
+TASKS = {
+    "install it": "install.md",
+    "make stores": "uses.md#provision-build-hosts",
+    "run a job": "uses.md#provision-build-hosts",
+    "what fills the disks": "uses.md#ask-a-fleet",
+    "remove layers": "cleanup-plan.md",
+    "a job that died": "procedures.md#my-job-died-free-its-layer",
+    "new content to a base layer": "procedures.md#update-a-base-layer",
+    "out of service": "procedures.md#take-a-host-out-of-service",
+    "Docker or Podman": "engines.md",
+    "damaged store": "damage.md",
+    "a task that failed": "errors.md",
+    "a code on the page": "codes.md",
+    "look up an option": "collection/index.rst",
+    "understand a word": "glossary.md",
+}
+
+
+def test_the_first_page_of_the_site_leads_to_every_likely_task():
+    lines = (ROOT / "docs/site/index.md").read_text(encoding="utf-8").splitlines()
+    for words, link in TASKS.items():
+        (line,) = (line for line in lines if line.startswith("| ") and words in line.split(" | ")[0])
+        assert f"]({link})" in line
+
+
+def pages():
+    spec = importlib.util.spec_from_file_location("site_pages", ROOT / "dev.d/pages.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_links_of_the_readme_lead_to_the_pages_of_the_site():
+    text = "[a](docs/store.md#x) [b](roles/build_host/README.md) [c](LICENSE) [d](https://x.org/y) [e](#z)"
+    there = "[a](store.md#x) [b](roles/build_host.md) [c](r/blob/main/LICENSE) [d](https://x.org/y) [e](#z)"
+    assert pages().relinked(text, "r") == there
+
+
+def test_a_page_of_antsibull_docs_loses_what_does_not_fit_the_site():
+    note = ".. note::\n    This module is part of the X.\n\n    To install it, use Y.\n\n"
+    contents = ".. contents::\n   :local:\n   :depth: 1\n\n"
+    page = f"strata.overlay2.overlay2_x module -- Do it\n+++++\n\n{note}.. version_added\n\n{contents}Synopsis\n"
+    assert pages().themed(page) == "overlay2_x -- Do it\n+++++++++++++++++++\n\n.. version_added\n\nSynopsis\n"
+
+
+def test_a_wide_table_is_turned():
+    page = "a\n\n| k | x | y |\n| --- | --- | --- |\n| one | 1 | 2 |\n| two | 3 | 4 |\n\nb\n"
+    turned = "a\n\n| k | one | two |\n| --- | --- | --- |\n| x | 1 | 3 |\n| y | 2 | 4 |\n\nb\n"
+    assert pages().transposed(page) == turned
+
+
+def test_the_environment_has_the_collection_of_this_version():
+    (version,) = re.findall(r"^version: (.*)$", (ROOT / "galaxy.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    environment = (ROOT / "execution-environment.yml").read_text(encoding="utf-8")
+    assert environment.count(f"strata-overlay2-{version}.tar.gz") == environment.count("strata-overlay2-") == 2
+
+
 def test_the_readme_names_every_module():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
