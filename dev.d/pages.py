@@ -16,9 +16,7 @@ import typing as t
 from pathlib import Path
 
 CONTENTS = re.compile(r"^\.\. contents::\n(?:   :\w+:.*\n)*\n", re.MULTILINE)  # the theme has its own
-NOTE = re.compile(
-    r"^\.\. note::\n    This [\w ]+ is part of .*?(?=^\S)", re.MULTILINE | re.DOTALL
-)  # installing from Galaxy
+NOTE = re.compile(r"^\.\. note::\n    This [\w ]+ is part of .*?(?=^\S)", re.MULTILINE | re.DOTALL)  # how to install
 TABLE = re.compile(r"(?:^\|.*\|\n)+", re.MULTILINE)
 TOCTREE = re.compile(r"^\.\. toctree::\n(?:    .*\n|\n)*", re.MULTILINE)
 TITLE = re.compile(r"^strata\.overlay2\.(\w+) (module|lookup|role) -- (.*)\n\++\n", re.MULTILINE)
