@@ -91,6 +91,14 @@ options:
         V(remove) is C(store_foreign). The engine counts as running while a process has an open file or its cwd in the
         engine's data root, or while something is mounted there.
       - If a record of the engine cannot be read, no layer is an orphan.
+      - O(home) may be the directory of containerd's overlayfs snapshotter,
+        C(io.containerd.snapshotter.v1.overlayfs). Only O(orphans_only), O(foreign), O(max_seconds) and O(max_remove)
+        apply there, and everything else is C(store_foreign). An orphan is a directory in C(snapshots/) that no record
+        of C(metadata.db) names. With V(remove), the run takes the locks of C(metadata.db) and C(meta.db), moves the
+        orphans out of sight, releases the locks, and deletes. A running containerd has these locks, and then V(remove)
+        is C(store_foreign). A containerd that is started meanwhile waits for the locks.
+      - With V(report) and a running containerd, a directory counts as an orphan if two looks find it, and if it did not
+        change for 10 minutes.
     type: str
     choices: [report, remove]
     default: report
@@ -165,6 +173,18 @@ EXAMPLES = r"""
     home: /var/lib/docker/overlay2
     orphans_only: true
     foreign: remove
+
+- name: Show what a killed containerd left, without stopping containerd
+  strata.overlay2.overlay2_prune:
+    home: /var/lib/containerd/io.containerd.snapshotter.v1.overlayfs
+    orphans_only: true
+  register: containerd
+
+- name: Remove it, with containerd stopped
+  strata.overlay2.overlay2_prune:
+    home: /var/lib/containerd/io.containerd.snapshotter.v1.overlayfs
+    orphans_only: true
+    foreign: remove
 """
 
 RETURN = r"""
@@ -200,14 +220,15 @@ layers:
       description:
         - Bytes freed by removing this layer, with the removals listed before it already counted. Counted in blocks, and
           on XFS with the inodes. A file with several names counts where its last name goes.
-        - V(0) if a layer that stays is built on this layer; V(none) if this layer cannot be read.
+        - V(0) if a layer that stays is built on this layer; V(none) if this layer cannot be read, and for a snapshot
+          that containerd needs.
       type: int
       sample: 734003200
     bytes_shared:
       description:
         - Bytes of this layer that layers which stay still use. They are built on this layer, or share hard links with
           it.
-        - V(none) for a layer that cannot be read.
+        - V(none) for a layer that cannot be read. Of a snapshot that containerd needs, what containerd recorded.
       type: int
       sample: 1048576
     inodes:
@@ -215,11 +236,13 @@ layers:
       type: int
       sample: 5120
     age_seconds:
-      description: Seconds since the layer was made.
+      description: Seconds since the layer was made; of an orphan of containerd, since it last changed.
       type: int
       sample: 1209600
     unused_seconds:
-      description: Seconds since the last use; never more than RV(layers[].age_seconds).
+      description: >-
+        Seconds since the last use; never more than RV(layers[].age_seconds). V(none) in containerd's store, which does
+        not record it.
       type: int
       sample: 950400
     depth:
@@ -231,6 +254,13 @@ remove_bytes:
   returned: success
   type: int
   sample: 734003200
+orphan_bytes:
+  description:
+    - Bytes of the orphans that O(foreign=remove) removes with the given options. O(foreign=report) tells them too,
+      whether the engine runs or not.
+    - V(0) in a store of no other engine; V(none) if a record of the engine cannot be read.
+  returned: success
+  type: int
 pending_bytes:
   description:
     - Bytes that are out of sight, and still to be deleted.
@@ -278,7 +308,6 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.rounds import Rounds
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import PruneOptions
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
@@ -287,7 +316,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_argu
     parse_number,
     parse_room,
 )
-from ansible_collections.strata.overlay2.plugins.module_utils._tasks.prune import PruneTask
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.prune import prune_task
 
 
 def asked(params: dict[str, t.Any]) -> PruneOptions:
@@ -309,9 +338,8 @@ def asked(params: dict[str, t.Any]) -> PruneOptions:
 
 def main() -> None:
     """Run the module."""
-    rounds = Rounds()
     run_module(
-        lambda params: PruneTask(params["home"], asked(params), rounds),
+        lambda params: prune_task(params["home"], asked(params)),
         argument_spec={
             **home_argument(),
             **lock_argument(),

@@ -69,6 +69,11 @@ def snapshotters_in(root: int) -> list[str]:
     return sorted(found)
 
 
+def snapshotter_database(name: str) -> str:
+    """Return the path of a snapshotter's database, below the data root."""
+    return f"{SNAPSHOTTER}{name}/{_DATABASE}"
+
+
 def look_at_snapshotter(root: int, name: str) -> Snapshotter:
     """Return what one snapshotter has. Raises as look_at."""
     place = f"{SNAPSHOTTER}{name}"
@@ -76,7 +81,7 @@ def look_at_snapshotter(root: int, name: str) -> Snapshotter:
         directories = frozenset(names_below(root, f"{place}/{_SNAPSHOTS}"))
     except FileNotFoundError:
         directories = frozenset()
-    path = f"{place}/{_DATABASE}"
+    path = snapshotter_database(name)
     with _naming(path):
         return Snapshotter(directories, read_records(read_database(root, path).root))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .._errors import printable
 from . import marking
 from .metadata import TESTED_VERSION, Metadata, Namespace
 
@@ -54,6 +55,30 @@ def why_untold(metadata: Metadata) -> str:
     return f"it uses the label {unknown[0]}, which may stand for any use" if unknown else ""
 
 
+def why_no_orphans(metadata: Metadata, missing: t.Collection[str]) -> str:
+    """Return why no directory can be told to be an orphan, "" if one can. missing: what lacking() returned."""
+    if metadata.version != TESTED_VERSION:
+        return f"its schema has version {metadata.version}, and only version {TESTED_VERSION} was tested"
+    if missing:
+        one = printable(sorted(missing)[0])
+        return f"metadata.db has no record of the snapshot {one}, which meta.db names, so any directory may be its own"
+    return ""
+
+
+def lacking(look: Look, snapshotter: str) -> set[str]:
+    """Return the snapshots that meta.db names and the snapshotter has no record of.
+
+    Either containerd uses another directory for this snapshotter (root_path), or records are lost.
+    """
+    return _listed(look).get(snapshotter, set()) - look.snapshotters[snapshotter].records.keys()
+
+
+def orphan_directories(snapshotter: Snapshotter) -> list[str]:
+    """Return the directories of a snapshotter that none of its records names, sorted."""
+    known = {str(record.id) for record in snapshotter.records.values()}
+    return sorted(one for one in snapshotter.directories if _DIRECTORY.fullmatch(one) and one not in known)
+
+
 def find_unneeded(look: Look, now: float) -> list[Unneeded]:
     """Return what nothing needs at the time *now*, in seconds since 1970. The caller has asked why_untold()."""
     found = [*_of_snapshotters(look, now), *_blobs_without_record(look)]
@@ -77,17 +102,22 @@ def in_both(first: t.Iterable[Unneeded], second: t.Iterable[Unneeded]) -> list[U
 
 
 def _of_snapshotters(look: Look, now: float) -> t.Iterator[Unneeded]:
+    listed = _listed(look)
+    for name, snapshotter in look.snapshotters.items():
+        if not lacking(look, name):
+            yield Unneeded(ORPHAN_DIRECTORY, "", name, dict.fromkeys(orphan_directories(snapshotter)))
+        names = listed.get(name, set())
+        if names & snapshotter.records.keys():  # otherwise containerd uses another directory for this snapshotter
+            yield Unneeded(UNLISTED_RECORD, "", name, _unlisted(snapshotter, names, now))
+
+
+def _listed(look: Look) -> dict[str, set[str]]:
+    """Return by snapshotter the snapshots that meta.db names."""
     listed: dict[str, set[str]] = {}
     for namespace in look.metadata.namespaces.values():
         for key, snapshot in namespace.snapshots.items():
             listed.setdefault(key.partition("/")[0], set()).add(snapshot.name)
-    for name, snapshotter in look.snapshotters.items():
-        known = {str(record.id) for record in snapshotter.records.values()}
-        orphans = [one for one in snapshotter.directories if _DIRECTORY.fullmatch(one) and one not in known]
-        yield Unneeded(ORPHAN_DIRECTORY, "", name, dict.fromkeys(sorted(orphans)))
-        names = listed.get(name, set())
-        if names & snapshotter.records.keys():  # otherwise containerd uses another directory for this snapshotter
-            yield Unneeded(UNLISTED_RECORD, "", name, _unlisted(snapshotter, names, now))
+    return listed
 
 
 def _unlisted(snapshotter: Snapshotter, listed: set[str], now: float) -> dict[str, int | None]:

@@ -13,6 +13,7 @@ import typing as t
 from .._errors import printable
 from .._linux.sync import sync_filesystem
 from .._store import staging
+from .._store.engine import CONTAINERD
 from .._store.layout import OWN_FILE
 from .._store.leftovers import layers_in, leftovers
 from .._store.lock import Deadline, layer_not_found_error
@@ -109,6 +110,11 @@ class Run:
             staging.retire_layer(self.home, room, layer_id, link)
         self._unsynced = True
 
+    def hide_directory(self, path: str) -> None:
+        """Move the directory at *path* below home out of sight, where no layers of ours lie. Raises OSError."""
+        self._retired.append(staging.Retired(self.home, path, ""))
+        self._unsynced = True
+
     def sweep(self) -> None:
         """List the leftovers of killed runs, for close() to delete. The caller must hold the store's lock.
 
@@ -169,6 +175,8 @@ class Run:
 
     def _release_leftovers(self) -> None:
         """Release the quotas of layers in leftovers: once a directory is deleted, its project id cannot be found."""
+        if self.store.managed_by == CONTAINERD:  # it limits nothing, so a limit there is of somebody else
+            return
         for directory in layers_in(self._leftovers) if self.store.has_quota else ():
             with contextlib.suppress(OSError):  # another run has just swept the directory, or it cannot be read
                 self._release(project_of(directory))

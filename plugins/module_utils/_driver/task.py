@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import typing as t
 
 from .._errors import printable
@@ -59,6 +60,12 @@ class Task(abc.ABC, t.Generic[S]):
 
     def survey(self) -> None:
         """Read what takes long, before the engine takes a lock. observe() reads again what has changed since."""
+
+    def lock_more(self, stack: contextlib.ExitStack, predicting: bool) -> None:
+        """Take further locks, behind the store's, for *stack*, which the engine closes before it deletes.
+
+        raises: OSError.
+        """
 
     @abc.abstractmethod
     def observe(self, store: Store, predicting: bool) -> S:

@@ -78,6 +78,7 @@ def _attempt(
     predicting: bool = module.check_mode
     with contextlib.ExitStack() as layer_locks, contextlib.ExitStack() as store_lock:
         unlocked = _lock(task, layer_locks, store_lock, deadline, predicting or task.shares_locks)
+        task.lock_more(store_lock, predicting)
         store = Store(task.home)
         have = task.observe(store, predicting)
         if task.home in unlocked:

@@ -10,6 +10,7 @@ import typing as t
 
 from .._driver.plan import Plan
 from .._driver.prune.observe import observe_to_prune, pending_bytes
+from .._driver.prune.orphan_bytes import orphan_bytes
 from .._driver.prune.plan import plan_prune
 from .._driver.prune.rounds import Rounds, first_round, settles
 from .._driver.prune.sizes import Sizes
@@ -18,7 +19,19 @@ from .._driver.state import predictable
 from .._driver.store import Store
 from .._driver.task import Outcome, Sides, Task, warnings_without_store
 from .._errors import InvalidInput, printable
+from .._store.engine import CONTAINERD, find_engine
 from .._store.layout import check_home
+
+
+def prune_task(home: str, wanted: PruneOptions) -> Task[t.Any]:
+    """Return the task for the store at *home*. Raises InvalidInput, StoreForeign, OSError."""
+    home = check_home(home)
+    engine = find_engine(home)
+    if engine is None or engine.name != CONTAINERD:
+        return PruneTask(home, wanted)
+    from .prune_snapshots import SnapshotsTask  # most stores are not containerd's
+
+    return SnapshotsTask(engine.root, check_wanted(wanted))
 
 
 class PruneTask(Task[PruneState]):
@@ -68,7 +81,7 @@ class PruneTask(Task[PruneState]):
             pending = None if self._wanted.max_seconds is not None else 0
         elif not outcome.predicted and have.exists:
             pending = pending_bytes(self.home)
-        return self._before.total(
+        total = self._before.total(
             {
                 "layers": [_as_result(decision, have) for decision in pruning.decisions],
                 "remove_bytes": pruning.bytes,
@@ -84,6 +97,9 @@ class PruneTask(Task[PruneState]):
                 ],
             },
         )
+        gone = sum(layer["bytes_exclusive"] for layer in total["layers"] if layer["decision"] == "remove")
+        removes = have.engine and self._wanted.remove_foreign
+        return {**total, "orphan_bytes": gone if removes else orphan_bytes(self._all, have)}
 
     def next_round(self, outcome: Outcome[PruneState], result: t.Mapping[str, t.Any]) -> PruneTask | None:
         """Return another round if too little is free and layers are left that may be removed; None otherwise."""

@@ -70,12 +70,16 @@ class Daemon(t.NamedTuple):
 
 
 class Overlay(t.NamedTuple):
-    """A mounted overlay. uid: of the process that sees it, None if only root can mount in its namespace."""
+    """A mounted overlay. uid: of the process that sees it, None if only root can mount in its namespace.
+
+    here: it is in our own mount namespace.
+    """
 
     upper: str  # "" for a read-only one
     lowers: tuple[str, ...]
     mount_point: str
     uid: int | None
+    here: bool = False
 
 
 class Evidence(t.NamedTuple):
@@ -90,7 +94,7 @@ class Evidence(t.NamedTuple):
 def gather_evidence() -> Evidence:
     """Return what runs. Raises OSError without /proc."""
     holders = [holder for pid, inodes in _locking().items() for holder in _holders(pid, inodes)]
-    return Evidence(holders, list(_daemons()), list(_overlays()), _is_blind())
+    return Evidence(holders, list(_daemons()), list(find_overlays()), _is_blind())
 
 
 def _is_blind() -> bool:
@@ -162,9 +166,10 @@ def _paths(words: list[str], pid: str) -> dict[str, str]:
     return found
 
 
-def _overlays() -> t.Iterator[Overlay]:
+def find_overlays() -> t.Iterator[Overlay]:
     """Yield the overlays of each mount namespace once."""
     seen: set[str] = set()
+    own = os.readlink("/proc/self/ns/mnt")
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(*UNSEEN, OSError):
             its = os.readlink(f"/proc/{pid}/ns/mnt")
@@ -177,10 +182,10 @@ def _overlays() -> t.Iterator[Overlay]:
                 ours = namespace.belongs_to_us(f"/proc/{pid}/ns/mnt")
                 uid = None if ours else os.stat(f"/proc/{pid}").st_uid
                 for mount in mountinfo.parse(b"".join(lines).rstrip(b"\n")):
-                    yield _overlay(mount, uid)
+                    yield _overlay(mount, uid, its == own)
 
 
-def _overlay(mount: mountinfo.Mount, uid: int | None) -> Overlay:
+def _overlay(mount: mountinfo.Mount, uid: int | None, here: bool) -> Overlay:
     upper, lowers = "", []
     for option in mount.super_options.split(","):
         key, _equals, value = option.partition("=")
@@ -188,4 +193,4 @@ def _overlay(mount: mountinfo.Mount, uid: int | None) -> Overlay:
             upper = mountinfo.unescape(value)
         elif key in ("lowerdir", "lowerdir+"):
             lowers += [mountinfo.unescape(one) for one in value.split(":") if one]
-    return Overlay(upper, tuple(lowers), mount.mount_point, uid)
+    return Overlay(upper, tuple(lowers), mount.mount_point, uid, here)

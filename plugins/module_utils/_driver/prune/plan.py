@@ -26,7 +26,7 @@ def plan_prune(wanted: PruneOptions, have: PruneState) -> Plan[PruneState]:
     """Return the plan: remove layers, children first, and sweep litter. Pure. Raises TooManyLayers, StoreForeign."""
     chooser = _Chooser(wanted, have)
     going = chooser.going
-    _check_number(wanted, have, len(going))
+    check_number(wanted, have.home, len(going), len(have.found))
     unread = {id for id, found in have.found.items() if found.unread}
     litter = tuple(found for found in have.litter if found.layer not in {*have.working, *going, *unread})
     sweeping = tuple(found for found in litter if not found.stuck) if chooser.may_sweep else ()
@@ -65,15 +65,15 @@ def _actions(
     return [*actions, Sweep(sweeping, wanted.max_seconds)] if sweeping else actions
 
 
-def _check_number(wanted: PruneOptions, have: PruneState, count: int) -> None:
-    """Raise TooManyLayers if *count* is more than max_remove allows in one run."""
-    if wanted.max_remove is not None and count > wanted.max_remove.of(len(have.found)):
+def check_number(wanted: PruneOptions, home: str, count: int, all: int) -> None:
+    """Raise TooManyLayers if *count* of *all* layers are more than max_remove allows in one run."""
+    if wanted.max_remove is not None and count > wanted.max_remove.of(all):
         raise TooManyLayers(
-            f"{count} of {len(have.found)} layers would be removed from the store at {printable(have.home)},"
+            f"{count} of {all} layers would be removed from the store at {printable(home)},"
             f" more than max_remove allows ({wanted.max_remove})",
             hint="read the plan: run in check mode without max_remove; if the plan is right, give a larger max_remove",
             remove_count=count,
-            layer_count=len(have.found),
+            layer_count=all,
         )
 
 

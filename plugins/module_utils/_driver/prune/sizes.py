@@ -59,6 +59,11 @@ class Sizes:
             stamp.append(os.lstat(f"{path}/{DIFF}").st_ino)
         return self.of(path, stamp)
 
+    def of_directory(self, path: str) -> Tree:
+        """Return the size of a directory that is not a layer of ours. Raises OSError."""
+        status = os.lstat(path)
+        return self.of(path, (status.st_ino, status.st_ctime))
+
     def of(self, path: str, stamp: t.Any = None) -> Tree:
         """Return the size of a directory; the cached size if *stamp* is unchanged. Raises OSError."""
         known = self._known.get(path)

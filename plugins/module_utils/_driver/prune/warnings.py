@@ -13,6 +13,9 @@ from ..._errors import printable
 from ..._store.engine import SOMEBODY, store_foreign_error
 from .state import PruneOptions, PruneState
 
+if t.TYPE_CHECKING:
+    from ..layers.litter import Litter
+
 _SHOWN = 5  # layers named in a warning
 
 
@@ -41,8 +44,13 @@ def find_warnings(wanted: PruneOptions, have: PruneState) -> t.Iterator[str]:
         yield f"layer {id} cannot be read, so it has no size, and stays: {why}"
     if len(unread) > _SHOWN:
         yield f"{len(unread) - _SHOWN} more layers cannot be read, have no size, and stay"
-    for found in have.litter:
+    yield from litter_warnings(have.home, have.litter)
+
+
+def litter_warnings(home: str, litter: t.Iterable[Litter]) -> t.Iterator[str]:
+    """Yield a warning for each piece of litter that cannot be swept whole."""
+    for found in litter:
         if found.stuck:
-            yield f"{printable(os.path.join(have.home, found.path))} cannot be swept: {found.stuck}"
+            yield f"{printable(os.path.join(home, found.path))} cannot be swept: {found.stuck}"
         elif found.unread:
-            yield f"{printable(os.path.join(have.home, found.path))} can be swept in part: {found.unread}"
+            yield f"{printable(os.path.join(home, found.path))} can be swept in part: {found.unread}"

@@ -20,7 +20,8 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.dis
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Amount, PruneOptions
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, StoreForeign, StoreNotFound
 from ansible_collections.strata.overlay2.plugins.module_utils._store import holders, staging
-from ansible_collections.strata.overlay2.plugins.module_utils._tasks.prune import PruneTask
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks import prune as prune_module
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.prune import PruneTask, prune_task
 from ansible_collections.strata.overlay2.tests import tasks
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -445,3 +446,42 @@ def test_the_laws_on_any_store(tmp_path_factory, plans, links, wanted):
     assert taken - allocated(home) == pytest.approx(done[2]["remove_bytes"], rel=0.01)
     assert prune(home, **wanted)[0] == []
     subprocess.run(["rm", "-r", home], check=True)
+
+
+def test_the_second_round_of_a_run_keeps_to_max_remove(tmp_path, monkeypatch):
+    home = make_store(tmp_path / "store")
+    for id in ("a", "b", "c"):
+        add(home, id, size=1_000_000)
+    monkeypatch.setattr(prune_module, "settles", lambda _home, _target: False)
+    space = os.statvfs(home)
+    enough = Amount(space.f_bavail * space.f_frsize + 500_000)
+    first = prune_task(str(home), PruneOptions(until_free=enough, max_remove=Amount(1)))
+    outcome = tasks.do(first)
+    sides = dict(zip(("before", "after"), first.difference(outcome.have, outcome.after)))
+    second = first.next_round(outcome, {**first.report(outcome), "diff": sides})
+    have = second.observe(outcome.store, False)._replace(free=0)
+    plan = second.plan(have, False)
+    assert not plan.actions
+    assert "until_free is not reached: max_remove lets no more layers go" in plan.warnings
+
+
+def test_a_report_tells_the_bytes_of_the_orphans_that_a_removal_would_free(tmp_path):
+    home = make_store(tmp_path / "docker/overlay2")
+    (tmp_path / "docker/image/overlay2/layerdb/sha256").mkdir(parents=True)
+    add(home, "orphan", size=1_000_000)
+    add(home, "young", size=1_000)
+    wanted = PruneOptions(orphans_only=True, match=("orphan",))
+    told = prune_task(str(home), wanted)
+    outcome = tasks.plan(told)
+    report = told.report(outcome)
+    assert (outcome.plan.actions, report["remove_bytes"]) == ((), 0)
+    removal = prune_task(str(home), wanted._replace(remove_foreign=True))
+    assert report["orphan_bytes"] == removal.report(tasks.do(removal))["orphan_bytes"] > 1_000_000
+    assert prune_task(str(home), wanted).report(tasks.plan(told))["orphan_bytes"] == 0
+
+
+def test_a_store_of_ours_has_no_orphans(tmp_path):
+    home = make_store(tmp_path / "store")
+    add(home, "a", days=9)
+    task = prune_task(str(home), PruneOptions(unused_for=DAY, remove_foreign=True))
+    assert task.report(tasks.do(task))["orphan_bytes"] == 0
