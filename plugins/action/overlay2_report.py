@@ -30,6 +30,7 @@ OPTIONS = {
     "done": {"type": "dict"},
     "done_in_check_mode": {"type": "bool", "default": False},
     "max_layers": {"type": "int", "default": 60},
+    "stores": {"type": "bool", "default": False},
     "dest": {"type": "str", "required": True},
 }
 
@@ -62,6 +63,7 @@ class ActionModule(ActionBase):
             layer_count=store.get("layers"),
             remove_count=plan.get("remove"),
             remove_bytes=plan.get("remove_bytes"),
+            orphan_bytes=plan.get("orphan_bytes"),
             litter_count=plan.get("litter"),
             problem_count=record["problem_count"],
         )
@@ -73,12 +75,13 @@ class ActionModule(ActionBase):
     def _record(self, host: str, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Ask the host, and return its record. Raises AnsibleConnectionFailure."""
         home = {"home": params["home"]} if params["home"] is not None else {}
-        answer = self._ask(FACTS, {**home, "gather_subset": SUBSETS}, task_vars)
+        subsets = [*SUBSETS, "stores"] if params["stores"] else SUBSETS
+        answer = self._ask(FACTS, {**home, "gather_subset": subsets}, task_vars)
         if answer.get("failed"):
             return _failure(host, answer, params)
         facts = mapping(mapping(answer.get("ansible_facts")).get("overlay2"))
         plan: dict[str, t.Any] = {}
-        if params["prune"] is not None and facts.get("exists"):
+        if params["prune"] is not None and (facts.get("exists") or facts.get("managed_by") == "containerd"):
             plan = self._ask(PRUNE, {**home, **params["prune"]}, task_vars)
         failed = bool(plan.get("failed"))
         record = make_record(

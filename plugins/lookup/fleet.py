@@ -52,7 +52,8 @@ _raw:
   description:
     - With O(form=summary), a dictionary. C(hosts) is the number of hosts, C(states) the number of hosts by state. Sums
       over all hosts are C(layers), before any removal, C(remove), C(remove_bytes), C(removed), C(removed_bytes),
-      C(pending_bytes), and C(foreign), the number of stores of other engines. C(text) puts the sums into one sentence.
+      C(pending_bytes), C(orphan_bytes), what the orphans take that stay in stores of other engines, and C(foreign), the
+      number of these stores. C(text) puts the sums into one sentence.
       C(lines) has a line for each of at most 20 hosts, failed hosts first.
     - With O(form=json), a string.
   type: list

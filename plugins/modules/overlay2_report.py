@@ -44,6 +44,12 @@ options:
     description: How many layers of the host's tree to record, from 1 to 2000. The record sums up the others.
     type: int
     default: 60
+  stores:
+    description:
+      - Whether to record the largest layer stores of the host, of any engine, as the subset C(stores) of
+        M(strata.overlay2.overlay2_facts) tells them.
+    type: bool
+    default: false
 seealso:
   - module: strata.overlay2.overlay2_facts
   - module: strata.overlay2.overlay2_prune
@@ -86,6 +92,12 @@ remove_bytes:
   returned: always
   type: int
   sample: 734003200
+orphan_bytes:
+  description: >-
+    Bytes that the plan would free with O(ignore:foreign=remove) and the engine stopped, in the store of another engine;
+    V(none) without a plan.
+  returned: always
+  type: int
 litter_count:
   description: Number of pieces of litter that the plan sweeps; V(none) without a plan.
   returned: always

@@ -16,7 +16,7 @@ from ._tree import trim
 NODES = 100_000  # of all trees on a page together: some 15 MB
 LEAST = 8  # nodes of a tree, however many hosts there are
 SHOWN = 20  # greatest number of hosts in a text
-SUMS = ("layers", "remove", "remove_bytes", "removed", "removed_bytes", "pending_bytes", "foreign")
+SUMS = ("layers", "remove", "remove_bytes", "removed", "removed_bytes", "pending_bytes", "orphan_bytes", "foreign")
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 NOT_REACHED = {
     "msg": "the run did not reach this host",
@@ -73,6 +73,8 @@ def summary(directory: str, hosts: t.Sequence[str], since: float, warn: Warn) ->
     text = f"{len(hosts)} host{'s' if len(hosts) != 1 else ''}: {by_state}; "
     text += f"{found['layers']} layers, {found['removed']} removed in this run ({human(found['removed_bytes'])}), "
     text += f"{found['remove']} more may go ({human(found['remove_bytes'])})"
+    if found["orphan_bytes"]:
+        text += f"; orphans of other engines take {human(found['orphan_bytes'])}"
     return {"hosts": len(hosts), "states": dict(states), **found, "text": text, "lines": texts}
 
 
@@ -85,6 +87,7 @@ def _sum_up(record: t.Mapping[str, t.Any], sums: collections.Counter[str]) -> No
         removed=done["remove"] if done and not done["check"] else 0,
         removed_bytes=done["remove_bytes"] if done and not done["check"] else 0,
         pending_bytes=done.get("pending_bytes", 0),
+        orphan_bytes=0 if plan.get("remove") else plan.get("orphan_bytes", 0),
         foreign=int(bool(store.get("managed_by"))),
     )
 
@@ -102,7 +105,17 @@ def _line(record: t.Mapping[str, t.Any]) -> tuple[int, str]:
     else:
         plan = record["plan"] or {"remove": 0, "remove_bytes": 0}
         gone = f"{plan['remove']} of {record['store']['layers']} layers may go, {human(plan['remove_bytes'])}"
-    return 1, f"{host}: {owner}{gone}"
+    return 1, f"{host}: {owner}{gone}{_orphans(record)}"
+
+
+def _orphans(record: t.Mapping[str, t.Any]) -> str:
+    """Return what the orphans take that stay in the store of another engine, to follow a host's line; "" if none."""
+    plan = record["plan"]
+    if not plan or not plan["orphan_bytes"] or plan["remove"]:
+        return ""
+    engine, number = record["store"]["managed_by"], plan["orphans"]
+    what = f"{number} orphan{'s' if number != 1 else ''}, {human(plan['orphan_bytes'])}"
+    return f"; {what}, may go with {engine} stopped and foreign: remove"
 
 
 def _gone(done: t.Mapping[str, t.Any]) -> str:

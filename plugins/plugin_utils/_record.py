@@ -8,7 +8,7 @@ A host may be hostile: each value is converted to its type, and each text is cut
 {"format": 1, "host": "...", "time": 1700000000.0, "state": "ok", "message": "", "hint": "", "store": {...},
  "problems": [{"code": "...", "level": 2, "message": "...", "hint": "...", "repair": "...", "certain": false}],
  "problem_count": 1,
- "lineages": [...], "plan": {...} or null, "cleanup": {...} or null, "tree": {...} or null}
+ "lineages": [...], "plan": {...} or null, "cleanup": {...} or null, "tree": {...} or null, "stores": {...} or null}
 
 state: ok, absent (no store), failed, unreachable, or stopped (the run would remove too many layers).
 level: 3 damages or stops a store, 2 needs a decision of a person, 1 is good to know.
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ._stores import stores_of
 from ._tree import bound, nodes_of
 from ._values import count, mapping, rows, text
 
@@ -82,7 +83,8 @@ def make_record(
     facts, plan = mapping(facts), mapping(plan)
     problems = _problems([*rows(facts.get("problems")), *rows(facts.get("health"))])
     nodes = nodes_of(rows(plan.get("layers")))
-    record = _empty(host, time, "absent" if facts.get("exists") is False else "ok")
+    has_store = facts.get("exists") is not False or facts.get("managed_by") == "containerd"
+    record = _empty(host, time, "ok" if has_store else "absent")
     record.update(
         store=_store(facts, nodes),
         problems=problems[:PROBLEMS],
@@ -90,6 +92,7 @@ def make_record(
         lineages=[_lineage(row) for row in rows(mapping(facts.get("summary")).get("lineages"))[:LINEAGES]],
         plan=_plan(plan) if plan else None,
         tree=bound(nodes, max_layers) if nodes else None,
+        stores=stores_of(facts),
     )
     _add_cleanup(record, mapping(done), check)
     return record
@@ -144,6 +147,7 @@ def _empty(host: str, time: float, state: str) -> dict[str, t.Any]:
         "plan": None,
         "cleanup": None,
         "tree": None,
+        "stores": None,
     }
 
 
@@ -184,12 +188,15 @@ def _lineage(row: t.Any) -> dict[str, t.Any]:
 
 
 def _plan(plan: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    going = sum(mapping(layer).get("decision") == "remove" for layer in rows(plan.get("layers")))
+    layers = [mapping(layer) for layer in rows(plan.get("layers"))]
+    going = sum(layer.get("decision") == "remove" for layer in layers)
     return {
-        "layers": len(rows(plan.get("layers"))),
+        "layers": len(layers),
         "remove": going,
         "remove_bytes": count(plan.get("remove_bytes")),
         "litter": len(rows(plan.get("litter"))),
+        "orphans": sum(str(layer.get("reason")).startswith("orphan") for layer in layers),
+        "orphan_bytes": count(plan.get("orphan_bytes")),
     }
 
 

@@ -13,6 +13,7 @@ import math
 import typing as t
 
 from ._record import FORMAT, LINEAGES, MESSAGE, NAME, PROBLEMS, STATES
+from ._stores import restore_stores
 from ._tree import ID, MOST, REASON
 from ._values import count, mapping, rows, text
 
@@ -20,7 +21,7 @@ SUM = 2**100  # greater than any sum over the layers of a store
 
 _STORE_TEXTS = {"home": MESSAGE, "managed_by": NAME, "backing_fs": NAME, "kernel": NAME, "mount_point": MESSAGE}
 _STORE_COUNTS = ("size", "free", "inodes", "inodes_free", "layers", "mounts")
-_PLAN_COUNTS = ("layers", "remove", "remove_bytes", "litter")
+_PLAN_COUNTS = ("layers", "remove", "remove_bytes", "litter", "orphans", "orphan_bytes")
 _LINEAGE_COUNTS = ("layers", "depth", "mounted", "held")
 _HIDDEN = 3  # numbers about the nodes left out
 
@@ -42,6 +43,7 @@ def restore(value: t.Any, host: str) -> dict[str, t.Any] | None:
         "plan": _optional(_plan, given.get("plan")),
         "cleanup": _optional(_cleanup, given.get("cleanup")),
         "tree": _optional(_tree, given.get("tree")),
+        "stores": _optional(restore_stores, given.get("stores")),
     }
     is_told = record["store"] is not None or record["state"] != "ok"
     return record if record == given and is_told else None

@@ -4,6 +4,7 @@
 (() => {
   const PAGE = 50; // rows of hosts at a time
   const GROUPS = 40; // rows of problems
+  const STORES = 100; // rows of stores
   const ROW = 26; // pixels of a layer in the tree
   const STATES = {
     failed: "failed", unreachable: "unreachable", stopped: "stopped", ok: "ok", absent: "no store",
@@ -45,6 +46,7 @@
   const reclaimable = (host) => (host.plan ? Math.min(host.plan.remove_bytes, size(host) - free(host)) : 0);
   const used = (host) => size(host) - free(host) - reclaimable(host);
   const removed = (host) => (host.cleanup ? host.cleanup.remove_bytes : 0);
+  const orphans = (host) => (host.plan && !host.plan.remove ? host.plan.orphan_bytes : 0);
   const sum = (value) => hosts.reduce((total, host) => total + value(host), 0);
 
   function bar(parts) {
@@ -69,6 +71,7 @@
       [bytes(sum(reclaimable)), `reclaimable, ${plural(sum((h) => (h.plan ? h.plan.remove : 0)), "layer")}`],
       [bytes(sum(free)), `free of ${bytes(sum(size))}`],
     ];
+    if (sum(orphans)) facts.push([bytes(sum(orphans)), "of orphans of other engines"]);
     if (hosts.some((h) => h.cleanup)) {
       const would = hosts.some((h) => h.cleanup && h.cleanup.check) ? "would be removed" : "removed";
       facts.push([bytes(sum(removed)), `${would}, ${plural(sum((h) => (h.cleanup ? h.cleanup.remove : 0)), "layer")}`]);
@@ -111,6 +114,29 @@
         make("td", {}, group.message),
         make("td", {}, group.hint, ...(group.repaired ? [repair(`${group.repaired} of ${group.count}`)] : []))));
     }
+  }
+
+  // What nobody needs in a store: by the collection, by its engine, by a person.
+  function unneeded(store) {
+    if (!store.unneeded) return "unknown";
+    const parts = Object.entries(store.unneeded).map(([way, [number, size]]) => `${way}: ${number}${size === null ? "" : `, ${bytes(size)}`}`);
+    return parts.join("; ") || "nothing found";
+  }
+
+  function showStores() {
+    const rows = hosts.flatMap((host) => (host.stores ? host.stores.rows.map((store) => [host, store]) : []));
+    const leftOut = sum((host) => (host.stores ? host.stores.left_out : 0)) + Math.max(0, rows.length - STORES);
+    rows.sort((a, b) => (b[1].bytes || 0) - (a[1].bytes || 0));
+    find("stores").hidden = !rows.length;
+    find("store-rows").append(...rows.slice(0, STORES).map(([host, store]) => make("tr", {},
+      make("td", {}, hostButton(host)),
+      make("td", {}, `${store.home} (${[store.engine || "unknown engine", store.kind].filter(Boolean).join(", ")})`),
+      make("td", {}, store.state),
+      make("td", { class: "number" }, store.layers === null ? "–" : store.layers),
+      make("td", { class: "number" }, bytes(store.bytes)),
+      make("td", {}, unneeded(store)))));
+    find("stores-left-out").hidden = !leftOut;
+    find("stores-left-out").textContent = `and ${plural(leftOut, "smaller store")}`;
   }
 
   function repair(what) {
@@ -226,6 +252,10 @@
       ["Usable", host.store.supported ? "yes" : "no"],
     ] : [];
     if (host.plan) facts.push(["Plan", `${plural(host.plan.remove, "layer")} may go, ${bytes(host.plan.remove_bytes)}`]);
+    if (orphans(host)) {
+      facts.push(["Orphans", `${plural(host.plan.orphans, "layer")} that no record of ${host.store.managed_by} names, `
+        + `${bytes(orphans(host))}: they go with ${host.store.managed_by} stopped and foreign: remove`]);
+    }
     if (host.cleanup) {
       facts.push([host.cleanup.check ? "Would be removed" : "Removed", `${plural(host.cleanup.remove, "layer")}, `
         + `${bytes(host.cleanup.remove_bytes)}, ${bytes(host.cleanup.pending_bytes)} still to be deleted`]);
@@ -310,6 +340,7 @@
 
   showSums();
   showProblems();
+  showStores();
   showColumns();
   filter();
   let wait = 0;

@@ -108,3 +108,20 @@ def test_files_that_are_not_records_are_told_of_and_not_without_end(directory):
     warned = []
     assert summary(directory, hosts, 0, warned.append)["states"] == {"unreachable": 30}
     assert len(warned) == 21 and record_path(directory, "h0") in warned[0] and warned[-1].startswith("10 more files")
+
+
+def test_orphans_that_stay_in_a_store_of_docker_are_told_with_their_bytes(directory):
+    layers = [{"id": id, "decision": "keep", "reason": "orphan: foreign is not set to remove"} for id in ("x", "y")]
+    facts = {**FACTS, "managed_by": "docker"}
+    plan = {"layers": layers, "remove_bytes": 0, "litter": [], "orphan_bytes": 39_700_000}
+    write_record(directory, "c", make_record("c", 9.0, facts, plan, max_layers=9))
+    told = summary(directory, ["c"], 0, pytest.fail)
+    assert told["orphan_bytes"] == 39_700_000
+    assert told["text"].endswith("; orphans of other engines take 37.9 MiB")
+    assert told["lines"] == [
+        "c: of docker, 0 of 4 layers may go, 0 B; 2 orphans, 37.9 MiB, may go with docker stopped and foreign: remove"
+    ]
+    gone = [{**layer, "decision": "remove"} for layer in layers]
+    plan = {**plan, "layers": gone, "remove_bytes": 39_700_000}
+    write_record(directory, "c", make_record("c", 9.0, facts, plan, max_layers=9))
+    assert "orphan" not in summary(directory, ["c"], 0, pytest.fail)["lines"][0]

@@ -49,7 +49,14 @@ def test_what_is_kept_of_a_host():
     record = make_record("web", 5.0, FACTS, PLAN, max_layers=2)
     assert (record["host"], record["time"], record["state"]) == ("web", 5.0, "ok")
     assert record["store"]["managed_by"] == "" and record["store"]["free"] == 400 and record["store"]["bytes"] == 46
-    assert record["plan"] == {"layers": 4, "remove": 1, "remove_bytes": 31, "litter": 1}
+    assert record["plan"] == {
+        "layers": 4,
+        "remove": 1,
+        "remove_bytes": 31,
+        "litter": 1,
+        "orphans": 0,
+        "orphan_bytes": 0,
+    }
     assert [(each["code"], each["level"]) for each in record["problems"]] == [
         ("link_missing", 3),
         ("nearly_full", 2),
@@ -110,6 +117,8 @@ def test_what_a_run_did():
         "remove_bytes": 31,
         "litter": 1,
         "pending_bytes": 7,
+        "orphans": 0,
+        "orphan_bytes": 0,
         "check": True,
     }
 

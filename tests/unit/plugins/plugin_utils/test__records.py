@@ -60,10 +60,13 @@ def worst_record():
     ]
     finding = {"code": long, "message": long, "hint": long}
     filesystem = dict.fromkeys(("size", "free", "inodes", "inodes_free"), GREATEST)
+    unneeded = [{"by": way, "bytes": GREATEST, "count": GREATEST} for way in ("overlay2_prune", "engine", "user")] * 9
+    store = {**dict.fromkeys(("engine", "kind", "home"), long), "bytes": GREATEST, "unneeded": unneeded}
     facts = {
         **dict.fromkeys(("home", "managed_by", "backing_fs", "kernel"), long),
         **dict.fromkeys(("layer_count", "mount_count"), GREATEST),
         "filesystem": {**filesystem, "mount_point": long},
+        "stores": [store] * 99,
         "problems": [finding] * (_record.PROBLEMS + 1),
         "summary": {
             "lineages": [{"base": long, **dict.fromkeys(("layers", "depth", "mounted", "held"), GREATEST)}] * 99
