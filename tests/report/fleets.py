@@ -25,6 +25,27 @@ DAMAGED = {
     "repair": "write the name ABC to web/link",
     "certain": True,
 }
+CONTAINERD = {
+    "engine": "containerd",
+    "kind": "overlayfs",
+    "home": "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs",
+    "state": "active",
+    "layers": 40,
+    "bytes": 3 * GIB,
+    "unneeded": [
+        {"by": "engine", "count": 3, "bytes": 1024},
+        {"by": "overlay2_prune", "count": 1, "bytes": None},
+    ],
+}
+PODMAN = {
+    "engine": "containers-storage",
+    "kind": "overlay",
+    "home": "/var/lib/containers/storage/overlay",
+    "state": "unknown",
+    "layers": None,
+    "bytes": None,
+    "unneeded": None,
+}
 
 
 def facts(chance: random.Random, **more: t.Any) -> dict[str, t.Any]:
@@ -72,6 +93,8 @@ def make_fleet(directory: Path, count: int) -> list[str]:
         if number % 50 == 7:
             problem = {"code": "nearly_full", "message": "/var has 5 of 100 bytes left", "hint": "prune it"}
             told = facts(chance, problems=[problem])
+        if number % 4 == 3:
+            told["stores"] = [CONTAINERD, PODMAN]
         done = {**plan(chance, 40), "pending_bytes": 0} if number % 3 == 0 else None
         planned = plan(chance, 300 if count <= 200 else 50)
         record = make_record(host, NOW + number, told, planned, done, max_layers=60)
@@ -97,6 +120,7 @@ def hostile(chance: random.Random) -> dict[str, t.Any]:
     layers = [{"id": HOSTILE, "parent": "", "decision": "remove", "reason": HOSTILE, "bytes_exclusive": 5}]
     told = facts(chance, home=HOSTILE, backing_fs=HOSTILE, kernel=HOSTILE, managed_by=HOSTILE, problems=[finding])
     told["summary"]["lineages"][0]["base"] = HOSTILE
+    told["stores"] = [{**CONTAINERD, "engine": HOSTILE, "kind": HOSTILE, "home": HOSTILE}]
     return make_record(HOSTILE, NOW, told, {"layers": layers, "remove_bytes": 5}, max_layers=60)
 
 

@@ -175,12 +175,31 @@ def test_one_turns_pages(see, page_of):
     assert page.locator("#count").inner_text() == "101 to 150 of 200 hosts"
 
 
+def test_the_stores_of_all_engines_are_a_table(see, page_of):
+    assert not see(page_of(1)).page.locator("#stores").is_visible()
+    page = see(page_of(4)).page
+    rows = page.locator("#store-rows tr")
+    assert rows.count() == 2
+    cells = rows.nth(0).locator("td").all_inner_texts()
+    assert cells == [
+        "build-0003",
+        "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs (containerd, overlayfs)",
+        "active",
+        "40",
+        "3.0 GiB",
+        "engine: 3, 1.0 KiB; overlay2_prune: 1",
+    ]
+    assert rows.nth(1).locator("td").all_inner_texts()[2:] == ["unknown", "\u2013", "\u2013", "unknown"]
+    rows.nth(0).get_by_role("button").click()
+    assert page.locator("#detail h2 .host").inner_text() == "build-0003"
+
+
 def test_what_hosts_say_is_text(see, page_of):
     page = see(page_of(200)).page
     shown = HOSTILE.replace("\u202e", "\ufffd")
     page.get_by_role("button", name=shown).last.click()
     assert page.title() == "overlay2 stores"
-    assert page.locator("img, #detail script, #host-rows script").count() == 0
+    assert page.locator("img, #detail script, #host-rows script, #store-rows script").count() == 0
     assert page.locator("#detail h2 .host").inner_text() == shown
     keep_picture(page, "hostile.png")
 

@@ -37,15 +37,16 @@ _BUILDKIT = "buildkit"
 _CHUNK = 1 << 20  # bytes that one read of a database returns
 
 
-def references(store: LayerFiles, engine: str) -> dict[str, str]:
+def references(store: LayerFiles, engine: str, known: t.Mapping[str, str] | None = None) -> dict[str, str]:
     """Return by id, in words, what needs a layer of *store*. No record of *engine* needs a layer that has no key.
 
+    known: what named_by_records() returned; None to read the records now.
     The layers are listed before the records are read, so a layer that the engine is making now is not missed.
     raises: StoreCorrupt if a record, or the lower file of a layer that a record names, cannot be read: then any layer
             may be needed.
     """
     ids = store.ids
-    named = named_by_records(store, engine)
+    named = named_by_records(store, engine) if known is None else known
     found = {id: f"its record {printable(path)} names it" for id, path in named.items() if id in ids}
     for id in list(found):
         for lower in _lowers(store, id):

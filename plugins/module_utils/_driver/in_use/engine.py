@@ -12,10 +12,12 @@ import typing as t
 from ..._errors import SHOWN, Overlay2Error, StoreCorrupt, printable, shorten
 from ..._linux import mountinfo
 from ..._store.engine import SOMEBODY, find_engine, store_foreign_error
-from ..._store.engine_records import orphans, references
+from ..._store.engine_records import named_by_records, orphans, references
 from ..._store.layer import LayerFiles
 from .users import User, describe_users, users_of_layers
 
+_BUILD_CACHE = "buildkit/"  # records there name no image
+_SHORT_ID = 12  # characters, as docker ps shows them
 # The first letters of the names of an engine's processes, and the command that stops the engine.
 PROGRAMS = {
     "docker": ("dockerd", "containerd", "buildkitd"),
@@ -56,6 +58,28 @@ def read_records(store: LayerFiles, engine: str) -> Known:
     except StoreCorrupt as error:
         return Known(error=error)
     return Known(needed, frozenset(orphans(store, needed)))
+
+
+def read_users(store: LayerFiles, engine: str) -> Known:
+    """Return what read_records() does, with the images and containers that need a layer, by name. Raises OSError."""
+    from ..._store.gone import users_of  # not every run shows them, and each import is compiled on every host
+
+    try:
+        named = named_by_records(store, engine)
+        needed = references(store, engine, named)
+    except StoreCorrupt as error:
+        return Known(error=error)
+    found = find_engine(store.home)
+    root = found.root if found else os.path.dirname(store.home)
+    here = {id: path for id, path in named.items() if id in store.ids and not path.startswith(_BUILD_CACHE)}
+    for id, users in users_of(root, engine, here).items():
+        if users:  # otherwise the record's path is all that is known
+            needed[id] = shorten([f"{user.kind} {printable(user.name or _short(user.id))}" for user in users])
+    return Known(needed, frozenset(orphans(store, needed)))
+
+
+def _short(id: str) -> str:
+    return id.rpartition(":")[2][:_SHORT_ID]
 
 
 def removal_errors(

@@ -84,9 +84,9 @@ def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
 
 
 def _read_records(store: Store, engine: str) -> Known:
-    from ..in_use.engine import read_records  # most stores are ours, and each import is compiled on every host
+    from ..in_use.engine import read_users  # most stores are ours, and each import is compiled on every host
 
-    return read_records(store.files, engine)
+    return read_users(store.files, engine)
 
 
 def _engine_users(store: Store, engine: str) -> EngineUse | None:

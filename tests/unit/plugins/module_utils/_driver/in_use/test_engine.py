@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use.engine import (
     engine_users,
+    read_users,
     removal_errors,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
@@ -50,6 +52,30 @@ def test_nothing_may_go_while_a_record_cannot_be_read(store):
     refusals = removal_errors(LayerFiles(store.home), "docker", ["base", "lone"])
     assert sorted(refusals) == ["base", "lone"]
     assert "abc/cache-id cannot be read (it is empty)" in str(refusals["lone"])
+
+
+@pytest.mark.root
+def test_a_needed_layer_is_told_with_the_names_of_its_images_and_containers(store):
+    root = Path(store.home, "..")
+    images = root / "image/overlay2/imagedb/content/sha256"
+    images.mkdir(parents=True)
+    image, unnamed = "1" * 64, "2" * 64
+    for id in (image, unnamed):
+        (images / id).write_text(json.dumps({"rootfs": {"diff_ids": ["sha256:abc"]}}))
+    names = {"Repositories": {"app": {"app:latest": f"sha256:{image}"}}}
+    (root / "image/overlay2/repositories.json").write_text(json.dumps(names))
+    store.add("own")
+    mount = root / "image/overlay2/layerdb/mounts/c0ffee"
+    mount.mkdir(parents=True)
+    (mount / "mount-id").write_text("own")
+    (root / "containers/c0ffee").mkdir(parents=True)
+    (root / "containers/c0ffee/config.v2.json").write_text('{"Name": "/web"}')
+    known = read_users(LayerFiles(store.home), "docker")
+    assert known.needed == {"base": f"image app:latest, image {unnamed[:12]}", "own": "container web"}
+    assert known.orphans == {"lone"}
+    (images / image).unlink()
+    (images / unnamed).unlink()
+    assert read_users(LayerFiles(store.home), "docker").needed["base"] == f"its record {CACHE_ID} names it"
 
 
 @pytest.mark.root
