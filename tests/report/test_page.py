@@ -187,7 +187,7 @@ def test_the_stores_of_all_engines_are_a_table(see, page_of):
         "active",
         "40",
         "3.0 GiB",
-        "engine: 3, 1.0 KiB; overlay2_prune: 1",
+        "overlay2_prune: 1; engine: 3, 1.0 KiB",
     ]
     assert rows.nth(1).locator("td").all_inner_texts()[2:] == ["unknown", "\u2013", "\u2013", "unknown"]
     rows.nth(0).get_by_role("button").click()

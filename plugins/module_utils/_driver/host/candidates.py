@@ -38,7 +38,9 @@ DAEMON_JSON = "/etc/docker/daemon.json"
 _CONTAINERD_CONFIG = ("/etc/containerd/config.toml", "/etc/containerd/conf.d/*.toml")
 _BUILDKIT_CONFIG = "/etc/buildkit/buildkitd.toml"
 STORAGE_CONFIG = ("/etc/containers/storage.conf", "/usr/share/containers/storage.conf")
-_K3S_CONFIG = "/etc/rancher/*/config.yaml"
+_STORAGE_PARTS = ("/etc/containers/storage.conf.d/*.conf", "/usr/share/containers/storage.conf.d/*.conf")
+_STORAGE_VARIABLES = ("CONTAINERS_STORAGE_CONF", "CONTAINERS_STORAGE_CONF_OVERRIDE")
+_K3S_CONFIG = ("/etc/rancher/*/config.yaml", "/etc/rancher/*/config.yaml.d/*.yaml")
 _PASSWD = "/etc/passwd"
 _HOME = "/home"
 _MOST = 10_000  # homes; candidates of the mounts
@@ -81,15 +83,21 @@ def candidates(evidence: Evidence, asked: t.Iterable[str], slow: t.Container[str
 
 def _configured() -> t.Iterator[str]:
     yield settings.docker_settings(DAEMON_JSON).root
-    for pattern in _CONTAINERD_CONFIG:
-        for path in sorted(glob.glob(pattern)):
-            yield from settings.containerd_roots(path)
+    for path in _matching(_CONTAINERD_CONFIG):
+        yield from settings.containerd_roots(path)
     yield from settings.containerd_roots(_BUILDKIT_CONFIG)
-    for path in STORAGE_CONFIG:
+    for path in (*STORAGE_CONFIG, *_matching(_STORAGE_PARTS), *filter(None, map(os.environ.get, _STORAGE_VARIABLES))):
         yield from settings.storage_roots(path)
-    for path in sorted(glob.glob(_K3S_CONFIG)):
-        for directory in settings.data_dirs(path):
-            yield f"{directory}/{_CONTAINERD_IN_K3S}"
+    for path in _matching(_K3S_CONFIG):
+        yield from _of_k3s(path)
+
+
+def _matching(patterns: t.Iterable[str]) -> list[str]:
+    return [path for pattern in patterns for path in sorted(glob.glob(pattern))]
+
+
+def _of_k3s(path: str) -> list[str]:
+    return [f"{directory}/{_CONTAINERD_IN_K3S}" for directory in settings.data_dirs(path)]
 
 
 def _of_configs(daemons: t.Iterable[Daemon]) -> t.Iterator[str]:
@@ -97,6 +105,8 @@ def _of_configs(daemons: t.Iterable[Daemon]) -> t.Iterator[str]:
         if daemon.config and not daemon.uid:
             yield settings.docker_settings(daemon.config).root
             yield from settings.containerd_roots(daemon.config)
+            yield from settings.storage_roots(daemon.config)
+            yield from _of_k3s(daemon.config)
 
 
 def _roots_of(overlay: Overlay) -> t.Iterator[str]:

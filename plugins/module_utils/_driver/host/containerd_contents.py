@@ -13,8 +13,9 @@ import typing as t
 from ..._bolt.live import Busy
 from ..._bolt.meta import Unreadable
 from ..._containerd import unneeded
-from ..._containerd.look import SNAPSHOTTER, Look, look_at
+from ..._containerd.look import SNAPSHOTTER, Look, look_at, read_database
 from ..._containerd.remedies import remedy
+from ..._containerd.snapshotter import read_records
 from ..._containerd.values import expiry
 from ..._errors import printable
 from ..._linux.nofollow import open_below
@@ -64,6 +65,18 @@ def contents_of(root: int, found: Found, first: FirstLook, second: FirstLook, no
         unneeded=None if second.problem else [_told(one, look, ctr) for one in ours if one.subjects],
         problems=[second.problem] if second.problem else [],
     )
+
+
+def moved_contents(home: int) -> Contents:
+    """Return what lies in the directory *home* of a snapshotter without the databases of its containerd beside it."""
+    try:
+        records = read_records(read_database(home, "metadata.db").root)
+    except (Unreadable, Busy) as error:
+        return Contents(problems=[f"metadata.db cannot be read: {error}"])
+    except OSError as error:
+        return Contents(problems=[f"{printable(str(error.filename))}: {error.strerror}"])
+    why = "it lies outside the data root of its containerd, so nothing tells what nobody needs in it"
+    return Contents(len(records), sum(record.size or 0 for record in records.values()), problems=[why])
 
 
 def _with_old_directories(root: int, one: unneeded.Unneeded, now: float) -> unneeded.Unneeded:

@@ -37,6 +37,9 @@ _OPTIONS = {
     "--address": "address",
     "-a": "address",
 }
+# They stay while a container runs, and name the configuration that moves the store.
+_OF_STORAGE = frozenset(["conmon", "crio", "podman", "buildah"])
+_VARIABLES = (b"CONTAINERS_STORAGE_CONF=", b"CONTAINERS_STORAGE_CONF_OVERRIDE=")
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 _MOST = 65536  # bytes of a command line that are read
 
@@ -54,7 +57,7 @@ class Holder(t.NamedTuple):
 
 
 class Daemon(t.NamedTuple):
-    """A process that is called as an engine's daemon, with the paths in its arguments.
+    """A process that is called as an engine's daemon, with the paths in its arguments or its environment.
 
     features: its arguments choose features, too. started: seconds since 1970.
     """
@@ -145,6 +148,20 @@ def _daemons() -> t.Iterator[Daemon]:
                     any(word.startswith("--feature") for word in words),
                     started(int(pid)),
                 )
+            elif command in _OF_STORAGE:
+                for config in _storage_configs(pid):
+                    uid = os.stat(f"/proc/{pid}").st_uid
+                    yield Daemon(int(pid), command, uid, "", config, "", False, started(int(pid)))
+
+
+def _storage_configs(pid: str) -> t.Iterator[str]:
+    """Yield the storage.conf that the environment of a process names."""
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        for word in file.read(_MOST).split(b"\0"):
+            if word.startswith(_VARIABLES):
+                path = os.fsdecode(word.partition(b"=")[2])
+                if path.startswith("/"):
+                    yield path
 
 
 def started(pid: int) -> float:

@@ -22,6 +22,7 @@ from .evidence import Evidence, gather_evidence
 from .judge import judge
 from .orphans import with_orphans
 from .places import Place, slow_mount_points
+from .recognize import MOVED, link_target
 from .roots import Root, Roots, open_roots
 from .state import ABANDONED, CONTAINERD, DOCKER, NO, STORAGE, UNKNOWN, WALK, Contents, Found, State
 
@@ -54,7 +55,7 @@ def stores_of_host(asked: t.Sequence[str], measure: str) -> Stores:
 
 def _describe(roots: list[Root], evidence: Evidence, measure: str) -> t.Iterator[dict[str, t.Any]]:
     now = time.time()
-    containerds = [root for root in roots if any(one.engine == CONTAINERD for one in root.stores)]
+    containerds = [root for root in roots if any(_has_metadata(one) for one in root.stores)]
     first = {root.place.fd: containerd_contents.first_look(root.place.fd, now) for root in containerds}
     second = dict(first)
     again = [
@@ -70,12 +71,19 @@ def _describe(roots: list[Root], evidence: Evidence, measure: str) -> t.Iterator
     for root in roots:
         for found in root.stores:
             fd = root.place.fd
-            if found.engine == CONTAINERD:
+            if _has_metadata(found):
                 ctr = ctr_command(root.place, evidence)
                 contents = containerd_contents.contents_of(fd, found, first[fd], second[fd], now, ctr)
+            elif found.kind == MOVED:
+                contents = containerd_contents.moved_contents(fd)
             else:
                 contents = contents_of(fd, found)
             yield _store(root, found, contents, evidence, measure, now, deadline)
+
+
+def _has_metadata(found: Found) -> bool:
+    """Tell whether a store lies in the data root of a containerd."""
+    return found.engine == CONTAINERD and found.kind != MOVED
 
 
 def _store(
@@ -85,11 +93,19 @@ def _store(
     home = place.path if found.below == "." else os.path.join(place.path, found.below)
     case = case_of(place, found, home, evidence)
     state = judge(case)
-    if state.state == ABANDONED:
+    target = link_target(place.fd, found.below)
+    if found.kind == MOVED and not case.mounted:
+        state = State(UNKNOWN, "no layer is mounted, and its containerd has its data root elsewhere")
+    if target:
+        why = (
+            f"{printable(home)} is a symlink to {printable(target)}, and is not followed: ask for the directory itself"
+        )
+        contents = Contents(problems=[why])
+    elif state.state == ABANDONED:
         contents = contents._replace(unneeded=[_whole_store(root, found, home, contents)])
     else:
         contents = with_orphans(contents, found, home, place.owner, now)
-    if measure == WALK:
+    if measure == WALK and not target:
         contents = _walked(place.fd, found, contents, deadline)
     elif measure == NO:
         contents = contents._replace(bytes=None)

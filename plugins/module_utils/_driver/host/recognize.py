@@ -16,6 +16,7 @@ from ..._linux.nofollow import open_below
 from ..._store.layout import OWN_FILE
 from .state import BUILDKIT, CONTAINERD, DOCKER, STORAGE, STRATA, Found
 
+MOVED = "unknown"  # the kind of a snapshotter that lies outside its containerd's data root (root_path)
 GRAPH_DRIVERS = ("overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs", "devicemapper", "aufs")
 _RUNC = re.compile(r"runc-([a-z0-9-]+)")
 _REMAPPED = re.compile(r"\d+\.\d+")
@@ -28,6 +29,8 @@ def recognize(root: int) -> list[Found]:
     found = [*_of_docker(root, names), *_of_storage(root, names), *_of_buildkit(root, names)]
     if any(name.startswith(SNAPSHOTTER) for name in names):
         found += [Found(CONTAINERD, name, f"{SNAPSHOTTER}{name}") for name in snapshotters_in(root)]
+    if not found and "metadata.db" in names and _is_directory(root, "snapshots"):
+        found.append(Found(CONTAINERD, MOVED, "."))
     if not found and "l" in names and _is_directory(root, "l"):
         found.append(Found(STRATA if OWN_FILE in names else None, "overlay2", "."))
     return found
@@ -37,6 +40,13 @@ def inner_roots(root: int) -> list[str]:
     """Return the directories in dockerd's data root that are data roots, too. Raises OSError."""
     remapped = [name for name in _names(root) if _REMAPPED.fullmatch(name)]
     return [*remapped, "containerd/daemon"]
+
+
+def link_target(root: int, path: str) -> str:
+    """Return where the symlink at *path* below *root* leads, "" if it is not a symlink. Nothing follows it."""
+    with contextlib.suppress(OSError):
+        return os.readlink(path, dir_fd=root)
+    return ""
 
 
 def count_directories(root: int, below: str, without: t.Container[str] = ()) -> int:
@@ -58,7 +68,7 @@ def _of_docker(root: int, names: list[str]) -> t.Iterator[Found]:
     """Yield the stores of graph drivers. dockerd 24 and newer has an engine-id, even if a driver has no records."""
     for driver in GRAPH_DRIVERS:
         recorded = "engine-id" in names or _is_directory(root, f"image/{driver}/layerdb")
-        if driver in names and recorded and _is_directory(root, driver):
+        if driver in names and recorded and (_is_directory(root, driver) or link_target(root, driver)):
             yield Found(DOCKER, driver, driver)
 
 

@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from .places import Place, Untouched, open_place
-from .recognize import inner_roots, recognize
+from .recognize import MOVED, inner_roots, recognize
 from .state import Candidate, Found
 
 _MOST = 500  # data roots that are looked at
@@ -52,12 +52,14 @@ def _add(candidate: Candidate, path: str, slow: t.Container[str], roots: Roots, 
     try:
         stores = recognize(place.fd) if candidate.uid in (None, place.owner) else []
         inner = inner_roots(place.fd) if depth < _DEPTH and candidate.found_by != "home" else []
-        if stores and stores[0].engine is None:
+        if stores and (stores[0].engine is None or stores[0].kind == MOVED):
             # The home of an engine's store looks like this, too; the records of the engine lie beside it.
             with contextlib.suppress(OSError, Untouched):
                 _add(candidate, os.path.dirname(place.path), slow, roots, depth + 1)
             if place.path in _homes(roots):
                 return True
+            if os.path.basename(place.path) == "snapshots":  # BuildKit's own directory looks like a snapshotter's
+                stores = [one for one in stores if one.kind != MOVED]
         if stores:
             _keep(place, stores, candidate.found_by, roots)
     finally:

@@ -29,9 +29,11 @@ def etc(tmp_path, monkeypatch):
         ("_HOME", "home"),
         ("DAEMON_JSON", "daemon.json"),
         ("_BUILDKIT_CONFIG", "buildkitd.toml"),
-        ("_K3S_CONFIG", "rancher/*/config.yaml"),
     ):
         monkeypatch.setattr(candidates, name, str(tmp_path.resolve() / place))
+    k3s = (str(tmp_path / "rancher/*/config.yaml"), str(tmp_path / "rancher/*/config.yaml.d/*.yaml"))
+    monkeypatch.setattr(candidates, "_K3S_CONFIG", k3s)
+    monkeypatch.setattr(candidates, "_STORAGE_PARTS", (str(tmp_path / "storage.conf.d/*.conf"),))
     monkeypatch.setattr(candidates, "_CONTAINERD_CONFIG", (str(tmp_path / "containerd.toml"),))
     monkeypatch.setattr(candidates, "STORAGE_CONFIG", (str(tmp_path / "storage.conf"),))
     return tmp_path.resolve()
@@ -122,3 +124,27 @@ def test_mounts_name_data_roots(etc, overlay, roots):
     assert [one for one in found(evidence) if one.found_by == "mount"] == [
         Candidate(root, "mount", overlay.uid) for root in roots
     ]
+
+
+def test_parts_of_configuration_files_name_data_roots(etc, monkeypatch):
+    for path, content in (
+        ("storage.conf.d/10.conf", '[storage]\ngraphroot = "/data/part"'),
+        ("elsewhere.conf", '[storage]\ngraphroot = "/data/elsewhere"'),
+        ("rancher/k3s/config.yaml.d/10.yaml", "data-dir: /data/k3s"),
+        ("k3s.yaml", "data-dir: '/data/asked'"),
+    ):
+        (etc / path).parent.mkdir(parents=True, exist_ok=True)
+        (etc / path).write_text(content)
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(etc / "elsewhere.conf"))
+    named = [one.path for one in found() if one.found_by == "config"]
+    assert named == ["/data/part", "/data/elsewhere", "/data/k3s/agent/containerd"]
+    monkeypatch.delenv("CONTAINERS_STORAGE_CONF")
+    daemons = [
+        Daemon(1, "k3s", 0, "", str(etc / "k3s.yaml"), "", False, 0.0),
+        Daemon(2, "conmon", 0, "", str(etc / "elsewhere.conf"), "", False, 0.0),
+        Daemon(3, "conmon", USER, "", str(etc / "elsewhere.conf"), "", False, 0.0),
+    ]
+    named = [one.path for one in found(Evidence([], daemons, [], False)) if one.found_by == "config"]
+    assert sorted(named) == sorted(
+        ["/data/part", "/data/k3s/agent/containerd", "/data/asked/agent/containerd", "/data/elsewhere"]
+    )

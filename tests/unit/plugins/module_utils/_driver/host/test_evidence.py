@@ -72,6 +72,14 @@ def test_the_paths_in_the_arguments_of_a_daemon_are_found(run, tmp_path):
     assert found[other.pid][1:4] == ("k3s-server", 12345, "/k3s")
 
 
+def test_the_environment_of_conmon_names_the_configuration_of_its_storage(run, tmp_path):
+    environment = {"CONTAINERS_STORAGE_CONF": "/data/storage.conf", "CONTAINERS_STORAGE_CONF_OVERRIDE": "relative"}
+    process = run("conmon", env=environment)
+    run("sleeper", env=environment)
+    found = [one for one in evidence.gather_evidence().daemons if one.config == "/data/storage.conf"]
+    assert [one[:4] for one in found] == [(process.pid, "conmon", 0, "")]
+
+
 def test_a_mounted_overlay_is_found(tmp_path):
     for name in ("lower", "upper", "work", "merged"):
         (tmp_path / name).mkdir()
@@ -82,7 +90,7 @@ def test_a_mounted_overlay_is_found(tmp_path):
         (found,) = (one for one in evidence.gather_evidence().overlays if one.upper == f"{tmp_path}/upper")
     finally:
         subprocess.run(["umount", tmp_path / "merged"], check=True)
-    assert found == evidence.Overlay(f"{tmp_path}/upper", (f"{tmp_path}/lower",), f"{tmp_path}/merged", None)
+    assert found == evidence.Overlay(f"{tmp_path}/upper", (f"{tmp_path}/lower",), f"{tmp_path}/merged", None, True)
 
 
 def test_a_mount_namespace_of_a_user_names_the_user(tmp_path):

@@ -98,6 +98,42 @@ def test_a_store_is_found_by_its_own_path_and_in_dockers_data_root(host):
     assert run.startswith("ctr --address /run/docker/containerd/containerd.sock -n default ")
 
 
+@pytest.mark.parametrize("measure", ["records", "walk"])
+def test_a_symlink_in_place_of_dockers_directory_is_named_and_not_followed(host, measure):
+    make_docker(host / "docker")
+    (host / "docker/overlay2").rename(host / "real")
+    (host / "docker/overlay2").symlink_to(host / "real")
+    (store,) = stores(host / "docker", measure=measure).values()
+    assert store["home"] == f"{host}/docker/overlay2"
+    assert (store["layers"], store["bytes"], store["unneeded"]) == (None, None, None)
+    assert store["problems"] == [
+        f"{host}/docker/overlay2 is a symlink to {host}/real, and is not followed: ask for the directory itself"
+    ]
+
+
+def test_a_snapshotter_outside_its_containerds_data_root_tells_layers_and_bytes(host):
+    root = make_containerd(host / "containerd")
+    (root / made.OVERLAYFS).rename(host / "moved")
+    (store,) = stores(host / "moved").values()
+    assert (store["engine"], store["kind"], store["home"], store["state"]) == (
+        "containerd",
+        "unknown",
+        f"{host}/moved",
+        "unknown",
+    )
+    assert (store["layers"], store["bytes"], store["unneeded"]) == (1, 4096, None)
+    assert "outside the data root" in store["problems"][0]
+    (host / "moved/metadata.db").write_bytes(b"x")
+    (store,) = stores(host / "moved").values()
+    assert "metadata.db cannot be read" in store["problems"][0]
+
+
+def test_the_directory_of_a_snapshotter_stands_for_its_containerd(host):
+    root = make_containerd(host / "containerd")
+    (store,) = stores(root / made.OVERLAYFS).values()
+    assert (store["kind"], store["home"]) == ("overlayfs", f"{root}/{made.OVERLAYFS}")
+
+
 def test_what_was_asked_for_and_holds_no_store_is_told(host):
     (host / "empty").mkdir()
     found = stores(host / "empty", host / "none")

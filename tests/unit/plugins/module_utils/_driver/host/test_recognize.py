@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.host.recognize import (
     count_directories,
     inner_roots,
+    link_target,
     recognize,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.host.state import Found
@@ -34,6 +35,8 @@ def root(tmp_path):
             ["io.containerd.snapshotter.v1.overlayfs/metadata.db", "io.containerd.snapshotter.v1.native/snapshots/"],
             [Found("containerd", "overlayfs", "io.containerd.snapshotter.v1.overlayfs")],
         ),
+        (["metadata.db", "snapshots/"], [Found("containerd", "unknown", ".")]),
+        (["metadata.db", "snapshots"], []),
         (["l/", ".strata.json"], [Found("strata", "overlay2", ".")]),
         (["l/"], [Found(None, "overlay2", ".")]),
         (["overlay2/l/"], []),
@@ -52,13 +55,14 @@ def test_a_store_is_told_by_the_names_in_its_data_root(root, tmp_path, paths, st
     assert recognize(root) == stores
 
 
-def test_symlinks_make_no_store(root, tmp_path):
+def test_a_symlink_makes_no_store_but_in_place_of_dockers_directory(root, tmp_path):
     (tmp_path / "real/overlay2").mkdir(parents=True)
     (tmp_path / "real/layers").mkdir()
     (tmp_path / "engine-id").write_text("")
     for name, target in (("overlay2", "real/overlay2"), ("overlay-layers", "real/layers"), ("l", "real")):
         (tmp_path / name).symlink_to(target)
-    assert recognize(root) == []
+    assert recognize(root) == [Found("docker", "overlay2", "overlay2")]
+    assert (link_target(root, "overlay2"), link_target(root, "engine-id")) == ("real/overlay2", "")
 
 
 def test_the_data_roots_in_dockers_are_named(root, tmp_path):
