@@ -6,7 +6,8 @@
 Docker's records, beside home:
 
     image/overlay2/layerdb                                          layerdb.py has its files
-    image/overlay2/imagedb/*/<algorithm>/<image>, buildkit/*.db     searched for the bytes of ids
+    image/overlay2/imagedb/*/<algorithm>/<image>                    searched for the bytes of ids
+    buildkit/*.db                                                   the same in keys and values of bbolt databases
 
 storage_records.py has the records of containers-storage.
 
@@ -25,6 +26,7 @@ from .._linux.noatime import open_quietly
 from .engine import CONTAINERS_STORAGE, DOCKER, find_engine
 from .layerdb import entry_paths, read_entry
 from .layout import LINKS, LOWER
+from .live_names import names_in_database
 from .name_search import NameSearch
 from .record_files import files, unreadable_error
 from .storage_records import layer_ids_of, read_list, record_lists
@@ -100,9 +102,27 @@ def _named_by_docker(root: str, ids: t.Collection[str]) -> dict[str, str]:
         for id in _occurring(root, path, search):
             found.setdefault(id, path)
     for path in (path for path in files(root, _BUILDKIT, 1) if path.endswith(".db")):
-        for id in _occurring(root, path, search, meta.wrong_with):
+        for id in _in_database(root, path, search):
             found.setdefault(id, path)
     return found
+
+
+def _in_database(root: str, path: str, search: NameSearch) -> set[str]:
+    """Return the names in a database's records; in all of its bytes, if the records cannot be read.
+
+    raises: StoreCorrupt.
+    """
+    full = os.path.join(root, path)
+    try:
+        fd = open_quietly(full, os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            damaged = meta.wrong_with(os.pread(fd, meta.HEAD, 0), os.fstat(fd).st_size)  # _occurring() tells it
+            found = None if damaged else names_in_database(fd, search)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise unreadable_error(full, error.strerror) from error
+    return _occurring(root, path, search, meta.wrong_with) if found is None else found
 
 
 def _occurring(

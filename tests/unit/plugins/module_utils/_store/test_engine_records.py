@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import engine_records, staging
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
-from ansible_collections.strata.overlay2.tests.bolt import meta_page
+from ansible_collections.strata.overlay2.tests.bolt import Writer, meta_page
 
 CHAIN = "image/overlay2/layerdb/sha256/" + "c" * 64
 CONTAINER = "image/overlay2/layerdb/mounts/" + "d" * 64
@@ -250,6 +250,14 @@ def test_a_torn_database_makes_every_layer_a_needed_one(docker, content):
 
 def test_a_database_with_one_whole_meta_page_is_read(docker):
     write(docker, DATABASE, bytes(4096) + database(b"app-2")[4096:])
+    assert unknown(docker / "overlay2", "docker") == ["lone"]
+
+
+def test_what_only_a_free_page_of_buildkit_s_database_names_may_go(docker):
+    writer = Writer()
+    writer.commit({b"lone": {b"parent": b""}, b"app-2": {b"parent": b""}})
+    writer.commit({b"app-2": {b"parent": b""}})
+    write(docker, DATABASE, writer.data())
     assert unknown(docker / "overlay2", "docker") == ["lone"]
 
 
