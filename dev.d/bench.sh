@@ -1,11 +1,11 @@
 # shellcheck shell=sh
-# ./dev bench [tasks|archives|fleet|floor] [ARG...]: the cost of tasks and of moving content, as ratios within one run;
-# the cost of a fleet on the controller; where the time goes.
+# ./dev bench [tasks|archives|fleet|floor|stores] [ARG...]: the cost of tasks and of moving content, as ratios within one
+# run; the cost of a fleet on the controller; where the time goes; what finding the stores of a host costs.
 . dev.d/isolate.sh
 . dev.d/engines.sh
 
 case ${1:-} in
-tasks | archives | fleet | floor) parts=$1 && shift ;;
+tasks | archives | fleet | floor | stores) parts=$1 && shift ;;
 *) parts='tasks archives fleet' ;;
 esac
 ready run xfsprogs mount util-linux attr mmdebstrap debian-archive-keyring
@@ -17,6 +17,12 @@ case $parts in
     export STRATA_ENGINES ROOTFS
     say 'dev: making a root filesystem of Debian 12 to build packages in'
     mmdebstrap --quiet --variant=buildd --format=tar bookworm "$ROOTFS"
+    ;;
+esac
+case $parts in
+stores)
+    STRATA_ENGINES=$(engines)
+    export STRATA_ENGINES
     ;;
 esac
 # Ansible compiles the files that it sends, once per task. So compile the peers' Python files too.
