@@ -25,7 +25,14 @@ def do(task: Task[t.Any], steps: int | None = None) -> Outcome[t.Any]:
     """Do the first *steps* of what the task plans, or all; return what came of it."""
     outcome = plan(task)
     run = Run(outcome.store)
+    with run.stack:
+        return _done(task, outcome, run, steps)
+
+
+def _done(task: Task[t.Any], outcome: Outcome[t.Any], run: Run, steps: int | None) -> Outcome[t.Any]:
     told: dict[str, t.Any] = {}
+    for action in outcome.plan.actions:
+        action.reserve(run)
     for action in outcome.plan.actions:
         action.prepare(run)
     run.sync()

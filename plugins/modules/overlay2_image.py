@@ -75,6 +75,13 @@ options:
       - Refuse an image whose missing layers are larger than this together, uncompressed.
       - V(0) and V("") mean no limit.
     type: str
+  workers:
+    description:
+      - How many layers are unpacked at once, each by a process of its own. The module starts no more processes than
+        there are processors.
+      - If O(src) is compressed as a whole, the module unpacks one layer after the other.
+    type: int
+    default: 2
   layers_follow:
     description:
       - O(src) has the documents of the image, but not the layers. For check mode alone.
@@ -256,6 +263,7 @@ def task(params: dict[str, t.Any]) -> t.Any:
         params["manifest_digest"],
         params["chain_id"],
         params["layers_follow"],
+        params["workers"],
     )
     return ImageTask(params["home"], source, params["id"])
 
@@ -277,6 +285,7 @@ def main() -> None:
             "chain_id": {"type": "str"},
             "id": {"type": "str"},
             "max_size": {"type": "str"},
+            "workers": {"type": "int", "default": 2},
             "layers_follow": {"type": "bool", "default": False},
         },
     )

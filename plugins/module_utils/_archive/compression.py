@@ -70,20 +70,24 @@ class ArchiveReader:
     """Reads the tar in a file. At its end, `digest` and `diff_id` are the digests of the whole.
 
     read:   returns the file's next bytes, at most so many, b"" at its end. Called in a thread if compressed.
+    ahead:  whether a thread decompresses and hashes ahead of the caller; not where other processes use the processors.
     raises: the errors of *read*.
     """
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: Read, ahead: bool = True) -> None:
         self._file_read = read
         self._file, self._tar = Digest(), Digest()
         self._rest = memoryview(b"")  # the part of the last piece that is not returned yet
         self._head = self._first_bytes()
         self.compression = compression_of(self._head)
-        self._pieces: ReadAhead | t.Generator[bytes, None, None] = decompress(self._next_bytes, self.compression)
+        pieces = decompress(self._next_bytes, self.compression)
+        self._pieces: ReadAhead | t.Generator[bytes, None, None] = pieces
         if self.compression != NONE:
-            from .read_ahead import ReadAhead
+            self._pieces = self._count(pieces)
+            if ahead:
+                from .read_ahead import ReadAhead
 
-            self._pieces = ReadAhead(self._count(self._pieces))
+                self._pieces = ReadAhead(self._pieces)
 
     @property
     def digest(self) -> str:

@@ -14,9 +14,10 @@ S = t.TypeVar("S")
 
 
 class Overtaken(Exception):
-    """Restart: another run was faster, or is still at work. Nothing was done: the engine observes and plans again.
+    """Restart: another run was faster, or is still at work. The engine observes and plans again.
 
-    layer: the layer whose lock the other run holds; the engine waits for the lock. "" for no wait.
+    layer: the directory in home whose lock the other run holds, a layer or a staging directory; the engine waits for
+           the lock. "" for no wait.
     """
 
     def __init__(self, layer: str = "") -> None:
@@ -38,6 +39,9 @@ class Action:
         """Return what the action does, in words that hold only what can be predicted."""
         return type(self).__name__
 
+    def reserve(self, run: Run) -> None:
+        """Do what prepare() needs the store's lock for, quickly, in staging. May raise Overtaken."""
+
     def prepare(self, run: Run) -> None:
         """Do what takes long or may fail, in staging: a killed run leaves only litter. May raise Overtaken."""
 
@@ -58,7 +62,8 @@ class Plan(t.Generic[S]):
     prepares_unlocked: preparing takes long, so the engine first releases the lock of the store, and keeps the lock of
                        the layer.
     commits_locked:    after such a preparation, the engine takes the lock of the store again. The first commit checks
-                       that the store is still as it was observed, and raises Overtaken otherwise.
+                       that the store is still as it was observed, and raises Overtaken otherwise. If much is prepared,
+                       the engine commits this group of actions before it prepares the next one.
     """
 
     def __init__(

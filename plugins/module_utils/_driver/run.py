@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import time
 import typing as t
 
 from .._errors import printable
@@ -22,6 +23,9 @@ from .quota import projects
 from .quota.project_id import project_of, stop_inheritance
 from .store import Store
 
+_GROUP_BYTES = 1 << 30  # so much content that is prepared is published before more is prepared
+_GROUP_SECONDS = 30  # or what is prepared for so long: a run that is killed loses no more
+
 
 class Run:
     """What the actions of one plan share. Call close(): it deletes what the actions only moved out of sight.
@@ -30,6 +34,8 @@ class Run:
     home:         the path of the store.
     lock_timeout: seconds to wait for another run; the wait starts anew after a long action.
     made:         the layers staged so far, by id.
+    stack:        what ends with the run, before its staging directories are deleted.
+    group:        the number of the actions that are committed together.
     """
 
     def __init__(self, store: Store, lock_timeout: float = 60) -> None:
@@ -37,6 +43,10 @@ class Run:
         self.home = store.home
         self.lock_timeout = lock_timeout
         self.made: dict[str, staging.NewLayer] = {}
+        self.stack = contextlib.ExitStack()
+        self.group = 0
+        self._prepared = 0  # bytes of this group
+        self._prepared_since: float | None = None  # by the monotonic clock; None if nothing is prepared
         self._stagings: dict[str, staging.Staging] = {}
         self._retired: list[staging.Retired] = []
         self._leftovers: list[str] = []
@@ -133,6 +143,24 @@ class Run:
         """Limit how long close() deletes. A later run deletes the rest. seconds: None for no limit."""
         self._seconds = seconds
 
+    def note_prepared(self, size: int) -> None:
+        """Note that a layer with *size* bytes is ready to be published."""
+        self._prepared += size
+        if self._prepared_since is None:
+            self._prepared_since = time.monotonic()
+
+    @property
+    def has_much_prepared(self) -> bool:
+        """Whether the actions that are prepared should be committed before the next one is prepared."""
+        since = self._prepared_since
+        return self._prepared >= _GROUP_BYTES or (since is not None and time.monotonic() - since >= _GROUP_SECONDS)
+
+    def begin_group(self) -> None:
+        """Begin the next group of actions."""
+        self.group += 1
+        self._prepared, self._prepared_since = 0, None
+        self._unsynced = True  # the staging directory has more to come
+
     def needs_sync(self) -> None:
         """Note that an action wrote something: the next sync() makes it durable."""
         self._unsynced = True
@@ -150,6 +178,7 @@ class Run:
         Deleting may take long, and needs only the staging directories' own locks. Leftovers that appeared after sweep()
         are left to the next run: mending them needs the store's lock.
         """
+        self.stack.close()
         self._release_unpublished()
         warnings = list(self._release_again())
         until = None if self._seconds is None else Deadline(self._seconds)

@@ -19,17 +19,18 @@ from .reading import MISSING_HINT
 
 
 @contextlib.contextmanager
-def open_layer(files: Files, layer: ImageLayer) -> t.Iterator[ArchiveReader]:
+def open_layer(files: Files, layer: ImageLayer, ahead: bool = True) -> t.Iterator[ArchiveReader]:
     """Yield a reader of a layer's tar. The caller reads to its end; then digest and diff id are compared.
 
     If the caller fails with ArchiveRejected, and the layer is not what the documents say, that is the error.
 
+    ahead:  as ArchiveReader takes it.
     raises: ArchiveRejected if the archive lacks the layer; DigestMismatch; those of ArchiveReader; OSError.
     """
     if layer.file is None:
         raise ArchiveRejected(f"the archive lacks {layer.subject}", hint=MISSING_HINT, diff_id=layer.diff_id)
     try:
-        with files.open(layer.file) as read, ArchiveReader(read) as reader:
+        with files.open(layer.file) as read, ArchiveReader(read, ahead) as reader:
             yield reader
             _check(layer, reader)
     except ArchiveRejected as error:

@@ -21,37 +21,75 @@ libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ul
 T = t.TypeVar("T")
 
 
+class Child(t.NamedTuple):
+    """A forked child. pipe: becomes readable when the child has its answer, or is dead."""
+
+    pid: int
+    pipe: int
+
+
 def in_child(function: t.Callable[[], T]) -> T:
     """Call *function* in a forked child and return what it returns, or raise what it raises.
 
     The result must be picklable. The child dies with this process, and never stays as a zombie.
     Raises ChildProcessError if the child was killed before it could answer.
     """
+    return t.cast(T, answer_of(start_child(function)))
+
+
+def start_child(function: t.Callable[[], object]) -> Child:
+    """Start to call *function* in a forked child. The caller calls answer_of() or end_child(). Raises OSError."""
     import pickle  # before the fork: *function* may change the root directory of the child
 
     ours, its = os.pipe()
     parent = os.getpid()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(ours)
+        os.close(its)
+        raise
     if pid == 0:
         os.close(ours)
         _answer(function, its, parent, pickle.dumps)
     os.close(its)
+    return Child(pid, ours)
+
+
+def answer_of(child: Child, most: int = -1) -> t.Any:
+    """Wait for a child; return what its function returned, or raise what it raised.
+
+    most:   bytes of an answer; -1 for any number.
+    raises: ChildProcessError if the child was killed before it could answer, or answers more.
+    """
+    import pickle
+
     status = 0
     try:
-        with open(ours, "rb") as pipe:
-            data = pipe.read()
+        with open(child.pipe, "rb") as pipe:
+            data = pipe.read(most)
+            if most >= 0 and pipe.read(1):
+                raise ChildProcessError(errno.ECHILD, f"a child process answered more than {most} bytes")
     except BaseException:  # an interrupt: this process does not wait for the answer any more
-        os.kill(pid, signal.SIGKILL)
+        os.kill(child.pid, signal.SIGKILL)
         raise
     finally:
         with contextlib.suppress(ChildProcessError):  # SIGCHLD is ignored, so the kernel has reaped the child
-            _unused, status = os.waitpid(pid, 0)
+            _unused, status = os.waitpid(child.pid, 0)
     if not data:
         raise ChildProcessError(errno.ECHILD, f"a child process died without an answer (wait status {status})")
     result, error = pickle.loads(data)  # from the child, through a pipe that no other process has
     if error is not None:
         raise _rebuilt(*error)
-    return t.cast(T, result)
+    return result
+
+
+def end_child(child: Child) -> None:
+    """Kill a child, and wait until it is dead: it changes nothing any more."""
+    os.kill(child.pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):  # as above
+        os.waitpid(child.pid, 0)
+    os.close(child.pipe)
 
 
 def _answer(function: t.Callable[[], object], pipe: int, parent: int, dumps: t.Callable[[object], bytes]) -> t.NoReturn:

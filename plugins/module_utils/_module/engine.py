@@ -14,13 +14,16 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._driver.plan import Overtaken, Plan
+from .._driver.plan import Action, Overtaken, Plan
 from .._driver.store import Store
 from .._driver.task import Outcome, Task
 from .._errors import LayerInUse, LayerNotFound, NotPermitted, Overlay2Error
 from .._store.lock import Deadline, is_free, is_still, layer_locked, locked
 from .ansible_module import HarmlessModule
 from .query import fail, fail_os, without_collector
+
+if t.TYPE_CHECKING:
+    from .._driver.run import Run
 
 S = t.TypeVar("S")
 
@@ -190,18 +193,15 @@ def _apply(
     try:
         if plan.writes and not task.shares_locks:
             run.sweep()  # a run that changes the store also removes what killed runs left
+        for action in plan.actions:
+            action.reserve(run)
         if plan.prepares_unlocked:
             store_lock.close()
-        for action in plan.actions:
-            action.prepare(run)
+        rest = _prepare(task, plan, run, deadline, done, told)
         run.sync()
         if plan.commits_locked:
             store_lock.enter_context(locked(task.home, Deadline(deadline.seconds)))
-        for action in plan.actions:
-            action.commit(run)
-            done.append(action.describe())
-            told.update(action.told())
-        run.sync()
+        _commit(rest, run, done, told)
         now = Store(task.home) if plan.prepares_unlocked else task.look_again(store)
         after = _look_again(module, task, now, plan, store_lock, deadline)
         return Outcome(have, plan, after, now, predicted=False, told=told)
@@ -209,6 +209,32 @@ def _apply(
         store_lock.close()
         for warning in run.close():
             module.warn(warning)
+
+
+def _prepare(
+    task: Task[S], plan: Plan[S], run: Run, deadline: Deadline, done: list[str], told: dict[str, t.Any]
+) -> list[Action]:
+    """Prepare all actions. Return those that are not committed yet; a group that has become large is."""
+    group: list[Action] = []
+    for action in plan.actions:
+        if plan.commits_locked and run.has_much_prepared:
+            run.sync()
+            with locked(task.home, Deadline(deadline.seconds)):
+                _commit(group, run, done, told)
+            run.begin_group()
+            group = []
+        action.prepare(run)
+        group.append(action)
+    return group
+
+
+def _commit(actions: t.Sequence[Action], run: Run, done: list[str], told: dict[str, t.Any]) -> None:
+    """Commit *actions* that are prepared and durable, and make their changes durable."""
+    for action in actions:
+        action.commit(run)
+        done.append(action.describe())
+        told.update(action.told())
+    run.sync()
 
 
 def _look_again(

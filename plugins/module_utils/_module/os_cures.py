@@ -13,6 +13,8 @@ _CURES = {
     errno.ENOTDIR: "a part of the path is not a directory: give another path",
     errno.EACCES: "find what denies root the access: a security module, a network filesystem",
     errno.EPERM: "find what denies root the change: an immutable file (lsattr), a security module, a container",
+    errno.ECHILD: "something ended a process of the task, perhaps for lack of memory; the kernel's log may tell it",
+    errno.ENOMEM: "the host, or the container, has too little memory: give it more, and run the task again",
     errno.EBUSY: "end the processes that use the path, or unmount what is mounted on it, and run the task again",
 }
 _CURE = "the kernel's log may tell the cause; remove the cause and run the task again"

@@ -14,6 +14,7 @@ from .lock import is_free
 from .recognition import names_in
 
 RETIRED = STAGING + "-"  # prefix of the hidden names in home
+_CHAIN = ".chain-"  # prefix of the marks in a staging directory; no id begins so
 
 
 def leftovers(parent: str) -> list[str]:
@@ -36,6 +37,29 @@ def _is_left(path: str) -> bool:
         return is_free(path)
     except OSError:
         return True
+
+
+def staging_of_chain(home: str, chains: t.Iterable[str]) -> str | None:
+    """Return the staging directory in which another run makes a layer with one of these chain ids: its path in home.
+
+    The caller holds the store's lock, so no run can begin to make one. None if there is none. Raises OSError.
+    """
+    marks = {mark_of(chain) for chain in chains}
+    try:
+        found = sorted(entry.name for entry in names_in(os.path.join(home, STAGING)) if entry.is_directory)
+    except FileNotFoundError:
+        return None
+    for name in found:
+        path = os.path.join(home, STAGING, name)
+        with contextlib.suppress(FileNotFoundError):  # the other run has just ended
+            if not marks.isdisjoint(entry.name for entry in names_in(path)) and not _is_left(path):
+                return f"{STAGING}/{name}"
+    return None
+
+
+def mark_of(chain: str) -> str:
+    """Return the name of the mark that a staging directory has for a layer with this chain id."""
+    return _CHAIN + chain.rpartition(":")[2]
 
 
 def layers_in(paths: t.Iterable[str]) -> t.Iterator[str]:

@@ -36,7 +36,7 @@ from .layout import (
     WORK_MODE,
     is_id,
 )
-from .leftovers import RETIRED, layers_in, leftovers
+from .leftovers import RETIRED, layers_in, leftovers, mark_of
 from .links import link_target
 from .lock import Deadline, try_lock
 from .lower import PARENT
@@ -146,6 +146,11 @@ def stage_layer(staging: str, layer: NewLayer, begin: t.Callable[[str], object] 
         seal_layer(staging, layer.id)
         recorded[COMMITTED] = True
     stage_file(f"{path}/{OWN_FILE}", {"read_write": layer.read_write, **recorded})
+
+
+def mark_chain(staging: str, chain: str) -> None:
+    """Mark that our run makes a layer with this chain id in *staging*. Raises OSError."""
+    write_new(f"{staging}/{mark_of(chain)}", b"", FILE_MODE)
 
 
 def publish_layer(home: str, staging: str, layer: NewLayer) -> None:

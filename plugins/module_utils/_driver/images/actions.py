@@ -27,9 +27,12 @@ class MakeImageLayer(Action):
     def describe(self) -> str:
         return f"make layer {self.layer.id}{f' on {self.layer.parent}' if self.layer.parent else ''}"
 
-    def prepare(self, run: Run) -> None:
+    def reserve(self, run: Run) -> None:
         run.claim()
-        self._unpacking.prepare(run)
+        self._unpacking.reserve(run)
+
+    def prepare(self, run: Run) -> None:
+        self._unpacking.prepare(run, self.layer)
 
     def commit(self, run: Run) -> None:
         self._unpacking.publish(run, self.layer)

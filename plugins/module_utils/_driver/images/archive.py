@@ -17,13 +17,15 @@ from .state import MOST_NAMES, ImageSource, WantedImage
 
 
 def check_source(source: ImageSource) -> None:
-    """Raise InvalidInput if an expected digest, the platform or the path is invalid."""
+    """Raise InvalidInput if an expected digest, the platform, the path or workers is invalid."""
     for option in ("image_id", "manifest_digest", "chain_id"):
         value = getattr(source, option)
         if value is not None:
             check_digest(value, option)
     parse_platform(source.platform)
     check_path(source.path, "src")
+    if source.workers < 1:
+        raise InvalidInput(f"workers: {source.workers} is less than 1", hint="give 1 or more")
     if not source.path and not source.is_pinned:
         raise InvalidInput("state present needs src", hint="give the image's archive")
 

@@ -30,6 +30,7 @@ class ImageSource(t.NamedTuple):
     platform:     for which the image must be.
     max_size:     of all layers that are unpacked together, in bytes; None for no limit.
     layers_follow: the archive has no layers yet; they come before the real run.
+    workers:      layers that are unpacked at once, at most.
 
     image_id, manifest_digest and chain_id are the digests that the image must have; None to accept any.
     """
@@ -42,6 +43,7 @@ class ImageSource(t.NamedTuple):
     manifest_digest: str | None = None
     chain_id: str | None = None
     layers_follow: bool = False
+    workers: int = 2
 
     @property
     def is_pinned(self) -> bool:

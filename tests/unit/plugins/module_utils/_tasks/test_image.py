@@ -300,6 +300,7 @@ def test_layers_larger_than_allowed_together_are_refused(home, tmp_path):
     with pytest.raises(ArchiveRejected, match="bytes allowed") as caught:
         tasks.do(image_task(home, path, max_size=30_000))
     assert "max_size" in caught.value.hint
+    shutil.rmtree(home / ".staging")
     converge(image_task(home, path, max_size=sum(map(len, layers))))
 
 
