@@ -54,7 +54,7 @@ def params(home, src="image", **more):
     return {"home": str(home), "src": f"{home.parent}/{src}", "platform": "linux/amd64", **more}
 
 
-def in_workers(home, name, deed):
+def in_workers(name, deed):
     """Return a function that lets each process but the module's own call *deed* before it makes the file *name*."""
 
     def prepare():
@@ -84,7 +84,7 @@ def check_whole(home):
 
 
 def test_a_worker_that_is_killed_is_one_clear_error(home):
-    kill = in_workers(home, "f2", lambda: os.kill(os.getpid(), signal.SIGKILL))
+    kill = in_workers("f2", lambda: os.kill(os.getpid(), signal.SIGKILL))
     result = modules.run_module(overlay2_image.main, params(home), kill)
     assert (result["error"], result["errno"]) == ("os_error", errno.ECHILD)
     assert f"layer {CHAINS[2]}" in result["msg"]
@@ -99,7 +99,7 @@ def test_a_worker_without_memory_is_one_clear_error(home):
     def fail():
         raise MemoryError
 
-    result = modules.run_module(overlay2_image.main, params(home), in_workers(home, "f0", fail))
+    result = modules.run_module(overlay2_image.main, params(home), in_workers("f0", fail))
     assert (result["error"], result["errno"]) == ("os_error", errno.ENOMEM)
     assert f"layer {CHAINS[0]}" in result["msg"]
     assert layers_in(home) == []
@@ -110,7 +110,7 @@ def test_an_error_of_a_worker_has_all_its_fields(home):
     def fail():
         raise OSError(errno.EIO, "Input/output error", "/a/path")
 
-    result = modules.run_module(overlay2_image.main, params(home), in_workers(home, "f0", fail))
+    result = modules.run_module(overlay2_image.main, params(home), in_workers("f0", fail))
     assert (result["error"], result["errno"], result["path"]) == ("os_error", errno.EIO, "/a/path")
 
 
@@ -119,7 +119,7 @@ def test_a_bug_in_a_worker_is_a_traceback(home, capfd):
         raise ZeroDivisionError
 
     with pytest.raises(ValueError, match="Expecting value"):  # no result
-        modules.run_module(overlay2_image.main, params(home), in_workers(home, "f0", fail))
+        modules.run_module(overlay2_image.main, params(home), in_workers("f0", fail))
     assert "ZeroDivisionError" in capfd.readouterr().err
     check_whole(home)
 
@@ -136,22 +136,29 @@ def wait_for(condition):
     raise AssertionError("it never came")
 
 
+def state_of(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "gone"
+
+
 def is_stopped(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return state_of(pid) == "T"
+
+
+def is_alive(pid):
+    return state_of(pid) not in ("Z", "X", "gone")
 
 
 def test_no_process_outlives_a_run_that_is_killed(home):
-    stop = in_workers(home, "f0", lambda: os.kill(os.getpid(), signal.SIGSTOP))
+    stop = in_workers("f0", lambda: os.kill(os.getpid(), signal.SIGSTOP))
     started = modules.Started(overlay2_image.main, params(home, workers=4), stop)
     wait_for(lambda: any(map(is_stopped, children_of(started.pid))))
     children = children_of(started.pid)
     os.kill(started.pid, signal.SIGKILL)
     assert started.result() is None
-    wait_for(
-        lambda: (
-            not any(Path(f"/proc/{pid}/cwd").is_symlink() and os.path.exists(f"/proc/{pid}/exe") for pid in children)
-        )
-    )
+    wait_for(lambda: not any(map(is_alive, children)))
     assert layers_in(home) == []
     check_whole(home)
 
@@ -164,12 +171,12 @@ def test_one_worker_or_one_layer_needs_no_process(home):
         if src == "two":
             ok(home, overlay2_layer, id=CHAINS[0], state="absent", recursive=True)
             (home.parent / "two").write_bytes(packed(one_image(LAYERS[:1], "none").whole()))
-        result = modules.run_module(overlay2_image.main, params(home, src, **more), in_workers(home, "f0", fail))
+        result = modules.run_module(overlay2_image.main, params(home, src, **more), in_workers("f0", fail))
         assert not result.get("failed"), result
 
 
 def test_a_second_run_waits_for_the_layers_that_the_first_one_unpacks(home):
-    stop = in_workers(home, "f0", lambda: os.kill(os.getpid(), signal.SIGSTOP))
+    stop = in_workers("f0", lambda: os.kill(os.getpid(), signal.SIGSTOP))
     first = modules.Started(overlay2_image.main, params(home), stop)
     wait_for(lambda: any(map(is_stopped, children_of(first.pid))))
     stopped = next(filter(is_stopped, children_of(first.pid)))
@@ -179,7 +186,7 @@ def test_a_second_run_waits_for_the_layers_that_the_first_one_unpacks(home):
     second = modules.Started(overlay2_image.main, params(home, "two", id="mine"))
     unrelated = archive(member("else", body=b"where"))
     (home.parent / "other").write_bytes(packed(one_image([unrelated]).whole()))
-    assert modules.run_module(overlay2_image.main, params(home, "other", lock_timeout=0))["changed"]
+    assert modules.run_module(overlay2_image.main, params(home, "other"))["changed"]
     os.kill(stopped, signal.SIGCONT)
     assert len(first.result()["actions"]) == len(LAYERS) + 1
     waited = second.result()
@@ -190,19 +197,16 @@ def test_a_second_run_waits_for_the_layers_that_the_first_one_unpacks(home):
 @pytest.mark.parametrize("processes", [1, 2])
 def test_layers_are_published_in_groups_if_much_is_prepared(processes, home, monkeypatch):
     monkeypatch.setattr(run, "_GROUP_BYTES", 250_000)
-    stop = in_workers(home, "f3", lambda: None)
-    last = modules.run_module(overlay2_image.main, params(home, workers=processes), stop)
+    last = modules.run_module(overlay2_image.main, params(home, workers=processes))
     assert [action.split()[2] for action in last["actions"][:-1]] == CHAINS
     check_whole(home)
 
 
 def test_a_run_that_is_killed_keeps_the_groups_that_it_published(home, monkeypatch):
     monkeypatch.setattr(run, "_GROUP_BYTES", 250_000)
-    kill = in_workers(home, "f3", lambda: os.kill(os.getppid(), signal.SIGSTOP) or time.sleep(60))
     layers = [*LAYERS[:3], archive(member("f3", body=b"3" * 100_000))]  # the smallest comes last
     (home.parent / "image").write_bytes(packed(one_image(layers, "none").whole()))
-    del kill
-    stop = in_workers(home, "f3", lambda: os.kill(os.getpid(), signal.SIGSTOP))
+    stop = in_workers("f3", lambda: os.kill(os.getpid(), signal.SIGSTOP))
     started = modules.Started(overlay2_image.main, params(home), stop)
     wait_for(lambda: layers_in(home) == sorted(CHAINS[:2]))
     os.kill(started.pid, signal.SIGKILL)
@@ -213,20 +217,16 @@ def test_a_run_that_is_killed_keeps_the_groups_that_it_published(home, monkeypat
 
 def test_a_layer_that_goes_between_two_groups_is_made_again(home, monkeypatch):
     monkeypatch.setattr(run, "_GROUP_BYTES", 250_000)
-    stop = in_workers(home, "f3", lambda: os.kill(os.getpid(), signal.SIGSTOP))
+    stop = in_workers("f3", lambda: os.kill(os.getpid(), signal.SIGSTOP))
     started = modules.Started(overlay2_image.main, params(home), stop)
     wait_for(lambda: layers_in(home) == sorted(CHAINS[:2]))
     ok(home, overlay2_layer, id=CHAINS[1], state="absent")
     wait_for(lambda: any(map(is_stopped, children_of(started.pid))))
-    while started_is_alive(started.pid):
-        for pid in children_of(started.pid):
+    while is_alive(started.pid):
+        for pid in filter(is_stopped, children_of(started.pid)):
             os.kill(pid, signal.SIGCONT)
         time.sleep(0.01)
     result = started.result()
     assert not result.get("failed"), result
     assert len(result["actions"]) == len(LAYERS) + 2  # one layer twice, and the record
     check_whole(home)
-
-
-def started_is_alive(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
