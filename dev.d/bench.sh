@@ -1,20 +1,25 @@
 # shellcheck shell=sh
-# ./dev bench [tasks|archives|fleet|floor|stores] [ARG...]: the cost of tasks and of moving content, as ratios within one
-# run; the cost of a fleet on the controller; where the time goes; what finding the stores of a host costs.
+# ./dev bench [tasks|archives|images|fleet|floor|stores] [ARG...]: the cost of tasks, of moving content and of images, as
+# ratios within one run; the cost of a fleet on the controller; where the time goes; what finding the stores of a host costs.
 . dev.d/isolate.sh
 . dev.d/engines.sh
 
 case ${1:-} in
-tasks | archives | fleet | floor | stores) parts=$1 && shift ;;
-*) parts='tasks archives fleet' ;;
+tasks | archives | images | fleet | floor | stores) parts=$1 && shift ;;
+*) parts='tasks archives images fleet' ;;
 esac
 ready run xfsprogs mount util-linux attr mmdebstrap debian-archive-keyring
 scratch
 case $parts in
-*archives*)
+*archives* | *images*)
     STRATA_ENGINES=$(engines)
+    export STRATA_ENGINES
+    ;;
+esac
+case $parts in
+*archives*)
     ROOTFS=$SCRATCH/rootfs.tar
-    export STRATA_ENGINES ROOTFS
+    export ROOTFS
     say 'dev: making a root filesystem of Debian 12 to build packages in'
     mmdebstrap --quiet --variant=buildd --format=tar bookworm "$ROOTFS"
     ;;

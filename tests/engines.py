@@ -58,6 +58,12 @@ class Docker:
                 self.end()
                 self._remove_cgroups()
 
+    @property
+    def pid(self) -> int:
+        """The daemon's process id while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def end(self, number: int = signal.SIGTERM) -> None:
         """End it with a signal; start() has it go on."""
         process = self._process

@@ -11,6 +11,7 @@ import tarfile
 import typing as t
 from pathlib import Path
 
+from ansible_collections.strata.overlay2.plugins.module_utils._driver import run
 from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_diff,
     overlay2_facts,
@@ -24,10 +25,18 @@ from ansible_collections.strata.overlay2.plugins.modules import (
 from ansible_collections.strata.overlay2.tests import modules
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._image.image_archives import one_image, packed
 
+
+def image_in_groups() -> None:
+    """Run overlay2_image, and publish each layer as soon as it is unpacked. Only in a process of its own."""
+    run._GROUP_BYTES = 1
+    overlay2_image.main()
+
+
 MODULES = {
     "diff": overlay2_diff.main,
     "facts": overlay2_facts.main,
     "image": overlay2_image.main,
+    "image_in_groups": image_in_groups,
     "init": overlay2_init.main,
     "layer": overlay2_layer.main,
     "mount": overlay2_mount.main,
@@ -106,6 +115,7 @@ def harmed(command: str) -> tuple[Call | Harm, ...]:
     return (STORE, CHAIN, Harm(command))
 
 
+PLAIN = {"platform": "linux/amd64", "src": "plain.tar"}
 IDS = [{"container_id": 0, "host_id": 100000, "size": 65536}]
 STORE = init()
 CHAIN = layer(layers=[{"id": "base", "parent": ""}, {"id": "mid", "parent": "base"}, {"id": "top", "parent": "mid"}])
@@ -131,6 +141,9 @@ CASES = (
     Case("merge content", FILLED, diff(id="lone", src="second.tar", merge=True)),
     Case("put an image", (STORE,), image(src="image.tar")),
     Case("put an image on layers that are there", (STORE, image(src="base.tar", id="base")), image(src="image.tar")),
+    Case("put an image by two processes", (STORE,), image(src="plain.tar")),
+    Case("put an image in groups", (STORE,), Call("image_in_groups", PLAIN)),
+    Case("put an image by one process in groups", (STORE,), Call("image_in_groups", {**PLAIN, "workers": 1})),
     Case("mount", ON_BASE, mount(id="top")),
     Case("mount volatile", ON_BASE, mount(id="top", volatile=True)),
     Case("hold", MOUNTED, mount(id="top", holder="second")),
@@ -151,7 +164,8 @@ CASES = (
 def make_tars(area: Path) -> None:
     """Write first.tar and second.tar; the second changes some files of the first, deletes some and adds some.
 
-    Also write base.tar and image.tar: images with these layers, and of the same name.
+    Also write base.tar and image.tar: images with these layers, and of the same name. The layers of plain.tar are not
+    compressed, so they are large enough for processes of their own.
     """
     with tarfile.open(area / "first.tar", "w", format=tarfile.PAX_FORMAT) as tar:
         _add(tar, "etc", tarfile.DIRTYPE, mode=0o755)
@@ -173,6 +187,7 @@ def make_tars(area: Path) -> None:
         _add(tar, "sym", data=b"no symlink any more\n")
     layers = [(area / name).read_bytes() for name in ("first.tar", "second.tar")]
     (area / "base.tar").write_bytes(packed(one_image(layers[:1], name="app:1").whole()))
+    (area / "plain.tar").write_bytes(packed(one_image(layers, "none", name="app:1").whole()))
     (area / "image.tar").write_bytes(packed(one_image([*layers, layers[1]], name="app:1").whole()))
 
 
