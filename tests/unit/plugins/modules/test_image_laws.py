@@ -141,7 +141,7 @@ def obey(alone, home, place, true_contents, **params):
     assert not (home / ".staging").exists()
     assert sorted(os.listdir(place)) == before
     second = make_store(place / "second")
-    kill_at = random.Random(str(params)).randint(1, max(answer["opened"], 1))
+    kill_at = random.Random(os.path.getsize(params["src"])).randint(1, max(answer["opened"], 1))
     killed = alone(**{**params, "home": str(second)}, kill_at=kill_at)
     assert killed["result"] is None or killed["result"].get("error") == answer["result"].get("error")
     check_layers(second, true_contents)

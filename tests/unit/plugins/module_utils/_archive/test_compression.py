@@ -15,6 +15,7 @@ import lzma
 import os
 import shutil
 import subprocess
+import threading
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.compression import (
@@ -113,6 +114,16 @@ class TestReading:
             assert read_all(archive) == TAR[512:]
             assert (archive.digest, archive.diff_id) == (sha256(file), sha256(TAR))
             assert archive.read(512) == b""
+
+    @pytest.mark.parametrize(("compression", "compress"), COMPRESSIONS)
+    def test_without_a_thread(self, compression, compress):
+        before = threading.active_count()
+        file = compress(TAR)
+        with ArchiveReader(io.BytesIO(file).read, ahead=False) as archive:
+            assert archive.read(512) == TAR[:512]
+            assert threading.active_count() == before + (compression == "zstd")  # it feeds the command
+            assert read_all(archive) == TAR[512:]
+            assert (archive.digest, archive.diff_id) == (sha256(file), sha256(TAR))
 
     @pytest.mark.parametrize(("compression", "compress"), COMPRESSIONS)
     def test_no_more_than_asked_for(self, compression, compress):

@@ -7,6 +7,7 @@ import os
 import sys
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver import run as run_file
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 
@@ -81,3 +82,27 @@ def test_what_there_is_no_time_for_is_left_to_the_next_run(tmp_path):
     later.staging()
     assert later.close() == []
     assert os.listdir(tmp_path) == ["l"]
+
+
+def test_a_group_ends_with_its_bytes_or_its_seconds(tmp_path, monkeypatch):
+    run = Run(Store(str(tmp_path)))
+    assert not run.has_much_prepared
+    run.note_prepared((1 << 30) - 1)
+    assert not run.has_much_prepared
+    run.note_prepared(1)
+    assert run.has_much_prepared
+    run.begin_group()
+    assert (run.group, run.has_much_prepared) == (1, False)
+    run.note_prepared(0)
+    monkeypatch.setattr(run_file, "_GROUP_SECONDS", 0)
+    assert run.has_much_prepared
+
+
+def test_what_the_run_uses_ends_before_its_staging_directories_go(tmp_path):
+    run = Run(Store(str(tmp_path)))
+    path = run.staging()
+    there = []
+    run.stack.callback(lambda: there.append(os.path.isdir(path)))
+    run.close()
+    assert there == [True]
+    assert not os.path.exists(path)

@@ -12,7 +12,12 @@ import time
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import NotSupported
-from ansible_collections.strata.overlay2.plugins.module_utils._linux.child import in_child
+from ansible_collections.strata.overlay2.plugins.module_utils._linux.child import (
+    answer_of,
+    end_child,
+    in_child,
+    start_child,
+)
 
 
 def test_the_result_comes_from_another_process():
@@ -23,6 +28,30 @@ def test_the_result_comes_from_another_process():
 
 def test_a_result_larger_than_a_pipe_comes_whole():
     assert len(in_child(lambda: b"x" * 3_000_000)) == 3_000_000
+
+
+def test_several_children_work_at_once(tmp_path):
+    reading, writing = os.pipe()
+    waiting = start_child(lambda: os.read(reading, 1))
+    other = start_child(lambda: os.write(writing, b"x"))
+    assert answer_of(waiting) == b"x"
+    assert answer_of(other) == 1
+    os.close(reading)
+    os.close(writing)
+
+
+def test_an_answer_larger_than_allowed_is_an_error():
+    with pytest.raises(ChildProcessError, match="more than 1000 bytes"):
+        answer_of(start_child(lambda: b"x" * 3_000_000), 1000)
+    assert answer_of(start_child(lambda: b"x" * 100), 1000) == b"x" * 100
+
+
+def test_a_child_that_is_ended_is_gone():
+    before = set(os.listdir("/proc/self/fd"))
+    child = start_child(lambda: time.sleep(60))
+    end_child(child)
+    assert not os.path.exists(f"/proc/{child.pid}")
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_our_own_process_is_left_as_it_was(tmp_path):
