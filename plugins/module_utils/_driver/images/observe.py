@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..._errors import Overlay2Error
 from ..._store.images import ImageRecord, read_config, read_records
 from ..._store.settings import Settings
-from ..probe import features
 from ..store import Store
 from .chains import ChainIndex
 from .state import ImageSource, ImageState, WantedImage, chains_of, layer_name
@@ -55,9 +55,16 @@ def observe_image(store: Store, wanted: WantedImage, top: str | None) -> ImageSt
         settings=store.settings if store.exists else Settings(),
         taken=_taken(store, names[len(found) :]) if store.exists else {},
         engine=store.owner,
-        refusal=features.not_supported_error(store.features) if len(found) < len(names) else None,
+        refusal=_refusal(store) if len(found) < len(names) else None,
         userxattr=bool(store.features.userxattr) if len(found) < len(names) else False,
     )
+
+
+def _refusal(store: Store) -> Overlay2Error | None:
+    """Return why no layer can be made in a store; None if one can."""
+    from ..probe import features  # an image that is there does not need it, and each host compiles each import
+
+    return features.not_supported_error(store.features)
 
 
 def _concerns(record: ImageRecord, wanted: ImageRecord) -> bool:

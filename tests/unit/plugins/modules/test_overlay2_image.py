@@ -124,6 +124,54 @@ def test_a_bug_in_a_worker_is_a_traceback(home, capfd):
     check_whole(home)
 
 
+CHANGES = ("open", "os.mkdir", "os.chmod", "os.chown", "os.utime", "os.remove", "os.rename")
+
+
+def at_step(number, deed):
+    """Return a function that lets each process but the module's own call *deed* before its *number*th change."""
+
+    def prepare():
+        own, steps = os.getpid(), {}
+
+        def hook(event, arguments):
+            if event in CHANGES and os.getpid() != own and not isinstance(arguments[0], int):
+                steps[os.getpid()] = steps.get(os.getpid(), 0) + 1
+                if steps[os.getpid()] == number:
+                    deed()
+
+        sys.addaudithook(hook)
+
+    return prepare
+
+
+def fill_up():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("deed", "code"),
+    [
+        pytest.param(fill_up, "no_space", id="no space"),
+        pytest.param(lambda: os.kill(os.getpid(), signal.SIGKILL), "os_error", id="killed"),
+    ],
+)
+def test_a_worker_that_fails_at_any_step_leaves_a_store_that_the_next_run_completes(deed, code, home):
+    (home.parent / "image").write_bytes(packed(one_image(LAYERS[:2], "none", name="two").whole()))
+    for number in range(1, 100):
+        result = modules.run_module(overlay2_image.main, params(home), at_step(number, deed))
+        if not result.get("failed"):
+            break
+        assert result["error"] == code, (number, result)
+        assert result["path"] in result["msg"]
+        assert layers_in(home) == []
+        assert not (home / ".staging").exists()
+        assert os.listdir(home / "l") == []
+        ok(home, overlay2_image, **{key: value for key, value in params(home).items() if key != "home"})
+        assert layers_in(home) == sorted(CHAINS[:2])
+        ok(home, overlay2_layer, id=CHAINS[0], state="absent", recursive=True)
+    assert number > 5
+
+
 def children_of(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
