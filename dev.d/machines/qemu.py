@@ -120,7 +120,7 @@ class Qemu:
             raise Lost(f"QEMU does not answer: {error}\n{self.tail('qemu.log')}") from error
 
     def _accepts(self) -> bool:
-        """Tell whether QEMU accepts a connection: it refuses one between bind(2), which makes the file, and listen(2)."""
+        """Tell whether QEMU accepts a connection. Between bind(2), which makes the file, and listen(2) it refuses."""
         try:
             self._connected().close()
         except (FileNotFoundError, ConnectionRefusedError):
