@@ -82,6 +82,13 @@ options:
       - If O(src) is compressed as a whole, the module unpacks one layer after the other.
     type: int
     default: 2
+  keep_exact:
+    description:
+      - Keep what is needed to write the same tars of the layers again, and so the same image, in C(.strata-tar.z) of
+        each new layer. This takes about a thousandth of the size of the layer.
+      - A layer that is there already stays as it is.
+    type: bool
+    default: true
   layers_follow:
     description:
       - O(src) has the documents of the image, but not the layers. For check mode alone.
@@ -219,6 +226,15 @@ layers:
       description: Whether the store has the layer.
       type: bool
       sample: true
+    exact:
+      description: Whether the store can write the same tar of the layer again. In check mode, what is expected.
+      type: bool
+      sample: true
+exact:
+  description: Whether the store can write the same tars of all layers again.
+  returned: success
+  type: bool
+  sample: true
 sent_bytes:
   description:
     - Size of what the controller sent as O(src), in bytes; V(0) if the store has the image. In check mode, what the run
@@ -264,6 +280,7 @@ def task(params: dict[str, t.Any]) -> t.Any:
         params["chain_id"],
         params["layers_follow"],
         params["workers"],
+        params["keep_exact"],
     )
     return ImageTask(params["home"], source, params["id"])
 
@@ -286,6 +303,7 @@ def main() -> None:
             "id": {"type": "str"},
             "max_size": {"type": "str"},
             "workers": {"type": "int", "default": 2},
+            "keep_exact": {"type": "bool", "default": True},
             "layers_follow": {"type": "bool", "default": False},
         },
     )

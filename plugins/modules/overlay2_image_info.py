@@ -135,6 +135,14 @@ images:
           description: Whether the store has the layer.
           type: bool
           sample: true
+        exact:
+          description: Whether the store can write the same tar of the layer again.
+          type: bool
+          sample: true
+    exact:
+      description: Whether the store can write the same tars of all layers again.
+      type: bool
+      sample: true
 present:
   description: Those of O(chain_ids) that the store has, each with all before it.
   returned: success

@@ -13,12 +13,14 @@ import stat
 import typing as t
 from pathlib import Path
 
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.exact_replay import replay
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.manifest_reader import Manifest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.verify import verify_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import mountinfo
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layout import (
     COMMITTED,
     DIFF,
+    EXACT,
     HOLDERS,
     IMAGES,
     LINK,
@@ -91,6 +93,8 @@ def take(home: Path) -> Snapshot:
             entry = _entry(Path(found.path), owners)
             if found.name == MANIFEST:
                 assert_manifest_true(directory)
+            if found.name == EXACT:
+                assert_exact_record_true(directory)
             if found.name == OWN_FILE:
                 entry = (*entry[:3], _record(Path(found.path), owners), entry[4])
             entries[name + "/" * is_directory] = entry
@@ -124,8 +128,8 @@ def assert_between(found: Snapshot, old: Snapshot, new: Snapshot) -> None:
         one, before, after = units.get(unit), olds.get(unit), news.get(unit)
         if unit.endswith(f"/{OWN_FILE}") and one is not None and unit.partition("/")[0] in both:
             one, before, after = (_erased(unit, entry) for entry in (one, before, after))
-        if one is None and unit.endswith(f"/{MANIFEST}"):
-            continue  # the manifest is erased before the content changes
+        if one is None and unit.endswith((f"/{MANIFEST}", f"/{EXACT}")):
+            continue  # they are erased before the content changes
         if unit in _ENTERED and one is not None and one[unit][0] == "drwx------":
             continue  # no other user may enter while mode and owner are set
         assert one in (before, after), f"{unit} is neither as it was nor as it shall be: {one}"
@@ -139,8 +143,9 @@ def assert_records_true(found: Snapshot, *known: Snapshot) -> None:
 
 
 def with_manifests_of(wanted: Snapshot, found: Snapshot) -> Snapshot:
-    """Return *wanted* without the manifests that *found* has not."""
-    lost = {path for path in wanted.entries if path.endswith(f"/{MANIFEST}") and path not in found.entries}
+    """Return *wanted* without the manifests and the exact records that *found* has not."""
+    both = (f"/{MANIFEST}", f"/{EXACT}")
+    lost = {path for path in wanted.entries if path.endswith(both) and path not in found.entries}
     return wanted._replace(entries={path: entry for path, entry in wanted.entries.items() if path not in lost})
 
 
@@ -149,6 +154,12 @@ def assert_manifest_true(layer: Path) -> None:
     with open(layer / MANIFEST, "rb") as file, Manifest(file.read) as manifest:
         found = verify_layer(str(layer / DIFF), manifest.expected())
     assert not found.differences, f"the manifest of {layer.name} is not true: {found}"
+
+
+def assert_exact_record_true(layer: Path) -> None:
+    """Fail if the exact record of a layer does not give the tar that it names."""
+    with open(layer / EXACT, "rb") as file:
+        replay(file.read, str(layer / DIFF), len)
 
 
 def _content(snapshot: Snapshot, id: str) -> t.Any:

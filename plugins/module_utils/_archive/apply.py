@@ -36,6 +36,7 @@ from .whiteouts import (
 from .xattr_ids import MapIds
 
 if t.TYPE_CHECKING:
+    from .exact import ExactWriter
     from .manifest import ManifestWriter
 
 _DOT = ord(".")
@@ -65,6 +66,7 @@ def apply_layer(
     expected: bool = False,
     may_be_image: bool = False,
     manifest: ManifestWriter | None = None,
+    exact: ExactWriter | None = None,
 ) -> Applied:
     """Unpack a layer tar over the content of the directory *root*, an upperdir that is not mounted yet.
 
@@ -81,13 +83,14 @@ def apply_layer(
                it, as in Docker.
     may_be_image: accept the archive of a whole image: its files become files of the layer.
     manifest:  notes what lies in *root* afterwards; the caller finishes it. Only for an empty *root*.
+    exact:     records the tar, so that the same bytes can be written again; as the manifest.
     raises:    ArchiveRejected; NotSupported if the filesystem cannot hold an entry; OSError with the entry's name.
                *root* then holds the entries unpacked so far.
     """
     size = 0
     owner = map_ids(0, 0) if map_ids else (0, 0)
-    with Root(root, owner, opaque_xattr(userxattr), manifest) as base, _clear_umask():
-        reader = TarReader(read, max_size, expected)
+    with Root(root, owner, opaque_xattr(userxattr), manifest, exact) as base, _clear_umask():
+        reader = TarReader(exact.tap(read) if exact else read, max_size, expected)
         older = Older() if os.listdir(base.top.fd) else None
         applier = _Applier(base, Nodes(reader, base, map_ids, older), older, reader)
         for entry in reader:

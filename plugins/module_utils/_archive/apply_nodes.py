@@ -15,10 +15,11 @@ import stat
 import typing as t
 
 from .._errors import NotSupported, printable
+from .apply_bodies import write_pieces, write_rest
 from .apply_links import link_differs, link_target, make_link
 from .apply_root import Directory, Root, shed_acls
 from .apply_xattrs import check_list, has_capability, set_xattr
-from .checksum import crc32, crc32_of_hole
+from .checksum import crc32
 from .manifest import KEPT, NONE, ManifestWriter, digest_of_xattrs
 from .older import Older
 from .tar import BLOCKDEV, CHAR, DIRECTORY, FIFO, HARDLINK, REGULAR, SPARSE, SYMLINK, Bytes, Entry, entry_error, shown
@@ -44,13 +45,14 @@ class Nodes:
 
     map_ids: maps (uid, gid) in the tar to (uid, gid) on disk; called for each entry.
     older:   the content of the root before this archive; None if the root was empty.
-    The manifest of *root* notes each node.
+    The manifest of *root* notes each node, its exact record each file with content.
     """
 
     def __init__(self, reader: TarReader, root: Root, map_ids: MapIds | None, older: Older | None) -> None:
         self._reader = reader
         self._older = older
         self._manifest: ManifestWriter | None = root.manifest
+        self._exact = root.exact
         self._may_have_capabilities = older is not None
         self._root = root
         self._ours = root.ours  # uid and gid
@@ -93,6 +95,8 @@ class Nodes:
         except FileExistsError:
             self._root.remove(place, name)
             fd = os.open(name, _NEW_FILE, mode & 0o777, dir_fd=place.fd)
+        if self._exact and left:
+            self._exact.add_file(place.child(name), self._reader.position, left)
         try:
             while left:
                 piece = self._reader.piece()
@@ -103,7 +107,7 @@ class Nodes:
                     rest = piece
                 written = os.write(fd, piece)
                 if written < len(piece):
-                    _write_rest(fd, memoryview(piece)[written:])
+                    write_rest(fd, memoryview(piece)[written:])
             plain = place.plain
             if not plain:
                 shed_acls(fd)
@@ -120,9 +124,12 @@ class Nodes:
     def _sparse_file(self, entry: Entry, place: Directory, name: bytes) -> None:
         """Make a regular file with holes; see `_file`."""
         fd = self._make_anew(place, name, lambda: os.open(name, _NEW_FILE, entry.mode & 0o777, dir_fd=place.fd))
+        sparse = self._reader.sparse
+        if self._exact and sparse and sparse.stored:
+            self._exact.add_pieces(place.child(name), self._reader.position, sparse.stored, sparse.pieces())
         try:
             try:
-                crc = self._write_pieces(fd, entry.size)
+                crc = write_pieces(self._reader, fd, entry.size)
             except OSError as error:
                 if error.errno in _TOO_LARGE:
                     cause = f"the store's filesystem cannot hold a file of its {entry.size} bytes"
@@ -137,23 +144,6 @@ class Nodes:
                 self._manifest.add_file(*values, digest_of_xattrs(fd) if entry.xattrs else NONE)
         finally:
             os.close(fd)
-
-    def _write_pieces(self, fd: int, size: int) -> int:
-        """Write the data of the current sparse file at the offsets in its map, and set its *size*; return its CRC."""
-        os.ftruncate(fd, size)
-        rest = memoryview(b"")
-        crc = end = 0
-        for offset, left in self._reader.sparse.pieces() if self._reader.sparse else ():
-            crc = crc32_of_hole(crc, offset - end)
-            end = offset + left
-            os.lseek(fd, offset, os.SEEK_SET)
-            while left:
-                rest = rest or memoryview(self._reader.piece())
-                piece, rest = rest[:left], rest[left:]
-                crc = crc32(piece, crc)
-                _write_rest(fd, piece)
-                left -= len(piece)
-        return crc32_of_hole(crc, size - end)
 
     def _directory(self, entry: Entry, place: Directory, name: bytes) -> None:
         directory, is_new = self._root.make_directory(place, name, entry.mode)
@@ -292,9 +282,3 @@ class Nodes:
             set_xattr(node, key, value, entry)
         if entry.type in (HARDLINK, DIRECTORY) or len(entry.xattrs) > _FEW_XATTRS:
             check_list(node, entry)  # an earlier entry may have set others
-
-
-def _write_rest(fd: int, rest: memoryview) -> None:
-    """Write the rest after a short write(2): the disk is nearly full (the next call fails), or a signal came."""
-    while rest:
-        rest = rest[os.write(fd, rest) :]

@@ -20,11 +20,13 @@ import typing as t
 
 from .._linux.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, has_openat2, openat2
 from .._linux.unlink import try_unlink
-from .walk import Trail, below, list_xattrs, too_deep
+from .remove_tree import remove_tree
+from .walk import list_xattrs, too_deep
 from .whiteouts import OPAQUE_VALUE, is_whiteout
 from .xattr_ids import ACLS
 
 if t.TYPE_CHECKING:
+    from .exact import ExactWriter
     from .manifest import ManifestWriter
 
 MAX_SYMLINKS = 40  # the kernel's MAXSYMLINKS
@@ -75,11 +77,20 @@ class Root:
     owner:    uid and gid of directories without an entry of their own.
     opaque:   the name of the opaque xattr.
     manifest: notes the directories that are made without an entry, or become opaque.
+    exact:    notes that content of the tar is removed again.
     Every method may raise OSError. Nothing outside the root is made or removed.
     """
 
-    def __init__(self, root: str, owner: tuple[int, int], opaque: str, manifest: ManifestWriter | None = None) -> None:
+    def __init__(
+        self,
+        root: str,
+        owner: tuple[int, int],
+        opaque: str,
+        manifest: ManifestWriter | None = None,
+        exact: ExactWriter | None = None,
+    ) -> None:
         self.manifest = manifest
+        self.exact = exact
         self.ours = (os.geteuid(), os.getegid())
         self._has_openat2 = has_openat2()
         self._owner = owner
@@ -211,12 +222,14 @@ class Root:
     def remove(self, place: Directory, name: bytes) -> None:
         """Remove *name* in *place* with all below it. Raises FileNotFoundError."""
         path = place.child(name)
+        if self.exact and _has_content(place.fd, name):
+            self.exact.lose()
         if try_unlink(name, place.fd):
             if path in self._followed:
                 self._forget()
             return
         self._forget()
-        for gone in _remove_tree(place.fd, name, path):
+        for gone in remove_tree(place.fd, name, path):
             self._times.pop(gone, None)
 
     def set_time(self, directory: Directory, mtime_ns: int) -> None:
@@ -279,21 +292,7 @@ def shed_acls(node: int | bytes) -> None:
                 raise
 
 
-def _remove_tree(fd: int, name: bytes, path: bytes) -> t.Iterator[bytes]:
-    """Delete the directory *name* in *fd* and yield the path of each deleted directory. path: the path of *name*."""
-    with Trail(below(fd, b".")) as trail:
-        trail.down(name)
-        levels = [(name, path, os.listdir(trail.fd))]
-        while levels:
-            name, path, rest = levels[-1]
-            while rest:
-                child = os.fsencode(rest.pop())
-                if not try_unlink(child, trail.fd):
-                    trail.down(child)
-                    levels.append((child, path + b"/" + child, os.listdir(trail.fd)))
-                    break
-            else:
-                levels.pop()
-                trail.up()
-                os.rmdir(name, dir_fd=trail.fd)
-                yield path
+def _has_content(fd: int, name: bytes) -> bool:
+    """Tell whether *name* in *fd* may hold content of the tar: it is a file that is not empty, or a directory."""
+    found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+    return stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_size > 0)

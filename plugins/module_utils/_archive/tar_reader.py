@@ -65,8 +65,7 @@ class TarReader:
     read:     like a file's read; called beyond the archive's end too.
     max_size: the most bytes of the stream with its holes; None for no limit.
     expected: the caller compares the stream's digest: the end mark may be missing, or data follow it, as in Docker.
-    raises:   ArchiveRejected, and the errors of *read*.
-    An empty stream is an archive without entries, as in moby.
+    raises:   ArchiveRejected, and the errors of *read*. An empty stream is an archive without entries, as in moby.
     """
 
     def __init__(self, read: Read, max_size: int | None = None, expected: bool = False) -> None:
@@ -76,13 +75,12 @@ class TarReader:
         self._total = self._holes = 0  # bytes read so far; bytes of holes so far
         self.entries = 0
         self._idle = 0, 0  # bytes of extended headers before an entry; the number of the entry
-        self._buffer = b""
-        self._at = 0  # the position of the next byte in the buffer
+        self._buffer, self._at = b"", 0  # the position of the next byte in the buffer
         self._left = 0  # bytes of the current body that are not read yet
         self._padding = 0  # bytes of padding after the body
         self._last: bytes | None = None  # the current entry, for messages
-        self._pax: Records = {}  # records for the next entry
-        self._long: Records = {}  # the same in GNU's form, which has precedence
+        self._pax: Records = {}  # records for the next entry; _long: the same in GNU's form, which has precedence
+        self._long: Records = {}
         self._extended = False  # whether one of the two has records
         self.sparse: SparseMap | None = None  # of the current entry, if it is SPARSE
 
@@ -130,6 +128,11 @@ class TarReader:
                 self._check_size(size + self._padding)
             yield entry
 
+    @property
+    def position(self) -> int:
+        """The offset in the stream of the next byte; right after an entry, of its body."""
+        return self._total - len(self._buffer) + self._at
+
     def piece(self) -> bytes | memoryview:
         """Return the next bytes of the current entry's body, at most CHUNK; b"" at its end."""
         start = self._at
@@ -171,8 +174,7 @@ class TarReader:
 
     def _check_size(self, more: int) -> None:
         """Raise ArchiveRejected if the stream with *more* bytes exceeds max_size."""
-        so_far = self._total + self._holes - (len(self._buffer) - self._at)
-        if self._max_size is not None and so_far + more > self._max_size:
+        if self._max_size is not None and self.position + self._holes + more > self._max_size:
             cause = f"with this entry the layer has more than the {self._max_size} bytes allowed"
             raise self._stream_error(cause, SIZE_HINT)
 
@@ -230,9 +232,8 @@ class TarReader:
         return found
 
     def _stream_error(self, cause: str, hint: str | None = None) -> ArchiveRejected:
-        if self._last is None:
-            return entry_error(b"(start of the archive)", cause, hint or NO_TAR_HINT)
-        return entry_error(self._last, cause, hint or DAMAGED_HINT)
+        name = b"(start of the archive)" if self._last is None else self._last
+        return entry_error(name, cause, hint or (NO_TAR_HINT if self._last is None else DAMAGED_HINT))
 
     def _extend(self, kind: bytes, size: int) -> None:
         """Read an entry that describes the next one.

@@ -21,6 +21,7 @@ All of these are Docker's. Ours, beside them:
     <home>/<id>/.staging/        content being unpacked, and content being replaced
     <home>/<id>/.strata-holders  the holders that need the layer mounted (holders.py)
     <home>/<id>/.strata-files    the manifest: what the applied tar put into diff (_archive/manifest.py)
+    <home>/<id>/.strata-tar.z    what the applied tar had beside the content of files (_archive/exact.py)
     <home>/<id>/.strata-verified when diff was last compared with the manifest (verified.py)
 
 Source: moby daemon/graphdriver/overlay2/overlay.go.
@@ -50,6 +51,7 @@ STAGING = ".staging"
 HOLDERS = ".strata-holders"
 IMAGES = ".strata-images"
 MANIFEST = ".strata-files"
+EXACT = ".strata-tar.z"
 VERIFIED = ".strata-verified"
 
 QUOTA_DEVICE = "backingFsBlockDev"  # moby's device node, through which it sets quotas

@@ -17,6 +17,7 @@ from .engine import CONTAINERD, managed_by, store_foreign_error
 from .layout import (
     COMMITTED,
     DIFF,
+    EXACT,
     HOLDERS,
     IMAGES,
     LINK,
@@ -50,6 +51,7 @@ _LAYERS_OWN = (
     HOLDERS,
     HOLDERS + ".new",
     MANIFEST,
+    EXACT,
     VERIFIED,
     VERIFIED + ".new",
     STAGING,

@@ -16,7 +16,7 @@ import typing as t
 
 from .._linux.sync import sync_directory
 from .json_file import read_file, read_or_corrupt, replace_file, unreadable_error
-from .layout import COMMITTED, LINK, MANIFEST, OWN_FILE
+from .layout import COMMITTED, EXACT, LINK, MANIFEST, OWN_FILE
 from .links import link_target, read_link
 from .lower import PARENT, read_lower
 
@@ -47,18 +47,19 @@ class Record(t.NamedTuple):
 
 
 def record_content(home: str, layer_id: str, content: Record | None = None) -> None:
-    """Write the digests of *content* durably to a layer's record; None erases them, and the manifest of the content.
+    """Write the digests of *content* durably to a layer's record; None erases them, the manifest and the exact record.
 
-    The manifest goes first: without digests no run would erase the manifest before the content changes. If the record
-    then cannot be written, only the manifest is lost: the content can no longer be compared.
+    These two go first: without digests no run would erase them before the content changes. If the record then cannot
+    be written, only they are lost: the content can no longer be compared, and its tar not be written again.
     Nothing is written if the record has these digests already, so erasing them needs no space on a full filesystem.
     raises: StoreCorrupt, OSError.
     """
     path = f"{home}/{layer_id}/{OWN_FILE}"
     if content is None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{home}/{layer_id}/{MANIFEST}")
-            sync_directory(f"{home}/{layer_id}")
+        for name in (MANIFEST, EXACT):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{home}/{layer_id}/{name}")
+                sync_directory(f"{home}/{layer_id}")
     made = ("read_write", PARENT, LINK, COMMITTED)
     told = {name: value for name, value in (content or Record())._asdict().items() if name not in made}
     own = read_file(path) or {}

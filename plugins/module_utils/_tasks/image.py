@@ -72,4 +72,4 @@ class ImageTask(Task[ImageState]):
         """See Task."""
         after = outcome.after
         record = after.records.get(after.wanted.record.image_id, after.wanted.record)
-        return reported(after.wanted._replace(record=record), after.found)
+        return reported(after.wanted._replace(record=record), after.found, after.exact)

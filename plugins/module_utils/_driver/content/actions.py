@@ -17,7 +17,7 @@ from ..._errors import DigestMismatch, Overlay2Error, printable
 from ..._linux.rename import exchange, rename_noreplace
 from ..._linux.subject import about
 from ..._linux.sync import sync_directory
-from ..._store.layout import DIFF, DIFF_MODE, MANIFEST
+from ..._store.layout import DIFF, DIFF_MODE, EXACT, MANIFEST
 from ..._store.recognition import has_content
 from ..._store.record import Record, record_content
 from ..._store.settings import Settings
@@ -26,6 +26,7 @@ from ..quota import projects
 from ..state import LayerState
 from ..store import Store
 from .archive_file import open_archive
+from .exact_file import new_exact
 from .free import check_unmounted
 from .manifest_file import new_manifest
 from .source import Source
@@ -69,7 +70,11 @@ class ApplyArchive(Action):
         else:
             self._make_directory(run, current, new)
         lowers = [f"{run.home}/{lower}/{DIFF}" for lower in self.layer.lowers]
-        with about(new), open_archive(self.source.path) as reader, self._manifest(run) as manifest:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(about(new))
+            reader = stack.enter_context(open_archive(self.source.path))
+            manifest = stack.enter_context(self._manifest(run))
+            exact = stack.enter_context(new_exact(run.staging(self.layer.id), self._keeps_exact(run)))
             apply_layer(
                 reader.read,
                 new,
@@ -79,10 +84,13 @@ class ApplyArchive(Action):
                 max_size=self.source.max_size,
                 expected=bool(self.source.diff_id or self.source.digest),
                 manifest=manifest,
+                exact=exact,
             )
             self.diff_id, self.digest = reader.diff_id, reader.digest
             if manifest:
                 manifest.finish(self.diff_id)
+            if exact:
+                exact.finish(self.diff_id)
 
     def _make_directory(self, run: Run, current: str, new: str) -> None:
         """Make the directory *new* with the mode and the owner of *current*."""
@@ -98,6 +106,10 @@ class ApplyArchive(Action):
     def _manifest(self, run: Run) -> contextlib.AbstractContextManager[ManifestWriter | None]:
         """Return the manifest of new content; None for a merge, whose older content no manifest knows."""
         return contextlib.nullcontext() if self.source.merge else new_manifest(run.staging(self.layer.id))
+
+    def _keeps_exact(self, run: Run) -> bool:
+        """Tell whether to record the tar exactly."""
+        return False
 
     def commit(self, run: Run) -> None:
         id, layer = self.layer.id, self.layer
@@ -117,7 +129,9 @@ class ApplyArchive(Action):
             sync_directory(directory)
             undo.append(record)
             if not self.source.merge:  # before the record: the next run makes both again if this one ends here
-                os.rename(os.path.join(run.staging(id), MANIFEST), os.path.join(directory, MANIFEST))
+                for name in (MANIFEST, EXACT):
+                    if name == MANIFEST or os.path.exists(os.path.join(run.staging(id), name)):
+                        os.rename(os.path.join(run.staging(id), name), os.path.join(directory, name))
             record(after)
         except BaseException:
             _undo(undo)
@@ -166,6 +180,9 @@ class PutBack(ApplyArchive):
     def commit(self, run: Run) -> None:
         check_unmounted(Store(run.home), self.layer.id)
         super().commit(run)
+
+    def _keeps_exact(self, run: Run) -> bool:
+        return os.path.lexists(f"{run.home}/{self.layer.id}/{EXACT}")
 
     def _make_directory(self, run: Run, current: str, new: str) -> None:
         if has_content(run.home, self.layer.id):

@@ -18,6 +18,7 @@ from ..._store.recognition import store_not_found_error
 from ..store import Store
 from .archive import record_of
 from .chains import ChainIndex
+from .observe import exact_layers
 from .state import WantedImage, reported
 
 _MOST_IMAGES = 1000
@@ -66,7 +67,8 @@ def _listed(store: Store, images: t.Sequence[WantedImage], truncated: bool) -> d
         if layers > _MOST_LAYERS:
             return {"images": listed, "truncated": True}
         found = index.find(wanted.chain_ids) if store.exists else ()
-        listed.append(reported(wanted if len(images) == 1 else wanted._replace(config=None), found))
+        shown = wanted if len(images) == 1 else wanted._replace(config=None)
+        listed.append(reported(shown, found, exact_layers(store.home, found)))
     return {"images": listed, "truncated": truncated}
 
 

@@ -11,6 +11,8 @@ import typing as t
 from ..._errors import Overlay2Error
 from ..._store.images import ImageRecord, read_config, read_records
 from ..._store.settings import Settings
+from ..content.exact_file import exact_head
+from ..state import LayerState
 from ..store import Store
 from .chains import ChainIndex
 from .state import ImageSource, ImageState, WantedImage, chains_of, layer_name
@@ -57,6 +59,7 @@ def observe_image(store: Store, wanted: WantedImage, top: str | None) -> ImageSt
         engine=store.owner,
         refusal=_refusal(store) if len(found) < len(names) else None,
         userxattr=bool(store.features.userxattr) if len(found) < len(names) else False,
+        exact=exact_layers(store.home, found),
     )
 
 
@@ -65,6 +68,11 @@ def _refusal(store: Store) -> Overlay2Error | None:
     from ..probe import features  # an image that is there does not need it, and each host compiles each import
 
     return features.not_supported_error(store.features)
+
+
+def exact_layers(home: str, layers: t.Iterable[LayerState]) -> frozenset[str]:
+    """Return the ids of those *layers* that have an exact record. Raises OSError."""
+    return frozenset(layer.id for layer in layers if exact_head(home, layer.id, layer.diff_id))
 
 
 def _concerns(record: ImageRecord, wanted: ImageRecord) -> bool:

@@ -46,7 +46,8 @@ def plan_present(have: ImageState, top: str | None, source: ImageSource) -> Plan
     if actions and have.engine:
         raise store_foreign_error(have.home, have.engine, actions[0].describe())
     found = (*(layer._replace(marked=True, committed=True) for layer in have.found), *(layer for layer, _source in new))
-    after = have._replace(found=found, records={record.image_id: record}, taken={})
+    exact = have.exact.union(layer.id for layer, _source in new) if source.keep_exact else have.exact
+    after = have._replace(found=found, records={record.image_id: record}, taken={}, exact=exact)
     touched = tuple(sorted(layer.id for layer in have.found if not layer.marked))
     return Plan(actions, after, must_be_free=touched, prepares_unlocked=bool(new), commits_locked=bool(new))
 

@@ -31,6 +31,7 @@ class ImageSource(t.NamedTuple):
     max_size:     of all layers that are unpacked together, in bytes; None for no limit.
     layers_follow: the archive has no layers yet; they come before the real run.
     workers:      layers that are unpacked at once, at most.
+    keep_exact:   keep what is needed to write the tars of the layers again.
 
     image_id, manifest_digest and chain_id are the digests that the image must have; None to accept any.
     """
@@ -44,6 +45,7 @@ class ImageSource(t.NamedTuple):
     chain_id: str | None = None
     layers_follow: bool = False
     workers: int = 2
+    keep_exact: bool = True
 
     @property
     def is_pinned(self) -> bool:
@@ -81,6 +83,7 @@ class ImageState(t.NamedTuple):
     engine:    the owner of the store, as owner() returns it; None if the store is ours.
     refusal:   why no layer can be made here; None if one can.
     userxattr: our mounts keep their marks in ``user.overlay.*``.
+    exact:     ids of the layers whose tars can be written again, by their exact records.
     """
 
     home: str
@@ -93,6 +96,7 @@ class ImageState(t.NamedTuple):
     engine: str | None = None
     refusal: Overlay2Error | None = None
     userxattr: bool = False
+    exact: frozenset[str] = frozenset()
 
 
 def chains_of(record: ImageRecord) -> tuple[str, ...]:
@@ -105,8 +109,13 @@ def layer_name(chain: str) -> str:
     return chain[len(_PREFIX) :]
 
 
-def reported(wanted: WantedImage, found: t.Sequence[LayerState]) -> dict[str, t.Any]:
-    """Return an image as results show it. found: its layers that are there, base first, without gaps."""
+def reported(
+    wanted: WantedImage, found: t.Sequence[LayerState], exact: t.Container[str] = frozenset()
+) -> dict[str, t.Any]:
+    """Return an image as results show it.
+
+    found: its layers that are there, base first, without gaps. exact: see ImageState.
+    """
     record, chains = wanted.record, wanted.chain_ids
     layers = []
     for place, (layer, chain) in enumerate(zip(record.layers, chains)):
@@ -119,6 +128,7 @@ def reported(wanted: WantedImage, found: t.Sequence[LayerState]) -> dict[str, t.
                 **layer._asdict(),
                 "media_type": layer.media_type and printable(layer.media_type),
                 "present": there is not None,
+                "exact": there is not None and there.id in exact,
             }
         )
     return {
@@ -131,6 +141,7 @@ def reported(wanted: WantedImage, found: t.Sequence[LayerState]) -> dict[str, t.
         "config": _parsed(wanted.config),
         "chain_ids": list(chains),
         "layers": layers,
+        "exact": all(layer["exact"] for layer in layers),
     }
 
 

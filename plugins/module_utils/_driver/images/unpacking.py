@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import typing as t
@@ -20,6 +21,7 @@ from ..._store.delete import delete_tree
 from ..._store.json_file import read_file, stage_file
 from ..._store.layout import COMMITTED, DIFF, MANIFEST, OWN_FILE
 from ..._store.leftovers import staging_of_chain
+from ..content.exact_file import new_exact
 from ..content.manifest_file import new_manifest
 from ..plan import Overtaken
 from ..store import Store
@@ -210,11 +212,11 @@ class Unpacking:
         directory = os.path.join(run.staging(), layer.id)
         new = os.path.join(directory, DIFF)
         most = self._archive.max_size
-        with (
-            about(new),
-            open_layer(files, source, not self._is_parallel) as reader,
-            new_manifest(directory) as manifest,
-        ):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(about(new))
+            reader = stack.enter_context(open_layer(files, source, not self._is_parallel))
+            manifest = stack.enter_context(new_manifest(directory))
+            exact = stack.enter_context(new_exact(directory, self._archive.keep_exact))
             size = 0
 
             def read(wanted: int) -> bytes:
@@ -233,8 +235,11 @@ class Unpacking:
                 expected=True,
                 may_be_image=True,
                 manifest=manifest,
+                exact=exact,
             )
             manifest.finish(reader.diff_id)
+            if exact:
+                exact.finish(reader.diff_id)
         path = os.path.join(directory, OWN_FILE)
         own = read_file(path) or {}
         os.unlink(path)

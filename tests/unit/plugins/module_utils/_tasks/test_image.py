@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.exact_replay import replay
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.state import ImageSource
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import WantedLayer
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.plan import Overtaken
@@ -24,6 +25,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     StoreForeign,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._store.images import read_records
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record import record_content
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image import ImageTask
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.layer import LayersTask
 from ansible_collections.strata.overlay2.tests import tasks
@@ -89,6 +91,7 @@ def converge(task):
     only_then = [{"link": there.link, "digest": there.digest} for there in found]
     assert found == tuple(layer._replace(**known) for layer, known in zip(planned, only_then))
     assert outcome.after.records == outcome.plan.after.records
+    assert outcome.after.exact == outcome.plan.after.exact
     assert tasks.plan(task).plan.actions == ()
     return outcome
 
@@ -120,6 +123,14 @@ def contents(home, layer_id):
     return found
 
 
+def exact_tar(home, layer_id):
+    """Return the tar of a layer, written again from its exact record."""
+    found = []
+    with open(home / layer_id / ".strata-tar.z", "rb") as file:
+        replay(file.read, str(home / layer_id / "diff"), found.append)
+    return b"".join(found)
+
+
 @pytest.mark.parametrize("case", [case for case, found in GOOD.items() if not found.missing])
 def test_a_good_image_gives_its_layers_as_the_tars_do(case, home, tmp_path):
     files, layers, names, image, platform, _missing = GOOD[case]
@@ -130,6 +141,7 @@ def test_a_good_image_gives_its_layers_as_the_tars_do(case, home, tmp_path):
     assert sorted(outcome.after.records[outcome.after.wanted.record.image_id].names) == sorted(names)
     made = tmp_path / "made"
     for place, layer in enumerate(layers):
+        assert exact_tar(home, chains[place][7:]) == layer
         diff = made / chains[place][7:] / "diff"
         diff.mkdir(parents=True)
         lowers = [str(made / chain[7:] / "diff") for chain in reversed(chains[:place])]
@@ -366,3 +378,22 @@ def test_an_image_of_129_layers_is_as_deep_as_a_store_can_be(home, tmp_path):
     layers = [small(number) for number in range(129)]
     outcome = converge(image_task(home, put(tmp_path, one_image(layers).whole())))
     assert len(outcome.after.found[-1].lowers) == 128
+
+
+def test_a_layer_without_an_exact_record_is_said_to_be_inexact(home, tmp_path):
+    twice = archive(member("a", body=b"first"), member("a", body=b"second"))
+    path = put(tmp_path, one_image([BASE, twice, SECOND]).whole())
+    outcome = tasks.do(image_task(home, path))
+    names = [layer.id for layer in outcome.after.found]
+    assert outcome.after.exact == {names[0], names[2]}
+    assert ".strata-tar.z" not in os.listdir(home / names[1])
+    kept = converge(image_task(home, put(tmp_path, one_image([OTHER]).whole()), keep_exact=False))
+    assert kept.after.exact == frozenset()
+    assert ".strata-tar.z" not in os.listdir(home / kept.after.found[0].id)
+
+
+def test_the_exact_record_goes_with_the_content_that_it_is_about(home, tmp_path):
+    name = converge(image_task(home, put(tmp_path, one_image([BASE]).whole()))).after.found[0].id
+    assert exact_tar(home, name) == BASE
+    record_content(str(home), name)
+    assert not {".strata-tar.z", ".strata-files"} & set(os.listdir(home / name))
