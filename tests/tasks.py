@@ -21,8 +21,8 @@ def plan(task: Task[t.Any], *, predicting: bool = False) -> Outcome[t.Any]:
     return Outcome(have, planned, planned.after, store, predicted=predicting, told={})
 
 
-def do(task: Task[t.Any], steps: int | None = None) -> Outcome[t.Any]:
-    """Do the first *steps* of what the task plans, or all; return what came of it."""
+def do(task: Task[t.Any], steps: int | None = None, warned: list[str] | None = None) -> Outcome[t.Any]:
+    """Do the first *steps* of what the task plans, or all; return what came of it. warned: gets the run's warnings."""
     outcome = plan(task)
     run = Run(outcome.store)
     with run.stack:
@@ -42,7 +42,10 @@ def _done(task: Task[t.Any], outcome: Outcome[t.Any], run: Run, steps: int | Non
     run.sync()
     now = Store(task.home) if outcome.plan.prepares_unlocked else task.look_again(outcome.store)
     after = task.observe_after(now, outcome.plan)
-    assert run.close() == []
+    warnings = run.close()
+    assert warned is not None or warnings == []
+    if warned is not None:
+        warned += warnings
     return Outcome(outcome.have, outcome.plan, after, now, predicted=False, told=told)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: overlay2_image
-short_description: Have the layers of an image in a store
+short_description: Have the layers of an image in a store, or an image of a store in a file
 version_added: 1.0.0
 description:
   - Reads the archive of an image, and makes the layers that the store lacks, sealed, each on the one below.
@@ -27,9 +27,13 @@ extends_documentation_fragment:
   - strata.overlay2.overlay2.attributes
 options:
   state:
-    description: With V(present), the store has all layers of the image.
+    description:
+      - With V(present), the store has all layers of the image.
+      - With V(exported), the file O(dest) on the target holds the image of the store that has all of O(image),
+        O(image_id), O(manifest_digest), O(chain_id) and O(id) that are given; at least one is needed. The image has the
+        same image id and the same diff ids as it had when it came into the store.
     type: str
-    choices: [present]
+    choices: [present, exported]
     default: present
   src:
     description:
@@ -49,6 +53,7 @@ options:
     description:
       - Which image of the archive, if it holds several. A name that the archive gives to the image, or the digest of
         its manifest, of an index or of its config.
+      - With O(state=exported), which image of the store. A name, or the digest of its manifest or of its config.
     type: str
   platform:
     description:
@@ -69,6 +74,7 @@ options:
     description:
       - The id of the top layer, if it has to be made. Omitted, the 64 digits of its chain id, as for all other layers.
       - A top layer that is there keeps its id. RV(top) returns the id.
+      - With O(state=exported), the image whose top layer has this id.
     type: str
   max_size:
     description:
@@ -89,6 +95,60 @@ options:
       - A layer that is there already stays as it is.
     type: bool
     default: true
+  dest:
+    description:
+      - The file for the image, with O(state=exported). It appears whole or not at all.
+      - The file is as it should be, and stays, if it holds the same image in the same form and compression, byte for
+        byte but for the compression level. The module reads the file to find out, but not the layers.
+      - If users other than root can write to its directory, the module also replaces a file that belongs neither to
+        root nor to O(owner).
+    type: path
+  format:
+    description:
+      - With V(oci), O(dest) is the tar of an OCI image layout that also has the C(manifest.json) of C(docker save), so
+        that each engine loads it.
+      - With V(docker), O(dest) is an archive as C(docker save) wrote it before 25.0, without C(repositories).
+    type: str
+    choices: [oci, docker]
+    default: oci
+  names:
+    description:
+      - The names of the image in O(dest). Omitted, the names that the store knows.
+      - C(manifest.json) has only the names with a tag, such as V(localhost/tools:1), because Docker refuses others.
+    type: list
+    elements: str
+  compression:
+    description:
+      - Compression of the layers in O(dest). Docker before 23.0 does not read V(zstd).
+    type: str
+    choices: [none, gzip, zstd]
+    default: none
+  compression_level:
+    description: From 1 to 9 with V(gzip), to 19 with V(zstd).
+    type: int
+  has:
+    description:
+      - Chain ids of layers that the other side has. O(dest) leaves them out, with all layers below them.
+      - A run on a host with these layers then has the whole image. Chain ids of other images do no harm, so that
+        RV(chain_ids) of an image that the other side has can be given as it is.
+    type: list
+    elements: str
+    default: []
+  owner:
+    description: Owner of O(dest), a user's name or id. Omitted, the owner stays; a new file belongs to root.
+    type: str
+  group:
+    description:
+      - Group of O(dest), a name or id.
+      - Omitted, the group stays. A new file gets root's group, or the group of its directory if the directory hands its
+        group down.
+    type: str
+  mode:
+    description:
+      - Permissions of O(dest), as in M(ansible.builtin.file), V("0640") or V(u=rw,g=r). Quote an octal mode.
+      - Omitted, the permissions stay. A new file gets V("0600"), and a symbolic mode starts from V("0600").
+      - While a new file is written, nobody whom O(mode) excludes can read it.
+    type: raw
   layers_follow:
     description:
       - O(src) has the documents of the image, but not the layers. For check mode alone.
@@ -96,6 +156,9 @@ options:
     type: bool
     default: false
 notes:
+  - A layer without an exact record (see O(keep_exact)), or whose files have changed since, is exported as
+    M(strata.overlay2.overlay2_diff) exports it. Its diff id is then another one, and so is the image id. A warning says
+    so, and RV(exact) is false.
   - The store keeps the config and the names of the image beside the layers. A name belongs to one image of a store, so
     an image loses the names that another image gets.
   - At most 100 names of an image are kept and returned.
@@ -128,6 +191,21 @@ EXAMPLES = r"""
   strata.overlay2.overlay2_image:
     src: images/tools.tar
     image_id: "{{ tools.image_id }}"
+
+- name: Write an image of the store to a file that docker load, podman load and skopeo read
+  strata.overlay2.overlay2_image:
+    state: exported
+    image_id: "{{ tools.image_id }}"
+    names: [localhost/tools:1]
+    dest: /srv/results/tools.tar
+
+- name: Write what a host lacks that has the base image
+  strata.overlay2.overlay2_image:
+    state: exported
+    image_id: "{{ tools.image_id }}"
+    has: "{{ base.chain_ids }}"
+    compression: gzip
+    dest: /srv/results/tools.delta.tar
 
 - name: Have an image of an OCI image layout, with a name of its own for the top layer
   strata.overlay2.overlay2_image:
@@ -227,11 +305,13 @@ layers:
       type: bool
       sample: true
     exact:
-      description: Whether the store can write the same tar of the layer again. In check mode, what is expected.
+      description:
+        - Whether the store can write the same tar of the layer again. In check mode, what is expected.
+        - With O(state=exported), whether O(dest) has the same tar as the one that came in.
       type: bool
       sample: true
 exact:
-  description: Whether the store can write the same tars of all layers again.
+  description: The same of all layers of the image.
   returned: success
   type: bool
   sample: true
@@ -262,6 +342,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.sta
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
     home_argument,
     lock_argument,
+    parse_mode,
     parse_size,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
@@ -270,6 +351,8 @@ from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image impor
 
 def task(params: dict[str, t.Any]) -> t.Any:
     """Return the task that the parameters describe. Raises InvalidInput."""
+    if params["state"] == "exported":
+        return export_task(params)
     source = ImageSource(
         params["src"] or "",
         params["image"],
@@ -285,6 +368,35 @@ def task(params: dict[str, t.Any]) -> t.Any:
     return ImageTask(params["home"], source, params["id"])
 
 
+def export_task(params: dict[str, t.Any]) -> t.Any:
+    """Return the task of state exported. Raises InvalidInput."""
+    # Imported late: state present does not need it, and each host compiles each import.
+    from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.output_file import (
+        WantedAccess,
+        group_id,
+        user_id,
+    )
+    from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.export_state import (
+        ImageChoice,
+        ImageExport,
+    )
+    from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image_export import ImageExportTask
+
+    choice = ImageChoice(
+        params["image"], params["image_id"], params["manifest_digest"], params["chain_id"], params["id"]
+    )
+    wanted = ImageExport(
+        params["dest"] or "",
+        params["format"],
+        None if params["names"] is None else tuple(params["names"]),
+        params["compression"],
+        params["compression_level"],
+        WantedAccess(user_id(params["owner"]), group_id(params["group"]), parse_mode(params["mode"])),
+        tuple(params["has"]),
+    )
+    return ImageExportTask(params["home"], choice, wanted)
+
+
 def main() -> None:
     """Run the module."""
     run_module(
@@ -292,7 +404,7 @@ def main() -> None:
         argument_spec={
             **home_argument(),
             **lock_argument(),
-            "state": {"type": "str", "choices": ["present"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "exported"], "default": "present"},
             "src": {"type": "path"},
             "remote_src": {"type": "bool", "default": False},
             "image": {"type": "str"},
@@ -304,6 +416,15 @@ def main() -> None:
             "max_size": {"type": "str"},
             "workers": {"type": "int", "default": 2},
             "keep_exact": {"type": "bool", "default": True},
+            "dest": {"type": "path"},
+            "format": {"type": "str", "choices": ["oci", "docker"], "default": "oci"},
+            "names": {"type": "list", "elements": "str"},
+            "compression": {"type": "str", "choices": ["none", "gzip", "zstd"], "default": "none"},
+            "compression_level": {"type": "int"},
+            "has": {"type": "list", "elements": "str", "default": []},
+            "owner": {"type": "str"},
+            "group": {"type": "str"},
+            "mode": {"type": "raw"},
             "layers_follow": {"type": "bool", "default": False},
         },
     )

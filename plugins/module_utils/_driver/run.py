@@ -56,6 +56,7 @@ class Run:
         self._seconds: int | None = None
         self._unreleased: list[int] = []  # projects of removed layers
         self._last_project = 0  # the project id given last
+        self._warnings: list[str] = []
 
     @property
     def root(self) -> tuple[int, int]:
@@ -161,6 +162,10 @@ class Run:
         self._prepared, self._prepared_since = 0, None
         self._unsynced = True  # the staging directory has more to come
 
+    def warn(self, message: str) -> None:
+        """Warn the user of what an action found out; close() returns it."""
+        self._warnings.append(message)
+
     def needs_sync(self) -> None:
         """Note that an action wrote something: the next sync() makes it durable."""
         self._unsynced = True
@@ -180,7 +185,8 @@ class Run:
         """
         self.stack.close()
         self._release_unpublished()
-        warnings = list(self._release_again())
+        warnings = [*self._warnings, *self._release_again()]
+        self._warnings.clear()
         until = None if self._seconds is None else Deadline(self._seconds)
         todo: list[t.Callable[[Deadline | None], None]] = [mine.close for mine in self._stagings.values()]
         todo += [gone.close for gone in self._retired]

@@ -12,16 +12,15 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .._archive.tar import BLOCK, CHUNK, END, REGULAR, Entry
-from .._archive.tar_writer import header
+from .._archive.tar import BLOCK, CHUNK, END
 from .docker import LIST
 from .documents import REF_NAME
 from .files import File, Files
 from .image import Image, ImageLayer
 from .oci import INDEX, LAYOUT
 from .reading import blob_name, read_document
+from .written import file_header
 
-_MODE = 0o644
 _OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 Write = t.Callable[[bytes], object]
 
@@ -51,7 +50,7 @@ def write_delta(files: Files, image: Image, layers: t.Collection[str], write: Wr
 def size_of_layers(image: Image, layers: t.Collection[str]) -> int:
     """Return how many bytes the *layers* of an image, which are chain ids, add to the archive without layers."""
     files = {_place(layer): layer.file for layer in image.layers if layer.chain_id in layers and layer.file}
-    return sum(len(_header(name, file.size)) + file.size + -file.size % BLOCK for name, file in files.items())
+    return sum(len(file_header(name, file.size)) + file.size + -file.size % BLOCK for name, file in files.items())
 
 
 def _place(layer: ImageLayer) -> str:
@@ -91,11 +90,7 @@ def _docker_documents(image: Image) -> dict[str, bytes]:
 
 def _put(write: Write, name: str, size: int, pieces: t.Iterator[bytes]) -> None:
     """Write a file of the archive."""
-    write(_header(name, size))
+    write(file_header(name, size))
     for piece in pieces:
         write(piece)
     write(bytes(-size % BLOCK))
-
-
-def _header(name: str, size: int) -> bytes:
-    return header(Entry(name.encode(), REGULAR, _MODE, 0, 0, size, 0))

@@ -137,6 +137,19 @@ class NewFile:
             while rest:
                 rest = rest[os.write(self.fd, rest) :]
 
+    def write_at(self, piece: bytes, offset: int) -> None:
+        """Write *piece* over what was written before. Raises OSError."""
+        with self._explained():
+            while piece:
+                written = os.pwrite(self.fd, piece, offset)
+                piece, offset = piece[written:], offset + written
+
+    def cut(self, size: int) -> None:
+        """Forget all but the first *size* bytes. Raises OSError."""
+        with self._explained():
+            os.ftruncate(self.fd, size)
+            os.lseek(self.fd, size, os.SEEK_SET)
+
     def finish(self) -> None:
         """Set the access of the file, and sync it."""
         with self._explained():
