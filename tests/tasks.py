@@ -26,10 +26,12 @@ def do(task: Task[t.Any], steps: int | None = None, warned: list[str] | None = N
     outcome = plan(task)
     run = Run(outcome.store)
     with run.stack:
-        return _done(task, outcome, run, steps)
+        return _done(task, outcome, run, steps, warned)
 
 
-def _done(task: Task[t.Any], outcome: Outcome[t.Any], run: Run, steps: int | None) -> Outcome[t.Any]:
+def _done(
+    task: Task[t.Any], outcome: Outcome[t.Any], run: Run, steps: int | None, warned: list[str] | None
+) -> Outcome[t.Any]:
     told: dict[str, t.Any] = {}
     for action in outcome.plan.actions:
         action.reserve(run)

@@ -63,9 +63,9 @@ class Call(t.NamedTuple):
         return result
 
     def at(self, home: Path) -> dict[str, t.Any]:
-        """Return the parameters for a store at *home*; src is a name beside it."""
+        """Return the parameters for a store at *home*; src and dest are names beside it."""
         params = {"home": str(home), **self.params}
-        return {key: f"{home.parent}/{value}" if key == "src" else value for key, value in params.items()}
+        return {key: f"{home.parent}/{value}" if key in ("src", "dest") else value for key, value in params.items()}
 
 
 class Harm(t.NamedTuple):
@@ -144,6 +144,11 @@ CASES = (
     Case("put an image by two processes", (STORE,), image(src="plain.tar")),
     Case("put an image in groups", (STORE,), Call("image_in_groups", PLAIN)),
     Case("put an image by one process in groups", (STORE,), Call("image_in_groups", {**PLAIN, "workers": 1})),
+    Case(
+        "write an image to a file",
+        (STORE, image(src="image.tar")),
+        image(state="exported", image="app:1", dest="out.tar", compression="gzip"),
+    ),
     Case("mount", ON_BASE, mount(id="top")),
     Case("mount volatile", ON_BASE, mount(id="top", volatile=True)),
     Case("hold", MOUNTED, mount(id="top", holder="second")),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import typing as t
 
@@ -58,10 +59,14 @@ class ImageExportTask(Task[ExportState]):
                 there = None  # another user could change the file: replace it unread
             if there or predicting:
                 have = have._replace(out=tuple(map(measured, have.out)))
-            current = written_image(file, have, wanted) if file and there else None
+            current = None
+            if file and there:
+                doubt = None if predicting else functools.partial(checked, store.home)
+                current, out = written_image(file, have, wanted, doubt)
+                have = have._replace(out=out)
             if predicting and not current:
                 have = have._replace(out=tuple(checked(store.home, out) for out in have.out))
-                current = written_image(file, have, wanted) if file and there else None
+                current = written_image(file, have, wanted)[0] if file and there else None
         return have._replace(there=there, current=current, access=there.access if there else NEW)
 
     def plan(self, have: ExportState, predicting: bool) -> Plan[ExportState]:

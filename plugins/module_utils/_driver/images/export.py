@@ -10,6 +10,7 @@ import typing as t
 from ..._archive.digests import Digest
 from ..._archive.exact import Head
 from ..._archive.exact_replay import NotExact, replay
+from ..._archive.tar import Write
 from ..._errors import InvalidInput, LayerNotFound, StoreCorrupt, printable
 from ..._image.written import Blob, layer_type
 from ..._linux.subject import about
@@ -127,7 +128,7 @@ def _new_tar(store: Store, layer: LayerState) -> LayerTar:
     return LayerTar(found, store.settings.container_ids)
 
 
-def write_exact(home: str, layer: LayerState, write: t.Callable[[bytes], object]) -> None:
+def write_exact(home: str, layer: LayerState, write: Write) -> None:
     """Write the tar of a layer again, as it came in. Raises NotExact, OSError; what was written is then worthless."""
     path = f"{home}/{layer.id}/{DIFF}"
     with about(path), open_exact(home, layer.id) as read:

@@ -29,6 +29,7 @@ from .export import write_exact
 from .export_state import ExportState, ImageExport, OutLayer, WrittenImage
 
 Lost = t.Callable[[OutLayer, str, str], object]  # gets a layer, the diff id of its new tar, and why it is new
+Doubt = t.Callable[[OutLayer], OutLayer]  # returns how a layer goes out, after its exact record was tried
 
 
 def outgoing(have: ExportState, wanted: ImageExport, diff_ids: t.Sequence[str]) -> Outgoing:
@@ -117,38 +118,47 @@ class ImageWriter:
         self._at = offset
 
 
-def written_image(file: t.BinaryIO, have: ExportState, wanted: ImageExport) -> WrittenImage | None:
-    """Return the image in *file* if the file is as ImageWriter would write it; None otherwise. Raises OSError.
+def written_image(
+    file: t.BinaryIO, have: ExportState, wanted: ImageExport, doubt: Doubt | None = None
+) -> tuple[WrittenImage | None, tuple[OutLayer, ...]]:
+    """Return the image in *file*, None unless the file is as ImageWriter would write it, and how the layers go out.
 
     Each byte of the file is compared, or counts in a digest. Files in the same compression count as equal, whatever
     program and level compressed them.
+
+    doubt: called for a layer that the file has with another tar: perhaps its tar can only be written anew.
+    raises: OSError, and the errors of *doubt*.
     """
+    comparison = _Comparison(file.fileno(), wanted, have.out, doubt)
     try:
-        return _Comparison(file.fileno(), wanted).compare(have)
+        return comparison.compare(have), tuple(comparison.out)
     except (ArchiveRejected, NotSupported, EOFError):
-        return None
+        return None, tuple(comparison.out)
 
 
 class _Comparison:
-    """Compares the file *fd* with what would be written."""
+    """Compares the file *fd* with what would be written. out: how the layers go out."""
 
-    def __init__(self, fd: int, wanted: ImageExport) -> None:
+    def __init__(self, fd: int, wanted: ImageExport, out: t.Sequence[OutLayer], doubt: Doubt | None) -> None:
+        self.out = list(out)
+        self._doubt = doubt
         self._fd = fd
         self._wanted = wanted
         self._end = os.fstat(fd).st_size
         self._at = 0  # all bytes before are right
-        self._names: set[str] = set()
 
     def compare(self, have: ExportState) -> WrittenImage | None:
+        """Return the image in the file; None if the file is another one."""
         members = iter(Headers(self._read_at))
         written: dict[str, Blob] = {}
         blobs = []
-        for out, layer in zip(have.out, have.record.layers):
-            blob = out.kept or written.get(layer.diff_id) or self._layer(out, members, written.values())
+        for place, layer in enumerate(have.record.layers):
+            kept = self.out[place].kept
+            blob = kept or written.get(layer.diff_id) or self._layer(place, members, written.values())
             if blob is None:
                 return None
             blobs.append(blob)
-            if not out.kept:
+            if not kept:
                 written[layer.diff_id] = blob
         image = outgoing(have, self._wanted, [blob.diff_id for blob in blobs])
         rest = rest_of_archive(image, blobs)
@@ -156,31 +166,34 @@ class _Comparison:
             return None
         return WrittenImage(image, tuple(blobs))
 
-    def _layer(
-        self, out: OutLayer, members: t.Iterator[tuple[bytes, Member]], written: t.Iterable[Blob]
-    ) -> Blob | None:
+    def _layer(self, place: int, members: t.Iterator[tuple[bytes, Member]], written: t.Iterable[Blob]) -> Blob | None:
         """Return the file of a layer if it comes next, or has come already."""
-        will_be = out.will_be
-        if will_be is None:
-            return None
+        out = self.out[place]
         for blob in written:
-            if blob.diff_id == will_be.diff_id:
+            if out.will_be and blob.diff_id == out.will_be.diff_id:
                 return blob
         name, member = next(members, (b"", None))
-        blob = self._blob(member, will_be) if member else None
-        if blob is None or member is None:
+        if member is None:
             return None
-        found = layer_file(self._wanted.form, blob)
-        before, after = file_header(found, member.size), padding(member.size)
-        if name != found.encode() or self._read_at(self._at, member.offset - self._at) != before:
+        found = self._blob(member, out.will_be)
+        if found is None and out.head and self._doubt:
+            out = self.out[place] = self._doubt(out)
+            found = None if out.head else self._blob(member, out.will_be)
+        if found is None:
+            return None
+        its_name = layer_file(self._wanted.form, found)
+        before, after = file_header(its_name, member.size), padding(member.size)
+        if name != its_name.encode() or self._read_at(self._at, member.offset - self._at) != before:
             return None
         if self._read_at(member.offset + member.size, len(after)) != after:
             return None
         self._at = member.offset + member.size + len(after)
-        return blob
+        return found
 
-    def _blob(self, member: Member, will_be: Head) -> Blob | None:
+    def _blob(self, member: Member, will_be: Head | None) -> Blob | None:
         """Return what the content of a member is, if it has this diff id and the wanted compression."""
+        if will_be is None:
+            return None
         at, end, size = member.offset, member.offset + member.size, 0
         if end > self._end:
             return None
