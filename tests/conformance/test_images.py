@@ -258,3 +258,72 @@ def test_what_umoci_writes_is_the_tree_that_umoci_unpacks(layout, home, tmp_path
     its = content_of(tree_of_directory(tmp_path / "again/rootfs"))
     assert "data/second" not in its
     assert_same_tree(tree_of(home, found), its)
+
+
+def export(home: Path, dest: Path, found: dict[str, t.Any], **params: t.Any) -> dict[str, t.Any]:
+    """Write an image of the store at *home* to *dest*, as it came in, and once."""
+    params = {"state": "exported", "image_id": found["image_id"], "dest": str(dest), **params}
+    told = ok(overlay2_image, home, **params)
+    assert (told["changed"], told["exact"], told["image_id"]) == (True, True, found["image_id"])
+    assert [layer["diff_id"] for layer in told["layers"]] == [layer["diff_id"] for layer in found["layers"]]
+    assert not ok(overlay2_image, home, **params)["changed"]
+    return told
+
+
+@pytest.mark.parametrize(("form", "compression"), [("oci", "none"), ("oci", "gzip"), ("docker", "none")])
+def test_docker_loads_what_goes_out(form, compression, docker, home, tmp_path):
+    (tmp_path / "top.tar").write_bytes(docker.output("save", "top:1"))
+    found = image_of(home, tmp_path / "top.tar")
+    names = ["localhost/out:1", "localhost/out:2"]
+    export(home, tmp_path / "out.tar", found, format=form, compression=compression, names=names)
+    other = engines.Docker(tmp_path / "other")
+    with other.running():
+        other("load", stdin=(tmp_path / "out.tar").read_bytes())
+        for name in names:
+            told = other.inspect(name)
+            assert told["Id"] == found["image_id"]
+            assert told["RootFS"]["Layers"] == [layer["diff_id"] for layer in found["layers"]]
+        data = told["GraphDriver"]["Data"]
+        with mounted(f"{data['UpperDir']}:{data['LowerDir']}", tmp_path / "shown") as shown:
+            its = content_of(tree_of_directory(shown))
+    assert_same_tree(tree_of(home, found), its)
+
+
+@pytest.mark.parametrize(("form", "compression"), [("oci", "none"), ("oci", "zstd"), ("docker", "none")])
+def test_podman_loads_what_goes_out(form, compression, podman, home, tmp_path):
+    _saved("oci-archive")(podman, tmp_path / "top.tar")
+    found = image_of(home, tmp_path / "top.tar")
+    export(home, tmp_path / "out.tar", found, format=form, compression=compression, names=["localhost/out:1"])
+    podman("podman", "rmi", "-f", "localhost/top:1")
+    podman("podman", "load", "-q", "-i", str(tmp_path / "out.tar"))
+    told = json.loads(podman("podman", "image", "inspect", "localhost/out:1"))[0]
+    assert f"sha256:{told['Id']}" == found["image_id"]
+    assert told["RootFS"]["Layers"] == [layer["diff_id"] for layer in found["layers"]]
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+def test_skopeo_and_umoci_read_what_goes_out(compression, layout, home, tmp_path):
+    found = image_of(home, layout)
+    told = export(home, tmp_path / "out.tar", found, compression=compression, names=["localhost/out:1"])
+    export(home, tmp_path / "docker.tar", found, format="docker", compression=compression, names=["localhost/out:1"])
+    policy = ("skopeo", "--insecure-policy", "copy")
+    tool(*policy, f"oci-archive:{tmp_path}/out.tar", f"oci:{tmp_path}/copy:out")
+    tool(*policy, f"docker-archive:{tmp_path}/docker.tar", f"oci:{tmp_path}/second:out")
+    for copy in ("copy", "second"):
+        assert image_of(home, tmp_path / copy)["chain_ids"] == found["chain_ids"]
+    assert ok(overlay2_image_info, home, src=str(tmp_path / "copy"))["images"][0]["image_id"] == told["image_id"]
+    tool("umoci", "unpack", "--image", f"{tmp_path}/copy:out", str(tmp_path / "bundle"))
+    assert_same_tree(tree_of(home, found), content_of(tree_of_directory(tmp_path / "bundle/rootfs")))
+
+
+def test_a_delta_of_what_docker_saved_is_the_whole_on_its_base(docker, home, tmp_path):
+    for name in ("base", "top"):
+        (tmp_path / f"{name}.tar").write_bytes(docker.output("save", f"{name}:1"))
+    found = image_of(home, tmp_path / "top.tar")
+    other = tmp_path / "other"
+    ok(overlay2_init, other)
+    base = image_of(other, tmp_path / "base.tar")
+    export(home, tmp_path / "delta.tar", found, has=base["chain_ids"])
+    assert (tmp_path / "delta.tar").stat().st_size < (tmp_path / "top.tar").stat().st_size // 2
+    assert image_of(other, tmp_path / "delta.tar")["chain_ids"] == found["chain_ids"]
+    assert_same_tree(tree_of(other, image_of(other, tmp_path / "delta.tar")), tree_of(home, found))

@@ -144,11 +144,6 @@ CASES = (
     Case("put an image by two processes", (STORE,), image(src="plain.tar")),
     Case("put an image in groups", (STORE,), Call("image_in_groups", PLAIN)),
     Case("put an image by one process in groups", (STORE,), Call("image_in_groups", {**PLAIN, "workers": 1})),
-    Case(
-        "write an image to a file",
-        (STORE, image(src="image.tar")),
-        image(state="exported", image="app:1", dest="out.tar", compression="gzip"),
-    ),
     Case("mount", ON_BASE, mount(id="top")),
     Case("mount volatile", ON_BASE, mount(id="top", volatile=True)),
     Case("hold", MOUNTED, mount(id="top", holder="second")),
