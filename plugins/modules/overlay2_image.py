@@ -119,7 +119,7 @@ options:
     elements: str
   compression:
     description:
-      - Compression of the layers in O(dest). Docker before 23.0 does not read V(zstd).
+      - Compression of the layers in O(dest). Docker before 23.0 and umoci before 0.5 do not read V(zstd).
     type: str
     choices: [none, gzip, zstd]
     default: none

@@ -312,8 +312,9 @@ def test_skopeo_and_umoci_read_what_goes_out(compression, layout, home, tmp_path
     for copy in ("copy", "second"):
         assert image_of(home, tmp_path / copy)["chain_ids"] == found["chain_ids"]
     assert ok(overlay2_image_info, home, src=str(tmp_path / "copy"))["images"][0]["image_id"] == told["image_id"]
-    tool("umoci", "unpack", "--image", f"{tmp_path}/copy:out", str(tmp_path / "bundle"))
-    assert_same_tree(tree_of(home, found), content_of(tree_of_directory(tmp_path / "bundle/rootfs")))
+    if compression != "zstd":  # which this umoci does not read
+        tool("umoci", "unpack", "--image", f"{tmp_path}/copy:out", str(tmp_path / "bundle"))
+        assert_same_tree(tree_of(home, found), content_of(tree_of_directory(tmp_path / "bundle/rootfs")))
 
 
 def test_a_delta_of_what_docker_saved_is_the_whole_on_its_base(docker, home, tmp_path):
