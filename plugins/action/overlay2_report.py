@@ -20,6 +20,7 @@ from ..plugin_utils._record import add_failure, make_failure, make_record
 from ..plugin_utils._records import write_record
 from ..plugin_utils._tree import MOST
 from ..plugin_utils._values import mapping
+from ..plugin_utils._verdict import describe_worst, grade
 
 FACTS = "strata.overlay2.overlay2_facts"
 PRUNE = "strata.overlay2.overlay2_prune"
@@ -66,6 +67,8 @@ class ActionModule(ActionBase):
             orphan_bytes=plan.get("orphan_bytes"),
             litter_count=plan.get("litter"),
             problem_count=record["problem_count"],
+            worst=grade(record),
+            verdict=describe_worst(record),
         )
         # A failure in *done* is in the record. It is not a failure of this task if the host answered.
         if record["state"] in ("failed", "unreachable") and not (record["cleanup"] and record["store"]):

@@ -53,8 +53,9 @@ _raw:
     - With O(form=summary), a dictionary. C(hosts) is the number of hosts, C(states) the number of hosts by state. Sums
       over all hosts are C(layers), before any removal, C(remove), C(remove_bytes), C(removed), C(removed_bytes),
       C(pending_bytes), C(orphan_bytes), what the orphans take that stay in stores of other engines, and C(foreign), the
-      number of these stores. C(text) puts the sums into one sentence.
-      C(lines) has a line for each of at most 20 hosts, failed hosts first.
+      number of these stores. C(damaged) is the number of hosts that answered and have damage, and C(with_problems) the
+      number of those where a person has to decide something. C(text) puts the sums into one sentence. C(lines) has a
+      line for each of at most 20 hosts with its worst problem and the remedy, the worst hosts first.
     - With O(form=json), a string.
   type: list
   elements: raw

@@ -108,6 +108,18 @@ problem_count:
   returned: always
   type: int
   sample: 1
+worst:
+  description:
+    - V(damage), if something damages or stops the store; V(problems), if a person has to decide something, or there is
+      no store at O(home); or V(nothing).
+  returned: always
+  type: str
+  sample: nothing
+verdict:
+  description: The worst problem with its remedy, in one line; empty if RV(worst=nothing).
+  returned: always
+  type: str
+  sample: ""
 hint:
   description: What to do about the failure.
   returned: failure

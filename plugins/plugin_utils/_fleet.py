@@ -12,11 +12,15 @@ import typing as t
 from ._record import make_failure
 from ._records import read_record
 from ._tree import trim
+from ._verdict import DAMAGE, NOTHING, PROBLEMS, WITHOUT_ANSWER, describe_worst, grade
 
 NODES = 100_000  # of all trees on a page together: some 15 MB
 LEAST = 8  # nodes of a tree, however many hosts there are
 SHOWN = 20  # greatest number of hosts in a text
-SUMS = ("layers", "remove", "remove_bytes", "removed", "removed_bytes", "pending_bytes", "orphan_bytes", "foreign")
+SUMS = (
+    *("layers", "remove", "remove_bytes", "removed", "removed_bytes", "pending_bytes"),
+    *("orphan_bytes", "foreign", "damaged", "with_problems"),
+)
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 NOT_REACHED = {
     "msg": "the run did not reach this host",
@@ -70,16 +74,23 @@ def summary(directory: str, hosts: t.Sequence[str], since: float, warn: Warn) ->
         texts.append(f"and {len(lines) - SHOWN} more hosts")
     found = {**dict.fromkeys(SUMS, 0), **sums}
     by_state = ", ".join(f"{number} {state}" for state, number in states.items())
-    text = f"{len(hosts)} host{'s' if len(hosts) != 1 else ''}: {by_state}; "
+    text = f"{_hosts(len(hosts))}: {by_state}; "
     text += f"{found['layers']} layers, {found['removed']} removed in this run ({human(found['removed_bytes'])}), "
     text += f"{found['remove']} more may go ({human(found['remove_bytes'])})"
     if found["orphan_bytes"]:
         text += f"; orphans of other engines take {human(found['orphan_bytes'])}"
+    for key, word in (("damaged", "damage"), ("with_problems", "problems")):
+        text += f"; {word} on {_hosts(found[key])}" if found[key] else ""
     return {"hosts": len(hosts), "states": dict(states), **found, "text": text, "lines": texts}
+
+
+def _hosts(number: int) -> str:
+    return f"{number} host{'s' if number != 1 else ''}"
 
 
 def _sum_up(record: t.Mapping[str, t.Any], sums: collections.Counter[str]) -> None:
     store, plan, done = (record[key] or {} for key in ("store", "plan", "cleanup"))
+    worst, answered = grade(record), record["state"] not in WITHOUT_ANSWER
     sums.update(
         layers=done.get("layers") or store.get("layers", 0),
         remove=plan.get("remove", 0),
@@ -89,23 +100,26 @@ def _sum_up(record: t.Mapping[str, t.Any], sums: collections.Counter[str]) -> No
         pending_bytes=done.get("pending_bytes", 0),
         orphan_bytes=0 if plan.get("remove") else plan.get("orphan_bytes", 0),
         foreign=int(bool(store.get("managed_by"))),
+        damaged=int(answered and worst == DAMAGE),
+        with_problems=int(answered and worst == PROBLEMS),
     )
 
 
 def _line(record: t.Mapping[str, t.Any]) -> tuple[int, str]:
-    """Return the rank of a host in the list, and its line."""
-    host, done = record["host"], record["cleanup"]
-    if record["state"] in ("failed", "unreachable", "stopped"):
-        return 0, f"{host}: {record['state']}: {record['message']}{_went_before(done)}"
+    """Return the rank of a host in the list, the worst first, and its line."""
+    host, done, worst = record["host"], record["cleanup"], describe_worst(record)
+    if record["state"] in WITHOUT_ANSWER:
+        return 0, f"{host}: {worst}{_went_before(done)}"
     if record["state"] == "absent":
-        return 2, f"{host}: there is no store"
+        return 2, f"{host}: {worst}"
     owner = f"of {record['store']['managed_by']}, " if record["store"]["managed_by"] else ""
     if done and record["plan"]:
         gone = _gone(done)
     else:
         plan = record["plan"] or {"remove": 0, "remove_bytes": 0}
         gone = f"{plan['remove']} of {record['store']['layers']} layers may go, {human(plan['remove_bytes'])}"
-    return 1, f"{host}: {owner}{gone}{_orphans(record)}"
+    rank = {DAMAGE: 1, PROBLEMS: 2, NOTHING: 3}[grade(record)]
+    return rank, f"{host}: {owner}{gone}{_orphans(record)}{'; ' if worst else ''}{worst}"
 
 
 def _orphans(record: t.Mapping[str, t.Any]) -> str:

@@ -81,7 +81,8 @@ def make_record(
     mode.
     """
     facts, plan = mapping(facts), mapping(plan)
-    problems = _problems([*rows(facts.get("problems")), *rows(facts.get("health"))])
+    # Of the same level, findings first: each names what is wrong, where a problem only says that something is.
+    problems = _problems([*rows(facts.get("health")), *rows(facts.get("problems"))])
     nodes = nodes_of(rows(plan.get("layers")))
     has_store = facts.get("exists") is not False or facts.get("managed_by") == "containerd"
     record = _empty(host, time, "ok" if has_store else "absent")

@@ -30,6 +30,7 @@ def directory(tmp_path):
     return str(tmp_path)
 
 
+DAMAGE = "; damage: lost; remedy: find it; and 2 more problems"
 HOSTS = ["a", "b", "c", "d", "e", "f"]
 
 
@@ -40,20 +41,21 @@ def test_the_sums_and_a_line_for_each_the_worst_first(directory):
     assert (told["layers"], told["remove"], told["removed"], told["removed_bytes"]) == (12, 3, 1, 31)
     assert (told["pending_bytes"], told["foreign"]) == (7, 1)
     assert told["lines"] == [
-        "b: stopped: too many",
+        "b: stopped: too many; and 3 more problems",
         "e: failed: no </script><script>alert(1)</script> & more",
-        "f: unreachable: the run did not reach this host",
-        "a: removed 1 of 4 layers, 31 B",
-        "c: of docker, 1 of 4 layers may go, 31 B",
-        "d: there is no store",
+        f"f: unreachable: {_fleet.NOT_REACHED['msg']}; remedy: {_fleet.NOT_REACHED['hint']}",
+        "a: removed 1 of 4 layers, 31 B" + DAMAGE,
+        "c: of docker, 1 of 4 layers may go, 31 B" + DAMAGE,
+        f"d: there is no store at {FACTS['home']}",
     ]
     assert told["text"].startswith("6 hosts: 2 ok, 1 stopped, 1 absent, 1 failed, 1 unreachable; 12 layers, 1 removed")
+    assert told["text"].endswith("; damage on 2 hosts; problems on 1 host")
 
 
 def test_what_only_would_be_removed_is_told_so(directory):
     write_record(directory, "a", make_record("a", 9.0, FACTS, PLAN, PLAN, max_layers=9, check=True))
     told = summary(directory, ["a"], 0, pytest.fail)
-    assert told["removed"] == 0 and told["lines"] == ["a: would remove 1 of 4 layers, 31 B"]
+    assert told["removed"] == 0 and told["lines"] == ["a: would remove 1 of 4 layers, 31 B" + DAMAGE]
 
 
 @pytest.mark.parametrize(("check", "removed"), [(False, (1, 31)), (True, (0, 0))])
@@ -63,7 +65,8 @@ def test_what_was_removed_counts_where_the_host_failed_afterwards(directory, che
     told = summary(directory, ["a"], 0, pytest.fail)
     assert (told["removed"], told["removed_bytes"]) == removed and told["pending_bytes"] == 7
     verb = "would remove" if check else "removed"
-    assert told["lines"] == [f"a: unreachable: no route; before that {verb} 1 of 4 layers, 31 B"]
+    remedy = "check that the host is up, and that Ansible can log in"
+    assert told["lines"] == [f"a: unreachable: no route; remedy: {remedy}; before that {verb} 1 of 4 layers, 31 B"]
     assert json.loads(page_data(directory, ["a"], 0, pytest.fail))[0]["cleanup"]["remove_bytes"] == 31
 
 
