@@ -35,8 +35,10 @@ options:
       - V(summary) returns sums, and a few lines for people.
       - V(json) returns a list of all records as JSON, safe inside a C(script) element of HTML. Trees are cut so that a
         browser can show those of all hosts together.
+      - V(prometheus) returns numbers of each host as text for Prometheus, such as for the textfile collector of
+        node_exporter. All metrics begin with C(strata_overlay2_).
     type: str
-    choices: [summary, json]
+    choices: [summary, json, prometheus]
     default: summary
 """
 
@@ -56,7 +58,7 @@ _raw:
       number of these stores. C(damaged) is the number of hosts that answered and have damage, and C(with_problems) the
       number of those where a person has to decide something. C(text) puts the sums into one sentence. C(lines) has a
       line for each of at most 20 hosts with its worst problem and the remedy, the worst hosts first.
-    - With O(form=json), a string.
+    - With O(form=json) and O(form=prometheus), a string.
   type: list
   elements: raw
 """
@@ -66,7 +68,7 @@ import typing as t
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
-from ..plugin_utils._fleet import page_data, summary
+from ..plugin_utils._fleet import page_data, prometheus, summary
 
 
 class LookupModule(LookupBase):
@@ -77,7 +79,9 @@ class LookupModule(LookupBase):
     ) -> list[dict[str, t.Any] | str]:
         """Return the summary, or the JSON, of the records in each directory."""
         self.set_options(var_options=variables, direct=kwargs)
-        tell: t.Callable[..., dict[str, t.Any] | str] = page_data if self.get_option("form") == "json" else summary
+        forms: dict[str, t.Callable[..., dict[str, t.Any] | str]]
+        forms = {"summary": summary, "json": page_data, "prometheus": prometheus}
+        tell = forms[self.get_option("form")]
         hosts = [str(host) for host in self.get_option("hosts")]
         since, warn = self.get_option("since"), Display().warning
         return [tell(str(directory), hosts, since, warn) for directory in terms]

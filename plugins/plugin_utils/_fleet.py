@@ -9,6 +9,7 @@ import collections
 import json
 import typing as t
 
+from ._metrics import metrics
 from ._record import make_failure
 from ._records import read_record
 from ._tree import trim
@@ -57,6 +58,11 @@ def page_data(directory: str, hosts: t.Sequence[str], since: float, warn: Warn) 
             record["tree"] = trim(record["tree"], limit)
         parts.append(json.dumps(record, separators=(",", ":")).translate(_ESCAPES))
     return "[" + ",\n".join(parts) + "]"
+
+
+def prometheus(directory: str, hosts: t.Sequence[str], since: float, warn: Warn) -> str:
+    """Return the numbers of all hosts as text for Prometheus."""
+    return metrics(records(directory, hosts, since, warn))
 
 
 def summary(directory: str, hosts: t.Sequence[str], since: float, warn: Warn) -> dict[str, t.Any]:

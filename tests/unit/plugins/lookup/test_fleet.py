@@ -51,6 +51,11 @@ def test_json_that_may_stand_in_a_page(fleet, directory):
     assert [record["host"] for record in json.loads(text)] == ["a", "b"]
 
 
+def test_numbers_for_prometheus(fleet, directory):
+    (text,) = fleet.run([directory], {}, hosts=["a", "b"], form="prometheus")
+    assert 'strata_overlay2_up{host="b",home=""} 0\n' in text
+
+
 @pytest.mark.parametrize(("options", "said"), [({}, "hosts"), ({"hosts": ["a"], "form": "xml"}, "form")])
 def test_a_wrong_option_is_named(fleet, directory, options, said):
     with pytest.raises(AnsibleError, match=said):
