@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.strata.overlay2.tests.report.fleets import HOSTILE, make_fleet, render
+from ansible_collections.strata.overlay2.plugins.plugin_utils._record import make_record
+from ansible_collections.strata.overlay2.plugins.plugin_utils._records import write_record
+from ansible_collections.strata.overlay2.tests.report.fleets import HOSTILE, NOW, facts, make_fleet, plan, render
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
@@ -125,6 +128,38 @@ def test_what_can_be_repaired_is_told(see, page_of, host, told):
     page.locator("#filter").fill(host)
     page.get_by_role("button", name=host).click()
     assert page.locator("#detail .repair").all_inner_texts() == [told]
+
+
+def test_each_remedy_of_a_problem_is_told(see, tmp_path):
+    hosts = ["one", "two", "three"]
+    for host, hint in zip(hosts, ("run tune2fs", "mount with pquota", "run tune2fs")):
+        problem = {"code": "no_project_quota", "message": "no quotas", "hint": hint}
+        record = make_record(host, NOW, facts(random.Random(1), problems=[problem]), max_layers=60)
+        write_record(str(tmp_path / "records"), host, record)
+    page = see(render(tmp_path, hosts)).page
+    assert page.locator("#problem-rows tr td:nth-child(5)").all_inner_texts() == ["run tune2fs", "mount with pquota"]
+    assert page.locator("#problem-rows tr td:nth-child(3)").all_inner_texts() == ["2 hosts", "two"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_only_what_was_removed_is_told_as_removed(see, tmp_path, check):
+    told, planned = facts(random.Random(1)), plan(random.Random(1), 10)
+    write_record(
+        str(tmp_path / "records"), "one", make_record("one", NOW, told, planned, planned, max_layers=60, check=check)
+    )
+    page = see(render(tmp_path, ["one"])).page
+    assert (column(page, 8) == ["\u2013"]) == check
+    assert ("would be removed" in page.locator("#sums").inner_text()) == check
+
+
+def test_a_phone_shows_it_without_sideways_scrolling(see, page_of):
+    page = see(page_of(200)).page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("#filter").fill("build-0019")
+    page.get_by_role("button", name="build-0019").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("Math.min(...[...document.querySelectorAll('#host-rows td')].map((c) => c.clientWidth))") >= 40
+    keep_picture(page, "phone.png")
 
 
 def test_it_sorts_by_each_column_both_ways(see, page_of):

@@ -45,7 +45,8 @@
   const free = (host) => (host.store ? host.store.free : 0);
   const reclaimable = (host) => (host.plan ? Math.min(host.plan.remove_bytes, size(host) - free(host)) : 0);
   const used = (host) => size(host) - free(host) - reclaimable(host);
-  const removed = (host) => (host.cleanup ? host.cleanup.remove_bytes : 0);
+  const isDone = (host) => Boolean(host.cleanup) && !host.cleanup.check; // check mode removes nothing
+  const removed = (host) => (isDone(host) ? host.cleanup.remove_bytes : 0);
   const orphans = (host) => (host.plan && !host.plan.remove ? host.plan.orphan_bytes : 0);
   const sum = (value) => hosts.reduce((total, host) => total + value(host), 0);
 
@@ -72,9 +73,10 @@
       [bytes(sum(free)), `free of ${bytes(sum(size))}`],
     ];
     if (sum(orphans)) facts.push([bytes(sum(orphans)), "of orphans of other engines"]);
-    if (hosts.some((h) => h.cleanup)) {
-      const would = hosts.some((h) => h.cleanup && h.cleanup.check) ? "would be removed" : "removed";
-      facts.push([bytes(sum(removed)), `${would}, ${plural(sum((h) => (h.cleanup ? h.cleanup.remove : 0)), "layer")}`]);
+    for (const [word, hasIt] of [["removed", isDone], ["would be removed", (h) => h.cleanup && !isDone(h)]]) {
+      if (!hosts.some(hasIt)) continue;
+      const cleaned = (key) => sum((h) => (hasIt(h) ? h.cleanup[key] : 0));
+      facts.push([bytes(cleaned("remove_bytes")), `${word}, ${plural(cleaned("remove"), "layer")}`]);
     }
     for (const [large, small] of facts) {
       find("sums").append(make("div", { class: "sum" }, make("strong", {}, large), make("span", {}, small)));
@@ -87,12 +89,13 @@
     for (const host of hosts) {
       const seen = new Set();
       for (const problem of host.problems) {
-        if (!groups.has(problem.code)) groups.set(problem.code, { ...problem, count: 0, hosts: 0, repaired: 0, first: host.host });
-        const group = groups.get(problem.code);
+        const kind = `${problem.code}\n${problem.hint}`; // the same problem can have another remedy on another host
+        if (!groups.has(kind)) groups.set(kind, { ...problem, count: 0, hosts: 0, repaired: 0, first: host.host });
+        const group = groups.get(kind);
         group.count += 1;
         group.repaired += problem.certain;
-        if (!seen.has(problem.code)) group.hosts += 1;
-        seen.add(problem.code);
+        if (!seen.has(kind)) group.hosts += 1;
+        seen.add(kind);
       }
     }
     const rows = [...groups.values()].sort((a, b) => b.level - a.level || b.hosts - a.hosts || (a.code < b.code ? -1 : 1));
@@ -159,7 +162,7 @@
     { title: "Reclaimable", number: true, value: (h) => -reclaimable(h), cell: text((h) => (h.plan ? bytes(reclaimable(h)) : "–")) },
     { title: "Free", number: true, value: (h) => (h.store ? free(h) : Infinity), cell: text((h) => (h.store ? bytes(free(h)) : "–")) },
     { title: "Layers", number: true, value: (h) => -(h.store ? h.store.layers : -1), cell: text((h) => (h.store ? h.store.layers : "–")) },
-    { title: "Removed", number: true, value: (h) => -removed(h), cell: text((h) => (h.cleanup ? bytes(removed(h)) : "–")) },
+    { title: "Removed", number: true, value: (h) => -removed(h), cell: text((h) => (isDone(h) ? bytes(removed(h)) : "–")) },
     { title: "Store", value: (h) => (h.store ? `${h.store.managed_by} ${h.store.home}` : "\uffff"), cell: text(storeText) },
   ];
   let order = { column: COLUMNS.find((column) => column.worst), down: false };
