@@ -261,6 +261,7 @@ orphan_bytes:
     - V(0) in a store of no other engine; V(none) if a record of the engine cannot be read.
   returned: success
   type: int
+  sample: 0
 pending_bytes:
   description:
     - Bytes that are out of sight, and still to be deleted.

@@ -98,6 +98,7 @@ orphan_bytes:
     V(none) without a plan.
   returned: always
   type: int
+  sample: 0
 litter_count:
   description: Number of pieces of litter that the plan sweeps; V(none) without a plan.
   returned: always
