@@ -18,9 +18,8 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.stat
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.snapshots import observe
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreForeign, TooManyLayers
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.prune import prune_task
-from ansible_collections.strata.overlay2.plugins.modules import overlay2_prune
 from ansible_collections.strata.overlay2.tests import containerd_records as records
-from ansible_collections.strata.overlay2.tests import modules, tasks
+from ansible_collections.strata.overlay2.tests import tasks
 
 pytestmark = pytest.mark.root
 
@@ -82,13 +81,16 @@ def decided(home, wanted):
     return {one["id"]: (one["decision"], one["reason"]) for one in result(home, wanted)["layers"]}
 
 
-def run(home, **params):
-    params = {"home": str(home), "orphans_only": True, **params}
-    return modules.run_module(overlay2_prune.main, params)
+def run(home, wanted=REMOVE, predicting=False):
+    """Return what a run reports, with its actions and its diff."""
+    task = prune_task(str(home), wanted)
+    outcome = tasks.plan(task, predicting=True) if predicting else tasks.do(task)
+    actions, diff = tasks.sentences(outcome), task.difference(outcome.have, outcome.plan.after)
+    return {"changed": bool(actions), "actions": actions, "diff": diff, **task.report(outcome)}
 
 
 def test_what_no_record_names_goes_and_the_rest_stays(home):
-    found = run(home, foreign="remove")
+    found = run(home)
     assert (found["changed"], found["pending_bytes"]) == (True, 0)
     assert found["actions"] == [
         "remove snapshots/7, which no record of containerd names",
@@ -97,15 +99,15 @@ def test_what_no_record_names_goes_and_the_rest_stays(home):
     assert found["remove_bytes"] == found["orphan_bytes"] > 100_000
     assert names(home) == KEPT
     assert {path.name for path in home.iterdir()} == {"metadata.db", "snapshots"}
-    again = run(home, foreign="remove")
+    again = run(home)
     assert (again["changed"], again["orphan_bytes"], again["litter"]) == (False, 0, [])
 
 
 def test_check_mode_foretells_the_run_and_changes_nothing(home):
     before = sorted((str(path), path.stat().st_mtime_ns) for path in home.rglob("*"))
-    told = run(home, foreign="remove", _ansible_check_mode=True)
+    told = run(home, predicting=True)
     assert sorted((str(path), path.stat().st_mtime_ns) for path in home.rglob("*")) == before
-    done = run(home, foreign="remove")
+    done = run(home)
     assert [told[key] for key in ("changed", "actions", "diff")] == [
         done[key] for key in ("changed", "actions", "diff")
     ]
@@ -142,36 +144,29 @@ def test_while_containerd_runs_a_new_directory_is_not_an_orphan(home):
     assert (found["orphan_bytes"], {one["id"] for one in found["layers"]}) == (0, {"1", "2"})
 
 
-def test_a_process_that_locks_a_database_during_the_removal_waits_until_all_is_out_of_sight(home, monkeypatch):
-    reads, writes = os.pipe()
+@pytest.mark.parametrize("database", ["meta.db", "metadata.db"])
+def test_a_removal_holds_the_locks_of_both_databases_and_check_mode_holds_none(home, database):
+    task = prune_task(str(home), REMOVE)
+    with contextlib.ExitStack() as stack:
+        task.lock_more(stack, predicting=True)
+        assert is_free(home, database)
+        task.lock_more(stack, predicting=False)
+        assert not is_free(home, database)
+        assert task.report(tasks.plan(task))["orphan_bytes"] > 100_000
+    assert is_free(home, database)
+    with running(home, database), contextlib.ExitStack() as stack:
+        task.lock_more(stack, predicting=False)
+        assert is_free(home, {"meta.db": "metadata.db", "metadata.db": "meta.db"}[database])
 
-    def start():
-        """Try, after all is observed, to take the lock as a containerd that starts does."""
-        original = observe.observe_snapshots
-        seen = {}
 
-        def observed(*args, **kwargs):
-            found = original(*args, **kwargs)
-            with open(home.parent / records.META) as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    seen["meta"] = b"held "
-            with open(home / "metadata.db") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    seen["metadata"] = b"held"
-            os.write(writes, b"".join(seen.values()) or b"free")
-            return found
-
-        from ansible_collections.strata.overlay2.plugins.module_utils._tasks import prune_snapshots
-
-        prune_snapshots.observe_snapshots = observed
-
-    params = {"home": str(home), "orphans_only": True, "foreign": "remove"}
-    assert modules.run_module(overlay2_prune.main, params, start)["changed"]
-    assert os.read(reads, 100) == b"held held"
+def is_free(home, database):
+    """Tell whether a containerd that starts could lock a database now."""
+    with open(home / "metadata.db" if database == "metadata.db" else home.parent / records.META) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 @pytest.mark.parametrize(
@@ -247,12 +242,12 @@ def test_an_orphan_that_a_process_or_an_overlay_uses_stays(home):
 
 
 def test_deletion_that_runs_out_of_time_goes_on_in_the_next_run_even_with_containerd_running(home):
-    found = run(home, foreign="remove", max_seconds=0)
+    found = run(home, REMOVE._replace(max_seconds=0))
     assert found["pending_bytes"] > 100_000
     assert names(home) == KEPT
     with running(home, "meta.db"):
-        assert run(home, foreign="report")["litter"][0]["code"] == "staging_leftover"
-        rest = run(home, foreign="remove")
+        assert run(home, REPORT)["litter"][0]["code"] == "staging_leftover"
+        rest = run(home)
     assert (rest["changed"], rest["pending_bytes"]) == (True, 0)
     assert {path.name for path in home.iterdir()} == {"metadata.db", "snapshots"}
 
@@ -267,7 +262,7 @@ def test_a_symlink_in_place_of_an_orphan_stays(home, tmp_path):
     shutil.rmtree(home / "snapshots/7")
     (tmp_path / "data").mkdir()
     (home / "snapshots/7").symlink_to(tmp_path / "data")
-    found = run(home, foreign="remove")
+    found = run(home)
     assert (tmp_path / "data").is_dir()
     assert (home / "snapshots/7").is_symlink()
     assert found["actions"] == ["remove snapshots/new-123, which no record of containerd names"]
