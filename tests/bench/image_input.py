@@ -93,11 +93,13 @@ def _path(digest: str) -> str:
     return f"blobs/{digest.replace(':', '/')}"
 
 
-def make_images(place: Path) -> None:
-    """Write image.tar, of 8 layers, and base.tar, of the first 7."""
+def make_images(place: Path) -> int:
+    """Write image.tar, of 8 layers, and base.tar, of the first 7. Return the size of the last layer's file."""
     chance = random.Random(1)
     layers = [make_layer(place, number, chance) for number in range(len(SIZES))]
     write_image(place, "image.tar", layers)
     write_image(place, "base.tar", layers[:-1])
+    size = (place / f"layer-{len(SIZES) - 1}").stat().st_size
     for number in range(len(SIZES)):
         (place / f"layer-{number}").unlink()
+    return size
