@@ -245,7 +245,19 @@ def test_a_second_run_waits_for_the_layers_that_the_first_one_unpacks(home):
 @pytest.mark.parametrize("processes", [1, 2])
 def test_layers_are_published_in_groups_if_much_is_prepared(processes, home, monkeypatch):
     monkeypatch.setattr(run, "_GROUP_BYTES", 250_000)
-    last = modules.run_module(overlay2_image.main, params(home, workers=processes))
+    locks = home.parent / "locks"
+
+    def note_locks():
+        log = os.open(locks, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+        def hook(event, arguments):
+            if event == "fcntl.flock" and os.path.samestat(os.fstat(arguments[0]), os.stat(home)):
+                os.write(log, b"x")
+
+        sys.addaudithook(hook)
+
+    last = modules.run_module(overlay2_image.main, params(home, workers=processes), note_locks)
+    assert locks.stat().st_size == 4  # to plan, for two groups, and for the record
     assert [action.split()[2] for action in last["actions"][:-1]] == CHAINS
     check_whole(home)
 
