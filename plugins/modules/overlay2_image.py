@@ -2,13 +2,13 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Have the layers of an image in a store."""
+"""Have the layers of an image in a store, or no longer."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: overlay2_image
-short_description: Have the layers of an image in a store, or an image of a store in a file
+short_description: Have the layers of an image in a store, or no longer, or an image of a store in a file
 version_added: 1.0.0
 description:
   - Reads the archive of an image, and makes the layers that the store lacks, sealed, each on the one below.
@@ -32,8 +32,14 @@ options:
       - With V(exported), the file O(dest) on the target holds the image of the store that has all of O(image),
         O(image_id), O(manifest_digest), O(chain_id) and O(id) that are given; at least one is needed. The image has the
         same image id and the same diff ids as it had when it came into the store.
+      - With V(absent), the store has no record of the image, and only those of its layers that something else needs.
+        The layers go from the top down. A layer stays if it is the top layer of another image, if a layer that stays is
+        built on it, or if it is mounted, held or in use. RV(layers[].reason) tells why. Later,
+        M(strata.overlay2.overlay2_prune) can remove such a layer.
+      - V(absent) needs O(image), O(image_id), O(manifest_digest), O(chain_id) or O(id). The image has all that are
+        given, and is for O(platform) if that is given. Without such an image, nothing changes.
     type: str
-    choices: [present, exported]
+    choices: [present, exported, absent]
     default: present
   src:
     description:
@@ -54,12 +60,13 @@ options:
       - Which image of the archive, if it holds several. A name that the archive gives to the image, or the digest of
         its manifest, of an index or of its config.
       - With O(state=exported), which image of the store. A name, or the digest of its manifest or of its config.
+      - With O(state=absent), a name of the image in the store, or the digest of its manifest or config.
     type: str
   platform:
     description:
       - For which platform the image must be, as C(OS/ARCHITECTURE[/VARIANT]), for example V(linux/arm64). An older
         variant of the same architecture is accepted, another architecture never.
-      - Omitted, the platform of the target.
+      - Omitted, the platform of the target; with O(state=absent), any.
     type: str
   image_id:
     description: Expected digest of the config of the image, C(sha256:) and 64 digits.
@@ -75,6 +82,7 @@ options:
       - The id of the top layer, if it has to be made. Omitted, the 64 digits of its chain id, as for all other layers.
       - A top layer that is there keeps its id. RV(top) returns the id.
       - With O(state=exported), the image whose top layer has this id.
+      - With O(state=absent), the id of the top layer of the image.
     type: str
   max_size:
     description:
@@ -213,6 +221,17 @@ EXAMPLES = r"""
     remote_src: true
     image: compiler
     id: compiler
+
+- name: Remove an image, and the layers that nothing else needs
+  strata.overlay2.overlay2_image:
+    image: compiler
+    state: absent
+  register: removed
+
+- name: Show which of its layers stay, and why
+  ansible.builtin.debug:
+    msg: "{{ item.id }}: {{ item.reason }}"
+  loop: "{{ removed.layers | selectattr('present') }}"
 """
 
 RETURN = r"""
@@ -225,7 +244,7 @@ actions:
     - make layer c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001
     - record image sha256:9f2c1b7d4e5a60718293a4b5c6d7e8f90123456789abcdef0123456789abcdef
 image_id:
-  description: Digest of the config of the image.
+  description: Digest of the config of the image; V(none) with O(state=absent) if the store does not have the image.
   returned: success
   type: str
   sample: "sha256:9f2c1b7d4e5a60718293a4b5c6d7e8f90123456789abcdef0123456789abcdef"
@@ -235,12 +254,12 @@ manifest_digest:
   type: str
   sample: "sha256:1d4f6a8b0c2e3f5a7b9c1d3e5f60718293a4b5c6d7e8f9012345678abcdef012"
 chain_id:
-  description: Chain id of the top layer.
+  description: Chain id of the top layer; V(none) as for RV(image_id).
   returned: success
   type: str
   sample: "sha256:c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001"
 top:
-  description: Id of the top layer, the parent for layers on the image.
+  description: Id of the top layer, the parent for layers on the image; V(none) with O(state=absent).
   returned: success
   type: str
   sample: c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001
@@ -251,12 +270,14 @@ names:
   elements: str
   sample: ["docker.io/library/debian:12"]
 platform:
-  description: The platform that the image is for.
+  description: The platform that the image is for; V(none) as for RV(image_id).
   returned: success
   type: str
   sample: linux/amd64
 config:
-  description: The config of the image, as OCI describes it; V(none) if it has more than 64 KiB.
+  description:
+    - The config of the image, as OCI describes it; V(none) if it has more than 64 KiB.
+    - V(none) with O(state=absent).
   returned: success
   type: dict
   sample: {Cmd: [bash], Env: ["PATH=/usr/bin:/bin"]}
@@ -267,7 +288,7 @@ chain_ids:
   elements: str
   sample: ["sha256:c3a5e7092b4d6f80a1b3c5d7e9f0011223344556677889900aabbccddeeff001"]
 layers:
-  description: The layers of the image, base first.
+  description: The layers of the image, base first. With O(state=absent), as they were before the run.
   returned: success
   type: list
   elements: dict
@@ -301,7 +322,7 @@ layers:
       type: str
       sample: application/vnd.oci.image.layer.v1.tar+gzip
     present:
-      description: Whether the store has the layer.
+      description: Whether the store has the layer. With O(state=absent), whether the layer stays.
       type: bool
       sample: true
     exact:
@@ -310,6 +331,10 @@ layers:
         - With O(state=exported), whether O(dest) has the same tar as the one that came in.
       type: bool
       sample: true
+    reason:
+      description: Why the layer stays; V("") if it goes. Only with O(state=absent).
+      type: str
+      sample: the image app:2 is made of it
 exact:
   description: The same of all layers of the image.
   returned: success
@@ -338,7 +363,7 @@ import os
 import typing as t
 
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.archive import platform_of
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.state import ImageSource
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.state import ImageChoice, ImageSource
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
     home_argument,
     lock_argument,
@@ -347,12 +372,17 @@ from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments 
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image import ImageTask
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image_absent import AbsentImageTask
 
 
 def task(params: dict[str, t.Any]) -> t.Any:
     """Return the task that the parameters describe. Raises InvalidInput."""
     if params["state"] == "exported":
         return export_task(params)
+    if params["state"] == "absent":
+        pins = {name: params[name] for name in ("image_id", "manifest_digest", "chain_id")}
+        choice = ImageChoice(params["image"] or None, params["platform"], top=params["id"] or None, **pins)
+        return AbsentImageTask(params["home"], choice)
     source = ImageSource(
         params["src"] or "",
         params["image"],
@@ -404,7 +434,7 @@ def main() -> None:
         argument_spec={
             **home_argument(),
             **lock_argument(),
-            "state": {"type": "str", "choices": ["present", "exported"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "exported", "absent"], "default": "present"},
             "src": {"type": "path"},
             "remote_src": {"type": "bool", "default": False},
             "image": {"type": "str"},

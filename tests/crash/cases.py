@@ -144,6 +144,12 @@ CASES = (
     Case("put an image by two processes", (STORE,), image(src="plain.tar")),
     Case("put an image in groups", (STORE,), Call("image_in_groups", PLAIN)),
     Case("put an image by one process in groups", (STORE,), Call("image_in_groups", {**PLAIN, "workers": 1})),
+    Case("remove an image", (STORE, image(src="image.tar", id="app")), image(state="absent", id="app")),
+    Case(
+        "remove an image of which layers stay",
+        (STORE, image(src="base.tar", image="app:1", id="base"), image(src="image.tar")),
+        image(state="absent", image="app:1"),
+    ),
     Case("mount", ON_BASE, mount(id="top")),
     Case("mount volatile", ON_BASE, mount(id="top", volatile=True)),
     Case("hold", MOUNTED, mount(id="top", holder="second")),

@@ -45,6 +45,7 @@ class ImageRecord(t.NamedTuple):
     manifest_digest: of the manifest that it came with; None for the archive of docker save.
     names:           as the archive gave them, so any text.
     layers:          base first.
+    top:             id of its top layer when it was recorded; None if that is the digits of its chain id.
     """
 
     image_id: str
@@ -52,6 +53,7 @@ class ImageRecord(t.NamedTuple):
     names: tuple[str, ...]
     platform: str
     layers: tuple[RecordedLayer, ...]
+    top: str | None = None
 
 
 def read_record(home: str, image_id: str) -> ImageRecord | None:
@@ -109,9 +111,13 @@ def write_record(home: str, record: ImageRecord, config: bytes | None = None) ->
 
 
 def remove_record(home: str, image_id: str) -> None:
-    """Remove what is known of an image. The caller holds the store's lock. Raises OSError."""
-    remove_file(_path(home, image_id, _RECORD))
+    """Remove what is known of an image, durably. The caller holds the store's lock. Raises OSError.
+
+    The record goes last: without the record, no run would find a config that a killed run left.
+    """
     remove_file(_path(home, image_id, _CONFIG))
+    remove_file(_path(home, image_id, _RECORD))
+    sync_directory(os.path.join(home, IMAGES))
 
 
 def _path(home: str, image_id: str, suffix: str) -> str:
@@ -134,7 +140,10 @@ def _parsed(image_id: str, content: t.Mapping[str, t.Any]) -> ImageRecord | None
     found = [RecordedLayer(*(layer.get(field) for field in RecordedLayer._fields)) for layer in layers]
     if not _is_digest(manifest, or_none=True) or not found or not all(map(_is_layer, found)):
         return None
-    return ImageRecord(image_id, manifest, tuple(names), content["platform"], tuple(found))
+    top = content.get("top")
+    if not isinstance(top, (str, type(None))):
+        return None
+    return ImageRecord(image_id, manifest, tuple(names), content["platform"], tuple(found), top)
 
 
 def _is_layer(layer: RecordedLayer) -> bool:

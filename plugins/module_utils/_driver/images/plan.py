@@ -37,7 +37,7 @@ def plan_present(have: ImageState, top: str | None, source: ImageSource) -> Plan
 
         unpacking = Unpacking(source, new, have.found[-1:], have.settings, have.userxattr)
         actions += [MakeImageLayer(layer, unpacking) for layer, _source in new]
-    record = _record(have)
+    record = _record(have, new[-1][0].id if new else None)
     changed = [*_without_names(have, record), *([] if have.records.get(record.image_id) == record else [record])]
     if changed:
         from .actions import RecordImage  # as above
@@ -101,12 +101,17 @@ def _sealing(have: ImageState) -> t.Iterator[Action]:
         yield SealLayer(layer.id)
 
 
-def _record(have: ImageState) -> ImageRecord:
-    """Return the record of the image afterwards: what was known stays, whatever form of archive it comes in now."""
+def _record(have: ImageState, made: str | None) -> ImageRecord:
+    """Return the record of the image afterwards: what was known stays, whatever form of archive it comes in now.
+
+    made: the id of the top layer if the run makes it; None if it is there.
+    """
     new = have.wanted.record
     old = have.records.get(new.image_id)
+    top = made or have.found[-1].id
+    top_name = None if top == layer_name(have.wanted.chain_ids[-1]) else top
     if old is None:
-        return new
+        return new._replace(top=top_name)
     names = tuple(dict.fromkeys((*old.names, *new.names)))
     digests_known = all(layer.digest for layer in old.layers)
     return ImageRecord(
@@ -115,6 +120,7 @@ def _record(have: ImageState) -> ImageRecord:
         names[:MOST_NAMES],
         old.platform,
         old.layers if digests_known else new.layers,
+        top_name if made else old.top,
     )
 
 

@@ -11,6 +11,7 @@ import typing as t
 from ..._chain_ids import chain_ids
 from ..._errors import Overlay2Error, printable
 from ..._store.images import ImageRecord
+from ..layers.state import LayersState
 from ..state import LayerState
 
 if t.TYPE_CHECKING:
@@ -19,6 +20,7 @@ if t.TYPE_CHECKING:
 
 MOST_NAMES = 100  # of one image, in records and results
 _LARGEST_CONFIG = 64 << 10  # bytes of a config in a result
+_LONGEST_LABEL = 200  # characters of a name in a sentence; a name may have any length
 _PREFIX = "sha256:"
 
 
@@ -97,6 +99,47 @@ class ImageState(t.NamedTuple):
     refusal: Overlay2Error | None = None
     userxattr: bool = False
     exact: frozenset[str] = frozenset()
+
+
+class ImageChoice(t.NamedTuple):
+    """Which image of a store: the one with all given properties. None: not given.
+
+    image:    a name, or the digest of its manifest or config.
+    platform: for which the image must be.
+    top:      the id of its top layer.
+    """
+
+    image: str | None = None
+    platform: str | None = None
+    image_id: str | None = None
+    manifest_digest: str | None = None
+    chain_id: str | None = None
+    top: str | None = None
+
+
+class RemovalState(t.NamedTuple):
+    """An image to remove, and what needs its layers.
+
+    exists: there is a store at home.
+    record: of the image; None if the store does not have the image.
+    found:  its layers that are there, base first, without gaps.
+    others: by the id of a layer, the images whose top layer it is, in words.
+    layers: those layers, as for a removal.
+    kept:   after the plan, why layers stay, by id.
+    """
+
+    home: str
+    exists: bool
+    record: ImageRecord | None = None
+    found: tuple[LayerState, ...] = ()
+    others: t.Mapping[str, str] = {}
+    layers: LayersState | None = None
+    kept: t.Mapping[str, str] = {}
+
+
+def label_of(record: ImageRecord) -> str:
+    """Return how a sentence calls an image: by the start of its first name; by its id if it has no name."""
+    return printable(record.names[0])[:_LONGEST_LABEL] if record.names else record.image_id
 
 
 def chains_of(record: ImageRecord) -> tuple[str, ...]:
