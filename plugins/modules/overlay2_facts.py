@@ -31,9 +31,33 @@ options:
         containerd's snapshotter, where V(layers) finds nothing.
       - V(stores) looks for every layer store of the host, of any engine and any user. It is not about O(home), and not
         part of V(all). It needs root.
+      - As in M(ansible.builtin.setup), V(min) is V(status) alone, and an entry that begins with V(!) takes a subset
+        away. Without any other entry, it is taken away from V(all).
     type: list
     elements: str
-    choices: [status, layers, mounts, usage, quotas, health, owners, summary, all, stores]
+    choices:
+      - status
+      - layers
+      - mounts
+      - usage
+      - quotas
+      - health
+      - owners
+      - summary
+      - all
+      - stores
+      - min
+      - "!status"
+      - "!layers"
+      - "!mounts"
+      - "!usage"
+      - "!quotas"
+      - "!health"
+      - "!owners"
+      - "!summary"
+      - "!all"
+      - "!stores"
+      - "!min"
     default: [status]
   ids:
     description: Only these layers. Missing ones are left out. V(health) returns only findings about these layers.
@@ -250,6 +274,8 @@ ansible_facts:
         layers:
           description:
             - The layers by id, each as M(strata.overlay2.overlay2_layer) returns it.
+            - C(images) is beside these. It lists the names of the images of M(strata.overlay2.overlay2_image) whose top
+              layer the layer is.
             - Layers that another store lends, such as an additional image store of Podman's, are left out. Their paths
               in C(lower_dirs) lie in that store, if C(storage.conf) names it.
             - Damaged layers are left out, and RV(ansible_facts.overlay2.problems) names them. Layers built on damaged
@@ -261,7 +287,9 @@ ansible_facts:
           type: dict
           sample: {base-1: {id: base-1, parent: "", depth: 0}}
         mounts:
-          description: The layers that are mounted or held, by id.
+          description: >-
+            The layers that are mounted or held, by id. C(held_seconds) tells for how long each of C(holders) holds the
+            layer; V(none) if that is not known.
           returned: when O(gather_subset) has V(mounts) or V(all)
           type: dict
           sample:
@@ -271,6 +299,7 @@ ansible_facts:
               read_only: false
               options: rw,relatime,lowerdir=l/ABCDEFGHIJKLMNOPQRSTUVWXYZ,upperdir=job-1/diff,workdir=job-1/work
               holders: [ansible]
+              held_seconds: [4711]
         usage:
           description:
             - Disk usage of the layers' own files, by id. C(bytes) counts allocated blocks, C(apparent_bytes) the sizes
@@ -315,7 +344,7 @@ ansible_facts:
                   V(committed_missing) and V(store_file_unreadable).
                 - Litter is V(dangling_link), V(staging_leftover), V(dead_holder) and V(leaked_project).
                 - The rest is V(orphan), V(layer_gone), V(unsealed_parent), V(stale_volatile), V(loose_mode),
-                  V(owner_wrong), V(stray_files), V(project_doubled), V(project_lost), V(stranger) and
+                  V(owner_wrong), V(stray_files), V(held_long), V(project_doubled), V(project_lost), V(stranger) and
                   V(hidden_mount).
                 - V(lower_missing) is a layer that has a parent but lost the file that names the parent. The layer's own
                   record, its C(work) directory, which no layer without parent has, or the layers built on it prove that
@@ -331,6 +360,7 @@ ansible_facts:
                   the files of both. V(project_lost) is a C(diff) or C(work) directory without the project id of its
                   layer. Setting project ids again is a walk through the layer, so no module does it by itself. The
                   hint has the command. The module looks only in stores of this collection with project quota.
+                - V(held_long) is a layer that a holder holds for a week or longer, although no process uses the layer.
                 - V(stray_files) are files in a layer's C(merged) while nothing is mounted there. They belong to no
                   layer.
                 - containers-storage seals no layers, leaves the kernel's volatile markers, and keeps C(merged), so its
@@ -590,10 +620,10 @@ hint:
 
 import typing as t
 
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.status import SUBSETS
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.status import CHOICES
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.query import run_query
-from ansible_collections.strata.overlay2.plugins.module_utils._tasks.facts import STORES, gather
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.facts import gather
 
 MEASURES = ["records", "walk", "no"]
 
@@ -613,7 +643,7 @@ def main() -> None:
             "gather_subset": {
                 "type": "list",
                 "elements": "str",
-                "choices": [*SUBSETS, STORES],
+                "choices": list(CHOICES),
                 "default": ["status"],
             },
             "ids": {"type": "list", "elements": "str"},

@@ -54,13 +54,21 @@ options:
       - How many layers of each lineage stay. The layers made last stay.
       - A lineage is a layer without parent, with all layers built on it.
     type: int
+  keep_images:
+    description:
+      - Images of M(strata.overlay2.overlay2_image) whose layers stay, by name, image id or manifest digest, or by globs
+        of these. A pattern that matches no image gives a warning.
+      - If a record of an image cannot be read, each layer with a known diff id stays.
+    type: list
+    elements: str
+    default: []
   match:
     description: Only layers that one of these ids or globs matches may go. With V([]) no layer may go.
     type: list
     elements: str
   unused_for:
     description:
-      - Only layers that were not used for this long may go, such as V(90m), V(36h), V(7d) or V(2w).
+      - Only layers that were not used for this long may go, such as V(90m), V(1h30m), V(7d) or V(2w).
     type: str
   older_than:
     description: Only layers that were made this long ago may go. The format is that of O(unused_for).
@@ -77,6 +85,15 @@ options:
       - Remove layers only until the remaining layers take no more than this, such as V(50G), or V(30%) of the
         filesystem's size. A file with several hard links counts once.
       - The layers with the oldest use go first. With O(until_free) too, layers go until both are reached.
+    type: str
+  drop_holders:
+    description:
+      - Let go of holders that hold a layer for this long or longer, such as V(7d), before anything else. The format is
+        that of O(unused_for).
+      - A layer that no other holder holds is unmounted, and may then go as the other options say. This is not a use of
+        the layer.
+      - The holders of a layer stay if a process uses the layer, if something else is mounted on its mount, or if the
+        layer is also mounted elsewhere. A process in a PID namespace that cannot be seen makes the unmount fail.
     type: str
   orphans_only:
     description: Only orphans may go, that is, layers in the store of another engine that none of its records knows.
@@ -140,6 +157,13 @@ EXAMPLES = r"""
   strata.overlay2.overlay2_prune:
     home: /var/lib/overlay2
     until_used: 50G
+
+- name: Remove what nobody has used for a week, but no layer of the release images, and let jobs go that died
+  strata.overlay2.overlay2_prune:
+    home: /var/lib/overlay2
+    unused_for: 7d
+    keep_images: ["registry.example.org/release/*"]
+    drop_holders: 2d
 
 - name: Keep the three newest layers on each base, and stop deleting after some seconds
   strata.overlay2.overlay2_prune:
@@ -213,7 +237,9 @@ layers:
       type: str
       sample: remove
     reason:
-      description: Why. The reason of a layer that no record of the store's engine knows begins with V(orphan).
+      description: >-
+        Why. The reason of a layer that no record of the store's engine knows begins with V(orphan). The reason of a
+        layer of an image names the image.
       type: str
       sample: held by ansible
     bytes_exclusive:
@@ -325,6 +351,8 @@ def asked(params: dict[str, t.Any]) -> PruneOptions:
     return PruneOptions(
         keep=tuple(params["keep"]),
         keep_last=params["keep_last"],
+        keep_images=tuple(params["keep_images"]),
+        drop_holders=parse_duration(params["drop_holders"], "drop_holders"),
         match=None if params["match"] is None else tuple(params["match"]),
         unused_for=parse_duration(params["unused_for"], "unused_for"),
         older_than=parse_duration(params["older_than"], "older_than"),
@@ -346,11 +374,13 @@ def main() -> None:
             **lock_argument(),
             "keep": {"type": "list", "elements": "str", "default": []},
             "keep_last": {"type": "int"},
+            "keep_images": {"type": "list", "elements": "str", "default": []},
             "match": {"type": "list", "elements": "str"},
             "unused_for": {"type": "str"},
             "older_than": {"type": "str"},
             "until_free": {"type": "str"},
             "until_used": {"type": "str"},
+            "drop_holders": {"type": "str"},
             "orphans_only": {"type": "bool", "default": False},
             "foreign": {"type": "str", "choices": ["report", "remove"], "default": "report"},
             "max_seconds": {"type": "int"},

@@ -48,6 +48,7 @@ LEVELS = {
             (
                 *("nearly_full", "orphan", "layer_gone", "stale_volatile", "loose_mode", "owner_wrong", "stray_files"),
                 *("hidden_mount", "other_layout", "unclaimed_store", "unread_layer", "project_doubled", "project_lost"),
+                *("held_long",),
             ),
         ),
         (

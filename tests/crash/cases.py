@@ -136,6 +136,7 @@ CASES = (
     Case("remove a chain", (*FILLED, layer(id="top", parent="lone")), layer(id="lone", state="absent", recursive=True)),
     Case("remove a mounted layer", MOUNTED, layer(id="top", state="absent", force=True)),
     Case("prune", (*MOUNTED, layer(id="other"), layer(id="upper", parent="other")), prune(unused_for="0s")),
+    Case("prune, and let holders go", VOLATILE, prune(drop_holders="0s")),
     Case("fill a layer", LONE, diff(id="lone", src="first.tar")),
     Case("replace content", FILLED, diff(id="lone", src="second.tar")),
     Case("merge content", FILLED, diff(id="lone", src="second.tar", merge=True)),

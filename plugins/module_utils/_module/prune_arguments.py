@@ -11,25 +11,27 @@ from .._driver.prune.state import Amount
 from .._errors import InvalidInput, printable
 from .arguments import parse_size
 
-_DURATION = re.compile(r"(\d{1,9}) ?([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+_PARTS = " ?".join(rf"(?:(?P<{unit}>\d{{1,9}}) ?{unit})?" for unit in _SECONDS)
+_DURATION = re.compile(rf"(?=\d){_PARTS}(?<=[a-z])")
 _SHARE = re.compile(r"(\d+(?:\.\d+)?) ?%")
 _COUNT = re.compile(r"\d{1,9}")
 
 
 def parse_duration(text: str | None, option: str) -> int | None:
-    """Return *text* in seconds: ``90m``, ``36h``, ``7d``; None for None. Raises InvalidInput.
+    """Return *text* in seconds: ``90m``, ``36h``, ``1h30m``; None for None. Raises InvalidInput.
 
     An empty text and a number without a unit are errors, not defaults: a wrong guess would remove layers.
     """
     if text is None:
         return None
     found = _DURATION.fullmatch(text)
-    if not found:
+    numbers = {unit: int(number) for unit, number in found.groupdict().items() if number} if found else {}
+    if not numbers:
         raise InvalidInput(
-            f"invalid {option} '{printable(text)}'", hint='write it as "90m", "36h", "7d" or "2w"', option=option
+            f"invalid {option} '{printable(text)}'", hint='write it as "90m", "1h30m", "7d" or "2w"', option=option
         )
-    return int(found.group(1)) * _SECONDS[found.group(2)]
+    return sum(number * _SECONDS[unit] for unit, number in numbers.items())
 
 
 def parse_room(text: str | None, option: str) -> Amount | None:

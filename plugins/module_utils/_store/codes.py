@@ -32,6 +32,7 @@ CareCode = t.Literal[
     "owner_wrong",
     "hidden_mount",
     "stray_files",
+    "held_long",  # and no process uses the layer
     "project_doubled",  # two layers count for one limit
     "project_lost",  # what is written to a layer does not count for its limit
 ]

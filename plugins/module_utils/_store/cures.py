@@ -84,6 +84,7 @@ CURES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "project_lost": {"": ("run `{command}`",)},
     "stranger": {"": ("no module changes it: look what it is, and move it out of the store",)},
+    "held_long": {"": ("{command}", _OURS + "prune with drop_holders lets go of such holders")},
     "stray_files": {"": ("move what is needed to another place, then run `{command}`",)},
 }
 # A walk through the layer, which changes what counts for which limit: so a person decides. Links have no project.
@@ -99,6 +100,7 @@ COMMANDS = {
     "project_doubled": _GIVE_PROJECT,
     "project_lost": _GIVE_PROJECT,
     "stray_files": "find {path} -xdev -mindepth 1 -delete",
+    "held_long": "if its work has ended, unmount it by " + _OURS + "mount with state: unmounted and holder: {target}",
     "hidden_mount": "end what uses {target} and unmount it; then run umount {path}, and mount {target} again",
 }
 KEEP_NAME = "do not remove the name: layer {child} knows layer {target} by it, if it is built on layer {target}"

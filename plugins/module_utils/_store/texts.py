@@ -86,6 +86,7 @@ MESSAGES: dict[str, dict[str, str]] = {
         "": "{found} is mounted on {path}, and what was mounted on {target} later hides it: it is not this store's"
     },
     "stranger": {"": "{path} is not a layer, and not another part of a store"},
+    "held_long": {"": "layer {subject} is held for {found} by {target}, and no process uses it"},
     "project_doubled": {"": "layer {subject} has project {found}, as layer {detail}: their limits count both layers"},
     "project_lost": {
         "": "{place} has project {found}, and not {wanted} as its layer: new files in it do not count for the limits"

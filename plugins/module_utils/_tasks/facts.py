@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .._driver.facts.status import SUBSETS, features
+from .._driver.facts.status import STORES, chosen, features
 from .._driver.store import Store
 from .._store.layout import check_home, check_id
-
-STORES = "stores"  # a subset about the host
 
 
 def gather(
@@ -32,14 +30,14 @@ def gather(
         check_id(id)
     store = Store(home)
     found = features(store)
-    wanted = set(SUBSETS[1:-1] if "all" in subsets else subsets) - {"status", STORES}
-    if wanted:
+    wanted = chosen(subsets)
+    if wanted - {STORES}:
         from .._driver.facts.subsets import Details  # imported late: the status alone does not need it
 
         details = Details(store, found, ids)
-        found.update(details.gather(wanted))
+        found.update(details.gather(wanted - {STORES}))
         found["problems"] += [problem._asdict() for problem in details.problems]
-    if STORES in subsets:
+    if STORES in wanted:
         from .._driver.host.observe import stores_of_host
 
         stores, left_out = stores_of_host(roots, measure)

@@ -50,7 +50,7 @@ class PruneTask(Task[PruneState]):
 
     def observe(self, store: Store, predicting: bool) -> PruneState:
         """Return the state of the whole store."""
-        return observe_to_prune(store, self._sizes, shared=predicting)
+        return observe_to_prune(store, self._sizes, shared=predicting, drop_after=self._wanted.drop_holders)
 
     def plan(self, have: PruneState, predicting: bool) -> Plan[PruneState]:
         """See Task."""
@@ -138,9 +138,9 @@ def check_wanted(wanted: PruneOptions) -> PruneOptions:
         number = getattr(wanted, option)
         if number is not None and number < 0:
             raise InvalidInput(f"invalid {option} {number}: it is negative", hint="use 0 for none", option=option)
-    for option in ("keep", "match"):
+    for option in ("keep", "match", "keep_images"):
         if "" in (getattr(wanted, option) or ()):
-            hint = 'use ids, or globs such as "job-*"'
+            hint = 'use names, or globs such as "job-*"'
             raise InvalidInput(f"{option} holds an empty name", hint=hint, option=option)
     return wanted
 

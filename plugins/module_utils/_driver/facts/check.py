@@ -13,7 +13,7 @@ import typing as t
 from ..._errors import StoreCorrupt
 from ..._store import holders
 from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign_error
-from ..._store.layout import COMMITTED, MERGED, OWN_FILE, VOLATILE_MARKER
+from ..._store.layout import COMMITTED, HOLDERS, MERGED, OWN_FILE, VOLATILE_MARKER
 from ..._store.owner import strangers
 from ..._store.recognition import is_directory, is_store, names_in
 from ..._store.repaired import repaired
@@ -31,6 +31,8 @@ if t.TYPE_CHECKING:
     from ..._store.damage import Damage
     from ..._store.repairs import Repair
 
+_DAY = 86400  # seconds
+_LONG = 7 * _DAY
 _PAUSE = 0.1  # seconds: another run finishes its current step in this time
 
 
@@ -140,6 +142,7 @@ class _Examination:
             yield from find_projects(self.home, self.layers, self._store.home_project)
         yield from self._of_layers()
         yield from self._of_each(self._stray_files)
+        yield from self._held_long()
         yield from hidden_mounts(self._store)
         for name in strangers(self.home, self._store.managed_by, self.layers):
             yield Finding("stranger", name, f"{self.home}/{name}")
@@ -197,6 +200,26 @@ class _Examination:
             count = len(names_in(path))
             if count:
                 yield Finding("stray_files", id, path, found=f"{count} name{'s' * (count > 1)}")
+
+    def _held_long(self) -> t.Iterator[Finding]:
+        """Yield the layers that a holder holds for long, although no process uses them."""
+        if self.engine is not None:
+            return
+        oldest: dict[str, tuple[float, str]] = {}
+        for id in self.layers:
+            with contextlib.suppress(FileNotFoundError):
+                known = [(age, name) for name, age in holders.ages(self.home, id).items() if age is not None]
+                if known and max(known)[0] >= _LONG:
+                    oldest[id] = max(known)
+        if not oldest:
+            return
+        from ..in_use.users import users_of_layers  # a scan of /proc, which few stores need
+
+        users = users_of_layers(self.home, oldest, known=self._store.all_mounts)
+        for id, (age, name) in oldest.items():
+            if not users.get(id):
+                path = f"{self.home}/{id}/{HOLDERS}"
+                yield Finding("held_long", id, path, found=f"{int(age // _DAY)} days", target=name)
 
     def _shown_by_records(self, known: t.Iterable[Damage]) -> t.Iterator[Damage]:
         """Yield the damage that only the records of another engine show: a lower or a work directory that is lost."""

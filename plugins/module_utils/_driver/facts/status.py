@@ -16,6 +16,21 @@ from ..state import mounted_layer
 from ..store import Store
 
 SUBSETS = ("status", "layers", "mounts", "usage", "quotas", "health", "owners", "summary", "all")
+STORES = "stores"  # a subset about the host, and not part of "all"
+CHOICES = (*SUBSETS, STORES, "min", *(f"!{name}" for name in (*SUBSETS, STORES, "min")))
+
+
+def chosen(asked: t.Collection[str]) -> set[str]:
+    """Return the subsets to gather besides ``status``, as ansible.builtin.setup reads such a list.
+
+    "!NAME" takes NAME away. Without any other entry, "!NAME" takes it away from all.
+    """
+    all_of_store = set(SUBSETS[1:-1])
+    parts = {"all": all_of_store, "min": set[str](), "status": set[str]()}
+    added = [name for name in asked if not name.startswith("!")] or (["all"] if asked else [])
+    taken = [name[1:] for name in asked if name.startswith("!")]
+    found = set().union(*(parts.get(name, {name}) for name in added))
+    return found.difference(*(parts.get(name, {name}) for name in taken))
 
 
 def features(store: Store, *, exists: bool | None = None) -> dict[str, t.Any]:

@@ -50,8 +50,24 @@ class Details:
         return {name: gather() for name, gather in ways.items() if name in subsets}
 
     def layers(self) -> dict[str, t.Any]:
-        """Return the layers as overlay2_layer does. A damaged layer is left out, and becomes a problem."""
-        return {layer.id: reported(self.home, layer) for layer in self._layers}
+        """Return the layers as overlay2_layer does, with the names of the images whose top layers they are.
+
+        A damaged layer is left out, and becomes a problem. So does a record of an image that cannot be read.
+        """
+        from ..layers.images import Images, by_chain, read_images
+
+        images = read_images(self.home) if self._layers else Images()
+        if images.error:
+            why = f"a record of an image cannot be read, so no layer has its images: {images.error}"
+            self.problems.append(Problem("not_probed", why, "see the message of overlay2_image_info"))
+        tops = by_chain(images.records, tops_only=True)
+        return {
+            layer.id: {
+                **reported(self.home, layer),
+                "images": [printable(name) for record in tops.get(layer.chain_id or "", ()) for name in record.names],
+            }
+            for layer in self._layers
+        }
 
     def summary(self) -> dict[str, t.Any]:
         """Return the lineages: the largest ones one by one, and the sum of the others."""
@@ -68,11 +84,11 @@ class Details:
         for id in self._ids:
             mount = mounted.get(id)
             try:
-                names = holders.read(self.home, id)
+                ages = holders.ages(self.home, id)
             except OSError as error:
                 self._miss(id, error)
                 continue
-            if mount is None and not names:
+            if mount is None and not ages:
                 continue
             options = merged_options(mount) if mount else ""
             found[id] = {
@@ -80,7 +96,8 @@ class Details:
                 "mounted": mount is not None,
                 "read_only": is_read_only(mount) if mount else None,
                 "options": printable(options) if mount else None,
-                "holders": list(names),
+                "holders": list(ages),
+                "held_seconds": [None if age is None else int(age) for age in ages.values()],
             }
         return found
 

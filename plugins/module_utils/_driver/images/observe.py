@@ -13,6 +13,7 @@ from ..._image.platforms import parse_platform
 from ..._store.images import ImageRecord, read_config, read_records
 from ..._store.settings import Settings
 from ..content.exact_file import exact_head
+from ..layers.images import label_of
 from ..state import LayerState
 from ..store import Store
 from .catalog import is_asked_for
@@ -24,7 +25,6 @@ from .state import (
     RemovalState,
     WantedImage,
     chains_of,
-    label_of,
     layer_name,
 )
 

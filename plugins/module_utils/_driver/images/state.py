@@ -20,7 +20,6 @@ if t.TYPE_CHECKING:
 
 MOST_NAMES = 100  # of one image, in records and results
 _LARGEST_CONFIG = 64 << 10  # bytes of a config in a result
-_LONGEST_LABEL = 200  # characters of a name in a sentence; a name may have any length
 _PREFIX = "sha256:"
 
 
@@ -135,11 +134,6 @@ class RemovalState(t.NamedTuple):
     others: t.Mapping[str, str] = {}
     layers: LayersState | None = None
     kept: t.Mapping[str, str] = {}
-
-
-def label_of(record: ImageRecord) -> str:
-    """Return how a sentence calls an image: by the start of its first name; by its id if it has no name."""
-    return printable(record.names[0])[:_LONGEST_LABEL] if record.names else record.image_id
 
 
 def chains_of(record: ImageRecord) -> tuple[str, ...]:

@@ -95,13 +95,17 @@ class Unmount(Action):
         return f"unmount layer {self.layer_id}"
 
     def commit(self, run: Run) -> None:
+        self.end(run)
+        note_use(run.home, self.layer_id)
+
+    def end(self, run: Run) -> None:
+        """End the mount. Raises LayerInUse, OSError."""
         try:
             end_mount(run.home, self.layer_id)
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise
             raise self.busy_error(run.home, users_of_mount(run.home, self.layer_id)) from None
-        note_use(run.home, self.layer_id)
 
     def busy_error(self, home: str, users: str) -> LayerInUse:
         """Return the error for a mount that *users* keep busy, "" for users that were not found."""

@@ -21,22 +21,25 @@ from ..._store.lock import is_free
 from ..._store.lost import find_lost
 from ..._store.recognition import layer_ids
 from ..layers.disk_usage import BLOCK, Moved, Tree, why_unread
+from ..layers.images import read_images
 from ..layers.litter import Litter, find_litter
 from ..layers.observe import users_of
 from ..layers.stuck import why_stuck
 from ..state import LayerState
 from ..store import Store
+from .held import read_held
 from .sizes import _UNKNOWN, Sizes
-from .state import FoundLayer, PruneState
+from .state import FoundLayer, Held, PruneState
 
 if t.TYPE_CHECKING:
     from ..in_use.engine import EngineUse, Known
 
 
-def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
+def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool, drop_after: int | None = None) -> PruneState:
     """Return the state of a store, with all that plan_prune needs.
 
     shared: test the locks of layers as a reader does: check mode must not keep another run waiting.
+    drop_after: as for read_held.
     raises: as is_store; StoreCorrupt if the store's own file is damaged or of a newer format; OSError.
     """
     home = store.home
@@ -54,6 +57,7 @@ def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
     dead = {found.subject for found in litter if found.code == "dead_holder"}
     looks = ((id, _measure(home, id, sizes, foreign=bool(engine), was_held=id in dead)) for id in layers)
     measured = {id: result for id, result in looks if result is not None}
+    held = {} if whose else read_held(store, (layer for id, layer in layers.items() if id not in damage), drop_after)
     return PruneState(
         home=home,
         exists=True,
@@ -68,6 +72,7 @@ def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
                 known.needed.get(id, "") if known else "",
                 id in orphans,
                 unread=unread.get(id, "") or tree.unread,
+                held=held.get(id, Held()),
             )
             for id, (tree, times, moving) in measured.items()
         },
@@ -80,6 +85,7 @@ def observe_to_prune(store: Store, sizes: Sizes, *, shared: bool) -> PruneState:
         error=known.error if known else None,
         unclaimed=whose == SOMEBODY,
         lost=tuple(lost for lost in find_lost(store.files) if lost.id not in orphans),
+        images=read_images(home),
     )
 
 

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import functools
 import heapq
-import time
 import typing as t
-from fnmatch import fnmatchcase
 
 from ..._errors import TooManyLayers, printable
 from ..._store.engine import SOMEBODY, store_foreign_error
 from ..layers.disk_usage import Tree
+from ..layers.images import by_chain
 from ..layers.litter import Litter
 from ..plan import Action, Plan
-from .state import Decision, FoundLayer, PruneOptions, PruneState, Pruning
+from .letting_go import find_letting_go
+from .reasons import why_in_use, why_kept, why_needed, with_images
+from .state import Decision, PruneOptions, PruneState, Pruning
 from .warnings import find_warnings
-
-_SELECTORS = "keep_last, match, unused_for, older_than, until_free, until_used, orphans_only"
 
 
 def plan_prune(wanted: PruneOptions, have: PruneState) -> Plan[PruneState]:
@@ -30,7 +29,7 @@ def plan_prune(wanted: PruneOptions, have: PruneState) -> Plan[PruneState]:
     unread = {id for id, found in have.found.items() if found.unread}
     litter = tuple(found for found in have.litter if found.layer not in {*have.working, *going, *unread})
     sweeping = tuple(found for found in litter if not found.stuck) if chooser.may_sweep else ()
-    actions = _actions(wanted, have, going, sweeping)
+    actions = _actions(wanted, have, chooser, sweeping)
     if actions and have.unclaimed:
         raise store_foreign_error(have.home, SOMEBODY, actions[0].describe())
     if actions and have.engine and have.engine_users:
@@ -38,7 +37,10 @@ def plan_prune(wanted: PruneOptions, have: PruneState) -> Plan[PruneState]:
             have.home, have.engine, actions[0].describe(), have.engine_users.why, have.engine_users.hint
         )
     left = {id: found for id, found in have.found.items() if id not in set(going)}
-    touches = {*going, *(found.layer for found in sweeping)} - {""}
+    for id, letting in chooser.letting_go.items():
+        if id in left:
+            left[id] = left[id]._replace(layer=letting.after)
+    touches = {*going, *chooser.letting_go, *(found.layer for found in sweeping)} - {""}
     decisions = tuple(chooser.decisions())
     freed = sum(decision.exclusive or 0 for decision in decisions if decision.goes)
     freed += sum(found.bytes for found in sweeping)
@@ -51,17 +53,16 @@ def plan_prune(wanted: PruneOptions, have: PruneState) -> Plan[PruneState]:
     return Plan(actions, after, warnings=tuple(find_warnings(wanted, have)), must_be_free=sorted(touches))
 
 
-def _actions(
-    wanted: PruneOptions, have: PruneState, going: t.Sequence[str], sweeping: tuple[Litter, ...]
-) -> list[Action]:
-    if not going and not sweeping:
+def _actions(wanted: PruneOptions, have: PruneState, chooser: _Chooser, sweeping: tuple[Litter, ...]) -> list[Action]:
+    if not chooser.going and not sweeping and not chooser.letting_go:
         return []
     from ..layers.actions import (
         RemoveLayer,  # imported late: an empty plan does not need it, and each host compiles each import
     )
-    from .sweep import Sweep
+    from .sweep import LetGo, Sweep
 
-    actions: list[Action] = [RemoveLayer(have.found[id].layer, wanted.max_seconds) for id in going]
+    actions: list[Action] = [LetGo(letting) for _id, letting in sorted(chooser.letting_go.items())]
+    actions += [RemoveLayer(have.found[id].layer, wanted.max_seconds) for id in chooser.going]
     return [*actions, Sweep(sweeping, wanted.max_seconds)] if sweeping else actions
 
 
@@ -83,6 +84,7 @@ class _Chooser:
     going:     the ids of the layers to remove, children first.
     reasons:   by id, why the other layers stay.
     spared:    layers stay only because until_free and until_used are reached.
+    letting_go: by id, which holders of layers the run lets go.
     may_sweep: litter may be swept.
     """
 
@@ -94,18 +96,25 @@ class _Chooser:
             for lower in found.layer.lowers:
                 self._above.setdefault(lower, []).append(id)
         self.may_sweep = not have.unclaimed and (have.engine is None or (wanted.remove_foreign and have.error is None))
+        self.letting_go = find_letting_go(wanted, have)
         newest = _newest(have, wanted.keep_last or 0)
+        images = by_chain(have.images.records)
+        self._images = {id: images.get(found.layer.chain_id or "", ()) for id, found in have.found.items()}
         self.reasons = {
             id: (
-                _in_use(found, have, wanted, id in have.working)
-                or _may_be_needed(found, have)
-                or _kept_by_option(found, have, wanted, id in newest)
+                why_in_use(found, have, wanted, id in have.working, self._let_go(id))
+                or why_needed(found, have)
+                or why_kept(found, have, wanted, id in newest, self._images[id])
             )
             for id, found in have.found.items()
         }
         self.spared = False
         chosen = self._choose()
         self.going = sorted(chosen, key=lambda id: (-len(have.found[id].layer.lowers), id))
+
+    def _let_go(self, id: str) -> t.Sequence[str]:
+        """Return the holders of a layer that the run lets go."""
+        return self.letting_go[id].names if id in self.letting_go else ()
 
     def _choose(self) -> set[str]:
         """Pick layers to remove, least recently used first, children before parents, until enough is freed."""
@@ -177,10 +186,15 @@ class _Chooser:
             reason = f"selected by {', '.join(self._wanted.selectors)}"
             if found.orphan:
                 reason = f"orphan: none of {self._have.engine}'s records names it; {reason}"
+            if id in self.letting_go:
+                reason += f"; {', '.join(self._let_go(id))} held it for too long (drop_holders)"
+            reason = with_images(reason, self._images[id])
             yield Decision(id, True, reason, exclusive, _all_bytes(found.tree) - exclusive)
         for id in sorted(self._have.found.keys() - going):
             found = self._have.found[id]
             reason = ("orphan: " if found.orphan else "") + self.reasons[id]
+            if "keep_images" not in reason:
+                reason = with_images(reason, self._images[id])
             if found.unread:
                 yield Decision(id, False, reason, None, None)
                 continue
@@ -226,56 +240,3 @@ def _newest(have: PruneState, count: int) -> set[str]:
         return -have.found[id].times.made, -len(have.found[id].layer.lowers), id
 
     return {id for lineage in lineages.values() for id in sorted(lineage, key=age)[:count]}
-
-
-def _in_use(found: FoundLayer, have: PruneState, wanted: PruneOptions, working: bool) -> str:
-    """Return why a layer stays whatever the options select; "" if it may be removed."""
-    if have.engine and not found.orphan:
-        return f"{have.engine} needs it: {found.needed}" if found.needed else str(have.error or "it is just being made")
-    if have.engine and not wanted.remove_foreign:
-        why = f"; {have.engine} runs, so it may just be made" if have.engine_users and have.engine_users.runs else ""
-        return f"none of {have.engine}'s records names it, but foreign is not set to remove{why}"
-    if found.damage and not found.orphan:
-        return f"damaged: {found.damage}"
-    if found.unread:
-        return f"it cannot be read: {found.unread}"
-    if found.layer.mounted:
-        return "mounted"
-    if found.layer.holders:
-        return f"held by {', '.join(found.layer.holders)}"
-    if found.users:
-        return f"busy: {found.users}"
-    return "busy: another run is at work on it" if working else ""
-
-
-def _may_be_needed(found: FoundLayer, have: PruneState) -> str:
-    """Return, in words, which damaged layer may be built on the layer *found*; "" for none."""
-    lost = next((lost for lost in have.lost if lost.may_be_on(found.layer.id, found.layer.lowers)), None)
-    return f"layer {lost.id} is damaged, and may be built on it" if lost else ""
-
-
-def _kept_by_option(found: FoundLayer, have: PruneState, wanted: PruneOptions, newest: bool) -> str:
-    """Return, in words, which option keeps a layer; "" if no option keeps it."""
-    id = found.layer.id
-    if not wanted.selectors:
-        return f"no selecting option is given ({_SELECTORS})"
-    kept = next((glob for glob in wanted.keep if fnmatchcase(id, glob)), None)
-    if kept is not None:
-        return f"keep: {kept}"
-    if newest:
-        return f"one of the newest {wanted.keep_last} of its lineage (keep_last)"
-    if wanted.match is not None and not any(fnmatchcase(id, glob) for glob in wanted.match):
-        return "not in match"
-    if (wanted.unused_for, wanted.older_than) != (None, None) and not found.times.is_possible(have.now):
-        return f"its times cannot be right: {_in_words(found)}"
-    if wanted.unused_for is not None and have.now - found.times.used < wanted.unused_for:
-        return "used within unused_for"
-    if wanted.older_than is not None and have.now - found.times.made < wanted.older_than:
-        return "made within older_than"
-    return "no orphan (orphans_only)" if wanted.orphans_only and not found.orphan else ""
-
-
-def _in_words(found: FoundLayer) -> str:
-    """Return, in words, when a layer was made and last used."""
-    made, used = (time.strftime("%Y-%m-%d", time.gmtime(seconds)) for seconds in found.times)
-    return f"made {made}, last used {used}"

@@ -10,6 +10,7 @@ import typing as t
 from ..._errors import StoreCorrupt
 from ..._store.last_use import Times
 from ..layers.disk_usage import Tree
+from ..layers.images import Images
 from ..layers.litter import Litter
 from ..state import LayerState
 
@@ -45,6 +46,8 @@ class PruneOptions(t.NamedTuple):
     max_remove:             remove no layer if the plan removes more layers.
     until_free:             how much of the filesystem must be free.
     until_used:             how much of the filesystem the layers may use.
+    keep_images:            names or globs of images whose layers stay.
+    drop_holders:           let holders go that hold for this many seconds or more.
     """
 
     keep: tuple[str, ...] = ()
@@ -58,6 +61,8 @@ class PruneOptions(t.NamedTuple):
     remove_foreign: bool = False
     max_seconds: int | None = None
     max_remove: Amount | None = None
+    keep_images: tuple[str, ...] = ()
+    drop_holders: int | None = None
 
     @property
     def selectors(self) -> list[str]:
@@ -65,6 +70,19 @@ class PruneOptions(t.NamedTuple):
         names = ("keep_last", "match", "unused_for", "older_than", "until_free", "until_used")
         given = [name for name in names if getattr(self, name) is not None]
         return [*given, "orphans_only"] if self.orphans_only else given
+
+
+class Held(t.NamedTuple):
+    """How a layer is held.
+
+    ages:     by holder, for how many seconds; None if that is not known.
+    obstacle: why its mount cannot end, in words; looked for only if all holders may go.
+    volatile: it was mounted volatile in this boot; looked for like the obstacle.
+    """
+
+    ages: t.Mapping[str, float | None] = {}
+    obstacle: str = ""
+    volatile: bool = False
 
 
 class FoundLayer(t.NamedTuple):
@@ -86,6 +104,7 @@ class FoundLayer(t.NamedTuple):
     needed: str = ""
     orphan: bool = False
     unread: str = ""
+    held: Held = Held()
 
 
 class Decision(t.NamedTuple):
@@ -128,6 +147,7 @@ class PruneState(t.NamedTuple):
     unclaimed:    another tool made the store, and no engine's records are found: nothing in the store is changed.
     lost:         damaged layers that may be built on more layers than their state shows; without orphans.
     working:      ids of the layers that another run works on.
+    images:       the images whose layers were put into the store.
     pruning:      the decisions of the plan; empty before planning.
     """
 
@@ -144,4 +164,5 @@ class PruneState(t.NamedTuple):
     unclaimed: bool = False
     lost: tuple[Lost, ...] = ()
     working: frozenset[str] = frozenset()
+    images: Images = Images()
     pruning: Pruning = Pruning()

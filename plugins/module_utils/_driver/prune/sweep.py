@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action that removes litter. PRIVATE to the collection."""
+"""The actions that remove litter, and that let holders go. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..._store.texts import SWEPT
 from ..layers.litter import Litter
 from ..plan import Action
 from ..quota import projects
+from .letting_go import LettingGo
 
 if t.TYPE_CHECKING:
     from ..run import Run
@@ -42,3 +43,29 @@ class Sweep(Action):
         leaked = [int(found.subject) for found in self.litter if found.code == "leaked_project"]
         if leaked:
             projects.release_leaked(run.home, leaked)
+
+
+class LetGo(Action):
+    """End the mount of a layer that is held for too long, if no holder is left, and remove the record of the holders.
+
+    This is not a use of the layer: the holders no longer use it.
+    """
+
+    def __init__(self, letting: LettingGo) -> None:
+        self.letting = letting
+
+    def describe(self) -> str:
+        unmounting = ", and unmount it" if self.letting.unmounts else ""
+        return f"let go of layer {self.letting.before.id} for {', '.join(self.letting.names)}{unmounting}"
+
+    def commit(self, run: Run) -> None:
+        layer_id = self.letting.before.id
+        if self.letting.unmounts:
+            from ..mounts.actions import Unmount  # most runs end no mount
+
+            Unmount(layer_id, "").end(run)
+        if self.letting.volatile:
+            from ..mounts.actions import ClearMarker  # as above
+
+            ClearMarker(layer_id).commit(run)
+        holders.write(run.home, layer_id, self.letting.after.holders)

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 
 from ..._errors import printable
 from ..._store.engine import SOMEBODY, store_foreign_error
+from .reasons import is_called
 from .state import PruneOptions, PruneState
 
 if t.TYPE_CHECKING:
@@ -24,6 +25,11 @@ def find_warnings(wanted: PruneOptions, have: PruneState) -> t.Iterator[str]:
     for glob in wanted.keep:
         if not any(fnmatchcase(id, glob) for id in have.found):
             yield f"keep: no layer is called {printable(glob)}"
+    for glob in wanted.keep_images if not have.images.error else ():
+        if not any(is_called(record, glob) for record in have.images.records):
+            yield f"keep_images: no image is called {printable(glob)}"
+    if have.images.error:
+        yield f"a record of an image cannot be read, so no reason names an image: {have.images.error}"
     if have.unclaimed:
         yield str(store_foreign_error(have.home, SOMEBODY, "sweep litter"))
     elif wanted.orphans_only and have.exists and have.engine is None:

@@ -15,13 +15,26 @@ from ansible_collections.strata.overlay2.plugins.module_utils._module.prune_argu
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [(None, None), ("0s", 0), ("90m", 5400), ("36h", 129600), ("7d", 604800), ("7 d", 604800), ("2w", 1209600)],
+    [
+        (None, None),
+        ("0s", 0),
+        ("90m", 5400),
+        ("36h", 129600),
+        ("7d", 604800),
+        ("7 d", 604800),
+        ("2w", 1209600),
+        ("1h30m", 5400),
+        ("1w 2d 3h 4m 5s", 788645),
+    ],
 )
 def test_a_duration(text, seconds):
     assert parse_duration(text, "unused_for") == seconds
 
 
-@pytest.mark.parametrize("text", ["", "7", "-7d", "7D", "1.5h", "7d12h", " 7d", "7y", "9" * 5000 + "d", "\udcff"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "7", "-7d", "7D", "1.5h", "12h7d", "1h1h", "1h30", "1m30", " ", " 7d", "7y", "9" * 5000 + "d", "\udcff"],
+)
 def test_no_duration(text):
     with pytest.raises(InvalidInput, match="invalid unused_for") as error:
         parse_duration(text, "unused_for")

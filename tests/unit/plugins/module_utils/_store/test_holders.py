@@ -37,6 +37,30 @@ def test_holders_come_back_sorted_and_once(home):
     assert names_in(home) == [holders.HOLDERS]
 
 
+def test_a_holder_keeps_its_age_when_others_come_and_go(home, monkeypatch):
+    monkeypatch.setattr(holders, "_now", lambda: 100.0)
+    holders.write(home, "app", ["a"])
+    monkeypatch.setattr(holders, "_now", lambda: 400.0)
+    holders.write(home, "app", ["a", "b"])
+    assert holders.ages(home, "app") == {"a": 300.0, "b": 0.0}
+    holders.write(home, "app", ["b"])
+    holders.write(home, "app", ["a", "b"])
+    assert holders.ages(home, "app") == {"a": 0.0, "b": 0.0}
+
+
+@pytest.mark.parametrize(
+    "since", [None, {}, [], {"a": "1"}, {"a": True}, {"a": float("nan")}, {"a": float("inf")}, {"a": 10**400}]
+)
+def test_the_age_of_a_holder_may_be_unknown_and_stays_so(home, since):
+    holders.write(home, "app", ["a"])
+    with open(record(home), encoding="ascii") as file:
+        found = json.load(file)
+    put(home, json.dumps({**found, "since": since}))
+    holders.write(home, "app", ["a", "b"])
+    assert holders.ages(home, "app")["a"] is None
+    assert holders.read(home, "app") == ("a", "b")
+
+
 def test_a_layer_without_file_has_no_holders(home):
     assert holders.read(home, "app") == ()
     assert not holders.is_dead(home, "app")

@@ -17,10 +17,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.disk_usage import inode_bytes
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.mounts.state import WantedMount
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import Amount, PruneOptions
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, StoreForeign, StoreNotFound
 from ansible_collections.strata.overlay2.plugins.module_utils._store import holders, staging
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks import prune as prune_module
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.mount import MountTask
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.prune import PruneTask, prune_task
 from ansible_collections.strata.overlay2.tests import tasks
 from hypothesis import given, settings
@@ -486,3 +488,44 @@ def test_a_store_of_ours_has_no_orphans(tmp_path):
     add(home, "a", days=9)
     task = prune_task(str(home), PruneOptions(unused_for=DAY, remove_foreign=True))
     assert task.report(tasks.do(task))["orphan_bytes"] == 0
+
+
+def test_a_dead_job_is_let_go_and_goes_in_one_run(tmp_path, monkeypatch):
+    home = make_store(tmp_path / "home")
+    add(home, "base", days=9)
+    add(home, "job", "base", days=9)
+    for volatile in (False, True):
+        tasks.do(MountTask(str(home), WantedMount("job", "ci", volatile=volatile), "mounted"))
+        age(home, "job", 9, 9)
+        assert prune(home, drop_holders=HOUR)[0] == []
+        monkeypatch.setattr(holders, "_now", lambda: time.clock_gettime(time.CLOCK_BOOTTIME) + HOUR)
+        assert prune(home, drop_holders=HOUR)[0] == ["let go of layer job for ci, and unmount it"]
+        monkeypatch.undo()
+        assert not (home / "job/merged").exists()
+        assert not (home / "job/work/work/incompat/volatile").exists()
+    assert prune(home, unused_for=DAY)[0] == ["remove layer job"]
+
+
+def test_a_process_in_the_mount_keeps_its_holder(tmp_path):
+    home = make_store(tmp_path / "home")
+    add(home, "base")
+    add(home, "job", "base")
+    tasks.do(MountTask(str(home), WantedMount("job", "ci"), "mounted"))
+    with subprocess.Popen(["sleep", "60"], cwd=home / "job/merged") as sleeper:
+        try:
+            assert prune(home, drop_holders=0)[0] == []
+        finally:
+            sleeper.kill()
+    assert prune(home, drop_holders=0)[0] == ["let go of layer job for ci, and unmount it"]
+
+
+def test_a_mount_on_the_mount_keeps_its_holder(tmp_path):
+    home = make_store(tmp_path / "home")
+    add(home, "base")
+    (home / "base/diff/dev").mkdir()
+    add(home, "job", "base")
+    tasks.do(MountTask(str(home), WantedMount("job", "ci"), "mounted"))
+    subprocess.run(["mount", "-t", "tmpfs", "none", home / "job/merged/dev"], check=True)
+    assert prune(home, drop_holders=0)[0] == []
+    subprocess.run(["umount", home / "job/merged/dev"], check=True)
+    assert prune(home, drop_holders=0)[0] == ["let go of layer job for ci, and unmount it"]

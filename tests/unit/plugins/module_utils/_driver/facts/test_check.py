@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.check import examine_store
@@ -190,6 +191,18 @@ def stray(home):
     (home / "top/merged/file").touch()
 
 
+def held(home, seconds):
+    holders.write(str(home), "top", [])
+    holders.write(str(home), "top", ["ci", "new"])
+    path = home / "top/.strata-holders"
+    since = json.loads(path.read_text())["since"]["ci"] - seconds
+    path.write_text(json.dumps({**json.loads(path.read_text()), "since": {"ci": since}}))
+
+
+def held_long(home):
+    held(home, 9 * 86400 + 1)
+
+
 GONE = "a" * 64
 
 
@@ -226,6 +239,7 @@ def gone(home):
         (killed, [("staging_leftover", "dead")]),
         (killed_in_a_layer, [("staging_leftover", "top")]),
         (dead, [("dead_holder", "top")]),
+        (held_long, [("held_long", "top")]),
         (unsealed, [("unsealed_parent", "mid")]),
         (volatile, [("stale_volatile", "top")]),
         (unknown_to_docker, [("orphan", "top")]),
@@ -337,4 +351,18 @@ def make_and_remove(home):
 def test_a_device_in_the_place_of_a_layer_is_none(home):
     if os.geteuid() == 0:
         os.mknod(home / "backingFsBlockDev", stat.S_IFBLK | 0o600, os.makedev(7, 0))
+    assert examine_store(str(home)) == []
+
+
+def test_a_layer_that_is_held_for_long_is_told_unless_a_process_uses_it(home):
+    held_long(home)
+    (found,) = examine_store(str(home))
+    assert found.message == "layer top is held for 9 days by ci, and no process uses it"
+    assert "state: unmounted and holder: ci; or" in found.hint
+    with subprocess.Popen(["sleep", "60"], cwd=home / "top/diff") as sleeper:
+        try:
+            assert examine_store(str(home)) == []
+        finally:
+            sleeper.kill()
+    held(home, 6 * 86400)
     assert examine_store(str(home)) == []

@@ -9,14 +9,17 @@ import typing as t
 from fnmatch import fnmatchcase
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._chain_ids import chain_ids
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use.engine import EngineUse
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.disk_usage import Linked, Tree
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.images import Images
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.litter import Litter
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.plan import Plan
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.plan import plan_prune
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import (
     Amount,
     FoundLayer,
+    Held,
     PruneOptions,
     PruneState,
 )
@@ -26,6 +29,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     StoreForeign,
     TooManyLayers,
 )
+from ansible_collections.strata.overlay2.plugins.module_utils._store.images import ImageRecord, RecordedLayer
 from ansible_collections.strata.overlay2.plugins.module_utils._store.last_use import Times
 from hypothesis import given
 from hypothesis import strategies as st
@@ -473,3 +477,107 @@ def test_litter_that_nothing_can_be_deleted_of_is_no_change():
         "remove layer a",
         "sweep 1 leftover of killed runs, or of deleting",
     ]
+
+
+DIFF_IDS = [f"sha256:{number:064x}" for number in range(2)]
+CHAINS = list(chain_ids(DIFF_IDS))
+
+
+def image(number, count, *names):
+    layers = tuple(RecordedLayer(diff_id, None, None, None) for diff_id in DIFF_IDS[:count])
+    return ImageRecord(f"sha256:{number:064x}", None, names, "linux/amd64", layers)
+
+
+def of_image(id, place, *lowers):
+    found = layer(id, *lowers)
+    return found._replace(layer=found.layer._replace(diff_id=DIFF_IDS[place], chain_id=CHAINS[place]))
+
+
+OS, APP, NAMELESS = image(1, 1, "os:12", "os:latest"), image(2, 2, "app:1"), image(3, 1)
+IMAGES = store(
+    of_image("base", 0), of_image("top", 1, "base"), layer("job", "top", "base"), images=Images((OS, APP, NAMELESS))
+)
+
+
+@pytest.mark.parametrize(
+    ("globs", "expected"),
+    [
+        (("app:*",), ["job"]),
+        (("os:latest",), ["job", "top"]),
+        ((NAMELESS.image_id,), ["job", "top"]),
+        (("none",), ["job", "top", "base"]),
+    ],
+)
+def test_the_layers_of_a_kept_image_stay(globs, expected):
+    assert gone(PruneOptions(unused_for=0, keep_images=globs), IMAGES) == expected
+
+
+def test_a_reason_names_the_image():
+    wanted = PruneOptions(unused_for=0, keep_images=("os:*",))
+    assert reason(wanted, IMAGES, "base") == "image os:12 (keep_images: os:*)"
+    assert reason(wanted, IMAGES, "top") == "selected by unused_for; of image app:1"
+    assert reason(wanted, IMAGES, "job") == "selected by unused_for"
+    shared = f"used within unused_for; of image os:12, app:1, {NAMELESS.image_id}"
+    assert reason(PruneOptions(unused_for=20 * DAY), IMAGES, "base") == shared
+
+
+def test_a_name_of_no_image_is_a_warning():
+    plan = decide(PruneOptions(unused_for=0, keep_images=("os:12", "ap\x1b")), IMAGES).plan
+    assert plan.warnings == ("keep_images: no image is called ap\\x1b",)
+
+
+def test_while_a_record_cannot_be_read_every_layer_may_be_of_a_kept_image():
+    have = IMAGES._replace(images=Images((), "it is damaged"))
+    assert gone(PruneOptions(unused_for=0), have) == ["job", "top", "base"]
+    assert gone(PruneOptions(unused_for=0, keep_images=("none",)), have) == ["job"]
+    assert decide(PruneOptions(unused_for=0), have).plan.warnings == (
+        "a record of an image cannot be read, so no reason names an image: it is damaged",
+    )
+
+
+def held(ages, **more):
+    return layer("job", holders=tuple(ages), mounted=True, held=Held(ages, **more))
+
+
+def let_go(have, seconds=DAY, **wanted):
+    """Return what the plan says, and the layer afterwards, if it stays."""
+    wanted = PruneOptions(drop_holders=seconds, **wanted)
+    plan = plan_prune(wanted, have)
+    assert plan_prune(wanted, plan.after).actions == ()
+    found = plan.after.found.get("job")
+    return [action.describe() for action in plan.actions], found and (found.layer.holders, found.layer.mounted)
+
+
+def test_holders_that_hold_for_too_long_are_let_go():
+    have = store(held({"ci": DAY, "web": 2 * DAY}))
+    assert let_go(have) == (["let go of layer job for ci, web, and unmount it"], ((), False))
+    assert plan_prune(PruneOptions(drop_holders=DAY), have).must_be_free == ("job",)
+
+
+def test_a_layer_that_is_let_go_may_go_in_the_same_run():
+    have = store(held({"ci": DAY}))
+    assert let_go(have, unused_for=0) == (["let go of layer job for ci, and unmount it", "remove layer job"], None)
+    why = "selected by unused_for; ci held it for too long (drop_holders)"
+    assert reason(PruneOptions(drop_holders=DAY, unused_for=0), have, "job") == why
+    assert reason(PruneOptions(unused_for=0), have, "job") == "mounted, and held by ci"
+
+
+def test_a_younger_holder_keeps_the_mount():
+    have = store(held({"ci": DAY, "new": DAY - 1, "unknown": None}))
+    assert let_go(have, unused_for=0) == (["let go of layer job for ci"], (("new", "unknown"), True))
+    why = "mounted, and held by new, unknown"
+    assert reason(PruneOptions(drop_holders=DAY, unused_for=0), have, "job") == why
+
+
+@pytest.mark.parametrize(
+    ("have", "working"),
+    [
+        (store(held({"ci": DAY})._replace(users="pid 7 (sh)")), ()),
+        (store(held({"ci": DAY}, obstacle="there are mounts on it")), ()),
+        (store(held({"ci": None})), ()),
+        (store(held({"ci": DAY}), engine="docker"), ()),
+        (store(held({"ci": DAY})), ("job",)),
+    ],
+)
+def test_a_holder_stays_while_the_layer_is_in_use(have, working):
+    assert let_go(have._replace(working=frozenset(working)))[0] == []

@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, Strata
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The images that the layers of a store belong to, by the records of the images. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._chain_ids import chain_ids
+from ..._errors import StoreCorrupt, printable
+from ..._store.images import ImageRecord, read_records
+
+_LONGEST_LABEL = 200  # characters of a name in a sentence; a name may have any length
+
+
+class Images(t.NamedTuple):
+    """The records of a store's images. error: why not all can be read, in words; "" if they can."""
+
+    records: tuple[ImageRecord, ...] = ()
+    error: str = ""
+
+
+def read_images(home: str) -> Images:
+    """Return the images of a store; none if a record cannot be read."""
+    try:
+        return Images(tuple(read_records(home)))
+    except (StoreCorrupt, OSError) as error:
+        return Images((), printable(str(error)))
+
+
+def by_chain(records: t.Iterable[ImageRecord], *, tops_only: bool = False) -> dict[str, list[ImageRecord]]:
+    """Return the images by the chain ids of their layers; tops_only: of their top layers."""
+    found: dict[str, list[ImageRecord]] = {}
+    for record in records:
+        chains = list(chain_ids(layer.diff_id for layer in record.layers))
+        for chain in chains[-1:] if tops_only else chains:
+            found.setdefault(chain, []).append(record)
+    return found
+
+
+def label_of(record: ImageRecord) -> str:
+    """Return how a sentence calls an image: by the start of its first name; by its id if it has no name."""
+    return printable(record.names[0])[:_LONGEST_LABEL] if record.names else record.image_id
+
+
+def names_of(record: ImageRecord) -> tuple[str, ...]:
+    """Return all by which a user may name an image: its names, as they are and as results show them; its digests."""
+    digests = (record.image_id, *([record.manifest_digest] if record.manifest_digest else []))
+    return (*record.names, *map(printable, record.names), *digests)
