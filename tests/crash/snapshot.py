@@ -36,6 +36,7 @@ _LINK = re.compile(r"(?<![A-Z2-7])[A-Z2-7]{26}(?![A-Z2-7])")
 _OF_MOUNTING = "trusted.overlay.uuid"  # random, and given to each upper that is mounted, where there is space for it
 _UUID = ",uuid=on"  # shown then
 _TOLD = {"diff_id", "digest", "merged_diff_id", "merged_digest"}  # of a layer's content, by its record
+_SINCE = re.compile(r'"since": \{[^}]*\}')  # of the holders of a layer: the time when each began
 _ENTERED = ("/", f"{LINKS}/")
 
 
@@ -201,6 +202,7 @@ def _entry(path: Path, owners: dict[str, str]) -> tuple[t.Any, ...]:
 
 
 def _named(text: str, owners: dict[str, str]) -> str:
+    text = _SINCE.sub('"since": {}', text)
     return _LINK.sub(lambda match: owners.get(match.group(), match.group()), text)
 
 

@@ -207,10 +207,13 @@ class _Examination:
             return
         oldest: dict[str, tuple[float, str]] = {}
         for id in self.layers:
-            with contextlib.suppress(FileNotFoundError):
-                known = [(age, name) for name, age in holders.ages(self.home, id).items() if age is not None]
-                if known and max(known)[0] >= _LONG:
-                    oldest[id] = max(known)
+            try:
+                ages = holders.ages(self.home, id)
+            except OSError:  # the facts about mounts tell this problem
+                continue
+            known = [(age, name) for name, age in ages.items() if age is not None]
+            if known and max(known)[0] >= _LONG:
+                oldest[id] = max(known)
         if not oldest:
             return
         from ..in_use.users import users_of_layers  # a scan of /proc, which few stores need

@@ -59,9 +59,11 @@ def _actions(wanted: PruneOptions, have: PruneState, chooser: _Chooser, sweeping
     from ..layers.actions import (
         RemoveLayer,  # imported late: an empty plan does not need it, and each host compiles each import
     )
-    from .sweep import LetGo, Sweep
+    from .sweep import Sweep, letting_go_actions
 
-    actions: list[Action] = [LetGo(letting) for _id, letting in sorted(chooser.letting_go.items())]
+    actions: list[Action] = []
+    for _id, letting in sorted(chooser.letting_go.items()):
+        actions += letting_go_actions(letting)
     actions += [RemoveLayer(have.found[id].layer, wanted.max_seconds) for id in chooser.going]
     return [*actions, Sweep(sweeping, wanted.max_seconds)] if sweeping else actions
 

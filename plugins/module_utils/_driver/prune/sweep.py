@@ -46,7 +46,7 @@ class Sweep(Action):
 
 
 class LetGo(Action):
-    """End the mount of a layer that is held for too long, if no holder is left, and remove the record of the holders.
+    """Remove holders that hold a layer for too long from the record of its holders.
 
     This is not a use of the layer: the holders no longer use it.
     """
@@ -55,17 +55,34 @@ class LetGo(Action):
         self.letting = letting
 
     def describe(self) -> str:
-        unmounting = ", and unmount it" if self.letting.unmounts else ""
-        return f"let go of layer {self.letting.before.id} for {', '.join(self.letting.names)}{unmounting}"
+        return f"let go of layer {self.letting.before.id} for {', '.join(self.letting.names)}"
 
     def commit(self, run: Run) -> None:
-        layer_id = self.letting.before.id
-        if self.letting.unmounts:
-            from ..mounts.actions import Unmount  # most runs end no mount
+        holders.write(run.home, self.letting.before.id, self.letting.after.holders)
 
-            Unmount(layer_id, "").end(run)
-        if self.letting.volatile:
-            from ..mounts.actions import ClearMarker  # as above
 
-            ClearMarker(layer_id).commit(run)
-        holders.write(run.home, layer_id, self.letting.after.holders)
+class EndIdleMount(Action):
+    """End the mount of a layer that is let go. This is not a use of the layer, either."""
+
+    writes = False
+
+    def __init__(self, layer_id: str) -> None:
+        self.layer_id = layer_id
+
+    def describe(self) -> str:
+        return f"unmount layer {self.layer_id}"
+
+    def commit(self, run: Run) -> None:
+        from ..mounts.actions import Unmount  # most runs end no mount
+
+        Unmount(self.layer_id, "").end(run)
+
+
+def letting_go_actions(letting: LettingGo) -> list[Action]:
+    """Return the actions that let holders go. The record of the holders goes last: it shows that a marker is of now."""
+    actions: list[Action] = [EndIdleMount(letting.before.id)] if letting.unmounts else []
+    if letting.volatile:
+        from ..mounts.actions import ClearMarker  # as above
+
+        actions.append(ClearMarker(letting.before.id))
+    return [*actions, LetGo(letting)]

@@ -550,13 +550,13 @@ def let_go(have, seconds=DAY, **wanted):
 
 def test_holders_that_hold_for_too_long_are_let_go():
     have = store(held({"ci": DAY, "web": 2 * DAY}))
-    assert let_go(have) == (["let go of layer job for ci, web, and unmount it"], ((), False))
+    assert let_go(have) == (["unmount layer job", "let go of layer job for ci, web"], ((), False))
     assert plan_prune(PruneOptions(drop_holders=DAY), have).must_be_free == ("job",)
 
 
 def test_a_layer_that_is_let_go_may_go_in_the_same_run():
     have = store(held({"ci": DAY}))
-    assert let_go(have, unused_for=0) == (["let go of layer job for ci, and unmount it", "remove layer job"], None)
+    assert let_go(have, unused_for=0) == (["unmount layer job", "let go of layer job for ci", "remove layer job"], None)
     why = "selected by unused_for; ci held it for too long (drop_holders)"
     assert reason(PruneOptions(drop_holders=DAY, unused_for=0), have, "job") == why
     assert reason(PruneOptions(unused_for=0), have, "job") == "mounted, and held by ci"
