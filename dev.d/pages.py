@@ -103,7 +103,7 @@ def main() -> None:
 def contents(pages: Path) -> str:
     """Return the tables of contents of all pages. A page of docs/ that no table names is in the last one."""
     tables = {
-        "Begin": ["install", "uses"],
+        "Begin": ["install", "uses", "container-images"],
         "Roles": [f"{page.stem} <roles/{page.stem}>" for page in sorted((pages / "roles").glob("*.md"))],
         "Operate": ["procedures", "cleanup-plan", "damage", "engines", "errors", "codes"],
         "Modules": [
