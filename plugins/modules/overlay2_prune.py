@@ -158,10 +158,10 @@ EXAMPLES = r"""
     home: /var/lib/overlay2
     until_used: 50G
 
-- name: Remove what nobody has used for a week, but no layer of the release images, and let jobs go that died
+- name: Remove what nobody has used for a month, but no layer of the release images, and let go of jobs that died
   strata.overlay2.overlay2_prune:
     home: /var/lib/overlay2
-    unused_for: 7d
+    unused_for: 30d
     keep_images: ["registry.example.org/release/*"]
     drop_holders: 2d
 
