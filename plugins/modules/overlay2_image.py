@@ -30,8 +30,9 @@ options:
     description:
       - With V(present), the store has all layers of the image.
       - With V(exported), the file O(dest) on the target holds the image of the store that has all of O(image),
-        O(image_id), O(manifest_digest), O(chain_id) and O(id) that are given; at least one is needed. The image has the
-        same image id and the same diff ids as it had when it came into the store.
+        O(image_id), O(manifest_digest), O(chain_id) and O(id) that are given; at least one is needed. If O(platform)
+        is given, the image is for it. The image has the same image id and the same diff ids as it had when it came into
+        the store.
       - With V(absent), the store has no record of the image, and only those of its layers that something else needs.
         The layers go from the top down. A layer stays if it is the top layer of another image, if a layer that stays is
         built on it, or if it is mounted, held or in use. RV(layers[].reason) tells why. Later,
@@ -363,7 +364,7 @@ import os
 import typing as t
 
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.archive import platform_of
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.state import ImageChoice, ImageSource
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.state import ImageSource
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
     home_argument,
     lock_argument,
@@ -372,7 +373,6 @@ from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments 
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image import ImageTask
-from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image_absent import AbsentImageTask
 
 
 def task(params: dict[str, t.Any]) -> t.Any:
@@ -380,9 +380,7 @@ def task(params: dict[str, t.Any]) -> t.Any:
     if params["state"] == "exported":
         return export_task(params)
     if params["state"] == "absent":
-        pins = {name: params[name] for name in ("image_id", "manifest_digest", "chain_id")}
-        choice = ImageChoice(params["image"] or None, params["platform"], top=params["id"] or None, **pins)
-        return AbsentImageTask(params["home"], choice)
+        return absent_task(params)
     source = ImageSource(
         params["src"] or "",
         params["image"],
@@ -398,23 +396,34 @@ def task(params: dict[str, t.Any]) -> t.Any:
     return ImageTask(params["home"], source, params["id"])
 
 
+# The others are imported late: state present does not need them, and each host compiles each import.
+
+
+def choice_of(params: dict[str, t.Any]) -> t.Any:
+    """Return which image of the store is meant."""
+    from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.choice import ImageChoice
+
+    given = (params[name] or None for name in ("image", "platform", "image_id", "manifest_digest", "chain_id", "id"))
+    return ImageChoice(*given)
+
+
+def absent_task(params: dict[str, t.Any]) -> t.Any:
+    """Return the task of state absent. Raises InvalidInput."""
+    from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image_absent import AbsentImageTask
+
+    return AbsentImageTask(params["home"], choice_of(params))
+
+
 def export_task(params: dict[str, t.Any]) -> t.Any:
     """Return the task of state exported. Raises InvalidInput."""
-    # Imported late: state present does not need it, and each host compiles each import.
     from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.output_file import (
         WantedAccess,
         group_id,
         user_id,
     )
-    from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.export_state import (
-        ImageChoice,
-        ImageExport,
-    )
+    from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.export_state import ImageExport
     from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image_export import ImageExportTask
 
-    choice = ImageChoice(
-        params["image"], params["image_id"], params["manifest_digest"], params["chain_id"], params["id"]
-    )
     wanted = ImageExport(
         params["dest"] or "",
         params["format"],
@@ -424,7 +433,7 @@ def export_task(params: dict[str, t.Any]) -> t.Any:
         WantedAccess(user_id(params["owner"]), group_id(params["group"]), parse_mode(params["mode"])),
         tuple(params["has"]),
     )
-    return ImageExportTask(params["home"], choice, wanted)
+    return ImageExportTask(params["home"], choice_of(params), wanted)
 
 
 def main() -> None:

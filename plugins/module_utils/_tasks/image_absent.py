@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from .._driver.images.catalog import check_choice
+from .._driver.images.choice import ImageChoice, check_choice
 from .._driver.images.observe import observe_removal
 from .._driver.images.removal import plan_absent
-from .._driver.images.state import ImageChoice, RemovalState, WantedImage, reported
+from .._driver.images.state import RemovalState, WantedImage, reported
 from .._driver.plan import Plan
 from .._driver.state import predictable
 from .._driver.store import Store

@@ -12,9 +12,10 @@ import typing as t
 
 from .._driver.content.output_file import NEW, difference, stat_file
 from .._driver.content.place import Place
+from .._driver.images.choice import ImageChoice
 from .._driver.images.export import checked, layers_out, measured, observe_export
 from .._driver.images.export_report import as_reported, check_export, expected_image
-from .._driver.images.export_state import ExportState, ImageChoice, ImageExport, WrittenImage, anew_warning
+from .._driver.images.export_state import ExportState, ImageExport, WrittenImage, anew_warning
 from .._driver.images.image_file import written_image
 from .._driver.plan import Overtaken, Plan
 from .._driver.store import Store

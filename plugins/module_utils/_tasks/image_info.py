@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._driver.images.catalog import check_image, images_in_archive, images_in_store, present_in
+from .._driver.images.catalog import images_in_archive, images_in_store, present_in
+from .._driver.images.choice import check_image
 from .._driver.store import Store
 from .._store.layout import check_home
 

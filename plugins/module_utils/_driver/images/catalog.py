@@ -8,18 +8,18 @@ from __future__ import annotations
 import typing as t
 
 from ..._archive.digests import check_digest
-from ..._errors import InvalidInput, printable
 from ..._image.archive import read_images
-from ..._image.platforms import Platform, parse_platform, rank
+from ..._image.platforms import parse_platform
 from ..._image.source import open_files
-from ..._store.images import ImageRecord, read_config, read_records
-from ..._store.layout import check_id, check_path
+from ..._store.images import read_config, read_records
+from ..._store.layout import check_path
 from ..._store.recognition import store_not_found_error
 from ..store import Store
 from .archive import record_of
 from .chains import ChainIndex
+from .choice import is_asked_for
 from .observe import exact_layers
-from .state import ImageChoice, WantedImage, reported
+from .state import WantedImage, reported
 
 _MOST_IMAGES = 1000
 _MOST_LAYERS = 20_000  # of all images together
@@ -70,32 +70,3 @@ def _listed(store: Store, images: t.Sequence[WantedImage], truncated: bool) -> d
         shown = wanted if len(images) == 1 else wanted._replace(config=None)
         listed.append(reported(shown, found, exact_layers(store.home, found)))
     return {"images": listed, "truncated": truncated}
-
-
-def is_asked_for(record: ImageRecord, image: str | None, platform: Platform | None) -> bool:
-    """Tell whether a record is of *image*, a name or digest, and for *platform*. None for any."""
-    names = (record.image_id, record.manifest_digest, *record.names, *map(printable, record.names))
-    if image is not None and image not in names:
-        return False
-    return platform is None or rank(platform, Platform(*record.platform.split("/", 2))) is not None
-
-
-def check_image(image: str | None) -> str | None:
-    """Return *image*. Raises InvalidInput for a text that begins as a digest and is none."""
-    return check_digest(image, "image") if image and image.startswith("sha256:") else image
-
-
-def check_choice(choice: ImageChoice) -> ImageChoice:
-    """Return *choice*. Raises InvalidInput if it does not say which image, or holds something invalid."""
-    if not any(choice._replace(platform=None)):
-        raise InvalidInput("it is not said which image", hint="give image, image_id, manifest_digest, chain_id or id")
-    for option in ("image_id", "manifest_digest", "chain_id"):
-        value = getattr(choice, option)
-        if value is not None:
-            check_digest(value, option)
-    check_image(choice.image)
-    if choice.platform:
-        parse_platform(choice.platform)
-    if choice.top:
-        check_id(choice.top)
-    return choice

@@ -24,7 +24,8 @@ from ..probe import features
 from ..state import LayerState
 from ..store import Store
 from .chains import ChainIndex
-from .export_state import NO_RECORD, ExportState, ImageChoice, OutLayer
+from .choice import ImageChoice, is_meant, several_error
+from .export_state import NO_RECORD, ExportState, OutLayer
 from .state import chains_of
 
 
@@ -39,15 +40,12 @@ def observe_export(store: Store, choice: ImageChoice) -> ExportState:
     index = ChainIndex(store)
     found = []
     for record in read_records(store.home):
-        if _is_meant(record, choice):
+        if is_meant(record, choice):
             layers = index.find(chains_of(record))
             if choice.top is None or (len(layers) == len(record.layers) and layers[-1].id == choice.top):
                 found.append((record, layers))
     if len(found) > 1:
-        ids = ", ".join(record.image_id for record, _layers in found[:4])
-        raise InvalidInput(
-            f"{len(found)} images of the store are meant: {ids}", hint="say which one, by image, image_id or id"
-        )
+        raise several_error([record for record, _layers in found])
     if not found:
         raise LayerNotFound("the store does not have the image", hint="overlay2_image_info lists the images")
     record, layers = found[0]
@@ -66,16 +64,6 @@ def observe_export(store: Store, choice: ImageChoice) -> ExportState:
             image_id=record.image_id,
         )
     return ExportState(record, config, layers)
-
-
-def _is_meant(record: ImageRecord, choice: ImageChoice) -> bool:
-    names = (record.image_id, record.manifest_digest, *record.names, *map(printable, record.names))
-    said = (
-        (choice.image_id, record.image_id),
-        (choice.manifest_digest, record.manifest_digest),
-        (choice.chain_id, chains_of(record)[-1]),
-    )
-    return choice.image in (None, *names) and all(wanted in (None, there) for wanted, there in said)
 
 
 def layers_out(store: Store, have: ExportState, has: t.Collection[str]) -> tuple[OutLayer, ...]:

@@ -14,8 +14,8 @@ from ..._errors import InvalidInput, printable
 from ..._image.reading import digest_of
 from ..._image.written import DOCKER, OCI, Blob, is_tagged, layer_type, manifest_of
 from ..._store.images import ImageRecord, RecordedLayer
-from ..._store.layout import check_id
-from .export_state import ExportState, ImageChoice, ImageExport, WrittenImage
+from .choice import ImageChoice, check_choice
+from .export_state import ExportState, ImageExport, WrittenImage
 from .image_file import outgoing
 from .state import WantedImage, reported
 
@@ -26,14 +26,7 @@ def check_export(choice: ImageChoice, wanted: ImageExport) -> None:
     """Raise InvalidInput unless the options make sense."""
     if not wanted.dest:
         raise InvalidInput("state exported needs dest", hint="say where the image is to be written")
-    if not any(choice):
-        raise InvalidInput("state exported needs an image", hint="say which one, by image, image_id, chain_id or id")
-    for option in ("image_id", "manifest_digest", "chain_id"):
-        value = getattr(choice, option)
-        if value is not None:
-            check_digest(value, option)
-    if choice.top is not None:
-        check_id(choice.top)
+    check_choice(choice)
     check_level(wanted.compression, wanted.level, "compression_level")
     for chain in wanted.has:
         check_digest(chain, "has")

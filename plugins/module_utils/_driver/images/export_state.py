@@ -17,16 +17,6 @@ from ..state import LayerState
 NO_RECORD = "the store has no exact record of its tar"
 
 
-class ImageChoice(t.NamedTuple):
-    """The image of a store that has all that is given. image: a name or a digest; top: the id of its top layer."""
-
-    image: str | None = None
-    image_id: str | None = None
-    manifest_digest: str | None = None
-    chain_id: str | None = None
-    top: str | None = None
-
-
 class ImageExport(t.NamedTuple):
     """How to write an image. names: None for those that the store knows; has: chain ids that the other side has."""
 

@@ -8,18 +8,16 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..._errors import InvalidInput, Overlay2Error, shorten
-from ..._image.platforms import parse_platform
+from ..._errors import Overlay2Error, shorten
 from ..._store.images import ImageRecord, read_config, read_records
 from ..._store.settings import Settings
 from ..content.exact_file import exact_head
 from ..layers.images import label_of
 from ..state import LayerState
 from ..store import Store
-from .catalog import is_asked_for
 from .chains import ChainIndex
+from .choice import ImageChoice, is_meant, several_error
 from .state import (
-    ImageChoice,
     ImageSource,
     ImageState,
     RemovalState,
@@ -84,6 +82,8 @@ def _refusal(store: Store) -> Overlay2Error | None:
 def exact_layers(home: str, layers: t.Iterable[LayerState]) -> frozenset[str]:
     """Return the ids of those *layers* that have an exact record. Raises OSError."""
     return frozenset(layer.id for layer in layers if exact_head(home, layer.id, layer.diff_id))
+
+
 def observe_removal(store: Store, choice: ImageChoice) -> RemovalState:
     """Return the image to remove, and what needs its layers.
 
@@ -98,7 +98,7 @@ def observe_removal(store: Store, choice: ImageChoice) -> RemovalState:
     if not meant:
         return RemovalState(store.home, True)
     if len(meant) > 1:
-        raise _several_error([record for record, _found in meant])
+        raise several_error([record for record, _found in meant])
     from ..layers.observe import observe_for_removal  # a run that puts an image does not need it
 
     record, found = meant[0]
@@ -115,28 +115,15 @@ def observe_removal(store: Store, choice: ImageChoice) -> RemovalState:
 
 def _meant(store: Store, index: ChainIndex, record: ImageRecord, choice: ImageChoice) -> tuple[LayerState, ...] | None:
     """Return the layers that the store has of an image, base first; None if *choice* does not mean the image."""
-    platform = parse_platform(choice.platform) if choice.platform else None
-    chains = chains_of(record)
-    said = (
-        (choice.image_id, record.image_id),
-        (choice.manifest_digest, record.manifest_digest),
-        (choice.chain_id, chains[-1]),
-    )
-    if not is_asked_for(record, choice.image, platform) or any(asked not in (None, has) for asked, has in said):
+    if not is_meant(record, choice):
         return None
+    chains = chains_of(record)
     found = index.find(chains, choice.top or record.top)
     if choice.top is None or (len(found) == len(chains) and found[-1].id == choice.top):
         return found
     # A killed run may have removed the top layer alone.
     is_gone = len(found) < len(chains) and choice.top not in store.files.ids
     return found if is_gone and choice.top in (record.top, layer_name(chains[-1])) else None
-
-
-def _several_error(records: t.Sequence[ImageRecord]) -> InvalidInput:
-    return InvalidInput(
-        f"several images are meant: {shorten([record.image_id for record in records])}",
-        hint="give image_id too",
-    )
 
 
 def _concerns(record: ImageRecord, wanted: ImageRecord) -> bool:

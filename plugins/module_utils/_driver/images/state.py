@@ -100,22 +100,6 @@ class ImageState(t.NamedTuple):
     exact: frozenset[str] = frozenset()
 
 
-class ImageChoice(t.NamedTuple):
-    """Which image of a store: the one with all given properties. None: not given.
-
-    image:    a name, or the digest of its manifest or config.
-    platform: for which the image must be.
-    top:      the id of its top layer.
-    """
-
-    image: str | None = None
-    platform: str | None = None
-    image_id: str | None = None
-    manifest_digest: str | None = None
-    chain_id: str | None = None
-    top: str | None = None
-
-
 class RemovalState(t.NamedTuple):
     """An image to remove, and what needs its layers.
 

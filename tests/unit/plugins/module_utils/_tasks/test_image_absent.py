@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.state import ImageChoice, ImageSource
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.choice import ImageChoice
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.state import ImageSource
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import WantedLayer
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import holders

@@ -12,8 +12,8 @@ import tarfile
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.output_file import WantedAccess
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.choice import ImageChoice
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.export_state import (
-    ImageChoice,
     ImageExport,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.state import ImageSource
@@ -269,7 +269,7 @@ def test_an_image_is_chosen_by_all_that_is_given(home, tmp_path):
     for choice in (ImageChoice(image="c:1"), ImageChoice(image="a:1", image_id=two.image_id), ImageChoice(top="x")):
         with pytest.raises(LayerNotFound):
             tasks.plan(export_task(home, tmp_path / "out", choice))
-    with pytest.raises(InvalidInput, match="needs an image"):
+    with pytest.raises(InvalidInput, match="which image"):
         export_task(home, tmp_path / "out", ImageChoice())
     with pytest.raises(StoreNotFound):
         tasks.plan(export_task(tmp_path / "none", tmp_path / "out", ImageChoice(image="a:1")))
