@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: unknown_variables
 short_description: Find variables that have a role's prefix and that the role does not know
-version_added: 0.1.0
+version_added: 1.0.0
 author: Strata (@strata)
 description:
   - Ansible ignores a variable that no role knows, so a misspelt variable has no effect, and nobody is told.
