@@ -5,6 +5,6 @@
 
 ready run
 galaxy
-cd "$FROM"
+cd "$FROM" || exit
 [ $# -gt 0 ] || set -- "${SHELL:-/bin/sh}"
 exec "$@"

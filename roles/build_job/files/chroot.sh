@@ -61,7 +61,8 @@ fi
 code=0
 chroot "$root" /bin/sh -ec "$run" sh "$command" || code=$?
 for place in $made; do
-    # Nothing must be left in the layer that is not the command's.
+    # Nothing must be left in the layer that is not the command's. A link that the command made leads out of the layer.
+    ! [ -L "$root/${place%/*}" ] || continue
     umount --lazy "$root/$place" 2>/dev/null || :
     if [ -d "$root/$place" ]; then rmdir "$root/$place"; else rm -f "$root/$place"; fi
 done
