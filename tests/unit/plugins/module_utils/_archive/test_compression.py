@@ -121,7 +121,8 @@ class TestReading:
         file = compress(TAR)
         with ArchiveReader(io.BytesIO(file).read, ahead=False) as archive:
             assert archive.read(512) == TAR[:512]
-            assert threading.active_count() == before + (compression == "zstd")  # it feeds the command
+            feeding = 1 if compression == "zstd" else 0  # a thread that feeds the command, until all is fed
+            assert before <= threading.active_count() <= before + feeding
             assert read_all(archive) == TAR[512:]
             assert (archive.digest, archive.diff_id) == (sha256(file), sha256(TAR))
 
