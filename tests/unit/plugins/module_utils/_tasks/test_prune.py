@@ -498,7 +498,7 @@ def test_a_dead_job_is_let_go_and_goes_in_one_run(tmp_path, monkeypatch):
         tasks.do(MountTask(str(home), WantedMount("job", "ci", volatile=volatile), "mounted"))
         age(home, "job", 9, 9)
         assert prune(home, drop_holders=HOUR)[0] == []
-        monkeypatch.setattr(holders, "_now", lambda: time.clock_gettime(time.CLOCK_BOOTTIME) + HOUR)
+        monkeypatch.setattr(holders, "_now", lambda: time.clock_gettime(time.CLOCK_BOOTTIME) + HOUR + 1)
         said = prune(home, drop_holders=HOUR)[0]
         assert (said[0], said[-1]) == ("unmount layer job", "let go of layer job for ci")
         assert (len(said) == 3) is volatile
