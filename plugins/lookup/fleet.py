@@ -30,6 +30,14 @@ options:
     description: Older records, in seconds since the epoch, do not count.
     type: float
     default: 0
+  others:
+    description:
+      - Hosts that the run did not ask, such as those that C(--limit) leaves out. With O(form=json) and
+        O(form=prometheus), the last record of each of them counts, too, however old it is. In the JSON, C(earlier) is
+        V(true) in such a record. One of these hosts without a record is left out.
+    type: list
+    elements: str
+    default: []
   form:
     description:
       - V(summary) returns sums, and a few lines for people.
@@ -83,5 +91,6 @@ class LookupModule(LookupBase):
         forms = {"summary": summary, "json": page_data, "prometheus": prometheus}
         tell = forms[self.get_option("form")]
         hosts = [str(host) for host in self.get_option("hosts")]
+        others = [str(host) for host in self.get_option("others")]
         since, warn = self.get_option("since"), Display().warning
-        return [tell(str(directory), hosts, since, warn) for directory in terms]
+        return [tell(str(directory), hosts, since, warn, others) for directory in terms]

@@ -34,39 +34,48 @@ _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 Warn = t.Callable[[str], object]
 
 
-def records(directory: str, hosts: t.Iterable[str], since: float, warn: Warn) -> t.Iterator[dict[str, t.Any]]:
+def records(
+    directory: str, hosts: t.Collection[str], since: float, warn: Warn, others: t.Iterable[str] = ()
+) -> t.Iterator[dict[str, t.Any]]:
     """Yield a record for each of *hosts*, in their order. A host without a record since *since* was not reached.
 
+    Then yield the last record of each of *others* that has one, with "earlier": True.
     warn: called with a text for each file that is not a record, at most SHOWN times.
     """
     refused: list[str] = []
     for host in hosts:
         record = read_record(directory, host, since, refused.append)
-        yield record or make_failure(host, since, NOT_REACHED, unreachable=True)
+        yield {**(record or make_failure(host, since, NOT_REACHED, unreachable=True)), "earlier": False}
+    for host in sorted({*others}.difference(hosts)):
+        record = read_record(directory, host, 0, refused.append)
+        if record:
+            yield {**record, "earlier": True}
     for text in refused[:SHOWN]:
         warn(text)
     if len(refused) > SHOWN:
         warn(f"{len(refused) - SHOWN} more files in {directory} are left out, because they are not records")
 
 
-def page_data(directory: str, hosts: t.Sequence[str], since: float, warn: Warn) -> str:
+def page_data(directory: str, hosts: t.Sequence[str], since: float, warn: Warn, others: t.Collection[str] = ()) -> str:
     """Return the records as JSON for a script element, with the trees cut so that all fit on one page."""
-    limit = max(LEAST, NODES // max(1, len(hosts)))
+    limit = max(LEAST, NODES // max(1, len({*hosts, *others})))
     parts = []
-    for record in records(directory, hosts, since, warn):
+    for record in records(directory, hosts, since, warn, others):
         if record["tree"] and len(record["tree"]["nodes"]) > limit:
             record["tree"] = trim(record["tree"], limit)
         parts.append(json.dumps(record, separators=(",", ":")).translate(_ESCAPES))
     return "[" + ",\n".join(parts) + "]"
 
 
-def prometheus(directory: str, hosts: t.Sequence[str], since: float, warn: Warn) -> str:
+def prometheus(directory: str, hosts: t.Sequence[str], since: float, warn: Warn, others: t.Collection[str] = ()) -> str:
     """Return the numbers of all hosts as text for Prometheus."""
-    return metrics(records(directory, hosts, since, warn))
+    return metrics(records(directory, hosts, since, warn, others))
 
 
-def summary(directory: str, hosts: t.Sequence[str], since: float, warn: Warn) -> dict[str, t.Any]:
-    """Return the sums over all hosts, and at most SHOWN lines for people, hosts with a failure first."""
+def summary(
+    directory: str, hosts: t.Sequence[str], since: float, warn: Warn, _others: t.Collection[str] = ()
+) -> dict[str, t.Any]:
+    """Return the sums over *hosts*, and at most SHOWN lines for people, hosts with a failure first."""
     states: collections.Counter[str] = collections.Counter()
     sums: collections.Counter[str] = collections.Counter()
     lines: list[tuple[int, str]] = []

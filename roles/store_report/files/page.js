@@ -48,6 +48,7 @@
   const isDone = (host) => Boolean(host.cleanup) && !host.cleanup.check; // check mode removes nothing
   const removed = (host) => (isDone(host) ? host.cleanup.remove_bytes : 0);
   const orphans = (host) => (host.plan && !host.plan.remove ? host.plan.orphan_bytes : 0);
+  const newest = hosts.reduce((time, host) => Math.max(time, host.time), 0);
   const sum = (value) => hosts.reduce((total, host) => total + value(host), 0);
 
   function bar(parts) {
@@ -63,7 +64,6 @@
   }
 
   function showSums() {
-    const newest = hosts.reduce((time, host) => Math.max(time, host.time), 0);
     find("time").textContent = newest ? `as of ${new Date(newest * 1000).toLocaleString()}` : "";
     const states = Object.entries(STATES).map(([state, word]) => [hosts.filter((h) => h.state === state).length, word]);
     const facts = [
@@ -176,7 +176,8 @@
   }
 
   function stateCell(host) {
-    return make("span", { class: `state ${host.state}` }, STATES[host.state]);
+    const state = make("span", { class: `state ${host.state}` }, STATES[host.state]);
+    return host.earlier ? make("span", {}, state, ` ${age(Math.round(newest - host.time))} ago`) : state;
   }
 
   function problemCell(host) {

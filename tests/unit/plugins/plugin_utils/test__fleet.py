@@ -129,3 +129,15 @@ def test_orphans_that_stay_in_a_store_of_docker_are_told_with_their_bytes(direct
     plan = {**plan, "layers": gone, "remove_bytes": 39_700_000}
     write_record(directory, "c", make_record("c", 9.0, facts, plan, max_layers=9))
     assert "orphan" not in summary(directory, ["c"], 0, pytest.fail)["lines"][0]
+
+
+def test_hosts_that_the_run_did_not_ask_keep_their_last_record(directory):
+    told = json.loads(page_data(directory, ["b"], 20.0, pytest.fail, ["e", "a", "b", "nobody"]))
+    assert [(row["host"], row["state"], row["earlier"], row["time"]) for row in told] == [
+        ("b", "unreachable", False, 20.0),
+        ("a", "ok", True, 9.0),
+        ("e", "failed", True, 9.0),
+    ]
+    text = _fleet.prometheus(directory, ["b"], 20.0, pytest.fail, ["a"])
+    assert 'strata_overlay2_record_time_seconds{host="a",home="/store"} 9' in text
+    assert summary(directory, ["b"], 20.0, pytest.fail, ["a"])["states"] == {"unreachable": 1}
