@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.check import examine_store
-from ansible_collections.strata.overlay2.plugins.module_utils._store import staging
+from ansible_collections.strata.overlay2.plugins.module_utils._store import holders, staging
 from ansible_collections.strata.overlay2.plugins.module_utils._store.cures import CURES
 from ansible_collections.strata.overlay2.plugins.modules import (
     overlay2_init,
@@ -36,7 +36,7 @@ MODULES = {
     "repair": overlay2_repair,
 }
 PARENTS = {"base": "", "mid": "base", "top": "mid", "kid": "mid", "twin": "mid"}
-OPTIONS = ("state", "recursive", "force", "foreign", "orphans_only", "adopt")
+OPTIONS = ("state", "recursive", "force", "foreign", "orphans_only", "adopt", "holder")
 RECORDS = [{"id": id, "parent": parent} for id, parent in PARENTS.items()]
 NAME, OTHER = "A" * 26, "B" * 26
 
@@ -99,6 +99,8 @@ class Harmed:
             if name == "repair":
                 parents = {id: PARENTS[id] for id in re.findall(r"\{(\w+): PARENT\}", words)}
                 about = {"parents": parents, "accept": re.findall(r"\[(\w+)\]", words)}
+            if "drop_holders" in words:
+                about = {"drop_holders": "7d"}
             self.ok(name, **about, **{key: value == "true" or value for key, value in options.items()})
             return True
         return bool(commands)
@@ -128,6 +130,12 @@ def orphan(store: Harmed) -> None:
 
 def dead_holder(store: Harmed) -> None:
     (store.home / "top/.strata-holders").write_text('{"boot_id": "another", "format": 1, "holders": ["me"]}')
+
+
+def held_for_long(store: Harmed) -> None:
+    holders.write(str(store.home), "top", ["ci"])
+    path = store.home / "top/.strata-holders"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "since": {"ci": -30 * 86400}}))
 
 
 def many_names(store: Harmed) -> None:
@@ -174,6 +182,7 @@ HARMS: dict[str, tuple[str, str, str | t.Callable[[Harmed], None]]] = {
     "another's layer": ("owner_wrong", "top", "chown 1000:1000 top"),
     "another's work": ("owner_wrong", "top", "chown 1000:1000 top/work"),
     "stray files": ("stray_files", "top", "mkdir -p top/merged/d; echo 1 >top/merged/d/f"),
+    "held long": ("held_long", "top", held_for_long),
     "stranger": ("stranger", "precious", "mkdir precious"),
     "orphan": ("orphan", "top", orphan),
     "layer gone": ("layer_gone", AWAY, lost_layer_of_a_record),
@@ -182,6 +191,7 @@ ABOUT_LOWERS = ("lower_missing", "lower_malformed", "lower_unresolved")  # our r
 ONLY_OF = {
     "committed_missing": (None,),
     "owner_wrong": (None,),
+    "held_long": (None,),
     "orphan": ("docker", "containers-storage"),
     "layer_gone": ("docker",),
     "unsealed_parent": (None, "docker"),
