@@ -31,7 +31,7 @@ class Export:
         self.bench = bench
         self.dest = bench.area / "exported.tar"
         self.home = bench.area / "home"
-        self._call = Call("diff", {"id": "lone", "state": "exported", "dest": str(self.dest)})
+        self._call = Call("diff", {"id": "lone", "state": "exported", "dest": self.dest.name})
 
     def record(self, image: Image, spoil: t.Callable[[], object]) -> Recording:
         """Export over an old file on a recorded device."""
