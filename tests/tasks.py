@@ -6,10 +6,18 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import Run
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.task import Outcome, Task
+
+
+def new_store(home: Path) -> Path:
+    """Make an empty store, and return its path."""
+    (home / "l").mkdir(parents=True)
+    (home / ".strata.json").write_text('{"format": 1}')
+    return home
 
 
 def plan(task: Task[t.Any], *, predicting: bool = False) -> Outcome[t.Any]:

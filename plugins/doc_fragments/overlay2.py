@@ -32,6 +32,25 @@ options:
     default: 60
 """
 
+    ACCESS = r"""
+options:
+  owner:
+    description: Owner of O(dest), a user's name or id. Omitted, the owner stays; a new file belongs to root.
+    type: str
+  group:
+    description:
+      - Group of O(dest), a name or id.
+      - Omitted, the group stays. A new file gets root's group, or the group of its directory if the directory hands its
+        group down.
+    type: str
+  mode:
+    description:
+      - Permissions of O(dest), as in M(ansible.builtin.file), V("0640") or V(u=rw,g=r). Quote an octal mode.
+      - Omitted, the permissions stay. A new file gets V("0600"), and a symbolic mode starts from V("0600").
+      - While a new file is written, nobody whom O(mode) excludes can read it.
+    type: raw
+"""
+
     ATTRIBUTES = r"""
 options: {}
 attributes:

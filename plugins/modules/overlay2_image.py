@@ -24,6 +24,7 @@ author: Strata (@strata)
 extends_documentation_fragment:
   - strata.overlay2.overlay2
   - strata.overlay2.overlay2.lock
+  - strata.overlay2.overlay2.access
   - strata.overlay2.overlay2.attributes
 options:
   state:
@@ -143,21 +144,6 @@ options:
     type: list
     elements: str
     default: []
-  owner:
-    description: Owner of O(dest), a user's name or id. Omitted, the owner stays; a new file belongs to root.
-    type: str
-  group:
-    description:
-      - Group of O(dest), a name or id.
-      - Omitted, the group stays. A new file gets root's group, or the group of its directory if the directory hands its
-        group down.
-    type: str
-  mode:
-    description:
-      - Permissions of O(dest), as in M(ansible.builtin.file), V("0640") or V(u=rw,g=r). Quote an octal mode.
-      - Omitted, the permissions stay. A new file gets V("0600"), and a symbolic mode starts from V("0600").
-      - While a new file is written, nobody whom O(mode) excludes can read it.
-    type: raw
   layers_follow:
     description:
       - O(src) has the documents of the image, but not the layers. For check mode alone.

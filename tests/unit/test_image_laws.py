@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import Overlay2Error
+from ansible_collections.strata.overlay2.tests.tasks import new_store
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.tars import reader
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._image.image_archives import (
     chain_ids,
@@ -107,13 +108,7 @@ def place(memory):
 
 @pytest.fixture
 def home(place):
-    return make_store(place / "home")
-
-
-def make_store(home):
-    (home / "l").mkdir(parents=True)
-    (home / ".strata.json").write_text('{"format": 1}')
-    return home
+    return new_store(place / "home")
 
 
 def write(path, files):
@@ -140,7 +135,7 @@ def obey(alone, home, place, true_contents, **params):
     assert len(os.listdir(home / "l")) == len(names)
     assert not (home / ".staging").exists()
     assert sorted(os.listdir(place)) == before
-    second = make_store(place / "second")
+    second = new_store(place / "second")
     kill_at = random.Random(os.path.getsize(params["src"])).randint(1, max(answer["opened"], 1))
     killed = alone(**{**params, "home": str(second)}, kill_at=kill_at)
     assert killed["result"] is None or killed["result"].get("error") == answer["result"].get("error")

@@ -17,6 +17,9 @@ from ..store import Store
 from .diff import Difference
 from .state import DiffState
 
+if t.TYPE_CHECKING:
+    from ..probe.features import Features
+
 
 def observe_content(store: Store, layer_id: str, asked: t.Sequence[str]) -> DiffState:
     """Return the state of a layer, of the layers *asked* about, and of all layers that are built on them.
@@ -48,15 +51,19 @@ def difference_of(store: Store, have: DiffState, parent: str | None, **how: t.An
         other = LayerState(parent, None, layer.lowers[1:])
     elif parent:
         other = have.layers.layers[parent]
-    if (layer.lowers or other) and not own and (refusal := features.not_supported_error(have.features)):
+    marker_files = have.layers.engine == CONTAINERS_STORAGE
+    return compare(store.home, layer, other, have.features, own=own, marker_files=marker_files, **how)
+
+
+def compare(
+    home: str, layer: LayerState, other: LayerState | None, found: Features, *, own: bool, **how: t.Any
+) -> Difference:
+    """Return the diff between a layer and another one, None for an empty tree. Nothing of the layers is read yet.
+
+    own:    the changes are those of the layer's upper directory alone. how: further keyword arguments of Difference.
+    raises: NotSupported if the comparison needs a mount that is not supported here.
+    """
+    if (layer.lowers or other) and not own and (refusal := features.not_supported_error(found)):
         raise refusal
-    return Difference(
-        store.home,
-        layer,
-        other,
-        own=own,
-        options=features.mount_options(have.features),
-        userxattr=bool(have.features.userxattr),
-        marker_files=have.layers.engine == CONTAINERS_STORAGE,
-        **how,
-    )
+    options = features.mount_options(found)
+    return Difference(home, layer, other, own=own, options=options, userxattr=bool(found.userxattr), **how)

@@ -22,39 +22,24 @@ if t.TYPE_CHECKING:
     from ..run import Run
 
 
-class WriteArchive(Action):
-    """Write a layer's tar to a file, which appears whole or not at all. Raises NotSupported for the compression."""
+class WriteFile(Action):
+    """Write a file, which appears whole or not at all. Raises NotSupported for the compression."""
 
-    def __init__(
-        self,
-        layer: LayerState,
-        place: Place,
-        compression: str,
-        level: int | None,
-        access: output_file.FileAccess,
-        tar: LayerTar,
-    ) -> None:
+    def __init__(self, place: Place, compression: str, access: FileAccess) -> None:
         check_writable(compression)
-        self.layer = layer
         self.place = place
-        self.diff_id = self.digest = ""
-        self._compression = compression
-        self._level = level
         self._access = access
-        self._tar = tar
         self._new: output_file.NewFile | None = None
 
-    def describe(self) -> str:
-        return f"write the tar of layer {self.layer.id} to {printable(self.place.path)}"
+    def fill(self, run: Run, file: output_file.NewFile) -> None:
+        """Write the content. Whatever is raised, the file never appears."""
+        raise NotImplementedError
 
     def prepare(self, run: Run) -> None:
         self._new = output_file.NewFile(self.place, self._access)
         try:
-            with ArchiveWriter(self._new.write, self._compression, self._level) as writer:
-                self._tar.write(writer.write)
-                writer.finish()
+            self.fill(run, self._new)
             self._new.finish()
-            self.diff_id, self.digest = writer.diff_id, writer.digest
         except BaseException:
             self._new.discard()
             raise
@@ -62,6 +47,35 @@ class WriteArchive(Action):
     def commit(self, run: Run) -> None:
         if self._new:
             self._new.publish()
+
+
+class WriteArchive(WriteFile):
+    """Write a layer's tar to a file."""
+
+    def __init__(
+        self,
+        layer: LayerState,
+        place: Place,
+        compression: str,
+        level: int | None,
+        access: FileAccess,
+        tar: LayerTar,
+    ) -> None:
+        super().__init__(place, compression, access)
+        self.layer = layer
+        self.diff_id = self.digest = ""
+        self._compression = compression
+        self._level = level
+        self._tar = tar
+
+    def describe(self) -> str:
+        return f"write the tar of layer {self.layer.id} to {printable(self.place.path)}"
+
+    def fill(self, run: Run, file: output_file.NewFile) -> None:
+        with ArchiveWriter(file.write, self._compression, self._level) as writer:
+            self._tar.write(writer.write)
+            writer.finish()
+        self.diff_id, self.digest = writer.diff_id, writer.digest
 
     def told(self) -> dict[str, t.Any]:
         return {"diff_id": self.diff_id, "digest": self.digest}

@@ -17,10 +17,9 @@ from ..._linux.subject import about
 from ..._store.images import ImageRecord, read_config, read_records
 from ..._store.layout import DIFF
 from ..._store.recognition import store_not_found_error
-from ..content.diff import Difference
 from ..content.exact_file import exact_head, open_exact
 from ..content.layer_tar import LayerTar
-from ..probe import features
+from ..content.observe import compare
 from ..state import LayerState
 from ..store import Store
 from .chains import ChainIndex
@@ -100,19 +99,8 @@ def _kept(record: ImageRecord, place: int, layer: LayerState, head: Head | None)
 def _new_tar(store: Store, layer: LayerState) -> LayerTar:
     """Return the tar of a layer as overlay2_diff would write it. Nothing is read yet but what the kernel supports."""
     own = store.features.native_overlay_diff is not False
-    refusal = None if own or not layer.lowers else features.not_supported_error(store.features)
-    if refusal:
-        raise refusal
     parent = LayerState(layer.parent, None, layer.lowers[1:]) if layer.parent else None
-    found = Difference(
-        store.home,
-        layer,
-        parent,
-        own=own,
-        options=features.mount_options(store.features),
-        userxattr=bool(store.features.userxattr),
-        written=True,
-    )
+    found = compare(store.home, layer, parent, store.features, own=own, written=True)
     return LayerTar(found, store.settings.container_ids)
 
 

@@ -69,9 +69,7 @@ UNFIT = {
 
 @pytest.fixture
 def home(tmp_path):
-    (tmp_path / "home/l").mkdir(parents=True)
-    (tmp_path / "home/.strata.json").write_text('{"format": 1}')
-    return tmp_path / "home"
+    return tasks.new_store(tmp_path / "home")
 
 
 def image_task(home, path, image=None, platform=AMD64, top=None, **more):

@@ -40,9 +40,7 @@ IDS = [chain[7:] for chain in CHAINS]
 
 @pytest.fixture
 def home(tmp_path):
-    (tmp_path / "home/l").mkdir(parents=True)
-    (tmp_path / "home/.strata.json").write_text('{"format": 1}')
-    return tmp_path / "home"
+    return tasks.new_store(tmp_path / "home")
 
 
 def put(home, layers, name, top=None):

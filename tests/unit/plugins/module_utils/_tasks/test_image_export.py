@@ -52,13 +52,7 @@ FORMS = ("oci", "docker")
 
 @pytest.fixture
 def home(tmp_path):
-    return new_store(tmp_path / "home")
-
-
-def new_store(home):
-    (home / "l").mkdir(parents=True)
-    (home / ".strata.json").write_text('{"format": 1}')
-    return home
+    return tasks.new_store(tmp_path / "home")
 
 
 def put(home, path, image=None, platform=AMD64, **more):
@@ -132,7 +126,7 @@ def test_a_good_image_goes_out_as_it_came_in(case, form, home, tmp_path):
     assert tars == list(layers)
     assert set(found.names) == {name for name in names if form == "oci" or ":" in name}
     assert [layer["diff_id"] for layer in told["layers"]] == [digest(layer) for layer in layers]
-    other = new_store(tmp_path / "other")
+    other = tasks.new_store(tmp_path / "other")
     assert put(other, tmp_path / "out.tar", platform=platform).image_id == record.image_id
     again = export(other, tmp_path / "again.tar", record.image_id, form=form)
     assert again["chain_ids"] == told["chain_ids"]
@@ -180,7 +174,7 @@ def test_a_delta_on_its_base_is_the_whole(form, how, home, tmp_path):
     assert tars[2:4] == [*THREE[2:], OTHER]
     assert tars[0] is None
     assert left_out
-    base = new_store(tmp_path / "base")
+    base = tasks.new_store(tmp_path / "base")
     (tmp_path / "base.tar").write_bytes(packed(one_image(THREE[:2], "zstd").whole()))
     put(base, tmp_path / "base.tar")
     assert put(base, tmp_path / "delta.tar").image_id == record.image_id

@@ -40,9 +40,7 @@ BAD, GOOD = bad(), good()
 
 @pytest.fixture
 def home(tmp_path):
-    (tmp_path / "home/l").mkdir(parents=True)
-    (tmp_path / "home/.strata.json").write_text('{"format": 1}')
-    return str(tmp_path / "home")
+    return str(tasks.new_store(tmp_path / "home"))
 
 
 def put(tmp_path, files, name="archive"):

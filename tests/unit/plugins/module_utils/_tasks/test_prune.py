@@ -33,12 +33,6 @@ pytestmark = pytest.mark.root
 HOUR, DAY = 3600, 86400
 
 
-def make_store(home):
-    (home / "l").mkdir(parents=True)
-    (home / ".strata.json").write_text('{"format": 1}')
-    return home
-
-
 def add(home, id, parent="", days=0, made=None, size=0):
     """Make a layer with a file of so many bytes, used so many days ago."""
     lowers = ()
@@ -115,7 +109,7 @@ def allocated(home):
 @pytest.fixture
 def home(tmp_path):
     """base <- tools <- job, and lone; used 9, 7, 5 and 3 days ago."""
-    home = make_store(tmp_path / "store")
+    home = tasks.new_store(tmp_path / "store")
     for id, parent, days in (("base", "", 9), ("tools", "base", 7), ("job", "tools", 5), ("lone", "", 3)):
         add(home, id, parent, days, made=days + 10, size=100_000)
     return home
@@ -154,7 +148,7 @@ def test_the_run_is_the_plan_and_happens_once(home, traces):
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_what_is_freed_is_what_the_filesystem_gains(loop_filesystem, kind):
-    home = make_store(loop_filesystem(kind) / "store")
+    home = tasks.new_store(loop_filesystem(kind) / "store")
     for number in range(4):
         add(home, f"job{number}", days=number, size=3 << 20)
         for small in range(500):
@@ -418,7 +412,7 @@ WANTED = st.fixed_dictionaries(
 @settings(max_examples=60)
 @given(PLANS, LINKS, WANTED)
 def test_the_laws_on_any_store(tmp_path_factory, plans, links, wanted):
-    home = make_store(tmp_path_factory.getbasetemp() / f"laws-{next(NUMBER)}")
+    home = tasks.new_store(tmp_path_factory.getbasetemp() / f"laws-{next(NUMBER)}")
     chains = {}
     held = set()
     for number, (parent, days, made, is_held) in enumerate(plans):
@@ -451,7 +445,7 @@ def test_the_laws_on_any_store(tmp_path_factory, plans, links, wanted):
 
 
 def test_the_second_round_of_a_run_keeps_to_max_remove(tmp_path, monkeypatch):
-    home = make_store(tmp_path / "store")
+    home = tasks.new_store(tmp_path / "store")
     for id in ("a", "b", "c"):
         add(home, id, size=1_000_000)
     monkeypatch.setattr(prune_module, "settles", lambda _home, _target: False)
@@ -469,7 +463,7 @@ def test_the_second_round_of_a_run_keeps_to_max_remove(tmp_path, monkeypatch):
 
 
 def test_a_report_tells_the_bytes_of_the_orphans_that_a_removal_would_free(tmp_path):
-    home = make_store(tmp_path / "docker/overlay2")
+    home = tasks.new_store(tmp_path / "docker/overlay2")
     (tmp_path / "docker/image/overlay2/layerdb/sha256").mkdir(parents=True)
     add(home, "orphan", size=1_000_000)
     add(home, "young", size=1_000)
@@ -484,14 +478,14 @@ def test_a_report_tells_the_bytes_of_the_orphans_that_a_removal_would_free(tmp_p
 
 
 def test_a_store_of_ours_has_no_orphans(tmp_path):
-    home = make_store(tmp_path / "store")
+    home = tasks.new_store(tmp_path / "store")
     add(home, "a", days=9)
     task = prune_task(str(home), PruneOptions(unused_for=DAY, remove_foreign=True))
     assert task.report(tasks.do(task))["orphan_bytes"] == 0
 
 
 def test_a_dead_job_is_let_go_and_goes_in_one_run(tmp_path, monkeypatch):
-    home = make_store(tmp_path / "home")
+    home = tasks.new_store(tmp_path / "home")
     add(home, "base", days=9)
     add(home, "job", "base", days=9)
     for volatile in (False, True):
@@ -509,7 +503,7 @@ def test_a_dead_job_is_let_go_and_goes_in_one_run(tmp_path, monkeypatch):
 
 
 def test_a_process_in_the_mount_keeps_its_holder(tmp_path):
-    home = make_store(tmp_path / "home")
+    home = tasks.new_store(tmp_path / "home")
     add(home, "base")
     add(home, "job", "base")
     tasks.do(MountTask(str(home), WantedMount("job", "ci"), "mounted"))
@@ -522,7 +516,7 @@ def test_a_process_in_the_mount_keeps_its_holder(tmp_path):
 
 
 def test_a_mount_on_the_mount_keeps_its_holder(tmp_path):
-    home = make_store(tmp_path / "home")
+    home = tasks.new_store(tmp_path / "home")
     add(home, "base")
     (home / "base/diff/dev").mkdir()
     add(home, "job", "base")
