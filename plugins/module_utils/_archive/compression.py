@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import re
+import os
 import typing as t
 import zlib
 
 from .._errors import ArchiveRejected, InvalidInput
-from .decompress import BZIP2, GZIP, NONE, WITH_GZIP_HEADER, XZ, ZSTD, decompress
+from .decompress import decompress
 from .digests import Digest
-from .tar import CHUNK, MAX_IDLE, Bytes, Read, Write
+from .formats import GZIP, MAGIC_SIZE, NONE, WITH_GZIP_HEADER, ZSTD, compression_of
+from .tar import CHUNK, LARGE, MAX_IDLE, Bytes, Read, Write
 
 if t.TYPE_CHECKING:
     from .read_ahead import ReadAhead
@@ -25,21 +26,6 @@ if t.TYPE_CHECKING:
 
 LEVELS = {NONE: range(0), GZIP: range(1, 10), ZSTD: range(1, 20)}  # the compressions that can be written
 DEFAULT_LEVELS = {GZIP: 6, ZSTD: 3}  # the defaults of the tools
-
-_MAGICS = {b"\x1f\x8b\x08": GZIP, b"\xfd7zXZ\0": XZ, b"\x28\xb5\x2f\xfd": ZSTD}
-# A tar, too, may begin with these letters, so the block or the end of the stream after the level is checked as well.
-_BZIP2 = re.compile(rb"BZh[1-9](?:1AY&|\x17rE8)")
-_SKIPPABLE = b"\x2a\x4d\x18"  # the end of a skippable zstd frame's magic, whose first byte is from 0x50 to 0x5f
-MAGIC_SIZE = 8  # bytes that compression_of needs; moby needs so many for a skippable frame
-
-
-def compression_of(head: bytes) -> str:
-    """Return the compression of a file from its first 8 bytes; NONE, a plain tar, if no magic matches."""
-    if len(head) >= MAGIC_SIZE and head[1:4] == _SKIPPABLE and head[0] & 0xF0 == 0x50:
-        return ZSTD
-    if _BZIP2.match(head):
-        return BZIP2
-    return next((name for magic, name in _MAGICS.items() if head.startswith(magic)), NONE)
 
 
 def check_level(compression: str, level: int | None, option_name: str) -> None:
@@ -70,7 +56,8 @@ class ArchiveReader:
     """Reads the tar in a file. At its end, `digest` and `diff_id` are the digests of the whole.
 
     read:   returns the file's next bytes, at most so many, b"" at its end. Called in a thread if compressed.
-    ahead:  whether a thread decompresses and hashes ahead of the caller; not where other processes use the processors.
+    ahead:  whether a thread decompresses and hashes ahead of the caller, or hashes what the caller reads in pieces of
+            LARGE from a plain tar; not where other processes use the processors.
     raises: the errors of *read*.
     """
 
@@ -80,10 +67,10 @@ class ArchiveReader:
         self._rest = memoryview(b"")  # the part of the last piece that is not returned yet
         self._head = self._first_bytes()
         self.compression = compression_of(self._head)
-        pieces = decompress(self._next_bytes, self.compression)
-        self._pieces: ReadAhead | t.Generator[bytes, None, None] = pieces
+        self._pieces: ReadAhead | t.Generator[bytes, None, None] | None = None  # of a compressed tar
+        self._beside = ahead and self.compression == NONE and len(os.sched_getaffinity(0)) > 1
         if self.compression != NONE:
-            self._pieces = self._count(pieces)
+            self._pieces = self._count(decompress(self._next_bytes, self.compression))
             if ahead:
                 from .read_ahead import ReadAhead
 
@@ -106,7 +93,7 @@ class ArchiveReader:
                 errors of the file's *read*.
         """
         if not self._rest:
-            whole = self._next_piece()
+            whole = next(self._pieces, b"") if self._pieces else self._next_bytes(size)
             if len(whole) <= size:  # nearly always: no copy is needed
                 return whole
             self._rest = memoryview(whole)
@@ -115,8 +102,10 @@ class ArchiveReader:
         return piece
 
     def close(self) -> None:
-        """Stop the thread and the command, if they run."""
-        self._pieces.close()
+        """Stop the threads and the command, if they run."""
+        if self._pieces:
+            self._pieces.close()
+        self._file.close()
 
     def __enter__(self) -> ArchiveReader:
         return self
@@ -140,17 +129,16 @@ class ArchiveReader:
             piece, self._head = self._head, b""
             return piece
         piece = self._file_read(size)
-        self._file.update(piece)
+        if self._beside and len(piece) >= LARGE:
+            self._file.update_beside(piece)
+        else:
+            self._file.update(piece)
         if self.compression != NONE and self._file.size > 2 * self._tar.size + MAX_IDLE:
             raise ArchiveRejected(
                 f"more than {MAX_IDLE} bytes of the {self.compression} file decompress to nothing",
                 hint="the file is damaged or hostile; get it again from a source you trust",
             )
         return piece
-
-    def _next_piece(self) -> bytes:
-        """Return the tar's next bytes."""
-        return next(self._pieces, b"")
 
     def _count(self, pieces: t.Generator[bytes, None, None]) -> t.Generator[bytes, None, None]:
         """Yield the *pieces* of the tar, and add them to its digest."""
@@ -173,6 +161,7 @@ class ArchiveWriter:
         self.compression = compression
         self._file_write = write
         self._file, self._tar = Digest(), Digest()
+        self._beside = compression == NONE and len(os.sched_getaffinity(0)) > 1
         self._tool: ZstdTool | None = None
         if level is None:
             level = DEFAULT_LEVELS.get(compression)
@@ -214,9 +203,10 @@ class ArchiveWriter:
             self._put(self._gzip.flush())
 
     def close(self) -> None:
-        """Stop the command, if it runs. Without finish() the file is not complete."""
+        """Stop the command and the thread, if they run. Without finish() the file is not complete."""
         if self._tool:
             self._tool.close()
+        self._file.close()
 
     def __enter__(self) -> ArchiveWriter:
         return self
@@ -225,9 +215,13 @@ class ArchiveWriter:
         self.close()
 
     def _put(self, piece: Bytes) -> None:
-        if piece:
+        if not piece:
+            return
+        if self._beside and len(piece) >= CHUNK // 2:
+            self._file.update_beside(piece)
+        else:
             self._file.update(piece)
-            self._file_write(piece)
+        self._file_write(piece)
 
     def _feed(self, tool: ZstdTool, piece: Bytes) -> None:
         from .zstd_tool import write_all

@@ -12,15 +12,8 @@ import typing as t
 import zlib
 
 from .._errors import ArchiveRejected, NotSupported
+from .formats import BZIP2, GZIP, WITH_GZIP_HEADER, XZ, ZSTD
 from .tar import CHUNK, Read
-
-NONE = "none"
-GZIP = "gzip"
-BZIP2 = "bzip2"
-XZ = "xz"
-ZSTD = "zstd"
-
-WITH_GZIP_HEADER = 31  # zlib's wbits
 
 # The limit of memory for one archive, in bytes. xz's strongest preset needs 65 MiB; moby accepts zstd windows up to
 # this size.
@@ -70,9 +63,7 @@ def decompress(read: Read, compression: str) -> t.Generator[bytes, None, None]:
     raises: ArchiveRejected if the stream is damaged or cut off; NotSupported if the target cannot decompress it; the
             errors of *read*.
     """
-    if compression == NONE:
-        yield from iter(lambda: read(CHUNK), b"")
-    elif compression == ZSTD:
+    if compression == ZSTD:
         yield from _by_zstd(read)
     else:
         yield from _by_library(read, compression)

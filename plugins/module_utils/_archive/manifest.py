@@ -35,7 +35,7 @@ import stat
 import zlib
 
 from .checksum import crc32
-from .decompress import WITH_GZIP_HEADER
+from .formats import WITH_GZIP_HEADER
 from .tar import Bytes, Write
 from .walk import below, get_xattr, list_xattrs
 from .whiteouts import OVERLAY_XATTR_KEYS, OVERLAY_XATTR_PREFIXES

@@ -19,7 +19,7 @@ import tempfile
 import typing as t
 import zlib
 
-from .decompress import WITH_GZIP_HEADER
+from .formats import WITH_GZIP_HEADER
 from .manifest import CHANGED, DIRECTORY, END, GONE, HARDLINK, HEADER, NONE, WITH_TARGET
 from .tar import CHUNK, Read
 

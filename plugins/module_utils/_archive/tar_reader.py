@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 import typing as t
-import zlib
+from zlib import adler32 as _adler32
 
 from .._errors import ArchiveRejected
 from .pax import MAX_SIZE, SPARSE_NAME, Records, amended, parse_records
@@ -26,6 +26,7 @@ from .tar import (
     DIRECTORY,
     FIFO,
     HARDLINK,
+    LARGE,
     MAX_IDLE,
     NO_TAR_HINT,
     NO_XATTRS,
@@ -50,7 +51,6 @@ MAX_MAJOR, MAX_MINOR = 0xFFF, 0xFFFFF  # include/linux/kdev_t.h
 _HEADER = struct.Struct("100s 24s 12s 12s 8s c 100s 8s 64x 16s 155s 12x")
 _START = struct.Struct("100s 24s 12s 12s 8s c").unpack_from
 _PREFIX_AT = 345
-_adler32 = zlib.adler32
 _ZEROS = bytes(BLOCK)
 _V7_REGULAR, _CONTIGUOUS, _PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"\0", b"7", b"x", b"g", b"L", b"K"
 _EXTENDED = frozenset((_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK))
@@ -134,10 +134,10 @@ class TarReader:
         return self._total - len(self._buffer) + self._at
 
     def piece(self) -> bytes | memoryview:
-        """Return the next bytes of the current entry's body, at most CHUNK; b"" at its end."""
+        """Return the next bytes of the current entry's body, at most LARGE; b"" at its end."""
         start = self._at
         if self._left and start == len(self._buffer):
-            self._buffer = self._read(CHUNK)
+            self._buffer = self._read(CHUNK if self._left < LARGE else LARGE)
             start = 0
             if not self._buffer:
                 raise self._stream_error(f"the archive ends {self._left} bytes before the end of its content")

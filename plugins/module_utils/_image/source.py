@@ -10,8 +10,7 @@ import os
 import stat
 import typing as t
 
-from .._archive.compression import MAGIC_SIZE, compression_of
-from .._archive.decompress import NONE
+from .._archive.formats import MAGIC_SIZE, NONE, compression_of
 from .._errors import InvalidInput, printable
 from .._linux.noatime import open_quietly
 from .directory import Directory

@@ -9,7 +9,6 @@ import contextlib
 import os
 import typing as t
 
-from .._archive.decompress import decompress
 from .._archive.tar import REGULAR, Read
 from .._errors import NotSupported, printable
 from .._linux.subject import about
@@ -169,6 +168,8 @@ class Stream:
                 piece = os.pread(self._fd, size, at)
             at += len(piece)
             return piece
+
+        from .._archive.decompress import decompress  # a plain tar does not need it
 
         self._pieces = decompress(read, self._compression)
 

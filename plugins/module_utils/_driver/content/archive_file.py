@@ -12,13 +12,11 @@ import stat
 import typing as t
 
 from ..._archive.compression import (
-    MAGIC_SIZE,
     ArchiveReader,
     check_level,
-    compression_of,
 )
-from ..._archive.decompress import NONE
 from ..._archive.digests import Digest
+from ..._archive.formats import MAGIC_SIZE, NONE, compression_of
 from ..._archive.tar import CHUNK, Read
 from ..._errors import ArchiveRejected, InvalidInput, NotSupported, printable
 from ..._linux.noatime import open_quietly

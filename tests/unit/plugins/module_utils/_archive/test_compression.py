@@ -23,8 +23,8 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive.compressi
     ArchiveReader,
     ArchiveWriter,
     check_level,
-    compression_of,
 )
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar import CHUNK, LARGE
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected, InvalidInput, NotSupported
 
 NEEDS_ZSTD = pytest.mark.skipif(not shutil.which("zstd"), reason="needs zstd")
@@ -65,34 +65,6 @@ def compressed(data, compression="none", level=None, piece=70_000):
         writer.finish()
         assert (writer.digest, writer.diff_id) == (sha256(out.getvalue()), sha256(data))
     return out.getvalue()
-
-
-class TestMagic:
-    @pytest.mark.parametrize(
-        ("head", "compression"),
-        [
-            pytest.param(b"", "none", id="an empty file"),
-            pytest.param(b"dir/" + bytes(96), "none", id="a tar"),
-            pytest.param(b"\x1f\x8b\x08\x00", "gzip", id="gzip"),
-            pytest.param(b"\x1f\x8b\x07\x00", "none", id="gzip, but no deflate"),
-            pytest.param(b"BZh91AY&", "bzip2", id="bzip2"),
-            pytest.param(b"BZh1\x17rE8", "bzip2", id="bzip2 of nothing"),
-            pytest.param(b"BZh9 and", "none", id="a tar that begins with the letters of bzip2"),
-            pytest.param(b"BZh01AY&", "none", id="bzip2 without a level"),
-            pytest.param(b"\xfd7zXZ\x00\x00\x04", "xz", id="xz"),
-            pytest.param(b"\x28\xb5\x2f\xfd\x04\x58", "zstd", id="zstd"),
-            pytest.param(b"\x50\x2a\x4d\x18\x04\0\0\0", "zstd", id="zstd's first skippable frame"),
-            pytest.param(b"\x5f\x2a\x4d\x18\x04\0\0\0", "zstd", id="zstd's last skippable frame"),
-            pytest.param(b"\x60\x2a\x4d\x18\x04\0\0\0", "none", id="one further"),
-            pytest.param(b"\x50\x2a\x4d\x18", "none", id="a skippable frame without size"),
-        ],
-    )
-    def test_it_tells_the_compression(self, head, compression):
-        assert compression_of(head) == compression
-
-    @pytest.mark.parametrize(("compression", "compress"), COMPRESSIONS)
-    def test_what_the_tools_write_is_told(self, compression, compress):
-        assert compression_of(compress(TAR)[:8]) == compression
 
 
 class TestReading:
@@ -279,3 +251,31 @@ def test_without_zstd_reading_and_writing_say_what_to_install(monkeypatch, tmp_p
 def test_what_is_told_by_its_magic_but_is_not_is_rejected():
     with ArchiveReader(io.BytesIO(b"BZh91AY& and more").read) as archive, pytest.raises(ArchiveRejected, match="bzip2"):
         archive.read(1)
+
+
+@pytest.mark.parametrize(("processors", "ahead", "more"), [(2, True, 1), (1, True, 0), (2, False, 0)])
+def test_large_pieces_of_a_plain_tar_are_hashed_in_a_thread(monkeypatch, processors, ahead, more):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(processors)))
+    tar = os.urandom(5 * LARGE + 1000)
+    before = threading.active_count()
+    with ArchiveReader(io.BytesIO(tar).read, ahead) as reader:
+        sizes = itertools.cycle([512, LARGE, LARGE, CHUNK])
+        assert b"".join(iter(lambda: reader.read(next(sizes)), b"")) == tar
+        assert threading.active_count() == before + more
+        assert reader.diff_id == reader.digest == f"sha256:{hashlib.sha256(tar).hexdigest()}"
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(("processors", "more"), [(2, 1), (1, 0)])
+def test_large_pieces_of_a_plain_tar_are_hashed_in_a_thread_while_they_are_written(monkeypatch, processors, more):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(processors)))
+    pieces = [os.urandom(size) for size in (512, CHUNK, CHUNK, 100, CHUNK // 2)]
+    file, before = io.BytesIO(), threading.active_count()
+    with ArchiveWriter(file.write) as writer:
+        for piece in pieces:
+            writer.write(piece)
+        writer.finish()
+        assert threading.active_count() == before + more
+        assert writer.digest == f"sha256:{hashlib.sha256(file.getvalue()).hexdigest()}"
+    assert file.getvalue() == b"".join(pieces)
+    assert threading.active_count() == before

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.digests import Digest, check_digest
@@ -18,6 +19,27 @@ def test_a_digest_grows():
     digest.update(b"ab")
     digest.update(memoryview(b"c"))
     assert (str(digest), digest.size) == (f"sha256:{hashlib.sha256(b'abc').hexdigest()}", 3)
+
+
+def test_pieces_added_in_a_thread_keep_their_place():
+    digest, pieces = Digest(), [bytes([number]) * 300_000 for number in range(6)]
+    before = threading.active_count()
+    for number, piece in enumerate(pieces):
+        (digest.update_beside if number % 3 else digest.update)(piece)
+    assert threading.active_count() == before + 1
+    assert digest.size == 1_800_000
+    assert str(digest) == f"sha256:{hashlib.sha256(b''.join(pieces)).hexdigest()}"
+    digest.close()
+    assert threading.active_count() == before
+
+
+def test_a_digest_that_is_closed_goes_on():
+    digest = Digest()
+    digest.update_beside(b"a")
+    digest.close()
+    digest.update_beside(b"b")
+    digest.close()
+    assert str(digest) == f"sha256:{hashlib.sha256(b'ab').hexdigest()}"
 
 
 def test_a_digest_passes():
