@@ -3,6 +3,7 @@
 # ratios within one run; the cost of a fleet on the controller; where the time goes; what finding the stores of a host costs.
 . dev.d/isolate.sh
 . dev.d/engines.sh
+. dev.d/moby.sh
 
 case ${1:-} in
 tasks | archives | images | fleet | floor | stores) parts=$1 && shift ;;
@@ -18,8 +19,9 @@ case $parts in
 esac
 case $parts in
 *archives*)
+    MOBY=$(moby)
     ROOTFS=$SCRATCH/rootfs.tar
-    export ROOTFS
+    export MOBY ROOTFS
     say 'dev: making a root filesystem of Debian 12 to build packages in'
     mmdebstrap --quiet --variant=buildd --format=tar bookworm "$ROOTFS"
     ;;
