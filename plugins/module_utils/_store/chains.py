@@ -88,7 +88,7 @@ class Chains:
         elif ids and self._is_cut(layer, ids[0]):
             path = self._store.path(layer.id, LOWER)
             damage = Damage("lower_malformed", layer.id, path, "lower_cut", target=ids[0])
-        return Below(found_ids, damage or self._denied(layer, found_ids))
+        return Below(found_ids, damage or self.denied(layer))
 
     def remaining(self, layer_id: str) -> tuple[str, ...]:
         """Return what a damaged layer is built on, as far as known: ids, and "l/<name>" for a name that leads nowhere.
@@ -130,15 +130,16 @@ class Chains:
             self._content[layer_id] = found
         return self._content[layer_id]
 
-    def _denied(self, layer: Layer, ids: t.Sequence[str]) -> Damage | None:
-        """Return that our record of a layer denies its lower file, None if it does not.
+    def denied(self, layer: Layer) -> Damage | None:
+        """Return that our record of a layer denies its lower file, None if it does not. Raises OSError.
 
-        A record tells nothing if it names a layer that does not exist: a person has renamed the parent's directory.
+        A record tells nothing if it names a layer that does not exist: a person has renamed the parent's directory. Nor
+        does the record of another layer.
         """
-        if not ids or layer.record.parent == ids[0]:
-            return None
         parent = valid_parent(layer.record.parent)
-        if parent is None:
+        if not layer.lowers or parent is None or parent == self.leads_to(layer.lowers[0]):
+            return None
+        if layer.record.link not in (None, layer.link) and self.leads_to(layer.link) == layer.id:
             return None
         path = self._store.path(layer.id, LOWER)
         if not parent:

@@ -74,10 +74,10 @@ def read_or_corrupt(path: str) -> dict[str, t.Any] | None:
         raise unread_record(path, error) from error
 
 
-def unreadable_error(path: str, cure: str = "") -> StoreCorrupt:
-    """Return the error for a file whose content we never write. cure: "" for the usual hint."""
+def unreadable_error(path: str, cure: str = "", why: str = "is not as this collection writes it") -> StoreCorrupt:
+    """Return the error for a file whose content we never write. cure: "" for the usual hint. why: follows the path."""
     return StoreCorrupt(
-        f"{printable(path)} is not as this collection writes it",
+        f"{printable(path)} {why}",
         hint=cure
         or "it was damaged or edited: restore it from a backup; or, to go on without its content, run"
         f" `rm {shlex.quote(printable(path))}`",

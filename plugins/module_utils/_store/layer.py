@@ -12,8 +12,9 @@ import typing as t
 
 from .._errors import StoreCorrupt
 from .chains import Chains
-from .layout import COMMITTED, OWN_FILE
-from .links import all_links, read_link
+from .json_file import unreadable_error
+from .layout import COMMITTED, LINK_NAME, OWN_FILE
+from .links import all_links, link_target, read_link
 from .lower import Lower, read_lower, valid_parent
 from .recognition import is_directory, is_layer, layer_ids
 from .record import Record, read_record
@@ -238,7 +239,23 @@ def examine(home: str, layer_id: str) -> tuple[Layer | None, list[Damage]]:
     if link.damage and not is_layer(directory):  # a directory with a link file is a layer
         return None, []
     record = read_record(f"{directory}/{OWN_FILE}")
+    other = _owner_of(home, layer_id, record.link) if record.link not in (None, link.name) else None
+    if other:
+        raise unreadable_error(
+            f"{directory}/{OWN_FILE}", why=f"is the record of layer {other}, not of layer {layer_id}"
+        )
     lower = read_lower(home, layer_id, lambda: valid_parent(record.parent))
     damage = [found for found in (link.damage, lower.damage) if found]
     lowers = lower.names if lower.whole else ()
     return Layer(layer_id, link.name, lowers, os.path.lexists(f"{directory}/{COMMITTED}"), record), damage
+
+
+def _owner_of(home: str, layer_id: str, recorded: str | None) -> str | None:
+    """Return the other layer that has the name *recorded* in a layer's record without doubt; None for no such layer.
+
+    A layer can have the record of another layer after a restore from a backup. Raises OSError.
+    """
+    if recorded is None or not LINK_NAME.fullmatch(recorded):
+        return None
+    other = link_target(home, recorded)
+    return other if other not in (None, layer_id) and read_link(home, other or "").name == recorded else None

@@ -11,9 +11,11 @@ import typing as t
 from .._errors import StoreCorrupt
 from .damage import Damage, unresolved
 from .links import read_link
+from .lower import recorded_parent
 
 if t.TYPE_CHECKING:
     from .layer import LayerFiles
+    from .lower import Lower
 
 
 class Lost(t.NamedTuple):
@@ -38,6 +40,9 @@ def find_lost(store: LayerFiles) -> t.Iterator[Lost]:
         if lower.lost and lower.damage:
             yield Lost(id, lower.damage)
             continue
+        denied = _denied(store, id, lower) if lower.whole and lower.names else None
+        if denied:  # overlay2_repair believes the record
+            yield Lost(id, denied, frozenset((denied.target, *store.chains.remaining(denied.target))))
         if id in going_on and not lower.names and not lower.damage:
             with contextlib.suppress(StoreCorrupt, FileNotFoundError, NotADirectoryError):
                 layer = store.load(id)
@@ -48,6 +53,17 @@ def find_lost(store: LayerFiles) -> t.Iterator[Lost]:
             if link in nowhere:
                 yield Lost(id, unresolved(store.home, id, link, None), nameless)
                 break
+
+
+def _denied(store: LayerFiles, layer_id: str, lower: Lower) -> Damage | None:
+    """Return that our record of a layer names another parent than its lower file, None if it does not."""
+    parent = recorded_parent(store.home, layer_id)
+    if not parent or parent not in store.ids or store.links.get(lower.names[0]) == parent:
+        return None
+    with contextlib.suppress(StoreCorrupt, FileNotFoundError, NotADirectoryError):
+        layer, _damage = store.examine(layer_id)
+        return store.chains.denied(layer) if layer else None
+    return None
 
 
 def _names_of_nobody(store: LayerFiles) -> tuple[set[str], frozenset[str]]:

@@ -45,6 +45,8 @@ def solve(
     parents, sealed: what records say: by id the parent, "" for none; the sealed layers. told: parents as the user says.
     """
     done: list[Repair] = []
+    layers = {id: store.layers[id]._replace(parent=None, name="", sealed=False) for id in _records_of_others(store)}
+    store = store._replace(layers={**store.layers, **layers})
     for _round in range(_ROUNDS):
         names = Names(store, parents, accept_astray)
         verdicts = names.settle()
@@ -63,10 +65,38 @@ def solve(
 
 
 def recorded(store: StoreAsRead) -> tuple[dict[str, str], frozenset[str]]:
-    """Return what our own records say: by id the parent, and the sealed layers."""
-    layers = store.layers.values()
+    """Return what our own records say: by id the parent, and the sealed layers.
+
+    A layer can have the record of another layer, or of an earlier layer with its id, as after a restore from a backup:
+    such a record tells nothing of the layer.
+    """
+    denied = _records_of_others(store)
+    layers = [layer for layer in store.layers.values() if layer.id not in denied]
     parents = {layer.id: layer.parent for layer in layers if layer.parent is not None}
     return parents, frozenset(layer.id for layer in layers if layer.sealed)
+
+
+def _records_of_others(store: StoreAsRead) -> set[str]:
+    """Return the layers whose record has a name that is not theirs.
+
+    Either the layer's link file and l/ agree on another name; or another layer has the name of the record by as many
+    witnesses: the record counts twice, the link file and l/ once each.
+    """
+    claims: dict[str, list[str]] = {}  # by name: the layers that have it, once for each witness
+    for layer in store.layers.values():
+        for name in (layer.link if layer.link_is_whole else "", layer.name, layer.name):
+            claims.setdefault(name, []).append(layer.id)
+    for name, target in store.names.items():
+        claims.setdefault(name, []).append(target or "")
+    denied = set()
+    for layer in store.layers.values():
+        claimed = claims[layer.name]
+        own = claimed.count(layer.id)
+        is_anothers = any(claimed.count(other) >= own for other in {*claimed} - {layer.id, ""})
+        is_named = layer.link_is_whole and store.names.get(layer.link) == layer.id
+        if layer.name and (is_anothers or (is_named and layer.name != layer.link)):
+            denied.add(layer.id)
+    return denied
 
 
 def applied(store: StoreAsRead, repairs: t.Iterable[Repair]) -> StoreAsRead:

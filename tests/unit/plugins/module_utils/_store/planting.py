@@ -158,6 +158,10 @@ class Planter:
         other = self.truth.layers[self._other(id)]
         self._lower(id, other.text or None)
 
+    def record_of_another(self, id: str) -> None:
+        other = self.truth.layers[self._other(id)]
+        self._set(id, parent=other.parent, name=other.name, sealed=other.sealed)
+
     def lower_itself(self, id: str) -> None:
         self._lower(id, f"l/{self.truth.layers[id].link}".encode())
 
@@ -246,5 +250,5 @@ BY_CRASH = ("link_lost", "link_cut", "name_lost", "lower_lost", "lower_cut", "ma
 OF_ALL = ("all_names_lost", "all_links_lost")
 BY_HAND = (
     *("link_ends_line", "link_in_small_letters", "link_of_another", "links_swapped", "name_astray", "second_name"),
-    *("lower_ends_line", "lower_of_another", "lower_itself", "lower_nowhere", "renamed"),
+    *("lower_ends_line", "lower_of_another", "lower_itself", "lower_nowhere", "renamed", "record_of_another"),
 )

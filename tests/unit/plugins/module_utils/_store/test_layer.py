@@ -223,6 +223,18 @@ def test_a_record_that_we_never_write_is_refused(home, record):
         LayerFiles(str(home)).layer("top")
 
 
+def test_the_record_of_another_layer_is_refused(home):
+    link, other = (home / "mid/link").read_text(), (home / "base/link").read_text()
+    record = home / "mid/.strata.json"
+    record.write_text(f'{{"format": 1, "link": "{link}", "parent": "base", "read_write": false}}')
+    assert LayerFiles(str(home)).layer("mid").record.link == link
+    record.write_text(f'{{"format": 1, "link": "{other}", "parent": "", "read_write": false, "diff_id": "sha256:0"}}')
+    with pytest.raises(StoreCorrupt, match=r"mid/\.strata\.json is the record of layer base, not of layer mid"):
+        LayerFiles(str(home)).layer("mid")
+    (home / "base/link").write_text(link)
+    assert LayerFiles(str(home)).examine("mid")[0].record.link == other
+
+
 def test_a_layer_twice_in_a_chain_is_damage(home):
     link = (home / "mid" / "link").read_text()
     (home / "top" / "lower").write_text(f"l/{link}:l/{link}")

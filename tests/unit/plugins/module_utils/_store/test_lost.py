@@ -155,3 +155,14 @@ def test_what_is_built_on_a_damaged_layer_is_nothing_that_it_may_need(tmp_path):
     assert told.must_be_free == ("job", "kid", "mid")
     with pytest.raises(StoreCorrupt, match="layer mid may be built on it"):
         plan_absent(["base"], observe_for_removal(Store(str(home)), ["base"], above=False, users=False))
+
+
+def test_the_parent_in_a_record_stays_although_the_lower_file_names_another(tmp_path):
+    home = make_store(tmp_path / "store", recorded=True)
+    shutil.copy(home / "kid/lower", home / "other/lower")
+    with pytest.raises(StoreCorrupt, match=r"layer other may be built on it.*says that it is built on lone"):
+        plan_absent(["lone"], observe_for_removal(Store(str(home)), ["lone"], above=False, users=False))
+    have = observe_to_prune(Store(str(home)), Sizes(str(home)), shared=True)
+    assert plan_prune(PruneOptions(older_than=0), have).must_be_free == ("job", "kid")
+    told = plan_absent(["job"], observe_for_removal(Store(str(home)), ["job"], above=False, users=False))
+    assert told.must_be_free == ("job",)
