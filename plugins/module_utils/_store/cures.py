@@ -103,6 +103,8 @@ COMMANDS = {
     "held_long": "if its work has ended, unmount it by " + _OURS + "mount with state: unmounted and holder: {target}",
     "hidden_mount": "end what uses {target} and unmount it; then run umount {path}, and mount {target} again",
 }
+MOVE_BACK = "if the directory lies elsewhere, move it back to {path}; or "
+MOVE_AWAY = "move {path} out of the store, then gather the subset health again: its finding has the next step"
 KEEP_NAME = "do not remove the name: layer {child} knows layer {target} by it, if it is built on layer {target}"
 NO_USE = "it means nothing to {engine}: run `rm {path}`"
 # By engine: what removes an image or a container, which cannot be used without a layer whose content is lost.

@@ -10,7 +10,7 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .codes import DamageCode
-from .layout import DIFF, LINKS
+from .layout import DIFF, LINKS, MERGED
 
 UNREAD_CURE = "see the kernel's log, and check the filesystem: its device may fail, or its fsck may repair it"
 
@@ -43,6 +43,8 @@ Cause = t.Literal[
     "lower_nowhere",
     "no_diff",
     "no_work",
+    "diff_not_a_directory",  # detail: what is there
+    "work_not_a_directory",  # detail: the same
     "file_unread",  # detail: what the kernel says
 ]
 
@@ -76,9 +78,32 @@ class Damage(t.NamedTuple):
 
 def missing_directory(layer_id: str, path: str, name: str) -> Damage:
     """Return the damage of a layer without its directory *name*: diff or work."""
+    detail = _in_place_of_directory(path)
     if name == DIFF:
-        return Damage("diff_missing", layer_id, path, "no_diff")
-    return Damage("work_missing", layer_id, path, "no_work")
+        return Damage("diff_missing", layer_id, path, "diff_not_a_directory" if detail else "no_diff", detail=detail)
+    return Damage("work_missing", layer_id, path, "work_not_a_directory" if detail else "no_work", detail=detail)
+
+
+def _in_place_of_directory(path: str) -> str:
+    """Return, in words, what is at *path* instead of a directory; "" if nothing is there."""
+    try:
+        return f"a symlink to {os.readlink(path)}"
+    except FileNotFoundError:
+        return ""
+    except OSError:  # EINVAL: no symlink
+        return "not a directory"
+
+
+def blocked_merged(home: str, layer_id: str) -> StoreCorrupt:
+    """Return the error for a layer with something else than a directory in the place of its merged."""
+    path = f"{home}/{layer_id}/{MERGED}"
+    return StoreCorrupt(
+        f"layer {layer_id} cannot be mounted: {printable(path)} is {printable(_in_place_of_directory(path))}",
+        hint="look what it is, and move it out of the store: the next mount makes the directory",
+        id=layer_id,
+        path=printable(path),
+        damage="stray_files",
+    )
 
 
 def unresolved(home: str, layer_id: str, link: str, target: str | None) -> Damage:

@@ -11,7 +11,7 @@ import shlex
 import typing as t
 
 from .._errors import StoreCorrupt, printable
-from .cures import KEEP_NAME, REPAIR, cure
+from .cures import KEEP_NAME, MOVE_AWAY, MOVE_BACK, REPAIR, cure
 from .damage import UNREAD_CURE, Damage
 from .engine import SOMEBODY
 from .layout import DIFF, LINK, LINKS, LOWER, WORK
@@ -52,6 +52,10 @@ class Mending:
         """Return what to do about the damage of a layer. Raises OSError."""
         if damage.cause == "second_name" and damage.others:
             return KEEP_NAME.format(child=min(damage.others), target=damage.target)
+        if damage.cause == "work_not_a_directory":
+            return MOVE_AWAY.format(path=printable(damage.path))
+        if damage.cause == "diff_not_a_directory":
+            return MOVE_BACK.format(path=printable(damage.path)) + cure(self.engine, damage.code)
         alone = damage.cause == "second_name"
         if self.is_ours:
             return cure(self.engine, damage.code, self.by_repair(damage), alone=alone, why=UNREAD_CURE)

@@ -29,7 +29,7 @@ def survey(store: LayerFiles) -> Survey:
     """Return all layers of a store and all their damage, with several faults of one layer. Raises OSError."""
     found = Survey({}, {}, [])
     found.damage.extend(_of_files(store, found))
-    broken = {damage.layer for damage in found.damage if damage.cause not in ("no_diff", "no_work")}
+    broken = {damage.layer for damage in found.damage if damage.code not in ("diff_missing", "work_missing")}
     for layer in found.layers.values():
         lost = store.lost_lower(layer) if layer.id not in broken else None
         if lost:

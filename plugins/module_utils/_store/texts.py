@@ -57,8 +57,14 @@ MESSAGES: dict[str, dict[str, str]] = {
         "lower_not_a_symlink": f"its lower {LINKS}/{{link}} is not a symlink",
         "lower_nowhere": f"its lower {LINKS}/{{link}} does not exist",
     },
-    "diff_missing": {"no_diff": f"its {DIFF} directory is missing, so its content is lost"},
-    "work_missing": {"no_work": f"its {WORK} directory is missing, so it can only be mounted read-only"},
+    "diff_missing": {
+        "no_diff": f"its {DIFF} directory is missing, so its content is lost",
+        "diff_not_a_directory": f"its {DIFF} is {{detail}}, so its content cannot be used",
+    },
+    "work_missing": {
+        "no_work": f"its {WORK} directory is missing, so it can only be mounted read-only",
+        "work_not_a_directory": f"its {WORK} is {{detail}}, so it can only be mounted read-only",
+    },
     "committed_missing": {"recorded_sealed": "its mark committed is missing, but its record says that it is sealed"},
     "store_file_unreadable": {"file_unread": "its {name} file {path} cannot be read: {detail}"},
     # Litter.

@@ -12,6 +12,7 @@ import typing as t
 
 from ..._errors import StoreCorrupt
 from ..._store import holders
+from ..._store.damage import blocked_merged
 from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign_error
 from ..._store.layout import COMMITTED, HOLDERS, MERGED, OWN_FILE, VOLATILE_MARKER
 from ..._store.owner import strangers
@@ -24,7 +25,7 @@ from ..._store.witnesses import RECORDING, allowed
 from ..layers.litter import find_litter
 from ..store import Store
 from .access import find_access
-from .finding import AS_TOLD, OF_ACCESS, OF_NO_USE, Finding, Reported, Reporter, may_end, of_damage
+from .finding import AS_TOLD, IN_THE_WAY, OF_ACCESS, OF_NO_USE, Finding, Reported, Reporter, may_end, of_damage
 from .hidden_mounts import hidden_mounts
 
 if t.TYPE_CHECKING:
@@ -192,7 +193,7 @@ class _Examination:
             return True
 
     def _stray_files(self, id: str) -> t.Iterator[Finding]:
-        """Yield what is in a layer's merged while nothing is mounted there: a mount would hide these files."""
+        """Yield what a mount would hide in a layer's merged, and what is in the place of merged."""
         path = f"{self.home}/{id}/{MERGED}"
         if self.engine == CONTAINERS_STORAGE or self._store.mount(id) is not None:
             return
@@ -200,6 +201,8 @@ class _Examination:
             count = len(names_in(path))
             if count:
                 yield Finding("stray_files", id, path, found=f"{count} name{'s' * (count > 1)}")
+        elif os.path.lexists(path):
+            yield Finding("stray_files", id, path, IN_THE_WAY, about=blocked_merged(self.home, id))
 
     def _held_long(self) -> t.Iterator[Finding]:
         """Yield the layers that a holder holds for long, although no process uses them."""

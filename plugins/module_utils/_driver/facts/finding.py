@@ -23,6 +23,7 @@ OF_ACCESS = ("loose_mode", "owner_wrong")
 
 
 AS_TOLD = "as_told"  # the error's own hint, whatever the engine
+IN_THE_WAY = "in_the_way"  # the same; a repair of the layer changes nothing
 OF_NO_USE = "of_no_use"  # the file means nothing to the engine of the store
 
 
@@ -30,7 +31,7 @@ class Finding(t.NamedTuple):
     """One thing that is wrong in a store.
 
     subject: the id of a layer, or a name in the store. path: an absolute path.
-    cause:   which text of the code fits, "" for the usual one; of an error, which hint: AS_TOLD, OF_NO_USE.
+    cause:   which text of the code fits, "" for the usual one; of an error, which hint: AS_TOLD, IN_THE_WAY, OF_NO_USE.
     found:   what is there: a mode, an owner, a number of names, a type of filesystem. wanted: what should be there.
     target:  another path that the finding is about. detail: more of the reason, as text.
     about:   damage, a layer that does not exist, or an error with its own text, if the finding is one of these.
@@ -121,7 +122,8 @@ class Reporter:
         elif isinstance(about, Gone):
             message, hint = self._of_gone(finding, about)
         elif isinstance(about, Overlay2Error):
-            message, hint = str(about), about.hint if finding.cause == AS_TOLD else self._cure(finding, about.hint)
+            has_own = finding.cause in (AS_TOLD, IN_THE_WAY)
+            message, hint = str(about), about.hint if has_own else self._cure(finding, about.hint)
         else:
             message, hint = texts.message(finding.code, finding.cause, **self._values(finding)), self._cure(finding)
         fix = self.fix(finding)

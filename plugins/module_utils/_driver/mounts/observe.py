@@ -54,6 +54,11 @@ def with_means(store: Store, have: MountState, want: WantedMount) -> MountState:
             from ..._store.damage import missing_directory  # few layers are damaged
 
             raise store.files.mending.error(missing_directory(layer.id, path, name))
+    merged = store.path(layer.id, MERGED)
+    if os.path.lexists(merged) and not is_directory(merged):  # mount(2) follows a symlink out of the store
+        from ..._store.damage import blocked_merged  # as above
+
+        raise blocked_merged(store.home, layer.id)
     return with_obstacles(store, have)
 
 

@@ -41,3 +41,31 @@ def test_the_message_of_a_refused_mount_has_the_kernels_reason(home):
     if os.uname().release.startswith("6.18."):
         assert reason in result["msg"]
     assert not os.path.exists(f"{home}/job/merged")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("part", "is_link"), [("merged", True), ("merged", False), ("work", True), ("diff", True)])
+def test_a_layer_is_mounted_nowhere_else_than_on_its_own_directory(tmp_path, part, is_link):
+    home, outside = tmp_path / "store", tmp_path / "outside"
+    outside.mkdir()
+    layers = [{"id": "base"}, {"id": "job", "parent": "base", "read_write": True}]
+    for main, params in ((overlay2_init.main, {}), (overlay2_layer.main, {"layers": layers})):
+        assert not modules.run_module(main, {"home": str(home), **params}).get("failed")
+    place = home / "job" / part
+    if part != "merged":
+        place.rmdir()
+    place.symlink_to(outside) if is_link else place.touch()
+    for check in (True, False):
+        params = {"home": str(home), "id": "job", "_ansible_check_mode": check}
+        result = modules.run_module(overlay2_mount.main, params)
+        told = f"{part} is a symlink to {outside}" if is_link else f"{part} is not a directory"
+        assert result["error"] == "store_corrupt"
+        assert told in result["msg"] and "move it" in result["hint"].replace(str(place), "it")
+    assert not os.path.ismount(outside)
+    place.unlink()
+    if part != "merged":
+        place.mkdir()
+    assert not modules.run_module(overlay2_mount.main, {"home": str(home), "id": "job"}).get("failed")
+    assert not modules.run_module(overlay2_mount.main, {"home": str(home), "id": "job", "state": "unmounted"}).get(
+        "failed"
+    )

@@ -191,6 +191,14 @@ def stray(home):
     (home / "top/merged/file").touch()
 
 
+def merged_elsewhere(home):
+    (home / "top/merged").symlink_to("/etc")
+
+
+def merged_file(home):
+    (home / "top/merged").touch()
+
+
 def held(home, seconds):
     holders.write(str(home), "top", [])
     holders.write(str(home), "top", ["ci", "new"])
@@ -221,6 +229,8 @@ def gone(home):
         (no_lower_and_no_work, [("lower_missing", "mid")]),
         (loose_work, [("loose_mode", "top")]),
         (stray, [("stray_files", "top")]),
+        (merged_elsewhere, [("stray_files", "top")]),
+        (merged_file, [("stray_files", "top")]),
         (no_link_file, [("link_missing", "top")]),
         (no_name, [("link_missing", "top")]),
         (empty_link, [("link_empty", "top")]),
