@@ -8,6 +8,7 @@ Docker's records, beside home:
     image/overlay2/layerdb                                          layerdb.py has its files
     image/overlay2/imagedb/*/<algorithm>/<image>                    searched for the bytes of ids
     buildkit/*.db                                                   the same in keys and values of bbolt databases
+    the image database, containers                                  lost_records.py: what layerdb has lost
 
 storage_records.py has the records of containers-storage.
 
@@ -27,6 +28,7 @@ from .engine import CONTAINERS_STORAGE, DOCKER, find_engine
 from .layerdb import entry_paths, read_entry
 from .layout import LINKS, LOWER
 from .live_names import names_in_database
+from .lost_records import check_layerdb
 from .name_search import NameSearch
 from .record_files import files, unreadable_error
 from .storage_records import layer_ids_of, read_list, record_lists
@@ -44,8 +46,8 @@ def references(store: LayerFiles, engine: str, known: t.Mapping[str, str] | None
 
     known: what named_by_records() returned; None to read the records now.
     The layers are listed before the records are read, so a layer that the engine is making now is not missed.
-    raises: StoreCorrupt if a record, or the lower file of a layer that a record names, cannot be read: then any layer
-            may be needed.
+    raises: StoreCorrupt if a record is lost or cannot be read, or the lower file of a layer that a record names: then
+            any layer may be needed.
     """
     ids = store.ids
     named = named_by_records(store, engine) if known is None else known
@@ -53,6 +55,8 @@ def references(store: LayerFiles, engine: str, known: t.Mapping[str, str] | None
     for id in list(found):
         for lower in _lowers(store, id):
             found.setdefault(lower, f"layer {id}, which its records name, is built on it")
+    if engine == DOCKER and len(found) < len(ids):
+        check_layerdb(_root(store.home))
     return found
 
 
@@ -62,8 +66,12 @@ def named_by_records(store: LayerFiles, engine: str) -> dict[str, str]:
     raises: StoreCorrupt.
     """
     named = {DOCKER: _named_by_docker, CONTAINERS_STORAGE: _named_by_containers_storage}[engine]
-    found = find_engine(store.home)
-    return named(found.root if found else os.path.dirname(store.home), store.ids)
+    return named(_root(store.home), store.ids)
+
+
+def _root(home: str) -> str:
+    found = find_engine(home)
+    return found.root if found else os.path.dirname(home)
 
 
 def orphans(store: LayerFiles, needed: t.Container[str]) -> list[str]:

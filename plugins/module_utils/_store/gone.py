@@ -16,7 +16,6 @@ containers.go; the OCI image specification, "Layer ChainID".
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import typing as t
@@ -27,6 +26,7 @@ from .cures import removal_of_users
 from .engine import DOCKER, find_engine
 from .engine_records import named_by_records
 from .layer import LayerFiles
+from .lost_records import chains_of
 from .recognition import names_in
 
 _MOUNTS = "mounts"
@@ -119,7 +119,7 @@ def _docker_users(root: str, missing: t.Mapping[str, str]) -> dict[str, list[Use
             chains[f"{parts[-3]}:{parts[-2]}"] = id
     names = _names_of_images(root) if chains else {}
     for image in _names(f"{root}/{_IMAGES}") if chains else ():
-        for chain in _chain_ids(_json(f"{root}/{_IMAGES}/{image}")):
+        for chain in chains_of(_json(f"{root}/{_IMAGES}/{image}")):
             if chain in chains:
                 found[chains[chain]].append(User("image", f"sha256:{image}", names.get(f"sha256:{image}", "")))
     return found
@@ -133,15 +133,6 @@ def _names_of_images(root: str) -> dict[str, str]:
             if "@" not in name:
                 names.setdefault(str(image), str(name))
     return names
-
-
-def _chain_ids(config: t.Mapping[str, t.Any]) -> t.Iterator[str]:
-    rootfs = config.get("rootfs")
-    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-    chain = ""
-    for diff_id in diff_ids if isinstance(diff_ids, list) else ():
-        chain = f"sha256:{hashlib.sha256(f'{chain} {diff_id}'.encode()).hexdigest()}" if chain else str(diff_id)
-        yield chain
 
 
 def _storage_users(root: str, missing: t.Mapping[str, str]) -> dict[str, list[User]]:
