@@ -98,7 +98,8 @@ options:
         only read the store, and every change is C(store_foreign).
       - The module writes the file with the defaults and id maps of this task. It does not compare the maps with the
         existing layers.
-      - Beside the records of an engine, O(adopt=true) is C(store_foreign) too.
+      - Beside the records of an engine, O(adopt=true) is C(store_foreign) too. So it is in a data root of an engine
+        that has lost its records of layers.
       - In a store of the collection O(adopt) changes nothing.
     type: bool
     default: false

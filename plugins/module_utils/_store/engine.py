@@ -24,6 +24,11 @@ SOMEBODY = "somebody else"  # in place of an engine: the unknown maker of a stor
 _RECORDS = {DOCKER: "image/overlay2/layerdb", CONTAINERS_STORAGE: "overlay-layers"}  # beside home
 # The stores of the packages of distributions: a symlink there may lead to any directory.
 _USUAL_HOMES = ("/var/lib/docker/overlay2", "/var/lib/containers/storage/overlay")
+# What else lies in a data root: there, a store whose engine's records of layers are lost is not anybody's.
+_TRACES = {
+    DOCKER: ("image/overlay2", "engine-id", "containers/*/config.v2.json"),
+    CONTAINERS_STORAGE: ("overlay-images/images.json", "overlay-containers/containers.json"),
+}
 _LINKS = "l"
 _SNAPSHOTS = "snapshots"
 _SNAPSHOTS_DATABASE = "metadata.db"
@@ -58,6 +63,22 @@ def managed_by(home: str, known: Snapshot | None = None) -> str | None:
     """Return the name of the engine that the store at *home* belongs to, or None. known: as for find_engine."""
     engine = find_engine(home, known)
     return engine.name if engine else None
+
+
+def trace_of_engine(home: str, known: Snapshot | None = None) -> tuple[str, str] | None:
+    """Return an engine whose records of layers are lost, and a path in its data root, which *home* lies in; or None.
+
+    known: as for find_engine.
+    """
+    import glob  # only a store of somebody else needs it
+
+    for path in _paths_to(home, known):
+        root = glob.escape(os.path.dirname(path))
+        for engine, traces in _TRACES.items():
+            found = next((one for trace in traces for one in glob.iglob(f"{root}/{trace}")), None)
+            if found:
+                return engine, found
+    return None
 
 
 def is_led_away(given: str, real: str) -> str | None:

@@ -14,7 +14,7 @@ from ..._errors import InvalidInput, printable
 from ..._linux import mountinfo
 from ..._linux.overlayfs import overlay_options
 from ..._store import holders
-from ..._store.engine import graph_driver_directory
+from ..._store.engine import SOMEBODY, graph_driver_directory, trace_of_engine
 from ..._store.layer import examine
 from ..._store.layout import IMAGES, LINKS, LOST_AND_FOUND, MERGED, OWN_FILE, QUOTA_DEVICE, STAGING
 from ..._store.recognition import is_store, names_in
@@ -68,13 +68,15 @@ def observe_absent(store: Store, *, users: bool) -> StoreState:
 
 def _observe(store: Store, exists: bool) -> StoreState:
     settings = store.settings  # raises for a file of a newer version, even without l/
+    engine = store.owner if exists else store.managed_by
     return StoreState(
         home=store.home,
         exists=exists,
         access=_access(store.home),
         settings=settings if exists else Settings(),
         layers={layer_id: LayerState(layer_id, None, ()) for layer_id in store.ids} if exists else {},
-        engine=store.owner if exists else store.managed_by,
+        engine=engine,
+        trace=trace_of_engine(store.home, store.all_mounts) if engine == SOMEBODY else None,
     )
 
 

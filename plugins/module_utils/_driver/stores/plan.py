@@ -28,6 +28,8 @@ def plan_present(want: WantedStore, have: StoreState) -> Plan[StoreState]:
     adopting = want.adopt and have.engine == SOMEBODY
     if want.adopt and have.engine and not adopting:
         raise store_foreign_error(have.home, have.engine, "take over the store")
+    if adopting and have.trace:
+        raise _lost_records_error(have.home, *have.trace)
     settings = _settings(want, have, may_remap=adopting or not have.layers)
     access = {
         name: _corrected(have.access.get(name), wanted)
@@ -59,6 +61,16 @@ def plan_present(want: WantedStore, have: StoreState) -> Plan[StoreState]:
             actions.append(KeepSettings(have.settings, settings))
     plan = _checked(actions, have._replace(engine=after.engine), after, "change the store")
     return plan.with_warnings(*_warnings(after))
+
+
+def _lost_records_error(home: str, engine: str, trace: str) -> StoreForeign:
+    """Return the error for the adoption of a store in the data root of *engine*, of which *trace* is a part."""
+    hint = (
+        f"restore {engine}'s records of layers from a backup; or, if {engine} needs the store no longer, move"
+        f" {printable(home)} out of {engine}'s data root, and take it over there"
+    )
+    why = f"and {printable(trace)} beside it is {engine}'s, whose records of layers are lost"
+    return store_foreign_error(home, SOMEBODY, "take over the store", why, hint)
 
 
 def _warnings(have: StoreState) -> t.Iterator[str]:

@@ -44,6 +44,8 @@ class StoreState(t.NamedTuple):
     users:       what keeps a mounted layer busy, in words, by id; looked for only if a plan may need it.
     inside:      what is mounted in a layer's directory, but not on merged, by id.
     engine:      the owner of the store, as owner() returns it; None if the store is ours.
+    trace:       an engine whose data root home lies in, and a path there, although its records of layers are lost;
+                 looked for only in a store that somebody else made.
     taken:       the directory that dockerd would take for its own if a store were made here; "" for none.
     keeps:       the names in home that are not part of a store, except lost+found.
     home_stays:  removing the store leaves home: it has names of keeps or lost+found in it, or is a mount point.
@@ -61,6 +63,7 @@ class StoreState(t.NamedTuple):
     users: t.Mapping[str, str] = {}
     inside: t.Mapping[str, str] = {}
     engine: str | None = None
+    trace: tuple[str, str] | None = None
     taken: str = ""
     keeps: tuple[str, ...] = ()
     home_stays: bool = False

@@ -16,6 +16,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.engine impo
     managed_by,
     refusing,
     store_foreign_error,
+    trace_of_engine,
 )
 
 
@@ -31,6 +32,24 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.engine impo
 def test_the_records_beside_home_tell(tmp_path, beside, engine):
     (tmp_path / beside).mkdir(parents=True)
     assert managed_by(str(tmp_path / "overlay2")) == engine
+
+
+@pytest.mark.parametrize(
+    ("beside", "engine"),
+    [
+        ("image/overlay2/repositories.json", "docker"),
+        ("engine-id", "docker"),
+        ("containers/c0ffee/config.v2.json", "docker"),
+        ("overlay-images/images.json", "containers-storage"),
+        ("containers/other", None),
+        ("image/vfs", None),
+    ],
+)
+def test_a_data_root_without_records_of_layers_is_still_its_engines(tmp_path, beside, engine):
+    (tmp_path / beside).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / beside).touch()
+    found = trace_of_engine(str(tmp_path / "[overlay2]"))
+    assert (found[0] if found else None) == engine
 
 
 def test_the_error_names_whose_it_is():

@@ -117,6 +117,12 @@ def test_present(want, have, expected):
         (WantedStore(), NONE._replace(engine="docker"), StoreForeign, "cannot make a store"),
         (WantedStore(size=1), STORE._replace(engine=SOMEBODY), StoreForeign, "was made by somebody else"),
         (WantedStore(adopt=True), STORE._replace(engine="docker"), StoreForeign, "cannot take over the store"),
+        (
+            WantedStore(adopt=True),
+            STORE._replace(engine=SOMEBODY, trace=("docker", "/docker/engine-id")),
+            StoreForeign,
+            "/docker/engine-id beside it is docker's, whose records of layers are lost",
+        ),
         (WantedStore(), NONE._replace(taken="/x/overlay2"), StoreForeign, "dockerd would take /x/overlay2"),
     ],
 )
