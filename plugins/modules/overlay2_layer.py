@@ -243,6 +243,7 @@ hint:
 import typing as t
 
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import WantedLayer
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
     home_argument,
     lock_argument,
@@ -263,6 +264,8 @@ _LAYER = {
 def task(params: dict[str, t.Any]) -> LayersTask:
     """Return the task that the parameters describe. Raises InvalidInput."""
     items = [params] if params["id"] is not None else params["layers"]
+    if items is None:  # Ansible takes a null for a value
+        raise InvalidInput("id and layers are empty: no layer is named", hint="give one of id and layers")
     wanted = [
         WantedLayer(
             item["id"],
