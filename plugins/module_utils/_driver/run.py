@@ -11,7 +11,7 @@ import os
 import time
 import typing as t
 
-from .._errors import printable
+from .._errors import StoreCorrupt, printable
 from .._linux.sync import sync_filesystem
 from .._store import staging
 from .._store.engine import CONTAINERD
@@ -84,7 +84,7 @@ class Run:
     def staging(self, layer_id: str = "") -> str:
         """Return our staging directory in home, or in a layer. In home, the caller must hold the store's lock.
 
-        raises: OSError.
+        raises: StoreCorrupt, OSError.
         """
         if layer_id not in self._stagings:
             if not layer_id:
@@ -114,7 +114,7 @@ class Run:
     def _take_away(self, layer_id: str, link: str) -> None:
         try:
             room = self.staging()
-        except OSError:  # the filesystem is full, or the staging directories cannot be read
+        except (OSError, StoreCorrupt):  # the filesystem is full, or the staging directories cannot be read
             stop_inheritance(self.home)
             self._retired.append(staging.Retired(self.home, layer_id, link))
         else:

@@ -21,7 +21,7 @@ def leftovers(parent: str) -> list[str]:
     """Return the staging directories and removed layers in *parent* that no run has locked. Raises OSError."""
     found = []
     for entry in names_in(parent):
-        if entry.name == STAGING:
+        if entry.name == STAGING and entry.is_directory:  # a symlink may lead out of the store
             with contextlib.suppress(FileNotFoundError):  # another run has just removed it
                 found += [
                     os.path.join(parent, STAGING, staged.name) for staged in names_in(os.path.join(parent, STAGING))

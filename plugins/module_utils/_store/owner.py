@@ -24,6 +24,8 @@ def strangers(home: str, engine: str | None, layers: t.Collection[str] = ()) -> 
     theirs = (*STORES_OWN, *(_BESIDE_LAYERS if engine == CONTAINERS_STORAGE else ()))
     for entry in names_in(home):
         name = entry.name
+        if name == STAGING and not entry.is_directory:
+            yield name
         if name in layers or name in theirs or name.startswith((f"{STAGING}-", *TRIALS)):
             continue
         if engine and not (entry.is_directory and is_id(name)):

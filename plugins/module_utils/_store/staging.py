@@ -14,6 +14,7 @@ import contextlib
 import os
 import typing as t
 
+from .._errors import StoreCorrupt, printable
 from .._linux.noatime import open_quietly, read_quietly
 from .._linux.rename import rename_noreplace
 from .._linux.subject import about
@@ -40,7 +41,7 @@ from .leftovers import RETIRED, layers_in, leftovers, mark_of
 from .links import link_target
 from .lock import Deadline, try_lock
 from .lower import PARENT
-from .recognition import directories_in, is_layer
+from .recognition import directories_in, is_directory, is_layer
 
 _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 8  # by byte: each character for the same number of bytes
 
@@ -66,6 +67,7 @@ class Staging:
     """Our directory ``<parent>/.staging/<random>``, locked until it is deleted. parent: home or a layer's directory."""
 
     def __init__(self, parent: str) -> None:
+        """Make the directory. Raises StoreCorrupt if something else is in the place of .staging, OSError."""
         self._all = os.path.join(parent, STAGING)
         self.path = os.path.join(self._all, os.urandom(8).hex())
         self._fd = self._make()
@@ -84,6 +86,8 @@ class Staging:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(self._all, 0o700)
             try:
+                if os.path.lexists(self._all) and not is_directory(self._all):
+                    raise blocked_staging_error(self._all)
                 os.mkdir(self.path, 0o700)
                 fd = open_quietly(self.path, os.O_DIRECTORY)
             except FileNotFoundError:  # another run has just removed the empty directory, or swept ours
@@ -98,6 +102,16 @@ class Staging:
             with contextlib.suppress(OSError):
                 os.rmdir(self.path)
             self.path = os.path.join(self._all, os.urandom(8).hex())
+
+
+def blocked_staging_error(path: str) -> StoreCorrupt:
+    """Return the error for a .staging at *path* that is not a directory; a symlink may lead out of the store."""
+    return StoreCorrupt(
+        f"{printable(path)} is not a directory, so no run can stage anything there",
+        hint="look what it is, and move it out of the store: the next run makes the directory",
+        path=printable(path),
+        damage="stranger",
+    )
 
 
 class Retired:
@@ -236,7 +250,10 @@ def sweep(parent: str, paths: t.Iterable[str], until: Deadline | None = None) ->
 
 
 def _sweep(path: str, until: Deadline | None) -> None:
-    fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fd = open_quietly(path, os.O_DIRECTORY | os.O_NOFOLLOW)
+    except NotADirectoryError:  # no run makes a file there, and none locks it
+        return os.unlink(path)
     try:
         if try_lock(fd):
             delete_tree(path, until)

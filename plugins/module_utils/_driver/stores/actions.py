@@ -196,6 +196,8 @@ def _empty_staging(home: str, deadline: Deadline) -> None:
         except FileNotFoundError:
             return
         except OSError as error:
+            if error.errno == errno.ENOTDIR:
+                raise staging.blocked_staging_error(staged) from None
             if error.errno != errno.ENOTEMPTY:
                 raise
         else:

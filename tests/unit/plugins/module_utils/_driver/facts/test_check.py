@@ -199,6 +199,10 @@ def merged_file(home):
     (home / "top/merged").touch()
 
 
+def staging_elsewhere(home):
+    (home / ".staging").symlink_to("/etc")
+
+
 def held(home, seconds):
     holders.write(str(home), "top", [])
     holders.write(str(home), "top", ["ci", "new"])
@@ -231,6 +235,7 @@ def gone(home):
         (stray, [("stray_files", "top")]),
         (merged_elsewhere, [("stray_files", "top")]),
         (merged_file, [("stray_files", "top")]),
+        (staging_elsewhere, [("stranger", ".staging")]),
         (no_link_file, [("link_missing", "top")]),
         (no_name, [("link_missing", "top")]),
         (empty_link, [("link_empty", "top")]),
