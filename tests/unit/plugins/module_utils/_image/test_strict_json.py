@@ -33,9 +33,13 @@ def test_what_json_writes_is_read(value):
         (b"\xff", "not UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"a":' * 100_000, "nested too deeply"),
+        (b"[" * 101 + b"]" * 101, "nested too deeply"),
+        (b'{"a":[' * 450 + b"]}" * 450, "nested too deeply"),
         (b'{"b": 1, "a": {"c": 1, "c": 1}', "the key 'c' stands twice"),
         (b"[Infinity]", "not valid JSON"),
         (b"[" + b"9" * 5000 + b"]", "too large"),
+        (b"[1e999]", "too large"),
+        (b"[-1e999]", "too large"),
         (b"[" + b"1," * 200_000 + b"1]", "131072 values"),
     ],
 )
@@ -49,3 +53,7 @@ def test_as_many_values_as_allowed_are_read(monkeypatch):
     assert parse_json(b'[1, {"a": 2}, 3]') == [1, {"a": 2}, 3]
     with pytest.raises(ValueError, match="4 values"):
         parse_json(b'[1, {"a": 2}, 3, 4]')
+
+
+def test_values_as_deep_as_allowed_are_read():
+    assert json.dumps(parse_json(b"[" * 99 + b'{"a":1.5e3}' + b"]" * 99)) == "[" * 99 + '{"a": 1500.0}' + "]" * 99
