@@ -11,6 +11,7 @@ import stat
 
 from .._errors import NotSupported, printable
 from .tar import Entry, entry_error, shown
+from .walk import get_xattr
 from .xattr_ids import ACLS, CAPABILITY
 
 MAX_LIST = 65536  # bytes of a file's xattr names, each with a NUL: include/uapi/linux/limits.h
@@ -18,6 +19,7 @@ MAX_LIST = 65536  # bytes of a file's xattr names, each with a NUL: include/uapi
 _ROOM = 512
 
 _NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.")  # xattr(7)
+_ACL_VERSION = b"\2\0\0\0"  # include/uapi/linux/posix_acl_xattr.h; ENOTSUP stands for any other, too
 _SPARE = 1 << 20  # bytes; a filesystem with so much free space is not full
 _WITHOUT = "make the archive again without it"
 
@@ -33,13 +35,13 @@ def set_xattr(node: int | bytes, key: bytes, value: bytes, entry: Entry) -> None
     except OSError as error:
         if error.errno == errno.EPERM and key.startswith(b"user."):
             return
-        raise _xattr_error(error, node, key, entry) from error
+        raise _xattr_error(error, node, key, value, entry) from error
 
 
 def has_capability(path: bytes) -> bool:
     """Tell whether the file at *path* has capabilities. Raises OSError."""
     try:
-        os.getxattr(path, CAPABILITY, follow_symlinks=False)
+        get_xattr(path, os.fsdecode(CAPABILITY))
     except OSError as error:
         if error.errno not in (errno.ENODATA, errno.ENOTSUP):
             raise
@@ -66,8 +68,8 @@ def check_list(node: int | bytes, entry: Entry) -> None:
         raise entry_error(entry.name, cause, "make the archive again with fewer extended attributes")
 
 
-def _xattr_error(error: OSError, node: int | bytes, key: bytes, entry: Entry) -> Exception:
-    """Return the error for the xattr *key* that the kernel refused."""
+def _xattr_error(error: OSError, node: int | bytes, key: bytes, value: bytes, entry: Entry) -> Exception:
+    """Return the error for the xattr *key* with this *value* that the kernel refused."""
     what = f"xattr {printable(key)}"
     if not key.startswith(_NAMESPACES):
         hint = "another system made the archive: make it again without extended attributes (tar --no-xattrs)"
@@ -75,6 +77,10 @@ def _xattr_error(error: OSError, node: int | bytes, key: bytes, entry: Entry) ->
     if key in ACLS and error.errno == errno.EACCES:
         return entry_error(entry.name, f"its {what} is allowed on directories only", _WITHOUT)
     if error.errno == errno.ENOTSUP:
+        if key.startswith(b"system.") and key not in ACLS:
+            return entry_error(entry.name, f"its {what} is not a POSIX ACL, which is all that Linux sets there", _WITHOUT)
+        if key in ACLS and not value.startswith(_ACL_VERSION):
+            return _malformed_error(what, entry)
         if key in ACLS and _is_symlink(node):
             return entry_error(entry.name, f"its {what} is not allowed on a symlink", _WITHOUT)
         return NotSupported(
@@ -90,8 +96,12 @@ def _xattr_error(error: OSError, node: int | bytes, key: bytes, entry: Entry) ->
             entry=shown(entry.name),
         )
     if error.errno in (errno.EINVAL, errno.ERANGE, errno.E2BIG):
-        return entry_error(entry.name, f"its {what} is malformed, or too long")
+        return _malformed_error(what, entry)
     return error
+
+
+def _malformed_error(what: str, entry: Entry) -> Exception:
+    return entry_error(entry.name, f"its {what} is malformed, or too long")
 
 
 def _is_symlink(node: int | bytes) -> bool:

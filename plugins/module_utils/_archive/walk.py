@@ -28,9 +28,10 @@ SHOWN = 200  # bytes of a too long path in a message
 
 Ignored = t.Callable[[int, bytes, int], bool]
 
+_CAPABILITY = "security.capability"
 # The xattrs that matter here. If a file has more than the kernel can list, these are read by name.
 _COUNTING = (
-    "security.capability",
+    _CAPABILITY,
     "system.posix_acl_access",
     "system.posix_acl_default",
     *(f"{space}.overlay.{key}" for space in ("trusted", "user") for key in OVERLAY_XATTR_KEYS),
@@ -246,8 +247,16 @@ def _has_xattr(node: int | bytes, name: str) -> bool:
 
 
 def get_xattr(node: int | bytes, name: str) -> bytes:
-    """Return the xattr *name* of an fd or a path, symlinks not followed. Raises OSError."""
-    return os.getxattr(node, name) if isinstance(node, int) else os.getxattr(node, name, follow_symlinks=False)
+    """Return the xattr *name* of an fd or a path, symlinks not followed. Raises OSError.
+
+    b"" for a malformed file capability: the kernel lets a container set one without bytes, but never returns it.
+    """
+    try:
+        return os.getxattr(node, name) if isinstance(node, int) else os.getxattr(node, name, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EINVAL or name != _CAPABILITY:
+            raise
+        return b""
 
 
 def _explained_error(error: OSError, path: bytes) -> Exception:

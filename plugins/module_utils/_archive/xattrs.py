@@ -35,6 +35,8 @@ def xattrs_to_export(
     if not wanted:
         return NO_XATTRS
     found = {name: get_xattr(node, os.fsdecode(name)) for name in wanted}
+    if found.get(CAPABILITY) == b"":  # malformed: moby leaves the capability out
+        del found[CAPABILITY]
     if map_ids:
         for name in ACLS:
             if name in found:

@@ -8,13 +8,25 @@ from __future__ import annotations
 import os
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply_xattrs import (
     check_list,
     has_capability,
     set_xattr,
 )
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.manifest import (
+    NONE,
+    ManifestWriter,
+    digest_of_xattrs,
+)
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar import REGULAR, Entry
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected, NotSupported
+from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.tars import (
+    archive,
+    hardlink,
+    member,
+    reader,
+)
 
 pytestmark = [
     pytest.mark.root,
@@ -59,6 +71,16 @@ def test_the_target_of_a_symlink_stays_as_it_is(tmp_path, file):
     assert os.listxattr(file) == []
 
 
+def test_a_file_with_a_capability_without_bytes_is_applied_noted_and_merged_into(tmp_path):
+    tar = archive(member("f", xattrs={b"security.capability": b""}))
+    pieces: list[bytes] = []
+    apply_layer(reader(tar), str(tmp_path), manifest=ManifestWriter(pieces.append))
+    assert digest_of_xattrs(os.fsencode(tmp_path / "f")) != NONE
+    assert has_capability(os.fsencode(tmp_path / "f"))
+    apply_layer(reader(archive(hardlink("g", "f"))), str(tmp_path))
+    assert (tmp_path / "g").samefile(tmp_path / "f")
+
+
 def test_capabilities_are_seen(file):
     assert not has_capability(os.fsencode(file))
     os.setxattr(file, "security.capability", CAPABILITY)
@@ -73,6 +95,8 @@ def test_capabilities_are_seen(file):
         pytest.param(b"com.apple.quarantine", b"1", "is in a namespace that Linux does not have", id="of a Mac"),
         pytest.param(b"security.capability", b"x", "is malformed, or too long", id="malformed"),
         pytest.param(b"user." + b"n" * 300, b"1", "is malformed, or too long", id="a name too long"),
+        pytest.param(b"system.posix_acl_access", b"\1\0\0\0", "is malformed, or too long", id="an ACL of version 1"),
+        pytest.param(b"system.nfs4_acl", b"x", "is not a POSIX ACL, which is all that Linux sets there", id="of NFS"),
         pytest.param(b"system.posix_acl_default", DEFAULT_ACL, "is allowed on directories only", id="of a directory"),
     ],
 )

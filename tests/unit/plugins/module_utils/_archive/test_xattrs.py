@@ -92,6 +92,11 @@ class TestChoice:
         give(file, **{"security.capability": ROOTED})
         assert chosen(file, users=users) == {b"security.capability": CAPABILITY}
 
+    @pytest.mark.parametrize("users", [False, True])
+    def test_a_capability_without_bytes_which_a_container_can_set_is_left_out(self, file, users):
+        give(file, **{"security.capability": b""})
+        assert chosen(file, users=users) == {}
+
     def test_users_xattrs_and_acls(self, file):
         give(file, **{"user.note": b"1", "user.overlayfs": b"2", ACCESS: ACL})
         assert chosen(file, users=True) == {b"user.note": b"1", b"user.overlayfs": b"2", ACCESS.encode(): ACL}
