@@ -13,7 +13,6 @@ from .._errors import ArchiveRejected, NotSupported
 from .apply_root import Directory, Root
 from .tar import Entry, entry_error, shown
 from .walk import MAX_DEPTH, MAX_PATH, too_deep
-from .whiteouts import is_whiteout
 
 _TOO_DEEP = "the archive is hostile or not a layer: no command can name a path so deep"
 
@@ -38,15 +37,21 @@ def clean(path: bytes, entry: Entry) -> bytes:
 
 
 def link_target(root: Root, entry: Entry, place: Directory, name: bytes) -> tuple[Directory, bytes, os.stat_result]:
-    """Return the target of the hard link *name* in *place*: directory, name, stat. Raises ArchiveRejected."""
+    """Return the target of the hard link *name* in *place*: directory, name, stat. Raises ArchiveRejected.
+
+    The target may be a whiteout, as in moby: overlayfs makes all whiteouts of a mount as links of one inode, and the
+    tar of busybox archives them so.
+    """
+    if not entry.linkname:
+        raise entry_error(entry.name, "it is a hard link without a target")
     parent, _unused, target = clean(entry.linkname, entry).rpartition(b"/")
     try:
         source = root.directory(parent, make=False)
         found = os.stat(target or b".", dir_fd=source.fd, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         raise _bad_link_error(entry, "which is not in the layer") from None
-    if stat.S_ISDIR(found.st_mode) or is_whiteout(found):
-        raise _bad_link_error(entry, "which is a directory or a whiteout")
+    if stat.S_ISDIR(found.st_mode):
+        raise _bad_link_error(entry, "which is a directory")
     if source.child(target) == place.child(name):
         raise entry_error(entry.name, "it is a hard link to itself")
     if source.child(target).startswith(place.child(name) + b"/"):

@@ -36,6 +36,7 @@ TARGETS = {
     "symlink": lambda **fields: symlink("a", "t", **fields),
     "device": lambda **fields: member("a", CHAR, major=1, minor=3, **fields),
     "fifo": lambda **fields: member("a", FIFO, **fields),
+    "whiteout": lambda **fields: member("a", CHAR, **fields),
 }
 
 
@@ -203,3 +204,25 @@ class TestMerge:
                 shown = os.path.relpath(path, root)
                 found[shown] = (at.st_mode, at.st_uid, at.st_gid, at.st_mtime_ns, first.setdefault(at.st_ino, shown))
         return found
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_whiteouts_that_are_links_of_one_inode_stay_so(root, merge):
+    """As busybox archives an upperdir: the kernel makes all whiteouts of a mount as links of one inode."""
+    if merge:
+        (root / "b").mkdir()
+    members = member("a", CHAR, mode=0), hardlink("b", "a", mode=0)
+    applied(root, *members, map_ids=lambda uid, gid: (uid + 1000, gid + 1000))
+    assert [whiteout_owner(root / name) for name in ("a", "b")] == [(0, 0), (0, 0)]
+    assert os.stat(root / "a").st_ino == os.stat(root / "b").st_ino
+
+
+def whiteout_owner(path):
+    found = os.lstat(path)
+    assert stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+    return found.st_uid, found.st_gid
+
+
+def test_a_link_to_a_whiteout_of_the_tar_is_a_whiteout(root):
+    applied(root, member(".wh.gone"), hardlink("too", "gone"))
+    assert whiteout_owner(root / "too") == (0, 0)
