@@ -97,7 +97,7 @@ class TarReader:
             name, owner, size_field, mtime, checksum, kind = _START(block)
             if _adler32(block) & 0xFFFF != expected_adler(checksum) and not adds_up(block, checksum):
                 raise self._stream_error("the next block is not a header: its checksum is wrong")
-            name = name.partition(b"\0")[0]  # text() inlined: the loop runs once for each entry
+            self._last = name = name.partition(b"\0")[0]  # text() inlined: the loop runs once for each entry
             try:
                 if kind == REGULAR and not block[_PREFIX_AT] and not self._extended:  # nearly all entries
                     size = number(size_field)
@@ -105,12 +105,11 @@ class TarReader:
                     entry = new_entry(Entry, values)
                 elif kind in _EXTENDED:
                     self._padding = 0
-                    self._last = name
                     self._extend(kind, number(size_field))
                     continue
                 else:
                     fields = _HEADER.unpack(block)
-                    name = self._name(name, block, fields)
+                    self._last = name = self._name(name, block, fields)
                     entry = self._entry(name, fields)
                     size = entry.size
                 if not 0 <= size <= MAX_SIZE:
@@ -120,7 +119,6 @@ class TarReader:
                     self._holes += max(entry.size - size, 0)
             except ValueError as error:
                 raise entry_error(name, str(error)) from error
-            self._last = name
             self._left = size
             self._padding = -size % BLOCK
             self.entries += 1
@@ -204,8 +202,8 @@ class TarReader:
             return block
         if block and self._take(BLOCK) not in (b"", _ZEROS):
             raise self._stream_error("one block of zeros follows this entry, then other data")
-        if self._pax or self._long:
-            raise self._stream_error("it describes an entry that is missing")
+        if (self._pax or self._long) and not self._expected:
+            raise self._stream_error("it describes an entry that is missing", CUT_HINT)
         return None
 
     def _take(self, size: int, whole: bool = True) -> bytes:

@@ -845,10 +845,12 @@ class TestWithoutAnEnd:
             pytest.param(member("f", body=b"x"), id="no end mark"),
             pytest.param(member("f", body=b"x")[: 512 + 1], id="no padding"),
             pytest.param(member("f", body=b"x")[: 512 + 100], id="half the padding"),
+            pytest.param(archive(member("f", body=b"x"), pax(record("path", "g"))), id="a header for nothing"),
+            pytest.param(member("f", body=b"x") + member("L", b"L", body=b"g"), id="a long name for nothing"),
         ],
     )
     def test_it_is_taken_where_a_digest_is_expected(self, root, tar):
-        with pytest.raises(ArchiveRejected, match=r"entry f: .*the archive ends|within a block"):
+        with pytest.raises(ArchiveRejected, match=r"the archive ends|within a block|an entry that is missing"):
             apply_layer(reader(tar), str(root))
         assert apply_layer(reader(tar), str(root), expected=True) == Applied(1, 1)
         assert listing(root) == {"f": "x"}
@@ -859,7 +861,6 @@ class TestWithoutAnEnd:
             pytest.param(member("f", body=b"xy")[: 512 + 1], id="within the content"),
             pytest.param(member("f") + member("g")[:100], id="within a header"),
             pytest.param(member("f") + bytes(512) + member("g"), id="a block of zeros, then more"),
-            pytest.param(pax(record("path", "f")), id="a header for nothing"),
         ],
     )
     def test_what_docker_refuses_is_refused(self, root, tar):

@@ -41,10 +41,14 @@ from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archiv
     reader,
     record,
     sealed,
+    sparse,
     symlink,
 )
 from hypothesis import given
 from hypothesis import strategies as st
+
+
+OLD_SPARSE = sparse("old GNU", [(1024 * number, 1) for number in range(6)], b"x" * 6)  # its map fills two blocks
 
 
 def read_all(tar: bytes, most: int | None = None) -> list[tuple[Entry, bytes]]:
@@ -287,6 +291,7 @@ class TestTheEnd:
                 member("f") + bytes(BLOCK) + member("g"), "entry f: one block of zeros", id="a lone zero block"
             ),
             pytest.param(archive(pax(record("uid", "1"))), "entry PaxHeaders.0/f: it describes", id="x for nothing"),
+            pytest.param(OLD_SPARSE[:700], "entry f: the archive ends within a block", id="half a map of holes"),
         ],
     )
     def test_the_message_says_where(self, tar, message):
