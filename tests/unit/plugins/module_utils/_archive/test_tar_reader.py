@@ -16,7 +16,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar impor
     BLOCK,
     BLOCKDEV,
     CHAR,
-    CHUNK,
+    LARGE,
     DIRECTORY,
     END,
     FIFO,
@@ -105,17 +105,17 @@ class TestHonestArchives:
         assert [body for _unused, body in read_all(tar, most)] == bodies
 
     def test_a_long_body_comes_in_pieces(self):
-        body = os.urandom(3 * CHUNK + 100)
+        body = os.urandom(3 * LARGE + 100)
         tar_reader = TarReader(reader(archive(member("big", body=body), member("next"))))
         stream = iter(tar_reader)
         next(stream)
         pieces = list(iter(tar_reader.piece, b""))
         assert b"".join(pieces) == body
-        assert max(map(len, pieces)) <= CHUNK
+        assert max(map(len, pieces)) <= LARGE
         assert next(stream).name == b"next"
 
     def test_a_body_left_half_read_is_passed_over(self):
-        tar_reader = TarReader(reader(archive(member("big", body=bytes(2 * CHUNK)), member("next"))))
+        tar_reader = TarReader(reader(archive(member("big", body=bytes(2 * LARGE)), member("next"))))
         stream = iter(tar_reader)
         next(stream)
         tar_reader.piece()
