@@ -574,15 +574,18 @@ ansible_facts:
                   type: int
                   sample: 39741030
                 by:
-                  description: V(engine), V(overlay2_prune) or V(user), who removes it.
+                  description: >-
+                    V(engine), V(overlay2_prune) or V(user), who removes it. V(overlay2_prune) is
+                    M(strata.overlay2.overlay2_prune).
                   type: str
                   sample: overlay2_prune
                 run:
                   description:
-                    - What a person can type to have it removed. This collection never runs it. C(ADDRESS) stands for
-                      the socket of a containerd whose socket is not known.
+                    - What a person can type, or the steps, to have it removed. This collection never runs it.
+                      C(ADDRESS) stands for the socket of a containerd whose socket is not known.
                   type: str
-                  sample: ansible-playbook strata.overlay2.cleanup
+                  sample: >-
+                    stop docker; overlay2_prune with home: /var/lib/docker/overlay2, orphans_only: true, foreign: remove
                 policy:
                   description: Whether it may be wanted, although nothing uses it now.
                   type: bool

@@ -153,8 +153,9 @@ def test_a_containerd_that_starts_waits_until_the_orphans_are_out_of_sight(conta
     assert len(containerd.rows("snapshots", "ls")) == len(os.listdir(containerd.snapshotter / "snapshots")) == 1
 
 
-def test_facts_tell_the_orphan_and_prune_removes_it(containerd: Containerd) -> None:
-    leave_an_orphan(containerd)
+def test_facts_tell_the_orphan_and_what_they_tell_removes_it(containerd: Containerd) -> None:
+    name = leave_an_orphan(containerd)
+    containerd.start()
     params = {"home": "/x", "gather_subset": ["stores"], "roots": [str(containerd.root)]}
 
     def patient() -> None:
@@ -168,5 +169,11 @@ def test_facts_tell_the_orphan_and_prune_removes_it(containerd: Containerd) -> N
         one for one in found["ansible_facts"]["overlay2"]["stores"] if one["home"] == str(containerd.snapshotter)
     )
     (told,) = (one for one in store["unneeded"] if one["code"] == "orphan_directory")
-    assert told["count"] == 1
-    assert prune(containerd, foreign="remove")["changed"]
+    assert (told["count"], told["by"]) == (1, "overlay2_prune")
+    stop, _semicolon, options = told["run"].partition("; overlay2_prune with ")
+    assert stop.startswith("stop containerd")
+    containerd.end()
+    asked = dict(option.split(": ") for option in options.split(", "))
+    done = modules.run_module(overlay2_prune.main, asked)
+    assert done is not None and done["changed"], done
+    assert not (containerd.snapshotter / "snapshots" / name).exists()

@@ -19,9 +19,14 @@ from ..._containerd.snapshotter import read_records
 from ..._containerd.values import expiry
 from ..._errors import printable
 from ..._linux.nofollow import open_below
-from .state import Contents, Found
+from .orphans import BY_PRUNE, removal_by_prune
+from .state import CONTAINERD, Contents, Found
+
+if t.TYPE_CHECKING:
+    from .places import Place
 
 _SHOWN = 20  # namespaces
+_OF_PRUNE = "overlayfs"  # the snapshotter whose orphans overlay2_prune removes
 
 
 class FirstLook(t.NamedTuple):
@@ -49,20 +54,21 @@ def needs_second_look(first: FirstLook) -> bool:
     return any(one.code != unneeded.UNUSED_IMAGE for one in first.found)
 
 
-def contents_of(root: int, found: Found, first: FirstLook, second: FirstLook, now: float, ctr: str) -> Contents:
+def contents_of(place: Place, found: Found, first: FirstLook, second: FirstLook, now: float, ctr: str) -> Contents:
     """Return what lies in a snapshotter's store, and what two looks found unneeded."""
     look = second.look
+    home = f"{place.path}/{found.below}" if found.kind == _OF_PRUNE and not place.owner else ""
     if look is None or found.kind not in look.snapshotters:
         return Contents(problems=[second.problem] if second.problem else [])
     records = look.snapshotters[found.kind].records
     both = [] if second.problem else unneeded.in_both(first.found, second.found)
-    ours = [_with_old_directories(root, one, now) for one in both if one.snapshotter in ("", found.kind)]
+    ours = [_with_old_directories(place.fd, one, now) for one in both if one.snapshotter in ("", found.kind)]
     return Contents(
         layers=len(records),
         bytes=sum(record.size or 0 for record in records.values()),
         content_bytes=sum(_blob_sizes(look).values()),
         namespaces=_namespaces(look, found.kind),
-        unneeded=None if second.problem else [_told(one, look, ctr) for one in ours if one.subjects],
+        unneeded=None if second.problem else [_told(one, look, ctr, home) for one in ours if one.subjects],
         problems=[second.problem] if second.problem else [],
     )
 
@@ -95,8 +101,8 @@ def _with_old_directories(root: int, one: unneeded.Unneeded, now: float) -> unne
     return one._replace(subjects=old)
 
 
-def _told(one: unneeded.Unneeded, look: Look, ctr: str) -> dict[str, t.Any]:
-    """Return *one* as the module returns it."""
+def _told(one: unneeded.Unneeded, look: Look, ctr: str, home: str) -> dict[str, t.Any]:
+    """Return *one* as the module returns it. home: of a store in which overlay2_prune removes orphans, else ""."""
     existing = next(iter(look.metadata.namespaces), "default")
     how = remedy(one, ctr, existing)
     sizes = list(one.subjects.values())
@@ -111,6 +117,8 @@ def _told(one: unneeded.Unneeded, look: Look, ctr: str) -> dict[str, t.Any]:
     }
     if one.code == unneeded.LEFT_LEASE:
         told["until"] = _until(one, look)
+    if one.code == unneeded.ORPHAN_DIRECTORY and home:
+        told.update(by=BY_PRUNE, run=removal_by_prune(CONTAINERD, home))
     return told
 
 

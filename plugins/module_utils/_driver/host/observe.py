@@ -73,7 +73,7 @@ def _describe(roots: list[Root], evidence: Evidence, measure: str) -> t.Iterator
             fd = root.place.fd
             if _has_metadata(found):
                 ctr = ctr_command(root.place, evidence)
-                contents = containerd_contents.contents_of(fd, found, first[fd], second[fd], now, ctr)
+                contents = containerd_contents.contents_of(root.place, found, first[fd], second[fd], now, ctr)
             elif found.kind == MOVED:
                 contents = containerd_contents.moved_contents(fd)
             else:

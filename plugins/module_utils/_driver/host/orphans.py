@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, Strata
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which layers of a store of docker or containers-storage no record of the engine knows. Only reads. PRIVATE."""
+"""Which layers of a store of docker or containers-storage no record of the engine knows. Only reads. PRIVATE.
+
+Also what removes the orphans of any engine: overlay2_prune, with the engine stopped.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ from ..._containerd.unneeded import GRACE
 from ..._errors import StoreCorrupt, printable
 from ..._store.engine_records import orphans, references
 from ..._store.layer import LayerFiles
-from .state import DOCKER, STORAGE, Contents, Found
+from .state import CONTAINERD, DOCKER, STORAGE, Contents, Found
 
+BY_PRUNE = "overlay2_prune"
 _KINDS = {DOCKER: "overlay2", STORAGE: "overlay"}
 
 
@@ -47,10 +51,16 @@ def _orphan_directories(count: int, engine: str, home: str) -> dict[str, t.Any]:
         "namespace": None,
         "count": count,
         "bytes": None,
-        "by": "overlay2_prune",
-        "run": f"stop {engine}; overlay2_prune with home: {printable(home)}, orphans_only: true, foreign: remove",
+        "by": BY_PRUNE,
+        "run": removal_by_prune(engine, home),
         "policy": False,
     }
+
+
+def removal_by_prune(engine: str, home: str) -> str:
+    """Return what a person does to remove the orphans in the store at *home*."""
+    stop = f"stop {engine} and whatever starts it" if engine == CONTAINERD else f"stop {engine}"
+    return f"{stop}; overlay2_prune with home: {printable(home)}, orphans_only: true, foreign: remove"
 
 
 def _is_old(path: str, now: float) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import time
 
@@ -222,6 +223,31 @@ def test_a_directory_that_was_just_made_is_not_an_orphan(host, monkeypatch):
     monkeypatch.setattr(containerd_contents.unneeded, "GRACE", -1)
     (store,) = stores(root).values()
     assert [(one["code"], one["count"]) for one in store["unneeded"]] == [("orphan_directory", 1)]
+
+
+def orphans_of(root):
+    """Return by snapshotter who removes the orphans of a containerd, and how."""
+    found = [(one["kind"], told) for one in stores(root).values() for told in one["unneeded"]]
+    return {kind: (told["by"], told["run"]) for kind, told in found if told["code"] == "orphan_directory"}
+
+
+def test_overlay2_prune_removes_the_orphans_of_roots_overlayfs_and_containerd_all_others(host, monkeypatch):
+    monkeypatch.setattr(containerd_contents.unneeded, "GRACE", -1)
+    root = make_containerd(host / "containerd", leases={"w": made.lease({made.FLAT: ""}, ["base"])})
+    (root / made.OVERLAYFS / "snapshots/7").mkdir()
+    native = root / "io.containerd.snapshotter.v1.native"
+    shutil.copytree(root / made.OVERLAYFS, native)
+    found = orphans_of(root)
+    assert found["overlayfs"] == (
+        "overlay2_prune",
+        f"stop containerd and whatever starts it; overlay2_prune with home: {root}/{made.OVERLAYFS},"
+        " orphans_only: true, foreign: remove",
+    )
+    by, run = found["native"]
+    assert by == "engine"
+    assert run.startswith("ctr --address ADDRESS -n default snapshots --snapshotter native prepare ")
+    give(root)
+    assert {by for by, _run in orphans_of(root).values()} == {"engine"}
 
 
 def test_of_a_newer_containerd_only_layers_and_bytes_are_told(host):
