@@ -67,7 +67,8 @@ options:
     description:
       - With V(stores), also look at these absolute paths. Each is the data root of an engine, or a store.
       - A store is found by itself if its engine runs, if a layer of it is mounted, if a configuration file names its
-        data root, or if it lies at a usual place of the host or of a home.
+        data root, or if it lies at a usual place of the host or of a home. The C(storage.conf) of a user counts only
+        for a store of this user.
     type: list
     elements: path
     default: []
@@ -463,8 +464,9 @@ ansible_facts:
             - The layer stores of the host, at most 50, the largest first.
             - No engine is asked, and no lock is taken. containerd's databases are read while containerd writes to
               them. What only one of two looks finds, or is younger than ten minutes, does not count as unneeded.
-            - Nothing that a user wrote is trusted beyond the user's own store. No home is entered that is an automount
-              point or lies on a network filesystem or on FUSE.
+            - Nothing that a user wrote is trusted beyond the user's own store. A directory that a user's
+              C(storage.conf) names and that is not the user's is told and not read. No home is entered that is an
+              automount point or lies on a network filesystem or on FUSE.
           returned: when O(gather_subset) has V(stores)
           type: list
           elements: dict

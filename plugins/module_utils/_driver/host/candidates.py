@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import os
 import re
 import typing as t
 
-from ..._linux.noatime import read_quietly
 from . import settings
-from .places import Untouched, open_place
+from .homes import of_homes
 from .state import Candidate
 
 if t.TYPE_CHECKING:
@@ -31,28 +29,24 @@ _DEFAULTS = (
     "/var/lib/buildkit",
     "/var/lib/overlay2",
 )
-_IN_A_HOME = ("docker", "containerd", "buildkit", "containers/storage")
-_SHARE = ".local/share"
 _CONTAINERD_IN_K3S = "agent/containerd"
 DAEMON_JSON = "/etc/docker/daemon.json"
-_CONTAINERD_CONFIG = ("/etc/containerd/config.toml", "/etc/containerd/conf.d/*.toml")
+_DAEMON_JSON_OF_SNAP = "/var/snap/docker/current/config/daemon.json"
+_CONTAINERD_CONFIG = (
+    "/etc/containerd/config.toml",
+    "/etc/containerd/conf.d/*.toml",
+    "/etc/k0s/containerd.toml",
+    "/etc/k0s/containerd.d/*.toml",
+)
 _BUILDKIT_CONFIG = "/etc/buildkit/buildkitd.toml"
 STORAGE_CONFIG = ("/etc/containers/storage.conf", "/usr/share/containers/storage.conf")
 _STORAGE_PARTS = ("/etc/containers/storage.conf.d/*.conf", "/usr/share/containers/storage.conf.d/*.conf")
+_CRIO_CONFIG = ("/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*.conf")
 _STORAGE_VARIABLES = ("CONTAINERS_STORAGE_CONF", "CONTAINERS_STORAGE_CONF_OVERRIDE")
 _K3S_CONFIG = ("/etc/rancher/*/config.yaml", "/etc/rancher/*/config.yaml.d/*.yaml")
-_PASSWD = "/etc/passwd"
-_HOME = "/home"
-_MOST = 10_000  # homes; candidates of the mounts
 _UPPER = re.compile(
     r"(?P<containerd>/.*)/io\.containerd\.snapshotter\.v1\.[^/]+/snapshots/\d+/fs|(?P<home>/.*)/[^/]+/(?:diff|merged)"
 )
-
-
-class User(t.NamedTuple):
-    name: str
-    uid: int
-    home: str
 
 
 def candidates(evidence: Evidence, asked: t.Iterable[str], slow: t.Container[str]) -> t.Iterator[Candidate]:
@@ -61,7 +55,7 @@ def candidates(evidence: Evidence, asked: t.Iterable[str], slow: t.Container[str
         yield Candidate(path, "asked", None)
     for path in _DEFAULTS:
         yield Candidate(path, "default", None)
-    for path in (*_configured(), *_of_configs(evidence.daemons)):
+    for path in (*_configured(slow), *_of_configs(evidence.daemons, slow)):
         yield Candidate(path, "config", None)
     for holder in evidence.holders:
         yield Candidate(holder.root, "lock", holder.uid or None)
@@ -74,39 +68,43 @@ def candidates(evidence: Evidence, asked: t.Iterable[str], slow: t.Container[str
         {(path, overlay.uid) for overlay in evidence.overlays for path in _roots_of(overlay)}, key=str
     ):
         yield Candidate(path, "mount", uid)
-    for home in _homes(slow):
-        for name in _IN_A_HOME:
-            yield Candidate(f"{home}/{_SHARE}/{name}", "home", None)
-    for path in _rootless_paths():
-        yield Candidate(path, "config", None)
+    yield from of_homes(filter(None, (settings.rootless_storage_path(path, slow) for path in _storage_configs())), slow)
 
 
-def _configured() -> t.Iterator[str]:
-    yield settings.docker_settings(DAEMON_JSON).root
-    for path in _matching(_CONTAINERD_CONFIG):
-        yield from settings.containerd_roots(path)
-    yield from settings.containerd_roots(_BUILDKIT_CONFIG)
-    for path in (*STORAGE_CONFIG, *_matching(_STORAGE_PARTS), *filter(None, map(os.environ.get, _STORAGE_VARIABLES))):
-        yield from settings.storage_roots(path)
+def _configured(slow: t.Container[str]) -> t.Iterator[str]:
+    for path in (DAEMON_JSON, _DAEMON_JSON_OF_SNAP):
+        yield settings.docker_settings(path, slow).root
+    for path in (*_matching(_CONTAINERD_CONFIG), _BUILDKIT_CONFIG):
+        yield from settings.containerd_roots(path, slow)
+    for path in (*_storage_configs(), *_from_environment(), *_matching(_CRIO_CONFIG)):
+        yield from settings.storage_roots(path, slow)
     for path in _matching(_K3S_CONFIG):
-        yield from _of_k3s(path)
+        yield from _of_k3s(path, slow)
+
+
+def _from_environment() -> list[str]:
+    return list(filter(None, map(os.environ.get, _STORAGE_VARIABLES)))
+
+
+def _storage_configs() -> list[str]:
+    return [*STORAGE_CONFIG, *_matching(_STORAGE_PARTS)]
 
 
 def _matching(patterns: t.Iterable[str]) -> list[str]:
     return [path for pattern in patterns for path in sorted(glob.glob(pattern))]
 
 
-def _of_k3s(path: str) -> list[str]:
-    return [f"{directory}/{_CONTAINERD_IN_K3S}" for directory in settings.data_dirs(path)]
+def _of_k3s(path: str, slow: t.Container[str]) -> list[str]:
+    return [f"{directory}/{_CONTAINERD_IN_K3S}" for directory in settings.data_dirs(path, slow)]
 
 
-def _of_configs(daemons: t.Iterable[Daemon]) -> t.Iterator[str]:
+def _of_configs(daemons: t.Iterable[Daemon], slow: t.Container[str]) -> t.Iterator[str]:
     for daemon in daemons:
         if daemon.config and not daemon.uid:
-            yield settings.docker_settings(daemon.config).root
-            yield from settings.containerd_roots(daemon.config)
-            yield from settings.storage_roots(daemon.config)
-            yield from _of_k3s(daemon.config)
+            yield settings.docker_settings(daemon.config, slow).root
+            yield from settings.containerd_roots(daemon.config, slow)
+            yield from settings.storage_roots(daemon.config, slow)
+            yield from _of_k3s(daemon.config, slow)
 
 
 def _roots_of(overlay: Overlay) -> t.Iterator[str]:
@@ -118,37 +116,3 @@ def _roots_of(overlay: Overlay) -> t.Iterator[str]:
         elif match:
             yield match["home"]
             yield os.path.dirname(match["home"])
-
-
-def users() -> list[User]:
-    """Return the users of /etc/passwd. A directory service is not asked: its server may keep us waiting."""
-    found = []
-    for line in os.fsdecode(read_quietly(_PASSWD)).splitlines()[:_MOST]:
-        fields = line.split(":")
-        if len(fields) == 7 and fields[2].isdigit():
-            found.append(User(fields[0], int(fields[2]), fields[5]))
-    return found
-
-
-def _homes(slow: t.Container[str]) -> list[str]:
-    """Return the homes of users, also of those who are gone or in a directory service, below /home."""
-    found = dict.fromkeys(user.home for user in users() if user.home.startswith("/") and user.home != "/")
-    with contextlib.suppress(OSError, Untouched):
-        place = open_place(_HOME, slow)
-        try:
-            with os.scandir(place.fd) as entries:
-                for _number, entry in zip(range(_MOST), entries):
-                    found.setdefault(f"{_HOME}/{entry.name}")
-        finally:
-            os.close(place.fd)
-    return list(found)
-
-
-def _rootless_paths() -> t.Iterator[str]:
-    patterns = filter(None, map(settings.rootless_storage_path, STORAGE_CONFIG))
-    for pattern in patterns:
-        for user in users():
-            path = pattern
-            for name, value in (("HOME", user.home), ("UID", str(user.uid)), ("USER", user.name)):
-                path = path.replace(f"${name}", value).replace(f"${{{name}}}", value)
-            yield path

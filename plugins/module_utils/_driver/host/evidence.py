@@ -10,6 +10,7 @@ process. It shows only the processes of our pid namespace and of those below.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import typing as t
@@ -37,11 +38,14 @@ _OPTIONS = {
     "--address": "address",
     "-a": "address",
 }
-# They stay while a container runs, and name the configuration that moves the store.
+_OF_STORAGE_OPTIONS = {"--root": "root"}
+_ATTACHED = ("-g", "-d", "-c", "-a")  # options whose value may stand right behind them
+# They stay while a container runs, and name the store, or the configuration that moves the store.
 _OF_STORAGE = frozenset(["conmon", "crio", "podman", "buildah"])
 _VARIABLES = (b"CONTAINERS_STORAGE_CONF=", b"CONTAINERS_STORAGE_CONF_OVERRIDE=")
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 _MOST = 65536  # bytes of a command line that are read
+_MOST_FILES = 65536  # open files of a process that are looked at; the databases are among the first
 
 
 class Holder(t.NamedTuple):
@@ -120,7 +124,9 @@ def _holders(pid: int, inodes: set[int]) -> t.Iterator[Holder]:
     """Yield the databases that a process has locked. The dev in /proc/locks is not that of stat on btrfs."""
     with contextlib.suppress(*UNSEEN):
         uid = os.stat(f"/proc/{pid}").st_uid
-        for fd in os.listdir(f"/proc/{pid}/fd"):
+        with os.scandir(f"/proc/{pid}/fd") as entries:
+            fds = [entry.name for entry in itertools.islice(entries, _MOST_FILES)]
+        for fd in fds:
             link = f"/proc/{pid}/fd/{fd}"
             with contextlib.suppress(*UNSEEN):
                 target = path_of(link)
@@ -136,22 +142,18 @@ def _daemons() -> t.Iterator[Daemon]:
         with contextlib.suppress(*UNSEEN), open(f"/proc/{pid}/cmdline", "rb") as file:
             words = [os.fsdecode(word) for word in file.read(_MOST).split(b"\0")]
             command = os.path.basename(words[0])
+            if command not in _DAEMONS and command not in _OF_STORAGE:
+                continue
+            uid = os.stat(f"/proc/{pid}").st_uid
             if command in _DAEMONS:
-                paths = _paths(words[1:], pid)
-                yield Daemon(
-                    int(pid),
-                    command,
-                    os.stat(f"/proc/{pid}").st_uid,
-                    paths.get("root", ""),
-                    paths.get("config", ""),
-                    paths.get("address", ""),
-                    any(word.startswith("--feature") for word in words),
-                    started(int(pid)),
-                )
-            elif command in _OF_STORAGE:
-                for config in _storage_configs(pid):
-                    uid = os.stat(f"/proc/{pid}").st_uid
-                    yield Daemon(int(pid), command, uid, "", config, "", False, started(int(pid)))
+                paths = [_paths(words[1:], pid, _OPTIONS)]
+            else:
+                named = [{"config": config} for config in _storage_configs(pid)]
+                paths = [one for one in (_paths(words[1:], pid, _OF_STORAGE_OPTIONS), *named) if one]
+            features = any(word.startswith("--feature") for word in words)
+            for one in paths:
+                told = (one.get("root", ""), one.get("config", ""), one.get("address", ""))
+                yield Daemon(int(pid), command, uid, *told, features, started(int(pid)))
 
 
 def _storage_configs(pid: str) -> t.Iterator[str]:
@@ -173,13 +175,15 @@ def started(pid: int) -> float:
     return boot + ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _paths(words: list[str], pid: str) -> dict[str, str]:
+def _paths(words: list[str], pid: str, options: t.Mapping[str, str]) -> dict[str, str]:
     found = {}
     for index, word in enumerate(words):
         option, equals, value = word.partition("=")
-        if option in _OPTIONS:
+        if option[:2] in _ATTACHED and len(option) > 2:
+            option, equals, value = word[:2], "=", word[2:].lstrip("=")
+        if option in options:
             path = value if equals else "".join(words[index + 1 : index + 2])
-            found[_OPTIONS[option]] = path if path.startswith("/") else os.path.join(path_of(f"/proc/{pid}/cwd"), path)
+            found[options[option]] = path if path.startswith("/") else os.path.join(path_of(f"/proc/{pid}/cwd"), path)
     return found
 
 

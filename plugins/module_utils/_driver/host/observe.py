@@ -23,7 +23,7 @@ from .judge import judge
 from .orphans import with_orphans
 from .places import Place, slow_mount_points
 from .recognize import MOVED, link_target
-from .roots import Root, Roots, open_roots
+from .roots import Root, Roots, Unseen, open_roots
 from .state import ABANDONED, CONTAINERD, DOCKER, NO, STORAGE, UNKNOWN, WALK, Contents, Found, State
 
 MOST = 50  # stores that are returned
@@ -44,7 +44,7 @@ def stores_of_host(asked: t.Sequence[str], measure: str) -> Stores:
     evidence = gather_evidence()
     roots: Roots = {}
     try:
-        told = [_unseen(path, why) for path, why in open_roots(candidates(evidence, asked, slow), slow, roots)]
+        told = [_unseen(one) for one in open_roots(candidates(evidence, asked, slow), slow, roots)]
         told += _describe(list(roots.values()), evidence, measure)
     finally:
         for root in roots.values():
@@ -133,11 +133,12 @@ def _told(
     }
 
 
-def _unseen(path: str, why: str) -> dict[str, t.Any]:
-    """Return the entry of a path that was asked for and holds no store, or cannot be opened."""
-    told = f"{printable(path)} cannot be looked at: {why}"
+def _unseen(one: Unseen) -> dict[str, t.Any]:
+    """Return the entry of a path that holds no store, or cannot be looked at."""
+    path, found_by, _uid = one.candidate
+    told = f"{printable(path)} cannot be looked at: {one.why}"
     place = Place(-1, path, 0)
-    return _told(Found(None, "", "."), path, place, {"asked"}, State(UNKNOWN, told), 0, Contents(problems=[told]))
+    return _told(Found(None, "", "."), path, place, {found_by}, State(UNKNOWN, told), 0, Contents(problems=[told]))
 
 
 def _whole_store(root: Root, found: Found, home: str, contents: Contents) -> dict[str, t.Any]:

@@ -48,6 +48,14 @@ def slow_mount_points() -> frozenset[str]:
     return frozenset(point for point, fstype in topmost.items() if _SLOW.fullmatch(fstype))
 
 
+def is_usable(path: str) -> bool:
+    """Tell whether a system call takes *path*, which may come from JSON or TOML."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+
+
 def open_place(path: str, slow: t.Container[str], links: bool = True) -> Place:
     """Open the directory at the absolute *path*.
 
@@ -77,10 +85,10 @@ def open_place(path: str, slow: t.Container[str], links: bool = True) -> Place:
                 followed += 1
                 if not target or followed > _LINKS:
                     raise Untouched(f"{printable(below)} is a symlink")
-                waiting += target.split("/")[::-1]
-                if target.startswith("/"):
-                    os.close(fd)
-                    fd, there, owner = os.open("/", _ENTER | os.O_DIRECTORY), "/", 0
+                # There is no symlink in the path that led here, so its text tells where ".." leads.
+                waiting += os.path.normpath(os.path.join(there, target)).split("/")[::-1]
+                os.close(fd)
+                fd, there, owner = os.open("/", _ENTER | os.O_DIRECTORY), "/", 0
                 continue
             os.close(fd)
             fd, there = next_fd, below
@@ -88,6 +96,41 @@ def open_place(path: str, slow: t.Container[str], links: bool = True) -> Place:
         return Place(open_quietly(".", os.O_DIRECTORY, fd), there, owner)
     finally:
         os.close(fd)
+
+
+def read_of_root(path: str, slow: t.Container[str], limit: int) -> bytes:
+    """Return at most *limit* bytes of a regular file that only root can change, or put in place.
+
+    A symlink of root leads to it as to a directory; distributions have some in /etc. slow: as for open_place.
+    raises: Untouched; OSError.
+    """
+    for _link in range(_LINKS):
+        directory, name = os.path.split(path)
+        place = open_place(directory, slow)
+        try:
+            if place.owner:
+                raise Untouched(f"{printable(place.path)} belongs to a user")
+            path = os.path.join(place.path, name)
+            link = os.open(name, _ENTER, dir_fd=place.fd)
+            try:
+                status = os.fstat(link)
+                if not stat.S_ISLNK(status.st_mode):
+                    return _content(name, place.fd, path, limit)
+                path = os.path.normpath(os.path.join(place.path, _target(link, status, place.fd, path)))
+            finally:
+                os.close(link)
+        finally:
+            os.close(place.fd)
+    raise Untouched(f"{printable(path)} is a symlink")
+
+
+def _content(name: str, directory: int, path: str, limit: int) -> bytes:
+    fd = open_quietly(name, os.O_NOFOLLOW | os.O_NONBLOCK, directory)  # opening a fifo would wait for a writer
+    with open(fd, "rb") as file:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid or status.st_mode & 0o002:
+            raise Untouched(f"{printable(path)} is not a file that only root can change")
+        return file.read(limit)
 
 
 def _target(link: int, status: os.stat_result, directory: int, path: str) -> str:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import typing as t
 
-from .places import Place, Untouched, open_place
+from .places import Place, Untouched, is_usable, open_place
 from .recognize import MOVED, inner_roots, recognize
 from .state import Candidate, Found
 
@@ -25,32 +25,53 @@ class Root(t.NamedTuple):
     stores: list[Found]
 
 
+class Unseen(t.NamedTuple):
+    """A candidate that cannot be looked at. why: in words."""
+
+    candidate: Candidate
+    why: str
+
+
 Roots = dict[tuple[int, int], Root]  # by device and inode
 
 
-def open_roots(found: t.Iterable[Candidate], slow: t.Container[str], roots: Roots) -> t.Iterator[tuple[str, str]]:
-    """Open the candidates that hold a store, into *roots*. Yield the asked ones that cannot be opened, and why."""
+def open_roots(found: t.Iterable[Candidate], slow: t.Container[str], roots: Roots) -> t.Iterator[Unseen]:
+    """Open the candidates that hold a store, into *roots*. Yield those that were asked for and cannot be opened.
+
+    Yield also those that a user's configuration names, and that are not the user's or not to be entered.
+    """
     for candidate in found:
-        if not candidate.path.startswith("/") or len(roots) >= _MOST:
+        if not candidate.path.startswith("/") or not is_usable(candidate.path):
+            if candidate.found_by == "asked":
+                yield Unseen(candidate, "it is not an absolute path")
+            continue
+        if len(roots) >= _MOST:
             continue
         try:
             opened = _add(candidate, candidate.path, slow, roots)
             if not opened and candidate.found_by in ("asked", "mount"):  # the path may be that of a store
                 opened = _add(candidate, os.path.dirname(candidate.path), slow, roots)
-        except (OSError, Untouched) as error:
+        except OSError as error:
             if candidate.found_by == "asked":
-                why = error.strerror if isinstance(error, OSError) else ""
-                yield candidate.path, why or str(error)
+                yield Unseen(candidate, error.strerror or str(error))
+            continue
+        except Untouched as error:
+            if candidate.found_by == "asked" or (candidate.found_by == "config" and candidate.uid is not None):
+                yield Unseen(candidate, str(error))
             continue
         if not opened and candidate.found_by == "asked":
-            yield candidate.path, "it holds no store"
+            yield Unseen(candidate, "it holds no store")
 
 
 def _add(candidate: Candidate, path: str, slow: t.Container[str], roots: Roots, depth: int = 0) -> bool:
     """Add a candidate's data root, and those in it; return whether it holds a store. Raises Untouched, OSError."""
-    place = open_place(path, slow, links=candidate.uid is None and candidate.found_by != "home")
+    place = open_place(path, slow)
     try:
-        stores = recognize(place.fd) if candidate.uid in (None, place.owner) else []
+        if candidate.uid not in (None, place.owner):
+            if _key(place) in roots:  # somebody whose word counts has named it
+                return False
+            raise Untouched(f"user {candidate.uid} names it, and it belongs to user {place.owner}")
+        stores = recognize(place.fd)
         inner = inner_roots(place.fd) if depth < _DEPTH and candidate.found_by != "home" else []
         if stores and (stores[0].engine is None or stores[0].kind == MOVED):
             # The home of an engine's store looks like this, too; the records of the engine lie beside it.
@@ -73,11 +94,15 @@ def _add(candidate: Candidate, path: str, slow: t.Container[str], roots: Roots, 
 
 def _keep(place: Place, stores: list[Found], found_by: str, roots: Roots) -> None:
     """Put a data root into *roots* once, whatever its paths."""
-    status = os.fstat(place.fd)
-    key = (status.st_dev, status.st_ino)
+    key = _key(place)
     if key not in roots:
         roots[key] = Root(place._replace(fd=os.dup(place.fd)), set(), stores)
     roots[key].found_by.add(found_by)
+
+
+def _key(place: Place) -> tuple[int, int]:
+    status = os.fstat(place.fd)
+    return status.st_dev, status.st_ino
 
 
 def _homes(roots: Roots) -> set[str]:

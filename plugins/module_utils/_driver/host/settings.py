@@ -3,27 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the configuration files of the engines put their data. PRIVATE to the collection.
 
-Only the few keys that name a directory are read, and only in the plainest form: a file in another form tells less.
-Python has no parser for TOML before 3.11.
+Only the few keys that name a directory are read, of files that only root can change. What cannot be read says nothing.
+Source: containerd cmd/containerd/server/config/config.go (imports); containerd-config.toml(5).
 """
 
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import json
 import os
 import re
 import typing as t
 
-from ..._linux.noatime import read_quietly
+from .places import Untouched, is_usable, open_place, read_of_root
+from .toml import NotToml, Toml, parse_toml
 
 _LIMIT = 1 << 20  # bytes of a file
-_TABLE = re.compile(r"\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
-_KEY = re.compile(r"""([A-Za-z0-9_-]+|"[^"]*")\s*=\s*(.*)""")
-_TEXT = re.compile(r"""\s*(?:"((?:[^"\\])*)"|'([^']*)')""")
-_YAML = re.compile(r"""data-dir\s*:\s*["']?([^"'#\s]+)["']?\s*(?:#.*)?""")
-
-Toml = dict[tuple[str, str], list[str]]  # by table and key, the texts of the value
+_IMPORTS = 100  # files that one configuration imports
+_NAMES = 4096  # in a directory of imported files
+_YAML = re.compile(r"""["']?data-dir["']?\s*:\s*(?:"([^"]+)"|'([^']+)'|([^"'#\s][^#]*?))\s*(?:#.*)?""")
+_CANNOT = (OSError, Untouched, NotToml, RecursionError)
 
 
 class DockerSettings(t.NamedTuple):
@@ -35,13 +35,13 @@ class DockerSettings(t.NamedTuple):
     readable: bool
 
 
-def docker_settings(path: str) -> DockerSettings:
-    """Return the settings in a daemon.json."""
+def docker_settings(path: str, slow: t.Container[str] = ()) -> DockerSettings:
+    """Return the settings in a daemon.json. slow: here and below, as for open_place."""
     try:
-        found = json.loads(read_quietly(path, _LIMIT))
+        found = json.loads(read_of_root(path, slow, _LIMIT))
     except FileNotFoundError:
         return DockerSettings("", None, "", True)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, Untouched, ValueError, RecursionError):
         return DockerSettings("", None, "", False)
     if not isinstance(found, dict):
         return DockerSettings("", None, "", False)
@@ -49,24 +49,58 @@ def docker_settings(path: str) -> DockerSettings:
     feature = features.get("containerd-snapshotter") if isinstance(features, dict) else None
     root, driver = found.get("data-root", found.get("graph")), found.get("storage-driver")
     return DockerSettings(
-        root if isinstance(root, str) else "",
+        root if isinstance(root, str) and is_usable(root) else "",
         feature if isinstance(feature, bool) else None,
         driver if isinstance(driver, str) else "",
         True,
     )
 
 
-def containerd_roots(path: str) -> list[str]:
-    """Return the data root, and the directories of snapshotters elsewhere, that a config.toml names."""
-    found = read_toml(path)
-    moved = [values for (table, key), values in found.items() if key == "root_path" and "snapshotter" in table]
-    return [value for values in (found.get(("", "root"), []), *moved) for value in values]
+def containerd_roots(path: str, slow: t.Container[str] = ()) -> list[str]:
+    """Return the data roots, and the directories of snapshotters elsewhere, that a config.toml and its imports name."""
+    found: list[str] = []
+    waiting, seen = [path], {path}
+    while waiting:
+        here = waiting.pop()
+        content = read_toml(here, slow)
+        found += content.get(("root",), [])
+        found += [value for key, values in content.items() if _is_moved_snapshotter(key) for value in values]
+        for pattern in content.get(("imports",), []):
+            for one in _matching(os.path.join(os.path.dirname(here), pattern), slow):
+                if one not in seen and len(seen) < _IMPORTS:
+                    seen.add(one)
+                    waiting.append(one)
+    return found
 
 
-def storage_roots(path: str) -> list[str]:
-    """Return the stores that a storage.conf of containers-storage names."""
-    found = read_toml(path)
-    keys = (("storage", "graphroot"), ("storage", "imagestore"), ("storage.options", "additionalimagestores"))
+def _is_moved_snapshotter(key: tuple[str, ...]) -> bool:
+    """Tell whether a key names a snapshotter's directory. The first version of the file has plugins by short names."""
+    plugin = key[1] if len(key) == 3 and key[0] == "plugins" and key[2] == "root_path" else ""
+    return ".snapshotter." in plugin or (bool(plugin) and "." not in plugin)
+
+
+def _matching(pattern: str, slow: t.Container[str]) -> list[str]:
+    """Return the paths that a pattern means. Only its last part may have signs of a pattern."""
+    directory, name = os.path.split(os.path.normpath(pattern))
+    if not any(sign in name for sign in "*?["):
+        return [os.path.join(directory, name)]
+    found: list[str] = []
+    with contextlib.suppress(OSError, Untouched):
+        place = open_place(directory, slow)
+        try:
+            with os.scandir(place.fd) as entries:
+                names = [entry.name for _number, entry in zip(range(_NAMES), entries)]
+            found = [os.path.join(directory, one) for one in sorted(names) if fnmatch.fnmatchcase(one, name)]
+        finally:
+            os.close(place.fd)
+    return found
+
+
+def storage_roots(path: str, slow: t.Container[str] = ()) -> list[str]:
+    """Return the stores that a storage.conf of containers-storage, or a crio.conf, names."""
+    found = read_toml(path, slow)
+    storage = (("storage", "graphroot"), ("storage", "imagestore"), ("storage", "options", "additionalimagestores"))
+    keys = (*storage, ("crio", "root"), ("crio", "imagestore"))
     return [value for key in keys for value in found.get(key, []) if value.startswith("/")]
 
 
@@ -75,44 +109,23 @@ def graph_roots(path: str) -> list[str]:
     return read_toml(path).get(("storage", "graphroot"), [])
 
 
-def rootless_storage_path(path: str) -> str:
+def rootless_storage_path(path: str, slow: t.Container[str] = ()) -> str:
     """Return the store of each user that a storage.conf names, with its variables; "" for none."""
-    return "".join(read_toml(path).get(("storage", "rootless_storage_path"), [])[:1])
+    return "".join(read_toml(path, slow).get(("storage", "rootless_storage_path"), [])[:1])
 
 
-def data_dirs(path: str) -> list[str]:
+def data_dirs(path: str, slow: t.Container[str] = ()) -> list[str]:
     """Return the directory that a config.yaml of k3s or rke2 names."""
-    with contextlib.suppress(OSError):
-        lines = os.fsdecode(read_quietly(path, _LIMIT)).splitlines()
-        return [match[1] for line in lines if (match := _YAML.fullmatch(line.rstrip()))]
+    with contextlib.suppress(OSError, Untouched):
+        lines = os.fsdecode(read_of_root(path, slow, _LIMIT)).splitlines()
+        matches = (_YAML.fullmatch(line.rstrip()) for line in lines)
+        return list(filter(is_usable, (match[1] or match[2] or match[3] for match in matches if match)))
     return []
 
 
-def read_toml(path: str) -> Toml:
+def read_toml(path: str, slow: t.Container[str] = ()) -> Toml:
     """Return the texts, and the lists of texts, in a file; nothing of a file that cannot be read."""
-    try:
-        lines = os.fsdecode(read_quietly(path, _LIMIT)).splitlines()
-    except OSError:
-        return {}
-    found: Toml = {}
-    table = ""
-    rest = iter(lines)
-    for line in rest:
-        line = line.strip()
-        heading, key = _TABLE.fullmatch(line), _KEY.fullmatch(line)
-        if heading:
-            table = heading[1]
-        elif key:
-            value = key[2]
-            while value.startswith("[") and "]" not in value:
-                more = next(rest, None)
-                value = f"{value} {more}" if more is not None else "]"
-            found[table, key[1].strip('"')] = _texts(value)
-    return found
-
-
-def _texts(value: str) -> list[str]:
-    if value.startswith("["):
-        return [match[1] or match[2] or "" for match in _TEXT.finditer(value.partition("]")[0])]
-    match = _TEXT.match(value)
-    return [match[1] or match[2] or ""] if match else []
+    with contextlib.suppress(*_CANNOT):
+        found = parse_toml(os.fsdecode(read_of_root(path, slow, _LIMIT)))
+        return {key: list(filter(is_usable, texts)) for key, texts in found.items()}
+    return {}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.host import candidates
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.host import candidates, homes
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.host.evidence import (
     Daemon,
     Evidence,
@@ -25,12 +25,14 @@ def etc(tmp_path, monkeypatch):
         "root:x:0:0::/root:/bin/sh\nnobody:x:1:1::/:/bin/false\nbad\nann:x:12345:1::/data/ann:\n"
     )
     for name, place in (
-        ("_PASSWD", "passwd"),
-        ("_HOME", "home"),
         ("DAEMON_JSON", "daemon.json"),
+        ("_DAEMON_JSON_OF_SNAP", "snap.json"),
         ("_BUILDKIT_CONFIG", "buildkitd.toml"),
     ):
         monkeypatch.setattr(candidates, name, str(tmp_path.resolve() / place))
+    for name, place in (("_PASSWD", "passwd"), ("_HOME", "home")):
+        monkeypatch.setattr(homes, name, str(tmp_path.resolve() / place))
+    monkeypatch.setattr(candidates, "_CRIO_CONFIG", (str(tmp_path / "crio.conf"),))
     k3s = (str(tmp_path / "rancher/*/config.yaml"), str(tmp_path / "rancher/*/config.yaml.d/*.yaml"))
     monkeypatch.setattr(candidates, "_K3S_CONFIG", k3s)
     monkeypatch.setattr(candidates, "_STORAGE_PARTS", (str(tmp_path / "storage.conf.d/*.conf"),))
@@ -56,14 +58,18 @@ def test_configuration_files_name_data_roots(etc):
     (etc / "storage.conf").write_text(
         '[storage]\ngraphroot = "/data/podman"\nrootless_storage_path = "/u/$USER/${UID}"'
     )
+    (etc / "snap.json").write_text('{"data-root": "/data/snap"}')
+    (etc / "crio.conf").write_text('[crio]\nroot = "/data/crio"')
     (etc / "rancher/k3s").mkdir(parents=True)
     (etc / "rancher/k3s/config.yaml").write_text("data-dir: /data/k3s")
     named = [one.path for one in found() if one.found_by == "config"]
     assert named == [
         "/data/docker",
+        "/data/snap",
         "/data/containerd",
         "/data/buildkit",
         "/data/podman",
+        "/data/crio",
         "/data/k3s/agent/containerd",
         "/u/root/0",
         "/u/nobody/1",
@@ -74,14 +80,15 @@ def test_configuration_files_name_data_roots(etc):
 def test_homes_of_users_and_of_those_who_are_gone_are_looked_at(etc):
     (etc / "home/gone").mkdir()
     homes = {one.path for one in found() if one.found_by == "home"}
-    assert {path.partition("/.local/")[0] for path in homes} == {"/root", "/data/ann", f"{etc}/home/gone"}
+    assert {path.rpartition("/.")[0] for path in homes} == {"/root", "/data/ann", f"{etc}/home/gone"}
+    assert "/data/ann/.rancher/k3s/agent/containerd" in homes
     assert "/data/ann/.local/share/containers/storage" in homes
 
 
 def test_homes_that_a_server_holds_are_not_listed(etc):
     (etc / "home/gone").mkdir()
     homes = {one.path for one in found(slow={f"{etc}/home"}) if one.found_by == "home"}
-    assert {path.partition("/.local/")[0] for path in homes} == {"/root", "/data/ann"}
+    assert {path.rpartition("/.")[0] for path in homes} == {"/root", "/data/ann"}
 
 
 def test_what_runs_names_data_roots_and_whose_word_it_is(etc):

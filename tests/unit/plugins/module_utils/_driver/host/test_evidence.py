@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import subprocess
@@ -70,6 +71,51 @@ def test_the_paths_in_the_arguments_of_a_daemon_are_found(run, tmp_path):
     assert daemon[1:7] == ("dockerd", 0, "/data", f"{tmp_path.resolve()}/etc/x.json", "", True)
     assert abs(daemon.started - now) < 60
     assert found[other.pid][1:4] == ("k3s-server", 12345, "/k3s")
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "root"),
+    [
+        ("dockerd", ["--data-root", "/x"], "/x"),
+        ("dockerd", ["--data-root=/x"], "/x"),
+        ("dockerd", ["--data-root=/no", "--data-root", "/x"], "/x"),
+        ("dockerd", ["-g", "/x"], "/x"),
+        ("dockerd", ["-g/x"], "/x"),
+        ("dockerd", ["-g=/x"], "/x"),
+        ("dockerd", ["--graph=/x"], "/x"),
+        ("containerd", ["--root", "/x", "-c", "/c"], "/x"),
+        ("k3s", ["server", "-d/x"], "/x"),
+        ("podman", ["--root", "/x", "system", "service"], "/x"),
+        ("crio", ["--root=/x"], "/x"),
+    ],
+)
+def test_all_forms_of_an_option_are_read(run, command, words, root):
+    process = run(f"/usr/bin/{command}", *words)
+    (daemon,) = (one for one in evidence.gather_evidence().daemons if one.pid == process.pid)
+    assert (daemon.command, daemon.root) == (command, root)
+
+
+def test_the_options_of_podman_with_other_meanings_are_no_data_roots(run):
+    process = run("podman", "run", "-d", "image", "-c", "/x")
+    assert not [one for one in evidence.gather_evidence().daemons if one.pid == process.pid]
+
+
+def test_a_database_is_found_among_many_locks_and_files(tmp_path):
+    (tmp_path / "volumes").mkdir()
+    with contextlib.ExitStack() as stack:
+        for number in range(500):
+            other = stack.enter_context(open(tmp_path / f"file{number}", "w"))
+            fcntl.flock(other, fcntl.LOCK_EX)
+        file = stack.enter_context(open(tmp_path / "volumes/metadata.db", "w"))
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waiting = subprocess.Popen(["flock", tmp_path / "volumes/metadata.db", "true"])  # "->" in /proc/locks
+        try:
+            time.sleep(0.2)
+            found = [one for one in evidence.gather_evidence().holders if one.root == str(tmp_path)]
+        finally:
+            waiting.kill()
+            waiting.wait()
+    assert [one.pid for one in found] == [os.getpid()]
 
 
 def test_the_environment_of_conmon_names_the_configuration_of_its_storage(run, tmp_path):

@@ -16,6 +16,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.host impor
     cases,
     containerd_contents,
     evidence,
+    homes,
     observe,
     orphans,
 )
@@ -185,6 +186,78 @@ def test_what_a_user_planted_is_the_users_alone(host):
     assert store["state"] == "unknown"
     assert "symlink that a user can change" in found[f"{host}/home/docker"]["why"]
     assert "symlink that a user can change" in found[f"{host}/home/containerd"]["why"]
+
+
+@pytest.fixture
+def ann(host, monkeypatch):
+    """Give a function that writes the storage.conf of a user of this host."""
+    config = host / "home/ann/.config/containers"
+    config.mkdir(parents=True)
+    (host / "passwd").write_text(f"ann:x:{USER}:1::{host}/home/ann:/bin/sh\n")
+    monkeypatch.setattr(homes, "_PASSWD", str(host / "passwd"))
+    monkeypatch.setattr(homes, "_HOME", str(host / "home"))
+
+    def write(graphroot):
+        (config / "storage.conf").write_text(f'[storage]\ngraphroot = "{graphroot}"')
+        give(host / "home/ann")
+
+    return write
+
+
+def make_storage(root):
+    for name in ("overlay", "overlay-layers"):
+        (root / name).mkdir(parents=True)
+    return root
+
+
+def of_this_host(host):
+    return [one for one in observe.stores_of_host([], "records").stores if one["home"].startswith(str(host))]
+
+
+def test_the_storage_conf_of_a_user_leads_to_the_users_store(host, ann):
+    give(make_storage(host / "data/ann"))
+    ann(f"{host}/data/$USER")
+    (store,) = of_this_host(host)
+    assert (store["home"], store["engine"]) == (f"{host}/data/ann/overlay", "containers-storage")
+    assert (store["owner"], store["found_by"], store["problems"]) == (
+        str(USER),
+        ["config"],
+        ["its records are not read, because its owner could lead the run elsewhere"],
+    )
+
+
+def test_the_storage_conf_of_a_user_opens_nothing_of_others(host, ann):
+    root = make_storage(host / "podman")
+    ann(root)
+    (told,) = of_this_host(host)
+    assert (told["engine"], told["state"], told["found_by"], told["layers"]) == (None, "unknown", ["config"], None)
+    assert told["why"] == f"{root} cannot be looked at: user {USER} names it, and it belongs to user 0"
+    give(root, USER + 1)
+    assert of_this_host(host)[0]["why"].endswith(f"and it belongs to user {USER + 1}")
+    assert {one["engine"] for one in stores(root).values()} == {"containers-storage"}  # found without the user's word
+    (host / "home/link").symlink_to(root)
+    ann(f"{host}/home/link")
+    os.chown(host / "home/link", USER, USER, follow_symlinks=False)
+    assert "is a symlink that a user can change" in of_this_host(host)[0]["why"]
+    for text in ("relative", "/a\\u0000b", f"{host}/nowhere", "/" + "x" * 5000):
+        ann(text)
+        assert of_this_host(host) == []
+
+
+def test_a_home_behind_a_symlink_of_root_is_found(host, ann, monkeypatch):
+    make_storage(host / "home/ann/.local/share/containers/storage")
+    give(host / "home/ann")
+    (host / "link").symlink_to("home")
+    (host / "passwd").write_text(f"ann:x:{USER}:1::{host}/link/ann:/bin/sh\n")
+    monkeypatch.setattr(homes, "_HOME", str(host / "nowhere"))
+    (store,) = of_this_host(host)
+    assert store["home"] == f"{host}/home/ann/.local/share/containers/storage/overlay"
+
+
+def test_what_is_asked_for_has_to_be_an_absolute_path(host):
+    found = observe.stores_of_host(["relative/x", "/a\0b"], "records").stores
+    assert {"relative/x cannot be looked at: it is not an absolute path"} <= {one["why"] for one in found}
+    assert len([one for one in found if one["why"].endswith("not an absolute path")]) == 2
 
 
 def test_the_lock_of_another_user_makes_no_store_active(host):
