@@ -28,7 +28,7 @@ options:
       - V(usage) walks the layers' own files. V(health) and V(summary) read all layers.
       - V(summary) and V(status) are of bounded size, whatever the number of layers, and suit fleets.
       - V(owners) tells which images and containers of the store's engine need a layer. It also works for a directory of
-        containerd's snapshotter, where V(layers) finds nothing.
+        containerd's snapshotter, where V(layers) finds nothing, and V(health) only layers that are gone.
       - V(stores) looks for every layer store of the host, of any engine and any user. It is not about O(home), and not
         part of V(all). It needs root.
       - As in M(ansible.builtin.setup), V(min) is V(status) alone, and an entry that begins with V(!) takes a subset
@@ -354,7 +354,8 @@ ansible_facts:
                 - V(committed_missing) is a layer without children that lost its mark, and whose own record says that it
                   is sealed.
                 - V(layer_gone) is a layer that a record of the engine names and that does not exist. The message names
-                  the images and containers that need the layer. C(subject) is the layer, C(path) the record.
+                  the images and containers that need the layer. C(subject) is the layer, C(path) the record. Of
+                  containerd it is told for its overlayfs snapshotter and the databases of containerd 1.5 to 1.7.
                 - V(owner_wrong) is a directory of a layer whose owner does not fit the store's remapped root. The
                   module checks owners only in stores of this collection.
                 - V(project_doubled) is a layer with the project id of an older layer, so that the limits of one count
@@ -602,7 +603,7 @@ ansible_facts:
                   elements: str
                   sample: [9 images, 3 containers]
             problems:
-              description: What could not be read, and why.
+              description: What could not be read, and why; also layers of containerd that are gone.
               type: list
               elements: str
               sample: []

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -177,3 +179,36 @@ def test_facts_tell_the_orphan_and_what_they_tell_removes_it(containerd: Contain
     done = modules.run_module(overlay2_prune.main, asked)
     assert done is not None and done["changed"], done
     assert not (containerd.snapshotter / "snapshots" / name).exists()
+
+
+def health(containerd: Containerd) -> list[dict[str, t.Any]]:
+    asked = {"home": str(containerd.snapshotter), "gather_subset": ["health"]}
+    found = modules.run_module(overlay2_facts.main, asked)
+    assert found is not None and not found.get("failed"), found
+    return t.cast("list[dict[str, t.Any]]", found["ansible_facts"]["overlay2"]["health"])
+
+
+@pytest.mark.parametrize("layer", ["of the image", "of the container", "by hand"])
+def test_the_hint_about_a_layer_that_is_gone_helps(containerd: Containerd, tmp_path: Path, layer: str) -> None:
+    path = app(tmp_path)
+    containerd("images", "import", str(path))
+    image = next(row[0] for row in containerd.rows("snapshots", "ls"))
+    containerd("containers", "create", NAME, "one")
+    containerd("snapshots", "prepare", "by-hand", image)
+    assert health(containerd) == []
+    number = {"of the image": "1", "of the container": "2", "by hand": "3"}[layer]
+    shutil.rmtree(containerd.snapshotter / "snapshots" / number)
+    (found,) = health(containerd)
+    assert (found["code"], found["subject"]) == ("layer_gone", number)
+    if layer != "by hand":
+        assert "container one in default" in found["message"]
+    (command,) = re.findall("`([^`]+)`", found["hint"])
+    subprocess.run(["sh", "-euc", command], env=engines.environment(), check=True, capture_output=True)
+    left = health(containerd)
+    if layer == "of the image":  # what was made by hand on it needs it, too
+        (command,) = re.findall("`([^`]+)`", left[0]["hint"])
+        subprocess.run(["sh", "-euc", command], env=engines.environment(), check=True, capture_output=True)
+        left = health(containerd)
+    assert left == []
+    containerd("images", "import", str(path))
+    assert len(containerd.rows("snapshots", "ls")) == len(os.listdir(containerd.snapshotter / "snapshots"))

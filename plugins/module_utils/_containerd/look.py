@@ -86,6 +86,32 @@ def look_at_snapshotter(root: int, name: str) -> Snapshotter:
         return Snapshotter(directories, read_records(read_database(root, path).root))
 
 
+def gone_layers(root: int, name: str, seen: Snapshotter) -> dict[str, Record]:
+    """Return the records of a snapshotter whose directories are gone, by the snapshotter's name of the snapshot.
+
+    seen: what a look showed. containerd may be at work: it makes a directory before the record, and removes the record
+    first. So a directory is gone if its record is still there after the directory is missed. Raises as look_at.
+    """
+    missed = {
+        key: record for key, record in seen.records.items() if not _lies_there(root, name, record, seen.directories)
+    }
+    if not missed:
+        return {}
+    again = look_at_snapshotter(root, name).records
+    return {key: record for key, record in missed.items() if again.get(key) == record}
+
+
+def _lies_there(root: int, name: str, record: Record, directories: t.Container[str]) -> bool:
+    """Tell whether a record has its directory: it was listed, or was made since."""
+    if str(record.id) in directories:
+        return True
+    try:
+        os.stat(f"{SNAPSHOTTER}{name}/{_SNAPSHOTS}/{record.id}", dir_fd=root, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def read_metadata_at(root: int) -> Metadata:
     """Return the content of containerd's own database. Raises as look_at."""
     with _naming(META):

@@ -47,22 +47,29 @@ class Unneeded(t.NamedTuple):
     subjects: dict[str, int | None]
 
 
-def why_untold(metadata: Metadata) -> str:
-    """Return why it cannot be told what nothing needs, "" if it can be told."""
+def why_unknown(metadata: Metadata) -> str:
+    """Return why the databases may mean something else than this code takes them for, "" if they do not."""
     if metadata.version != TESTED_VERSION:
         return f"its schema has version {metadata.version}, and only version {TESTED_VERSION} was tested"
+    return ""
+
+
+def why_untold(metadata: Metadata) -> str:
+    """Return why it cannot be told what nothing needs, "" if it can be told."""
+    why = why_unknown(metadata)
+    if why:
+        return why
     unknown = sorted({label for one in metadata.namespaces.values() for label in marking.mark(one, 0.0).unknown})
     return f"it uses the label {unknown[0]}, which may stand for any use" if unknown else ""
 
 
 def why_no_orphans(metadata: Metadata, missing: t.Collection[str]) -> str:
     """Return why no directory can be told to be an orphan, "" if one can. missing: what lacking() returned."""
-    if metadata.version != TESTED_VERSION:
-        return f"its schema has version {metadata.version}, and only version {TESTED_VERSION} was tested"
     if missing:
         one = printable(sorted(missing)[0])
-        return f"metadata.db has no record of the snapshot {one}, which meta.db names, so any directory may be its own"
-    return ""
+        why = f"metadata.db has no record of the snapshot {one}, which meta.db names, so any directory may be its own"
+        return why_unknown(metadata) or why
+    return why_unknown(metadata)
 
 
 def lacking(look: Look, snapshotter: str) -> set[str]:

@@ -10,6 +10,7 @@ import typing as t
 
 from ..._errors import StoreCorrupt, printable
 from ..._store import holders
+from ..._store.engine import CONTAINERD, find_engine
 from ..._store.layout import DIFF, VANISHED
 from ..probe.filesystem import merged_options
 from ..probe.problems import Problem, damaged_layers, unread_layer
@@ -18,9 +19,8 @@ from ..store import Store
 
 if t.TYPE_CHECKING:
     from ..layers.disk_usage import Tree
-
-if t.TYPE_CHECKING:
     from ..quota.projects import Use
+    from .finding import Reported
 
 
 class Details:
@@ -139,12 +139,29 @@ class Details:
 
     def health(self) -> list[dict[str, t.Any]]:
         """Return the findings; only those of the layers in *ids*, if given."""
-        from .check import examine_store
+        if self._features["exists"]:
+            from .check import examine_store
 
-        if not self._features["exists"]:
+            findings = examine_store(self.home, self._store)
+        else:
+            findings = self._gone_snapshots()
+        told = (finding._asdict() for finding in findings)
+        return [finding for finding in told if self._only is None or finding["subject"] in self._only]
+
+    def _gone_snapshots(self) -> list[Reported]:
+        """Return the snapshots of containerd that are gone. That they cannot be told becomes a problem."""
+        engine = find_engine(self.home)
+        if engine is None or engine.name != CONTAINERD:
             return []
-        findings = (finding._asdict() for finding in examine_store(self.home, self._store))
-        return [finding for finding in findings if self._only is None or finding["subject"] in self._only]
+        from .gone_snapshots import find_gone
+        from .owners import Untold
+
+        try:
+            return find_gone(engine)
+        except (Untold, OSError) as error:
+            why = f"whether layers are gone cannot be told: {error}"
+            self.problems.append(Problem("not_probed", why, "see the message"))
+            return []
 
     def owners(self) -> dict[str, list[dict[str, str | None]]] | None:
         """Return what the engine uses each layer for; None if that cannot be told, which becomes a problem."""

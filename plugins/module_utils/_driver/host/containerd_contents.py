@@ -13,11 +13,11 @@ import typing as t
 from ..._bolt.live import Busy
 from ..._bolt.meta import Unreadable
 from ..._containerd import unneeded
-from ..._containerd.look import SNAPSHOTTER, Look, look_at, read_database
+from ..._containerd.look import SNAPSHOTTER, Look, gone_layers, look_at, read_database
 from ..._containerd.remedies import remedy
 from ..._containerd.snapshotter import read_records
 from ..._containerd.values import expiry
-from ..._errors import printable
+from ..._errors import printable, shorten
 from ..._linux.nofollow import open_below
 from .orphans import BY_PRUNE, removal_by_prune
 from .state import CONTAINERD, Contents, Found
@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     from .places import Place
 
 _SHOWN = 20  # namespaces
-_OF_PRUNE = "overlayfs"  # the snapshotter whose orphans overlay2_prune removes
+_OF_PRUNE = "overlayfs"  # the snapshotter whose orphans overlay2_prune removes, and whose lost layers are told
 
 
 class FirstLook(t.NamedTuple):
@@ -63,14 +63,27 @@ def contents_of(place: Place, found: Found, first: FirstLook, second: FirstLook,
     records = look.snapshotters[found.kind].records
     both = [] if second.problem else unneeded.in_both(first.found, second.found)
     ours = [_with_old_directories(place.fd, one, now) for one in both if one.snapshotter in ("", found.kind)]
+    problems = [second.problem] if second.problem else _gone(place.fd, found.kind, look)
     return Contents(
         layers=len(records),
         bytes=sum(record.size or 0 for record in records.values()),
         content_bytes=sum(_blob_sizes(look).values()),
         namespaces=_namespaces(look, found.kind),
         unneeded=None if second.problem else [_told(one, look, ctr, home) for one in ours if one.subjects],
-        problems=[second.problem] if second.problem else [],
+        problems=problems,
     )
+
+
+def _gone(root: int, kind: str, look: Look) -> list[str]:
+    """Return in words which layers are gone that records name."""
+    if kind != _OF_PRUNE:  # other snapshotters have other layouts
+        return []
+    try:
+        gone = gone_layers(root, kind, look.snapshotters[kind])
+    except (Unreadable, Busy, OSError) as error:
+        return [f"whether layers are gone cannot be told: {error}"]
+    names = shorten(sorted((str(record.id) for record in gone.values()), key=int))
+    return [f"records name layers that are gone: {names}; the subset health of this home tells more"] if gone else []
 
 
 def moved_contents(home: int) -> Contents:

@@ -134,3 +134,32 @@ def test_300_databases_with_wrong_records_are_read_or_refused(tmp_path):
         for namespace in found.metadata.namespaces.values():
             marking.mark(namespace, made.NOW)
     assert min(answers.values()) > 20
+
+
+def gone(root, before=lambda: None):
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        seen = look.look_at_snapshotter(fd, "overlayfs")
+        before()
+        return look.gone_layers(fd, "overlayfs", seen)
+    finally:
+        os.close(fd)
+
+
+def test_a_record_without_its_directory_is_a_layer_that_is_gone(root):
+    assert gone(root) == {}
+    (root / made.OVERLAYFS / "snapshots/1").rmdir()
+    (record,) = gone(root).values()
+    assert record.id == 1
+
+
+def test_a_layer_that_was_made_or_removed_meanwhile_is_not_gone(root):
+    directory = root / made.OVERLAYFS / "snapshots/1"
+    directory.rmdir()
+    assert gone(root, directory.mkdir) == {}
+    directory.rmdir()
+
+    def remove():
+        made.make_root(root, made.metadata(), {})
+
+    assert gone(root, remove) == {}

@@ -323,6 +323,15 @@ def test_overlay2_prune_removes_the_orphans_of_roots_overlayfs_and_containerd_al
     assert {by for by, _run in orphans_of(root).values()} == {"engine"}
 
 
+def test_layers_of_containerd_that_are_gone_are_a_problem_of_the_store(host):
+    root = make_containerd(host / "containerd")
+    (root / made.OVERLAYFS / "snapshots/1").rmdir()
+    (store,) = stores(root).values()
+    assert store["problems"] == [
+        "records name layers that are gone: 1; the subset health of this home tells more",
+    ]
+
+
 def test_of_a_newer_containerd_only_layers_and_bytes_are_told(host):
     meta = made.metadata(4, default=made.namespace(snapshots={"base": made.snapshot("default/1/base")}))
     root = made.make_root(host / "containerd", meta, {"default/1/base": made.record(1)}, "1")
