@@ -107,6 +107,8 @@ def _starts(namespace: Namespace, now: float) -> t.Iterator[tuple[Node, Need]]:
         for key, own in objects:
             if any(label.startswith(_ROOT) for label in own):
                 yield Node(kind, key), Need(LABEL, _ROOT)
+            elif _EXPIRE in own and not is_expired(own, now):  # announced in containerd 2: a root until then
+                yield Node(kind, key), Need(LABEL, _EXPIRE)
 
 
 def _labelled_objects(namespace: Namespace) -> t.Iterator[tuple[str, t.Iterable[tuple[str, t.Mapping[str, str]]]]]:
@@ -186,6 +188,8 @@ def _unknown_labels(namespace: Namespace) -> list[str]:
 
 def _is_known(label: str) -> bool:
     named = (prefix for prefix, _kind in (*_NAMED, *_NAMED_BACK))
-    return label.startswith((_ROOT, _EXPIRE, _FLAT, _SNAPSHOT, _SNAPSHOT_BACK)) or any(
-        _is_named(label, prefix) for prefix in named
+    return (
+        label in (_EXPIRE, _FLAT)
+        or label.startswith((_ROOT, _SNAPSHOT, _SNAPSHOT_BACK))
+        or any(_is_named(label, prefix) for prefix in named)
     )

@@ -10,12 +10,15 @@
     v1/<namespace>/content/blob/<digest>/{size,labels}, content/ingests/<ref>/{expireat,expected}
     v1/<namespace>/leases/<id>/{labels,snapshots/<snapshotter>/<key>,content/<digest>,ingests/<ref>,images/<name>}
     v1/<namespace>/sandboxes/<id>/labels
+    <namespace>/sandboxes    where containerd 1.7 has them, unseen by its collector
 
-Source: containerd core/metadata/buckets.go.
+What is in none of these places may be a use that this code does not know, and is told as unknown.
+Source: containerd core/metadata/buckets.go, migrations.go.
 """
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from .._bolt.meta import Unreadable
@@ -30,6 +33,10 @@ TESTED_VERSION = 3  # of containerd 1.5 to 1.7. Versions 1, 2 keep ingests in an
 GC = "containerd.io/gc."
 # The labels that are kept: containerd's own, and those that name a pod or a container for a person.
 _LABELS = (GC, "io.kubernetes.", "io.cri-containerd.", "nerdctl/", "moby/")
+_IN_NAMESPACE = (b"images", b"containers", b"snapshots", b"content", b"leases", b"sandboxes", b"labels", b"indexes")
+_IN_CONTENT = (b"blob", b"ingests")
+_IN_LEASE = (b"snapshots", b"content", b"ingests", b"images", b"labels", b"createdat")
+_UNKNOWN = 5  # places that are told
 
 
 class Image(t.NamedTuple):
@@ -86,8 +93,11 @@ class Namespace(t.NamedTuple):
 
 
 class Metadata(t.NamedTuple):
+    """unknown: places in the database that this code does not know, at most some."""
+
     version: int  # of the schema, 0 if it is not told
     namespaces: dict[str, Namespace]
+    unknown: tuple[str, ...] = ()
 
 
 def read_metadata(root: Bucket) -> Metadata:
@@ -95,17 +105,31 @@ def read_metadata(root: Bucket) -> Metadata:
     top = root.bucket(b"v1")
     if top is None:
         raise Unreadable("it has no v1, so it is not a database of this containerd")
-    version = top.values().get(b"version")
+    values = top.values()
     budget = _Budget()
-    namespaces = {text(name): _namespace(bucket, budget) for name, bucket in top.buckets()}
-    return Metadata(signed(version) if version else 0, namespaces)
+    for key, inner in root.items():
+        if key != b"v1":
+            budget.expect(text(key), inner, (b"sandboxes",))
+    budget.note(f"v1/{text(key)}" for key in values if key != b"version")
+    namespaces = {text(name): _namespace(text(name), bucket, budget) for name, bucket in top.buckets()}
+    return Metadata(signed(values[b"version"]) if b"version" in values else 0, namespaces, tuple(budget.unknown))
 
 
 class _Budget:
-    """Counts what is read, so that a made-up database cannot take any amount of memory."""
+    """Counts what is read, so that a made-up database cannot take any amount of memory. Keeps what is unknown."""
 
     def __init__(self) -> None:
         self._left = 4 * MOST
+        self.unknown: list[str] = []
+
+    def note(self, places: t.Iterable[str]) -> None:
+        """Keep some of the places that are not known."""
+        self.unknown += itertools.islice(places, _UNKNOWN - len(self.unknown))
+
+    def expect(self, place: str, found: Bucket | bytes, known: t.Container[bytes]) -> None:
+        """Note what is in a bucket beside *known*, or that a value is in place of the bucket."""
+        keys = [] if isinstance(found, bytes) else [key for key, _value in found.items() if key not in known]
+        self.note([place] if isinstance(found, bytes) else (f"{place}/{text(key)}" for key in keys))
 
     def spend(self) -> None:
         self._left -= 1
@@ -123,9 +147,13 @@ class _Budget:
             yield text(key)
 
 
-def _namespace(bucket: Bucket, budget: _Budget) -> Namespace:
+def _namespace(name: str, bucket: Bucket, budget: _Budget) -> Namespace:
+    place = f"v1/{name}"
+    budget.expect(place, bucket, _IN_NAMESPACE)
     parts = dict(bucket.buckets())
     content = dict(parts[b"content"].buckets()) if b"content" in parts else {}
+    if b"content" in parts:
+        budget.expect(f"{place}/content", parts[b"content"], _IN_CONTENT)
     snapshots = [
         (f"{snapshotter}/{key}", record)
         for snapshotter, inner in budget.buckets(parts.get(b"snapshots"))
@@ -137,7 +165,9 @@ def _namespace(bucket: Bucket, budget: _Budget) -> Namespace:
         snapshots={key: _snapshot(inner) for key, inner in snapshots},
         blobs={key: _blob(inner) for key, inner in budget.buckets(content.get(b"blob"))},
         ingests={key: _ingest(inner) for key, inner in budget.buckets(content.get(b"ingests"))},
-        leases={key: _lease(inner, budget) for key, inner in budget.buckets(parts.get(b"leases"))},
+        leases={
+            key: _lease(f"{place}/leases/{key}", inner, budget) for key, inner in budget.buckets(parts.get(b"leases"))
+        },
         sandboxes={key: _labels(inner) for key, inner in budget.buckets(parts.get(b"sandboxes"))},
     )
 
@@ -201,7 +231,8 @@ def _ingest(bucket: Bucket) -> Ingest:
     return Ingest(fields.text(b"expected"), fields.seconds(b"expireat"))
 
 
-def _lease(bucket: Bucket, budget: _Budget) -> Lease:
+def _lease(place: str, bucket: Bucket, budget: _Budget) -> Lease:
+    budget.expect(place, bucket, _IN_LEASE)
     fields = _fields(bucket)
     parts = fields.buckets
     snapshots = [

@@ -14,6 +14,7 @@ from __future__ import annotations
 import typing as t
 
 from .._bolt.meta import Unreadable
+from .._errors import printable
 from .values import seconds, signed, text, unsigned
 
 if t.TYPE_CHECKING:
@@ -36,6 +37,11 @@ class Record(t.NamedTuple):
 
 def read_records(root: Bucket) -> dict[str, Record]:
     """Return the snapshots by name. Raises Unreadable."""
+    for place, known in (((), (b"v1",)), ((b"v1",), (b"snapshots", b"parents"))):
+        bucket = root.bucket(*place)
+        other = next((key for key, _value in bucket.items() if key not in known), None) if bucket else None
+        if other is not None:  # records may lie there, too
+            raise Unreadable(f"it has {printable(text(other))}, which this version of the collection does not know")
     snapshots = root.bucket(b"v1", b"snapshots")
     found: dict[str, Record] = {}
     ids: set[int] = set()

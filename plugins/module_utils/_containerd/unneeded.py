@@ -51,7 +51,8 @@ def why_unknown(metadata: Metadata) -> str:
     """Return why the databases may mean something else than this code takes them for, "" if they do not."""
     if metadata.version != TESTED_VERSION:
         return f"its schema has version {metadata.version}, and only version {TESTED_VERSION} was tested"
-    return ""
+    one = printable(metadata.unknown[0]) if metadata.unknown else ""
+    return f"meta.db has {one}, which may stand for any use" if one else ""
 
 
 def why_untold(metadata: Metadata) -> str:
@@ -60,7 +61,7 @@ def why_untold(metadata: Metadata) -> str:
     if why:
         return why
     unknown = sorted({label for one in metadata.namespaces.values() for label in marking.mark(one, 0.0).unknown})
-    return f"it uses the label {unknown[0]}, which may stand for any use" if unknown else ""
+    return f"it uses the label {printable(unknown[0])}, which may stand for any use" if unknown else ""
 
 
 def why_no_orphans(metadata: Metadata, missing: t.Collection[str]) -> str:

@@ -138,7 +138,21 @@ def test_back_references_are_followed(label, value):
     assert "overlayfs/tied" not in needs(namespace._replace(images={}, containers={}))
 
 
-@pytest.mark.parametrize("label", ["cond.snapshot", "ref.contents", "ref.mount", "new", "bref.stream.a"])
+def test_a_label_with_a_time_keeps_a_snapshot_and_a_blob_until_then():
+    def kept(value):
+        labelled = {"overlayfs/a": snapshot("base", expire=value), **CHAIN}
+        return EMPTY._replace(snapshots=labelled, blobs={"b": blob(expire=value)})
+
+    for value in (FUTURE, "soon"):
+        assert needs(kept(value)) == {"overlayfs/a": {"label"}, "overlayfs/base": {"label"}}
+        assert needs(kept(value), "content") == {"b": {"label"}}
+    assert needs(kept(PAST)) == needs(kept(PAST), "content") == {}
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["cond.snapshot", "ref.contents", "ref.mount", "new", "bref.stream.a", "expires", "flat.content", "ref.snapshot"],
+)
 def test_a_label_that_this_walk_does_not_know_is_told(label):
     for namespace in (
         EMPTY._replace(snapshots={"overlayfs/a": Snapshot("n", "", {GC + label: "x"}, 0.0)}),

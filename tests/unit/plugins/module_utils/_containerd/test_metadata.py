@@ -66,3 +66,28 @@ def test_the_count_of_records_is_limited(monkeypatch):
     tree = made.metadata(default=made.namespace(images={str(number): made.image("x") for number in range(9)}))
     with pytest.raises(Unreadable, match="more than 8 records"):
         read(tree)
+
+
+LEASE = {b"createdat": made.moment(made.OLD), b"labels": {}}
+
+
+@pytest.mark.parametrize(
+    ("tree", "unknown"),
+    [
+        ({b"v2": {}, b"v1": {}}, ()),  # an empty bucket holds no use
+        ({b"v2": {b"x": {}}, b"v1": {}}, ("v2/x",)),
+        ({b"version": b"5", b"v1": {}}, ("version",)),
+        ({b"k8s.io": {b"sandboxes": {b"s": {}}}, b"v1": {}}, ()),  # of containerd 1.7
+        ({b"k8s.io": {b"sandboxes": {}, b"mounts": {}}, b"v1": {}}, ("k8s.io/mounts",)),
+        ({b"v1": {b"policy": b"x"}}, ("v1/policy",)),
+        ({b"v1": {b"moby": {b"mounts": {}, b"labels": {}, b"indexes": {}}}}, ("v1/moby/mounts",)),
+        ({b"v1": {b"moby": {b"mounts": b"x"}}}, ("v1/moby/mounts",)),
+        ({b"v1": {b"moby": {b"content": {b"ingest": {}, b"blob": {}}}}}, ("v1/moby/content/ingest",)),
+        ({b"v1": {b"moby": {b"leases": {b"w": {**LEASE, b"mounts": {b"m": b""}}}}}}, ("v1/moby/leases/w/mounts",)),
+        ({b"v1": {b"moby": {b"leases": {b"w": {**LEASE, b"images": {b"i": b""}}}}}}, ()),
+        ({b"v1": {f"n{number}".encode(): {b"x": {}} for number in range(99)}}, 5),
+    ],
+)
+def test_places_that_are_not_known_are_told(tree, unknown):
+    found = read(tree).unknown
+    assert (len(found) if isinstance(unknown, int) else found) == unknown

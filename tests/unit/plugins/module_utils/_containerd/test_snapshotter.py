@@ -12,7 +12,8 @@ from ansible_collections.strata.overlay2.tests.bolt import written
 
 
 def read(records, **more):
-    data = written({b"v1": {b"snapshots": {name.encode(): record for name, record in records.items()}, **more}})
+    others = {name.encode(): tree for name, tree in more.items()}
+    data = written({b"v1": {b"snapshots": {name.encode(): record for name, record in records.items()}, **others}})
     return snapshotter.read_records(root_bucket(data, newest_meta(data)))
 
 
@@ -50,3 +51,13 @@ def test_the_count_of_snapshots_is_limited(monkeypatch):
     with pytest.raises(Unreadable, match="more than 3 snapshots"):
         read(records)
     assert len(read(dict(list(records.items())[:3]))) == 3
+
+
+def test_records_in_a_place_that_is_not_known_are_refused():
+    with pytest.raises(Unreadable, match="it has views, which"):
+        read({"a/1/b": made.record(1)}, views={})
+    for tree in ({b"v1": {}, b"v2": {}}, {b"v2": {b"snapshots": {}}}):
+        data = written(tree)
+        with pytest.raises(Unreadable, match="it has v2, which"):
+            snapshotter.read_records(root_bucket(data, newest_meta(data)))
+    assert len(read({"a/1/b": made.record(1)}, parents={b"x": b""})) == 1

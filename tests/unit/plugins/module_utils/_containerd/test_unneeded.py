@@ -153,4 +153,17 @@ def test_of_a_schema_or_a_label_that_was_not_tested_nothing_is_told(tmp_path):
 
     assert why(3) == ""
     assert "version 4, and only version 3 was tested" in why(4)
+    assert r"the label containerd.io/gc.\x1b[" in why(3, **{"containerd.io/gc.\x1b[": "x"})
     assert "the label containerd.io/gc.cond.snapshot" in why(3, **{"containerd.io/gc.cond.snapshot": "x"})
+
+
+def test_of_a_place_that_is_not_known_nothing_is_told_and_no_directory_is_an_orphan(tmp_path):
+    space = {**made.namespace(snapshots={"base": BASE}), b"mounts\x1b": {b"m": {}}}
+    made.make_root(tmp_path, made.metadata(moby=space), {"default/1/base": made.record(1)}, ["1", "7"])
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        look = look_at(fd)
+    finally:
+        os.close(fd)
+    told = r"meta.db has v1/moby/mounts\x1b, which may stand for any use"
+    assert unneeded.why_untold(look.metadata) == unneeded.why_no_orphans(look.metadata, set()) == told
