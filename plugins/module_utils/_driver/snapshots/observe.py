@@ -18,6 +18,7 @@ import typing as t
 from ..._bolt.live import Busy
 from ..._bolt.meta import Unreadable
 from ..._containerd import unneeded
+from ..._containerd.look import SNAPSHOTTER as FAMILY
 from ..._containerd.look import Look, look_at
 from ..._containerd.owners import owners_of
 from ..._containerd.snapshotter import Record
@@ -51,7 +52,12 @@ class FirstLook(t.NamedTuple):
 
 @contextlib.contextmanager
 def data_root(home: str) -> t.Iterator[Place]:
-    """Open the data root of the snapshotter at *home*. Raises StoreForeign if a user could lead the run elsewhere."""
+    """Open the data root of the snapshotter at *home*.
+
+    raises: StoreForeign if a user could lead the run elsewhere, or if the records in the data root are not of *home*.
+    """
+    if os.path.basename(home) != f"{FAMILY}{SNAPSHOTTER}":  # another snapshotter, or a root_path in the data root
+        raise _untouched_error(home, f"it is not the directory of its {SNAPSHOTTER} snapshotter, {FAMILY}{SNAPSHOTTER}")
     try:
         place = open_place(os.path.dirname(home), slow_mount_points(), links=False)
     except Untouched as error:

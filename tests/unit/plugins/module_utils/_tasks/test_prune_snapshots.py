@@ -103,6 +103,16 @@ def test_what_no_record_names_goes_and_the_rest_stays(home):
     assert (again["changed"], again["orphan_bytes"], again["litter"]) == (False, 0, [])
 
 
+@pytest.mark.parametrize("name", ["io.containerd.snapshotter.v1.native", "moved"])
+def test_another_snapshotter_beside_is_not_taken_for_the_overlayfs_whose_records_are_read(home, name):
+    """A snapshotter's root_path may lie in the data root, too. There, 7 may be a layer."""
+    other = home.parent / name
+    shutil.copytree(home, other)
+    with pytest.raises(StoreForeign, match="not the directory of its overlayfs snapshotter"):
+        run(other)
+    assert names(other) == names(home) == {*KEPT, "7", "new-123"}
+
+
 def test_check_mode_foretells_the_run_and_changes_nothing(home):
     before = sorted((str(path), path.stat().st_mtime_ns) for path in home.rglob("*"))
     told = run(home, predicting=True)
