@@ -15,16 +15,17 @@ containerd had made before the look.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 import typing as t
 
-from .._bolt.live import Busy, Database, read_live
+from .._bolt.live import LIMIT, Busy, Database, read_live
 from .._bolt.meta import Unreadable
 from .._errors import printable
-from .._linux.nofollow import names_below, open_below
+from .._linux.nofollow import open_below
 from .metadata import Metadata, read_metadata
-from .snapshotter import Record, read_records
+from .snapshotter import MOST, Record, read_records
 
 META = "io.containerd.metadata.v1.bolt/meta.db"
 SNAPSHOTTER = "io.containerd.snapshotter.v1."
@@ -48,20 +49,20 @@ class Look(t.NamedTuple):
     blobs: frozenset[str]  # digests
 
 
-def look_at(root: int) -> Look:
-    """Return what lies in the data root *root*, an open directory.
+def look_at(root: int, limit: int = LIMIT) -> Look:
+    """Return what lies in the data root *root*, an open directory. limit: bytes of a database, here and below.
 
     raises: Unreadable, Busy, each with the path of the database; OSError.
     """
     blobs = frozenset(_blobs_on_disk(root))
-    snapshotters = {name: look_at_snapshotter(root, name) for name in snapshotters_in(root)}
-    return Look(snapshotters, read_metadata_at(root), blobs)
+    snapshotters = {name: look_at_snapshotter(root, name, limit) for name in snapshotters_in(root)}
+    return Look(snapshotters, read_metadata_at(root, limit), blobs)
 
 
 def snapshotters_in(root: int) -> list[str]:
     """Return the snapshotters that have a database in the data root *root*, sorted. Raises OSError."""
     found = []
-    for name in names_below(root, "."):
+    for name in _names(root, "."):
         if name.startswith(SNAPSHOTTER):
             with contextlib.suppress(FileNotFoundError):
                 os.stat(f"{name}/{_DATABASE}", dir_fd=root, follow_symlinks=False)
@@ -74,19 +75,19 @@ def snapshotter_database(name: str) -> str:
     return f"{SNAPSHOTTER}{name}/{_DATABASE}"
 
 
-def look_at_snapshotter(root: int, name: str) -> Snapshotter:
+def look_at_snapshotter(root: int, name: str, limit: int = LIMIT) -> Snapshotter:
     """Return what one snapshotter has. Raises as look_at."""
     place = f"{SNAPSHOTTER}{name}"
     try:
-        directories = frozenset(names_below(root, f"{place}/{_SNAPSHOTS}"))
+        directories = frozenset(_names(root, f"{place}/{_SNAPSHOTS}"))
     except FileNotFoundError:
         directories = frozenset()
     path = snapshotter_database(name)
     with _naming(path):
-        return Snapshotter(directories, read_records(read_database(root, path).root))
+        return Snapshotter(directories, read_records(read_database(root, path, limit).root))
 
 
-def gone_layers(root: int, name: str, seen: Snapshotter) -> dict[str, Record]:
+def gone_layers(root: int, name: str, seen: Snapshotter, limit: int = LIMIT) -> dict[str, Record]:
     """Return the records of a snapshotter whose directories are gone, by the snapshotter's name of the snapshot.
 
     seen: what a look showed. containerd may be at work: it makes a directory before the record, and removes the record
@@ -97,7 +98,7 @@ def gone_layers(root: int, name: str, seen: Snapshotter) -> dict[str, Record]:
     }
     if not missed:
         return {}
-    again = look_at_snapshotter(root, name).records
+    again = look_at_snapshotter(root, name, limit).records
     return {key: record for key, record in missed.items() if again.get(key) == record}
 
 
@@ -112,17 +113,17 @@ def _lies_there(root: int, name: str, record: Record, directories: t.Container[s
     return True
 
 
-def read_metadata_at(root: int) -> Metadata:
+def read_metadata_at(root: int, limit: int = LIMIT) -> Metadata:
     """Return the content of containerd's own database. Raises as look_at."""
     with _naming(META):
-        return read_metadata(read_database(root, META).root)
+        return read_metadata(read_database(root, META, limit).root)
 
 
-def read_database(root: int, path: str) -> Database:
+def read_database(root: int, path: str, limit: int = LIMIT) -> Database:
     """Return a copy of the database at *path* below *root*. Raises Unreadable, Busy, OSError."""
     fd = open_below(root, path)
     try:
-        database = read_live(fd)
+        database = read_live(fd, limit)
         there = os.stat(path, dir_fd=root, follow_symlinks=False)
         if not os.path.samestat(there, os.fstat(fd)):
             raise Busy("another file took its place while it was read")
@@ -142,7 +143,20 @@ def _naming(path: str) -> t.Iterator[None]:
 
 def _blobs_on_disk(root: int) -> t.Iterator[str]:
     with contextlib.suppress(FileNotFoundError):
-        for algorithm in names_below(root, _BLOBS):
+        for algorithm in _names(root, _BLOBS):
             path = f"{_BLOBS}/{algorithm}"
             if stat.S_ISDIR(os.stat(path, dir_fd=root, follow_symlinks=False).st_mode):
-                yield from (f"{algorithm}:{name}" for name in names_below(root, path))
+                yield from (f"{algorithm}:{name}" for name in _names(root, path))
+
+
+def _names(root: int, path: str) -> list[str]:
+    """Return the names in a directory. Raises Unreadable if they are more than records can be; OSError."""
+    fd = open_below(root, path, os.O_DIRECTORY)
+    try:
+        with os.scandir(fd) as entries:
+            found = [entry.name for entry in itertools.islice(entries, MOST + 1)]
+    finally:
+        os.close(fd)
+    if len(found) > MOST:
+        raise Unreadable(f"{printable(path)} has more than {MOST} names")
+    return found

@@ -44,6 +44,7 @@ _STORAGE_PARTS = ("/etc/containers/storage.conf.d/*.conf", "/usr/share/container
 _CRIO_CONFIG = ("/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*.conf")
 _STORAGE_VARIABLES = ("CONTAINERS_STORAGE_CONF", "CONTAINERS_STORAGE_CONF_OVERRIDE")
 _K3S_CONFIG = ("/etc/rancher/*/config.yaml", "/etc/rancher/*/config.yaml.d/*.yaml")
+_MOST = 10_000  # candidates of the mounts
 _UPPER = re.compile(
     r"(?P<containerd>/.*)/io\.containerd\.snapshotter\.v1\.[^/]+/snapshots/\d+/fs|(?P<home>/.*)/[^/]+/(?:diff|merged)"
 )
@@ -64,9 +65,8 @@ def candidates(evidence: Evidence, asked: t.Iterable[str], slow: t.Container[str
             root = daemon.root
             yield Candidate(root, "argument", daemon.uid or None)
             yield Candidate(f"{root}/{_CONTAINERD_IN_K3S}", "argument", daemon.uid or None)
-    for path, uid in sorted(
-        {(path, overlay.uid) for overlay in evidence.overlays for path in _roots_of(overlay)}, key=str
-    ):
+    mounted = {(path, overlay.uid) for overlay in evidence.overlays for path in _roots_of(overlay)}
+    for path, uid in sorted(mounted, key=lambda one: (one[1] is not None, str(one)))[:_MOST]:  # root's word first
         yield Candidate(path, "mount", uid)
     yield from of_homes(filter(None, (settings.rootless_storage_path(path, slow) for path in _storage_configs())), slow)
 

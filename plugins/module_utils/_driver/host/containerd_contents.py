@@ -10,7 +10,7 @@ import datetime
 import os
 import typing as t
 
-from ..._bolt.live import Busy
+from ..._bolt.live import LIMIT, Busy
 from ..._bolt.meta import Unreadable
 from ..._containerd import unneeded
 from ..._containerd.look import SNAPSHOTTER, Look, gone_layers, look_at, read_database
@@ -26,6 +26,7 @@ if t.TYPE_CHECKING:
     from .places import Place
 
 _SHOWN = 20  # namespaces
+_OF_A_USER = 16 << 20  # bytes of a user's database
 _OF_PRUNE = "overlayfs"  # the snapshotter whose orphans overlay2_prune removes, and whose lost layers are told
 
 
@@ -37,16 +38,21 @@ class FirstLook(t.NamedTuple):
     problem: str
 
 
-def first_look(root: int, now: float) -> FirstLook:
+def first_look(place: Place, now: float) -> FirstLook:
     """Return what one look at a data root shows."""
     try:
-        look = look_at(root)
+        look = look_at(place.fd, _limit(place))
     except (Unreadable, Busy) as error:
         return FirstLook(None, [], str(error))
     except OSError as error:
         return FirstLook(None, [], f"{printable(str(error.filename))}: {error.strerror}")
     why = unneeded.why_untold(look.metadata)
     return FirstLook(look, [] if why else unneeded.find_unneeded(look, now), why)
+
+
+def _limit(place: Place) -> int:
+    """Return how many bytes of a database are read. A user could make up a large one."""
+    return _OF_A_USER if place.owner else LIMIT
 
 
 def needs_second_look(first: FirstLook) -> bool:
@@ -63,7 +69,7 @@ def contents_of(place: Place, found: Found, first: FirstLook, second: FirstLook,
     records = look.snapshotters[found.kind].records
     both = [] if second.problem else unneeded.in_both(first.found, second.found)
     ours = [_with_old_directories(place.fd, one, now) for one in both if one.snapshotter in ("", found.kind)]
-    problems = [second.problem] if second.problem else _gone(place.fd, found.kind, look)
+    problems = [second.problem] if second.problem else _gone(place, found.kind, look)
     return Contents(
         layers=len(records),
         bytes=sum(record.size or 0 for record in records.values()),
@@ -74,22 +80,22 @@ def contents_of(place: Place, found: Found, first: FirstLook, second: FirstLook,
     )
 
 
-def _gone(root: int, kind: str, look: Look) -> list[str]:
+def _gone(place: Place, kind: str, look: Look) -> list[str]:
     """Return in words which layers are gone that records name."""
     if kind != _OF_PRUNE:  # other snapshotters have other layouts
         return []
     try:
-        gone = gone_layers(root, kind, look.snapshotters[kind])
+        gone = gone_layers(place.fd, kind, look.snapshotters[kind], _limit(place))
     except (Unreadable, Busy, OSError) as error:
         return [f"whether layers are gone cannot be told: {error}"]
     names = shorten(sorted((str(record.id) for record in gone.values()), key=int))
     return [f"records name layers that are gone: {names}; the subset health of this home tells more"] if gone else []
 
 
-def moved_contents(home: int) -> Contents:
+def moved_contents(home: Place) -> Contents:
     """Return what lies in the directory *home* of a snapshotter without the databases of its containerd beside it."""
     try:
-        records = read_records(read_database(home, "metadata.db").root)
+        records = read_records(read_database(home.fd, "metadata.db", _limit(home)).root)
     except (Unreadable, Busy) as error:
         return Contents(problems=[f"metadata.db cannot be read: {error}"])
     except OSError as error:

@@ -45,6 +45,7 @@ _OF_STORAGE = frozenset(["conmon", "crio", "podman", "buildah"])
 _VARIABLES = (b"CONTAINERS_STORAGE_CONF=", b"CONTAINERS_STORAGE_CONF_OVERRIDE=")
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 _MOST = 65536  # bytes of a command line that are read
+_MOST_OVERLAYS = 20_000  # mounts of a namespace that are looked at
 _MOST_FILES = 65536  # open files of a process that are looked at; the databases are among the first
 
 
@@ -197,7 +198,7 @@ def find_overlays() -> t.Iterator[Overlay]:
             if its in seen:
                 continue
             with open(f"/proc/{pid}/mountinfo", "rb") as file:
-                lines = [line for line in file if b" - overlay " in line]
+                lines = list(itertools.islice((line for line in file if b" - overlay " in line), _MOST_OVERLAYS))
             seen.add(its)
             if lines:
                 ours = namespace.belongs_to_us(f"/proc/{pid}/ns/mnt")

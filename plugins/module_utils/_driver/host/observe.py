@@ -56,7 +56,7 @@ def stores_of_host(asked: t.Sequence[str], measure: str) -> Stores:
 def _describe(roots: list[Root], evidence: Evidence, measure: str) -> t.Iterator[dict[str, t.Any]]:
     now = time.time()
     containerds = [root for root in roots if any(_has_metadata(one) for one in root.stores)]
-    first = {root.place.fd: containerd_contents.first_look(root.place.fd, now) for root in containerds}
+    first = {root.place.fd: containerd_contents.first_look(root.place, now) for root in containerds}
     second = dict(first)
     again = [
         root
@@ -66,7 +66,7 @@ def _describe(roots: list[Root], evidence: Evidence, measure: str) -> t.Iterator
     ]
     if again:
         time.sleep(_PAUSE)  # containerd may have been at work
-        second.update({root.place.fd: containerd_contents.first_look(root.place.fd, now) for root in again})
+        second.update({root.place.fd: containerd_contents.first_look(root.place, now) for root in again})
     deadline = time.monotonic() + _WALK_SECONDS
     for root in roots:
         for found in root.stores:
@@ -75,9 +75,9 @@ def _describe(roots: list[Root], evidence: Evidence, measure: str) -> t.Iterator
                 ctr = ctr_command(root.place, evidence)
                 contents = containerd_contents.contents_of(root.place, found, first[fd], second[fd], now, ctr)
             elif found.kind == MOVED:
-                contents = containerd_contents.moved_contents(fd)
+                contents = containerd_contents.moved_contents(root.place)
             else:
-                contents = contents_of(fd, found)
+                contents = contents_of(root.place, found)
             yield _store(root, found, contents, evidence, measure, now, deadline)
 
 

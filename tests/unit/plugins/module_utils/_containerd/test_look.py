@@ -72,8 +72,8 @@ def test_a_directory_that_is_a_symlink_is_not_read(root, place):
 def test_a_database_that_is_replaced_meanwhile_is_busy(root, monkeypatch):
     read = look.read_live
 
-    def replaced(fd):
-        database = read(fd)
+    def replaced(fd, limit):
+        database = read(fd, limit)
         os.replace(shutil.copy(root / made.META, root / "new"), root / made.META)
         return database
 
@@ -163,3 +163,11 @@ def test_a_layer_that_was_made_or_removed_meanwhile_is_not_gone(root):
         made.make_root(root, made.metadata(), {})
 
     assert gone(root, remove) == {}
+
+
+def test_a_directory_with_more_names_than_records_can_be_is_refused(root, monkeypatch):
+    monkeypatch.setattr(look, "MOST", 2)
+    assert look_at(root)
+    (root / made.OVERLAYFS / "snapshots/more").mkdir()
+    with pytest.raises(Unreadable, match="has more than 2 names"):
+        look_at(root)

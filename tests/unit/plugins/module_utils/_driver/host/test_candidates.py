@@ -155,3 +155,12 @@ def test_parts_of_configuration_files_name_data_roots(etc, monkeypatch):
     assert sorted(named) == sorted(
         ["/data/part", "/data/k3s/agent/containerd", "/data/asked/agent/containerd", "/data/elsewhere"]
     )
+
+
+def test_mounts_that_a_user_makes_up_hide_none_of_root(etc, monkeypatch):
+    monkeypatch.setattr(candidates, "_MOST", 4)
+    made_up = [Overlay(f"/a{n}/overlay2/x/diff", (), "/m", USER) for n in range(99)]
+    evidence = Evidence([], [], [*made_up, Overlay("/z/overlay2/x/diff", (), "/m", None)], False)
+    mounted = [one.path for one in found(evidence) if one.found_by == "mount"]
+    assert len(mounted) == 4
+    assert mounted[:2] == ["/z", "/z/overlay2"]

@@ -7,7 +7,9 @@ import json
 import os
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.host import contents as contents_module
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.host.contents import contents_of, lost_with
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.host.places import Place
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.host.state import Found
 from ansible_collections.strata.overlay2.tests import containerd_records as made
 from ansible_collections.strata.overlay2.tests.bolt import written
@@ -23,6 +25,10 @@ def root(tmp_path):
     os.close(fd)
 
 
+def contents(root, found, owner=0):
+    return contents_of(Place(root, "/x", owner), found)
+
+
 def write(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -34,10 +40,10 @@ def test_the_layers_of_docker_have_a_record_of_their_size(root, tmp_path):
         write(tmp_path / f"image/overlay2/layerdb/sha256/{name}/size", size)
     (tmp_path / "overlay2/l").mkdir()
     (tmp_path / "image/overlay2/layerdb/sha256/half").mkdir()
-    found = contents_of(root, DOCKER)
+    found = contents(root, DOCKER)
     assert (found.layers, found.bytes, found.unneeded, list(found.problems)) == (2, 120, [], [])
     write(tmp_path / "image/overlay2/layerdb/sha256/b/size", "many")
-    found = contents_of(root, DOCKER)
+    found = contents(root, DOCKER)
     assert (found.layers, found.bytes) == (2, None)
     assert "a size that is not a number" in found.problems[0]
 
@@ -54,19 +60,19 @@ def test_what_goes_with_a_store_of_docker_is_counted(root, tmp_path):
 
 def test_the_layers_of_podman_have_a_record_of_their_size(root, tmp_path):
     path = tmp_path / "overlay-layers/layers.json"
-    assert contents_of(root, STORAGE)[:2] == (0, 0)
+    assert contents(root, STORAGE)[:2] == (0, 0)
     write(path, json.dumps([{"id": "a", "diff-size": 5}, {"id": "b"}]))
-    assert contents_of(root, STORAGE)[:2] == (2, 5)
+    assert contents(root, STORAGE)[:2] == (2, 5)
     write(path, "null")
-    assert contents_of(root, STORAGE)[:2] == (0, 0)
+    assert contents(root, STORAGE)[:2] == (0, 0)
     write(path, json.dumps([{"diff-size": "many"}]))
-    assert contents_of(root, STORAGE)[:2] == (1, None)
+    assert contents(root, STORAGE)[:2] == (1, None)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "[null]", "[" * 100_000, '{"a": 1}'])
 def test_records_of_podman_in_another_form_are_a_problem(root, tmp_path, text):
     write(tmp_path / "overlay-layers/layers.json", text)
-    found = contents_of(root, STORAGE)
+    found = contents(root, STORAGE)
     assert (found.layers, found.unneeded) == (None, None)
     assert "not in the format of containers-storage" in found.problems[0]
 
@@ -77,22 +83,38 @@ def test_the_snapshots_of_buildkit_have_a_record_of_their_size(root, tmp_path):
     records = {b"buildkit/1/a": made.record(1, size=70), b"buildkit/2/b": made.record(2, 2, size=None)}
     path.write_bytes(written({b"v1": {b"snapshots": records}}))
     found = Found("buildkit", "overlayfs", "runc-overlayfs/snapshots")
-    assert contents_of(root, found)[:2] == (2, 70)
+    assert contents(root, found)[:2] == (2, 70)
     path.write_bytes(b"x")
-    assert "not a bbolt database" in contents_of(root, found).problems[0]
+    assert "not a bbolt database" in contents(root, found).problems[0]
 
 
 @pytest.mark.parametrize("engine", ["strata", None])
 def test_the_layers_of_other_stores_are_counted(root, tmp_path, engine):
     for name in ("l", "a", "b", ".staging"):
         (tmp_path / name).mkdir()
-    assert contents_of(root, Found(engine, "overlay2", "."))[:2] == (2, None)
+    assert contents(root, Found(engine, "overlay2", "."))[:2] == (2, None)
 
 
 def test_what_is_a_symlink_or_a_fifo_is_a_problem_and_not_read(root, tmp_path):
     (tmp_path / "overlay-layers").mkdir()
     (tmp_path / "overlay-layers/layers.json").symlink_to("/etc/passwd")
-    assert "symbolic" in contents_of(root, STORAGE).problems[0]
+    assert "symbolic" in contents(root, STORAGE).problems[0]
     (tmp_path / "overlay-layers/layers.json").unlink()
     os.mkfifo(tmp_path / "overlay-layers/layers.json")
-    assert "not in the format" in contents_of(root, STORAGE).problems[0]
+    assert "not in the format" in contents(root, STORAGE).problems[0]
+
+
+def test_large_records_of_a_user_are_not_read(root, tmp_path, monkeypatch):
+    path = tmp_path / "overlay-layers/layers.json"
+    write(path, "[]" + " " * (5 << 20))
+    assert contents(root, STORAGE).layers == 0
+    assert contents(root, STORAGE, 12345).layers is None
+    write(path, '[{"diff-size": ' + "9" * 100_000 + "}]")
+    assert "is too large, or not in the format" in contents(root, STORAGE).problems[0]
+    found = Found("buildkit", "overlayfs", "runc-overlayfs/snapshots")
+    (tmp_path / found.below).mkdir(parents=True)
+    (tmp_path / found.below / "metadata.db").write_bytes(written({b"v1": {b"snapshots": {}}}))
+    assert contents(root, found, 12345).layers == 0
+    monkeypatch.setattr(contents_module, "_DATABASE_OF_A_USER", 4096)
+    assert contents(root, found).layers == 0
+    assert "at most 4096 are read" in contents(root, found, 12345).problems[0]

@@ -348,6 +348,16 @@ def test_a_damaged_database_is_a_problem_of_its_store(host):
     assert "meta.db cannot be read: it is not a bbolt database" in store["problems"][0]
 
 
+def test_a_large_database_of_a_user_is_not_read(host, monkeypatch):
+    root = make_containerd(host / "containerd")
+    monkeypatch.setattr(containerd_contents, "_OF_A_USER", 4096)
+    assert [one["layers"] for one in stores(root).values()] == [1]
+    give(root)
+    (store,) = stores(root).values()
+    assert (store["layers"], store["unneeded"]) == (None, None)
+    assert "at most 4096 are read" in store["problems"][0]
+
+
 def test_an_abandoned_store_can_go_as_a_whole(host, monkeypatch):
     root = make_docker(host / "docker")
     (root / "engine-id").write_text("x")
