@@ -27,6 +27,7 @@ if t.TYPE_CHECKING:
 
 _SHOWN = 20  # namespaces
 _OF_A_USER = 16 << 20  # bytes of a user's database
+_MOST_OF_A_USER = 2000  # things in a user's store that are told
 _OF_PRUNE = "overlayfs"  # the snapshotter whose orphans overlay2_prune removes, and whose lost layers are told
 
 
@@ -47,7 +48,10 @@ def first_look(place: Place, now: float) -> FirstLook:
     except OSError as error:
         return FirstLook(None, [], f"{printable(str(error.filename))}: {error.strerror}")
     why = unneeded.why_untold(look.metadata)
-    return FirstLook(look, [] if why else unneeded.find_unneeded(look, now), why)
+    found = [] if why else unneeded.find_unneeded(look, now)
+    if place.owner and sum(len(one.subjects) for one in found) > _MOST_OF_A_USER:
+        return FirstLook(look, [], f"more than {_MOST_OF_A_USER} things in it seem to be unneeded")
+    return FirstLook(look, found, why)
 
 
 def _limit(place: Place) -> int:
@@ -60,14 +64,19 @@ def needs_second_look(first: FirstLook) -> bool:
     return any(one.code != unneeded.UNUSED_IMAGE for one in first.found)
 
 
-def contents_of(place: Place, found: Found, first: FirstLook, second: FirstLook, now: float, ctr: str) -> Contents:
-    """Return what lies in a snapshotter's store, and what two looks found unneeded."""
+def contents_of(
+    place: Place, found: Found, before: t.Iterable[unneeded.Unneeded], second: FirstLook, now: float, ctr: str
+) -> Contents:
+    """Return what lies in a snapshotter's store, and what two looks found unneeded. before: what the first one found.
+
+    The second look is the first one if containerd does not run.
+    """
     look = second.look
     home = f"{place.path}/{found.below}" if found.kind == _OF_PRUNE and not place.owner else ""
     if look is None or found.kind not in look.snapshotters:
         return Contents(problems=[second.problem] if second.problem else [])
     records = look.snapshotters[found.kind].records
-    both = [] if second.problem else unneeded.in_both(first.found, second.found)
+    both = [] if second.problem else unneeded.in_both(before, second.found)
     ours = [_with_old_directories(place.fd, one, now) for one in both if one.snapshotter in ("", found.kind)]
     problems = [second.problem] if second.problem else _gone(place, found.kind, look)
     return Contents(

@@ -26,6 +26,11 @@ from .recognize import MOVED, link_target
 from .roots import Root, Roots, Unseen, open_roots
 from .state import ABANDONED, CONTAINERD, DOCKER, NO, STORAGE, UNKNOWN, WALK, Contents, Found, State
 
+if t.TYPE_CHECKING:
+    from ..._containerd.unneeded import Unneeded
+
+    Seen = list[Unneeded]
+
 MOST = 50  # stores that are returned
 _PAUSE = 2  # seconds between two looks at a containerd store
 _WALK_SECONDS = 60  # for all stores
@@ -55,30 +60,45 @@ def stores_of_host(asked: t.Sequence[str], measure: str) -> Stores:
 
 def _describe(roots: list[Root], evidence: Evidence, measure: str) -> t.Iterator[dict[str, t.Any]]:
     now = time.time()
-    containerds = [root for root in roots if any(_has_metadata(one) for one in root.stores)]
-    first = {root.place.fd: containerd_contents.first_look(root.place, now) for root in containerds}
-    second = dict(first)
-    again = [
-        root
-        for root in containerds
-        if containerd_contents.needs_second_look(first[root.place.fd])
-        and (evidence.blind or holder_of(root.place, CONTAINERD, evidence))
-    ]
-    if again:
-        time.sleep(_PAUSE)  # containerd may have been at work
-        second.update({root.place.fd: containerd_contents.first_look(root.place, now) for root in again})
+    of_containerd = _look_at_containerds(roots, evidence, now)
     deadline = time.monotonic() + _WALK_SECONDS
     for root in roots:
         for found in root.stores:
-            fd = root.place.fd
             if _has_metadata(found):
-                ctr = ctr_command(root.place, evidence)
-                contents = containerd_contents.contents_of(root.place, found, first[fd], second[fd], now, ctr)
+                contents = of_containerd[root.place.fd][found.kind]
             elif found.kind == MOVED:
                 contents = containerd_contents.moved_contents(root.place)
             else:
                 contents = contents_of(root.place, found)
             yield _store(root, found, contents, evidence, measure, now, deadline)
+
+
+def _look_at_containerds(roots: list[Root], evidence: Evidence, now: float) -> dict[int, dict[str, Contents]]:
+    """Return what lies in the stores of containerd, by fd of the data root and by kind.
+
+    One look is in memory at a time, since users can make up many data roots.
+    """
+
+    def told(root: Root, before: Seen, look: containerd_contents.FirstLook) -> dict[str, Contents]:
+        ctr = ctr_command(root.place, evidence)
+        stores = filter(_has_metadata, root.stores)
+        return {one.kind: containerd_contents.contents_of(root.place, one, before, look, now, ctr) for one in stores}
+
+    contents: dict[int, dict[str, Contents]] = {}
+    waiting: list[tuple[Root, Seen]] = []
+    for root in roots:
+        if any(map(_has_metadata, root.stores)):
+            first = containerd_contents.first_look(root.place, now)
+            running = evidence.blind or holder_of(root.place, CONTAINERD, evidence)
+            if running and containerd_contents.needs_second_look(first):
+                waiting.append((root, first.found))
+            else:
+                contents[root.place.fd] = told(root, first.found, first)
+    if waiting:
+        time.sleep(_PAUSE)  # containerd may have been at work
+    for root, before in waiting:
+        contents[root.place.fd] = told(root, before, containerd_contents.first_look(root.place, now))
+    return contents
 
 
 def _has_metadata(found: Found) -> bool:

@@ -358,6 +358,17 @@ def test_a_large_database_of_a_user_is_not_read(host, monkeypatch):
     assert "at most 4096 are read" in store["problems"][0]
 
 
+def test_of_a_user_a_limited_number_of_things_is_told_to_be_unneeded(host, monkeypatch):
+    snapshots = {name: made.snapshot(f"default/1/{name}") for name in "abc"}
+    root = make_containerd(host / "containerd", snapshots=snapshots)
+    monkeypatch.setattr(containerd_contents, "_MOST_OF_A_USER", 2)
+    assert [one["count"] for one in next(iter(stores(root).values()))["unneeded"]] == [3]
+    give(root)
+    (store,) = stores(root).values()
+    assert (store["layers"], store["unneeded"]) == (1, None)
+    assert store["problems"] == ["more than 2 things in it seem to be unneeded"]
+
+
 def test_an_abandoned_store_can_go_as_a_whole(host, monkeypatch):
     root = make_docker(host / "docker")
     (root / "engine-id").write_text("x")
