@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import io
+import os
+import pwd
 import subprocess
 import tarfile
+import tempfile
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.host import homes
 from ansible_collections.strata.overlay2.plugins.modules import overlay2_facts
 from ansible_collections.strata.overlay2.tests import engines, modules
 from ansible_collections.strata.overlay2.tests.containerd import OVERLAYFS, Containerd, image_tar, layer_tar
@@ -136,6 +140,56 @@ def test_containerd_is_found_by_its_lock_and_its_snapshots_have_owners(tmp_path:
         assert owners["3"] == [container]
         assert [(one["kind"], one["name"]) for one in owners["1"]] == [("image", name), ("container", "c0ffee")]
     assert home not in stores()
+
+
+GAMES = pwd.getpwnam("games")
+AS_THE_USER = """
+mount --bind "$1" "$2/engines"
+shift 2
+exec setpriv --reuid=games --regid=games --clear-groups unshare --user --map-root-user "$@"
+"""
+
+
+@pytest.fixture
+def home() -> t.Iterator[Path]:
+    """Give a home, and a place for the engines, that a user can reach."""
+    with tempfile.TemporaryDirectory(prefix="strata-stores-", dir="/tmp") as top:
+        os.chmod(top, 0o755)
+        for name in ("home", "home/.config", "home/.config/containers", "home/data", "engines"):
+            Path(top, name).mkdir()
+            os.chown(f"{top}/{name}", GAMES.pw_uid, GAMES.pw_gid)
+        yield Path(top, "home").resolve()
+
+
+@pytest.mark.parametrize("place", ["graphroot", "rootless_storage_path"])
+def test_the_store_is_found_that_an_engine_of_a_user_makes_as_the_users_storage_conf_says(home, place: str) -> None:
+    config = home / ".config/containers/storage.conf"
+    config.write_text(f'[storage]\ndriver = "vfs"\n{place} = "${{HOME}}/data/$USER-$UID"\nrunroot = "{home}/run"\n')
+    environment = {
+        key: value.replace(engines.ENGINES, f"{home.parent}/engines") for key, value in engines.environment().items()
+    }
+    environment.update(HOME=str(home), USER="games", XDG_RUNTIME_DIR=f"{home}/run")
+    # What podman sets for itself after it has made a user namespace; here, unshare makes it.
+    environment.update(_CONTAINERS_USERNS_CONFIGURED="done", _CONTAINERS_ROOTLESS_UID=str(GAMES.pw_uid))
+    script = ["unshare", "--mount", "sh", "-euc", AS_THE_USER, "sh", engines.ENGINES, str(home.parent)]
+    subprocess.run([*script, "containers-storage", "create-layer", "--id", "a" * 64], env=environment, check=True)
+    (home.parent / "passwd").write_text(f"games:x:{GAMES.pw_uid}:1::{home}:/bin/sh\n")
+
+    def with_the_home() -> None:
+        homes._PASSWD = str(home.parent / "passwd")
+
+    asked = {"home": "/x", "gather_subset": ["stores"]}
+    result = modules.run_module(overlay2_facts.main, asked, with_the_home)
+    assert result is not None and not result.get("failed"), result
+    (store,) = (one for one in result["ansible_facts"]["overlay2"]["stores"] if one["home"].startswith(str(home)))
+    assert store["home"] == f"{home}/data/games-{GAMES.pw_uid}/vfs"
+    assert (store["engine"], store["kind"], store["owner"], store["layers"]) == (
+        "containers-storage",
+        "vfs",
+        "games",
+        1,
+    )
+    assert store["found_by"] == ["config"]
 
 
 def test_a_store_of_podman_has_owners(tmp_path: Path) -> None:
