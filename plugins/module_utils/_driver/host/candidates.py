@@ -41,7 +41,7 @@ _CONTAINERD_CONFIG = (
 _BUILDKIT_CONFIG = "/etc/buildkit/buildkitd.toml"
 STORAGE_CONFIG = ("/etc/containers/storage.conf", "/usr/share/containers/storage.conf")
 _STORAGE_PARTS = ("/etc/containers/storage.conf.d/*.conf", "/usr/share/containers/storage.conf.d/*.conf")
-_CRIO_CONFIG = ("/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*.conf")
+CRIO_CONFIG = ("/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*.conf")
 _STORAGE_VARIABLES = ("CONTAINERS_STORAGE_CONF", "CONTAINERS_STORAGE_CONF_OVERRIDE")
 _K3S_CONFIG = ("/etc/rancher/*/config.yaml", "/etc/rancher/*/config.yaml.d/*.yaml")
 _MOST = 10_000  # candidates of the mounts
@@ -74,11 +74,11 @@ def candidates(evidence: Evidence, asked: t.Iterable[str], slow: t.Container[str
 def _configured(slow: t.Container[str]) -> t.Iterator[str]:
     for path in (DAEMON_JSON, _DAEMON_JSON_OF_SNAP):
         yield settings.docker_settings(path, slow).root
-    for path in (*_matching(_CONTAINERD_CONFIG), _BUILDKIT_CONFIG):
+    for path in (*matching(_CONTAINERD_CONFIG), _BUILDKIT_CONFIG):
         yield from settings.containerd_roots(path, slow)
-    for path in (*_storage_configs(), *_from_environment(), *_matching(_CRIO_CONFIG)):
+    for path in (*_storage_configs(), *_from_environment(), *matching(CRIO_CONFIG)):
         yield from settings.storage_roots(path, slow)
-    for path in _matching(_K3S_CONFIG):
+    for path in matching(_K3S_CONFIG):
         yield from _of_k3s(path, slow)
 
 
@@ -87,10 +87,11 @@ def _from_environment() -> list[str]:
 
 
 def _storage_configs() -> list[str]:
-    return [*STORAGE_CONFIG, *_matching(_STORAGE_PARTS)]
+    return [*STORAGE_CONFIG, *matching(_STORAGE_PARTS)]
 
 
-def _matching(patterns: t.Iterable[str]) -> list[str]:
+def matching(patterns: t.Iterable[str]) -> list[str]:
+    """Return the paths that exist and that patterns mean."""
     return [path for pattern in patterns for path in sorted(glob.glob(pattern))]
 
 

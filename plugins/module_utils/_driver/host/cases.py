@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import shlex
 import typing as t
 
+from ..._errors import printable
 from ..._linux.nofollow import open_below
 from . import settings
-from .candidates import DAEMON_JSON, STORAGE_CONFIG
+from .candidates import CRIO_CONFIG, DAEMON_JSON, STORAGE_CONFIG, matching
 from .judge import Case
 from .state import BUILDKIT, CONTAINERD, DOCKER, STORAGE, Found
 
@@ -28,8 +30,11 @@ _LOCKED = {
 _CLOCK = 2  # seconds: the kernel tells the time of the boot in whole ones
 _DOCKER_ROOT = "/var/lib/docker"
 _STORAGE_ROOT = "/var/lib/containers/storage"
+_CONTAINERD_ROOT = "/var/lib/containerd"
+_CONTAINERD_CONFIG = "/etc/containerd/config.toml"
+_CONTAINERD_SOCKET = "/run/containerd/containerd.sock"  # ctr finds it by itself
 _CTR = {
-    "/var/lib/containerd": "ctr",
+    _CONTAINERD_ROOT: "ctr",
     "/var/lib/rancher/k3s/agent/containerd": "k3s ctr",
     "/var/lib/rancher/rke2/agent/containerd": "ctr --address /run/k3s/containerd/containerd.sock",
     "/var/lib/k0s/containerd": "k0s ctr",
@@ -79,8 +84,11 @@ def name_of(uid: int) -> str | None:
 def ctr_command(place: Place, evidence: Evidence) -> str:
     """Return the command that talks to the containerd of a data root, as well as it can be known."""
     for daemon in evidence.daemons:
-        if daemon.root == place.path and daemon.address and daemon.uid in (0, place.owner):
-            return f"ctr --address {daemon.address}"
+        if daemon.command == "containerd" and daemon.uid in (0, place.owner):
+            root, address = settings.containerd_place(daemon.config or _CONTAINERD_CONFIG)
+            root, address = daemon.root or root or _CONTAINERD_ROOT, daemon.address or address
+            if root == place.path and address not in ("", _CONTAINERD_SOCKET):
+                return f"ctr --address {shlex.quote(printable(address))}"
     if place.path.endswith("/containerd/daemon"):
         return "ctr --address /run/docker/containerd/containerd.sock"
     return _CTR.get(place.path, "ctr --address ADDRESS")
@@ -115,7 +123,8 @@ def _moved(root: str, engine: str | None) -> str:
     if engine == DOCKER and root == _DOCKER_ROOT:
         named = [settings.docker_settings(DAEMON_JSON).root]
     if engine == STORAGE and root == _STORAGE_ROOT:
-        named = [path for config in STORAGE_CONFIG for path in settings.graph_roots(config)][:1]
+        of_crio = (path for config in matching(CRIO_CONFIG) for path in settings.storage_roots(config))
+        named = [] if root in of_crio else [settings.graph_root(STORAGE_CONFIG)]
     return next((path for path in named if path and os.path.realpath(path) != root), "")
 
 

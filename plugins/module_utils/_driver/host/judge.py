@@ -49,7 +49,7 @@ def judge(case: Case) -> State:
         return _of_docker(case, pid, command)
     if holder:
         return State(ACTIVE, f"{command} {pid} has its database open", pid, command)
-    if case.moved and case.engine == STORAGE:  # podman runs only while it does something
+    if case.moved and case.engine == STORAGE and not case.blind:  # podman runs only while it does something
         return State(ABANDONED, f"no layer is mounted, and storage.conf names {printable(case.moved)} instead")
     if not case.owner_known:
         return State(UNKNOWN, "no layer is mounted, and its owner is not a user of this host")

@@ -104,9 +104,22 @@ def storage_roots(path: str, slow: t.Container[str] = ()) -> list[str]:
     return [value for key in keys for value in found.get(key, []) if value.startswith("/")]
 
 
-def graph_roots(path: str) -> list[str]:
-    """Return the data root of root's Podman that a storage.conf names."""
-    return read_toml(path).get(("storage", "graphroot"), [])
+def graph_root(paths: t.Iterable[str]) -> str:
+    """Return the data root that the first storage.conf of *paths* names that exists; "" if it names none.
+
+    containers-storage reads no other file then.
+    """
+    for path in paths:
+        if os.path.lexists(path):
+            return "".join(read_toml(path).get(("storage", "graphroot"), [])[:1])
+    return ""
+
+
+def containerd_place(path: str) -> tuple[str, str]:
+    """Return the data root and the socket that a config.toml names; "" for those that it does not name."""
+    found = read_toml(path)
+    root, address = (found.get(key, [])[:1] for key in (("root",), ("grpc", "address")))
+    return "".join(root), "".join(address)
 
 
 def rootless_storage_path(path: str, slow: t.Container[str] = ()) -> str:

@@ -32,7 +32,7 @@ def etc(tmp_path, monkeypatch):
         monkeypatch.setattr(candidates, name, str(tmp_path.resolve() / place))
     for name, place in (("_PASSWD", "passwd"), ("_HOME", "home")):
         monkeypatch.setattr(homes, name, str(tmp_path.resolve() / place))
-    monkeypatch.setattr(candidates, "_CRIO_CONFIG", (str(tmp_path / "crio.conf"),))
+    monkeypatch.setattr(candidates, "CRIO_CONFIG", (str(tmp_path / "crio.conf"),))
     k3s = (str(tmp_path / "rancher/*/config.yaml"), str(tmp_path / "rancher/*/config.yaml.d/*.yaml"))
     monkeypatch.setattr(candidates, "_K3S_CONFIG", k3s)
     monkeypatch.setattr(candidates, "_STORAGE_PARTS", (str(tmp_path / "storage.conf.d/*.conf"),))

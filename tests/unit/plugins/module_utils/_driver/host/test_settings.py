@@ -68,7 +68,7 @@ additionalimagestores = [ # a list
 """
     )
     assert settings.storage_roots(path) == ["/data/storage", "/lent/one", "/lent/two"]
-    assert settings.graph_roots(path) == ["/data/storage"]
+    assert settings.graph_root(["/nowhere/file", path]) == "/data/storage"
     assert settings.rootless_storage_path(path) == "/data/users/$USER"
 
 
@@ -172,3 +172,16 @@ def test_a_file_that_a_user_can_change_or_that_is_not_a_file_says_nothing(tmp_pa
 )
 def test_forms_of_the_directory_of_k3s(write, line):
     assert settings.data_dirs(write(line)) == ["/a b"]
+
+
+def test_only_the_first_storage_conf_that_exists_names_the_data_root(tmp_path):
+    for name, text in (("first", "[storage]\ndriver = 'overlay'"), ("second", "[storage]\ngraphroot = '/no'")):
+        (tmp_path / name).write_text(text)
+    assert settings.graph_root([str(tmp_path / "first"), str(tmp_path / "second")]) == ""
+    assert settings.graph_root([]) == ""
+
+
+def test_the_socket_of_a_containerd_is_read(write):
+    path = write('root = "/data"\n[grpc]\naddress = "/run/x.sock"\n[debug]\naddress = "/no"')
+    assert settings.containerd_place(path) == ("/data", "/run/x.sock")
+    assert settings.containerd_place("/nowhere/file") == ("", "")
