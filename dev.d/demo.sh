@@ -24,8 +24,8 @@ case ${ROOTFS:-/} in
 *) export ROOTFS="$FROM/$ROOTFS" ;;
 esac
 [ -z "${ROOTFS:-}" ] || [ -f "$ROOTFS" ] || die "ROOTFS $ROOTFS is not a file; leave ROOTFS out to make one"
-say 'dev: the demo makes a layer store in .cache/demo, with a base layer and a tool layer, and runs a job in a layer of its
-dev: own. The first time this takes some minutes, because it downloads ansible-core and a Debian root filesystem.'
+say 'dev: the demo makes a layer store in .cache/demo, puts an image into it, makes a layer with a tool on the image, and runs
+dev: a job in a layer of its own. The first time this takes some minutes, because it downloads ansible-core and a Debian root filesystem.'
 ready run mmdebstrap debian-archive-keyring mount
 [ -e "$KEPT" ] || : >"$OURS"
 ansible-playbook playbooks/quickstart.yml
@@ -34,11 +34,13 @@ ansible-playbook playbooks/quickstart.yml
 cat >&2 <<END
 
 dev: What you saw:
-  - The first run made two sealed layers. In the second run the host reports changed=0: they were as wanted.
+  - The first run put the image .cache/demo/image.tar into the store, as its layer base, and made the layer tools on it. In
+    the second run the host reports changed=0: both were as wanted.
   - The job worked in a layer of its own, and its changes are the list above, and the tar .cache/demo/job.tar.gz.
   - The job's layer is gone, and the layers below it are as before.
 dev: What comes next:
   - Look at the store: ls -l .cache/demo/store
+  - Take an image of your own: docs/container-images.md
   - Read how it works: docs/store.md, docs/layer-life.md
   - Install the collection: README.md, "Installing it"
   - Remove every trace: ./dev demo --clean

@@ -63,6 +63,8 @@ TASKS = {
     "make stores": "uses.md#provision-build-hosts",
     "run a job": "uses.md#provision-build-hosts",
     "what fills the disks": "uses.md#ask-a-fleet",
+    "part of a role": "uses.md#run-a-part",
+    "Prometheus": "roles/store_report.md",
     "remove layers": "cleanup-plan.md",
     "a job that died": "procedures.md#my-job-died-free-its-layer",
     "new content to a base layer": "procedures.md#update-a-base-layer",
