@@ -90,7 +90,7 @@ def summary(
     found = {**dict.fromkeys(SUMS, 0), **sums}
     by_state = ", ".join(f"{number} {state}" for state, number in states.items())
     text = f"{_hosts(len(hosts))}: {by_state}; "
-    text += f"{found['layers']} layers, {found['removed']} removed in this run ({human(found['removed_bytes'])}), "
+    text += f"{_number(found['layers'], 'layer')}, {found['removed']} removed in this run ({human(found['removed_bytes'])}), "
     text += f"{found['remove']} more may go ({human(found['remove_bytes'])})"
     if found["orphan_bytes"]:
         text += f"; orphans of other engines take {human(found['orphan_bytes'])}"
@@ -99,8 +99,12 @@ def summary(
     return {"hosts": len(hosts), "states": dict(states), **found, "text": text, "lines": texts}
 
 
+def _number(number: int, of: str) -> str:
+    return f"{number} {of}{'s' if number != 1 else ''}"
+
+
 def _hosts(number: int) -> str:
-    return f"{number} host{'s' if number != 1 else ''}"
+    return _number(number, "host")
 
 
 def _sum_up(record: t.Mapping[str, t.Any], sums: collections.Counter[str]) -> None:
@@ -143,7 +147,7 @@ def _orphans(record: t.Mapping[str, t.Any]) -> str:
     if not plan or not plan["orphan_bytes"] or plan["remove"]:
         return ""
     engine, number = record["store"]["managed_by"], plan["orphans"]
-    what = f"{number} orphan{'s' if number != 1 else ''}, {human(plan['orphan_bytes'])}"
+    what = f"{_number(number, 'orphan')}, {human(plan['orphan_bytes'])}"
     return f"; {what}, may go with {engine} stopped and foreign: remove"
 
 
