@@ -78,7 +78,9 @@ def _xattr_error(error: OSError, node: int | bytes, key: bytes, value: bytes, en
         return entry_error(entry.name, f"its {what} is allowed on directories only", _WITHOUT)
     if error.errno == errno.ENOTSUP:
         if key.startswith(b"system.") and key not in ACLS:
-            return entry_error(entry.name, f"its {what} is not a POSIX ACL, which is all that Linux sets there", _WITHOUT)
+            return entry_error(
+                entry.name, f"its {what} is not a POSIX ACL, which is all that Linux sets there", _WITHOUT
+            )
         if key in ACLS and not value.startswith(_ACL_VERSION):
             return _malformed_error(what, entry)
         if key in ACLS and _is_symlink(node):

@@ -16,11 +16,11 @@ from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar impor
     BLOCK,
     BLOCKDEV,
     CHAR,
-    LARGE,
     DIRECTORY,
     END,
     FIFO,
     HARDLINK,
+    LARGE,
     REGULAR,
     SYMLINK,
     Entry,
@@ -46,7 +46,6 @@ from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archiv
 )
 from hypothesis import given
 from hypothesis import strategies as st
-
 
 OLD_SPARSE = sparse("old GNU", [(1024 * number, 1) for number in range(6)], b"x" * 6)  # its map fills two blocks
 
