@@ -14,11 +14,11 @@ Source: moby image/store.go, daemon/delete.go, daemon/create.go. PRIVATE to the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import typing as t
 
+from .._chain_ids import chain_ids
 from .._errors import StoreCorrupt, printable
 from .._linux.noatime import open_quietly
 from .layerdb import LAYERDB
@@ -50,13 +50,10 @@ def check_layerdb(root: str) -> None:
 
 
 def chains_of(config: t.Mapping[str, t.Any]) -> t.Iterator[str]:
-    """Yield the chain ids of an image's layers, base first. config: the image's configuration, of whatever content."""
+    """Return the chain ids of an image's layers, base first. config: the image's configuration, of whatever content."""
     rootfs = config.get("rootfs")
     diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-    chain = ""
-    for diff_id in diff_ids if isinstance(diff_ids, list) else ():
-        chain = f"sha256:{hashlib.sha256(f'{chain} {diff_id}'.encode()).hexdigest()}" if chain else str(diff_id)
-        yield chain
+    return chain_ids(map(str, diff_ids if isinstance(diff_ids, list) else ()))
 
 
 def _check(root: str, entry: str, user: str, kind: str, removal: str) -> None:
