@@ -33,6 +33,7 @@ from .layout import (
     STAGING,
     VANISHED,
     VERIFIED,
+    VOLATILE_MARKER,
     WORK,
     is_id,
 )
@@ -186,6 +187,11 @@ def has_content(home: str, layer_id: str) -> bool:
         return is_directory(directory) and is_directory(f"{directory}/{DIFF}")
     except OSError:
         return True
+
+
+def has_volatile_marker(home: str, layer_id: str) -> bool:
+    """Tell whether a layer has the marker of a volatile mount. A work that is a symlink is not the layer's."""
+    return is_directory(f"{home}/{layer_id}/{WORK}") and os.path.lexists(f"{home}/{layer_id}/{VOLATILE_MARKER}")
 
 
 def is_directory(path: str) -> bool:

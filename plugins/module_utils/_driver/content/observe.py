@@ -8,8 +8,9 @@ from __future__ import annotations
 import typing as t
 
 from ..._store.engine import CONTAINERS_STORAGE
+from ..._store.layout import DIFF
 from ..._store.lock import layer_not_found_error
-from ..._store.recognition import store_not_found_error
+from ..._store.recognition import has_content, store_not_found_error
 from ..layers.observe import observe_layers
 from ..probe import features
 from ..state import LayerState
@@ -32,6 +33,10 @@ def observe_content(store: Store, layer_id: str, asked: t.Sequence[str]) -> Diff
     for one in asked:
         if one not in layers.layers:
             raise layer_not_found_error(store.home, one)
+        if not has_content(store.home, one):  # the content of a symlink is not that of the layer
+            from ..._store.damage import missing_directory  # few layers are damaged
+
+            raise store.files.mending.error(missing_directory(one, store.path(one, DIFF), DIFF))
     layer = layers.layers[layer_id]
     return DiffState(layers, layer, store.settings, store.features, diff_id=layer.diff_id, digest=layer.digest)
 

@@ -16,7 +16,7 @@ from ..._store.damage import blocked_merged
 from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign_error
 from ..._store.layout import COMMITTED, HOLDERS, MERGED, OWN_FILE, VOLATILE_MARKER
 from ..._store.owner import strangers
-from ..._store.recognition import is_directory, is_store, names_in
+from ..._store.recognition import has_volatile_marker, is_directory, is_store, names_in
 from ..._store.repaired import repaired
 from ..._store.repairs import repairs_of, shown_by
 from ..._store.settings import Settings
@@ -182,7 +182,7 @@ class _Examination:
             path = f"{self.home}/{layer.id}/{VOLATILE_MARKER}"
             # A held layer was mounted since the last boot: the next mount removes the marker.
             in_use = self._store.mount(layer.id) is not None or self._is_held(layer.id)
-            if not in_use and os.path.lexists(path):
+            if not in_use and has_volatile_marker(self.home, layer.id):
                 yield Finding("stale_volatile", layer.id, path)
 
     def _is_held(self, id: str) -> bool:

@@ -11,8 +11,8 @@ import typing as t
 from ..._errors import NotSupported, Overlay2Error, printable
 from ..._linux import mountinfo
 from ..._linux.overlayfs import is_read_only, overlay_options
-from ..._store.layout import DIFF, MERGED, VOLATILE_MARKER, WORK
-from ..._store.recognition import is_directory
+from ..._store.layout import DIFF, MERGED, WORK
+from ..._store.recognition import has_volatile_marker, is_directory
 from ..store import Store
 from .description import overlay_differs
 from .state import Mounted, MountState, WantedMount, mount_differs
@@ -32,7 +32,7 @@ def observe_mount(store: Store, layer_id: str) -> MountState:
         layer=layer,
         mount=_read_overlay(store.home, layer_id, links, layer.committed, mount) if mount else None,
         links=links,
-        marker=os.path.lexists(store.path(layer_id, VOLATILE_MARKER)),
+        marker=has_volatile_marker(store.home, layer_id),
         engine=store.owner,
     )
 

@@ -9,9 +9,12 @@ import typing as t
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.modules import (
+    overlay2_diff,
+    overlay2_diff_info,
     overlay2_init,
     overlay2_layer,
     overlay2_mount,
+    overlay2_repair,
 )
 from ansible_collections.strata.overlay2.tests import modules
 
@@ -69,3 +72,30 @@ def test_a_layer_is_mounted_nowhere_else_than_on_its_own_directory(tmp_path, par
     assert not modules.run_module(overlay2_mount.main, {"home": str(home), "id": "job", "state": "unmounted"}).get(
         "failed"
     )
+
+
+@pytest.mark.root
+def test_the_content_of_a_symlink_is_not_read_or_changed_as_that_of_a_layer(tmp_path):
+    home, outside = tmp_path / "store", tmp_path / "outside"
+    (outside / "work/incompat/volatile").mkdir(parents=True)
+    layers = [{"id": "base"}, {"id": "job", "parent": "base", "read_write": True}]
+    for main, params in ((overlay2_init.main, {}), (overlay2_layer.main, {"layers": layers})):
+        assert not modules.run_module(main, {"home": str(home), **params}).get("failed")
+    tar = tmp_path / "layer.tar"
+    subprocess.run(["tar", "-cf", tar, "-C", outside, "."], check=True)
+    for part in ("diff", "work"):
+        (home / "job" / part).rmdir()
+        (home / "job" / part).symlink_to(outside)
+    before = [os.lstat(path) for path in sorted(outside.rglob("*"))]
+    for params in (
+        {"state": "exported", "dest": str(tmp_path / "out.tar")},
+        {"state": "applied", "src": str(tar), "merge": True},
+        {"state": "applied", "src": str(tar)},
+    ):
+        result = modules.run_module(overlay2_diff.main, {"home": str(home), "id": "job", **params})
+        assert (result["error"], f"its diff is a symlink to {outside}" in result["msg"]) == ("store_corrupt", True)
+    result = modules.run_module(overlay2_diff_info.main, {"home": str(home), "id": "job"})
+    assert result["error"] == "store_corrupt"
+    result = modules.run_module(overlay2_repair.main, {"home": str(home), "accept": ["stale_volatile"]})
+    assert (result["changed"], {left["code"] for left in result["left"]}) == (False, {"diff_missing", "work_missing"})
+    assert [os.lstat(path).st_ctime_ns for path in sorted(outside.rglob("*"))] == [one.st_ctime_ns for one in before]
