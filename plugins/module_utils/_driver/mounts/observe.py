@@ -40,7 +40,10 @@ def observe_mount(store: Store, layer_id: str) -> MountState:
 def with_means(store: Store, have: MountState, want: WantedMount) -> MountState:
     """Return *have* with what a mount needs. Raises StoreCorrupt for a layer that lacks a directory, OSError."""
     layer = have.layer
-    if layer is None or not layer.lowers:
+    if layer is None:
+        return have
+    if not layer.lowers:
+        _check_directories(store, layer.id, (DIFF,))
         return have
     from ..probe import features  # a run that unmounts does not need the features
 
@@ -48,18 +51,23 @@ def with_means(store: Store, have: MountState, want: WantedMount) -> MountState:
     have = have._replace(options=features.mount_options(store.features), refusal=refusal)
     if have.mount is not None and not mount_differs(want, have):
         return have
-    for name in (DIFF,) if layer.committed else (DIFF, WORK):
-        path = store.path(layer.id, name)
-        if not is_directory(path):
-            from ..._store.damage import missing_directory  # few layers are damaged
-
-            raise store.files.mending.error(missing_directory(layer.id, path, name))
+    _check_directories(store, layer.id, (DIFF,) if layer.committed else (DIFF, WORK))
     merged = store.path(layer.id, MERGED)
     if os.path.lexists(merged) and not is_directory(merged):  # mount(2) follows a symlink out of the store
         from ..._store.damage import blocked_merged  # as above
 
         raise blocked_merged(store.home, layer.id)
     return with_obstacles(store, have)
+
+
+def _check_directories(store: Store, layer_id: str, names: t.Iterable[str]) -> None:
+    """Raise StoreCorrupt if a layer lacks one of its directories *names*. Raises OSError."""
+    for name in names:
+        path = store.path(layer_id, name)
+        if not is_directory(path):
+            from ..._store.damage import missing_directory  # few layers are damaged
+
+            raise store.files.mending.error(missing_directory(layer_id, path, name))
 
 
 def with_obstacles(store: Store, have: MountState) -> MountState:

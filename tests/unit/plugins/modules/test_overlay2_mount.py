@@ -99,3 +99,13 @@ def test_the_content_of_a_symlink_is_not_read_or_changed_as_that_of_a_layer(tmp_
     result = modules.run_module(overlay2_repair.main, {"home": str(home), "accept": ["stale_volatile"]})
     assert (result["changed"], {left["code"] for left in result["left"]}) == (False, {"diff_missing", "work_missing"})
     assert [os.lstat(path).st_ctime_ns for path in sorted(outside.rglob("*"))] == [one.st_ctime_ns for one in before]
+
+
+def test_a_layer_without_parent_that_lost_its_diff_has_no_path(tmp_path):
+    home = str(tmp_path / "store")
+    for main, params in ((overlay2_init.main, {}), (overlay2_layer.main, {"id": "base"})):
+        assert not modules.run_module(main, {"home": home, **params}).get("failed")
+    os.rmdir(f"{home}/base/diff")
+    result = modules.run_module(overlay2_mount.main, {"home": home, "id": "base"})
+    assert (result["error"], result["damage"]) == ("store_corrupt", "diff_missing")
+    assert not modules.run_module(overlay2_mount.main, {"home": home, "id": "base", "state": "unmounted"})["changed"]
