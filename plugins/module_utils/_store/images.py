@@ -17,8 +17,10 @@ import os
 import re
 import typing as t
 
+from .._errors import StoreCorrupt
 from .._linux.noatime import read_quietly
 from .._linux.sync import sync_directory, sync_file
+from .damage import unread_record
 from .json_file import is_count, read_file, remove_file, replace_file, unreadable_error, write_new
 from .layout import IMAGES
 from .recognition import names_in
@@ -70,13 +72,36 @@ def read_record(home: str, image_id: str) -> ImageRecord | None:
 
 def read_records(home: str) -> list[ImageRecord]:
     """Return the records of all images, sorted by image id. Raises StoreCorrupt, OSError."""
+    records = (read_record(home, image_id) for image_id in _recorded_ids(home))
+    return [record for record in records if record]
+
+
+def unreadable_records(home: str) -> t.Iterator[StoreCorrupt]:
+    """Yield why each record of an image that cannot be read cannot be read. Raises OSError."""
     try:
-        names = sorted(entry.name for entry in names_in(os.path.join(home, IMAGES)))
+        for image_id in _recorded_ids(home):
+            try:
+                read_record(home, image_id)
+            except StoreCorrupt as error:
+                yield error
+            except OSError as error:
+                yield unread_record(_path(home, image_id, _RECORD), error)
+    except StoreCorrupt as error:
+        yield error
+
+
+def _recorded_ids(home: str) -> list[str]:
+    """Return the ids of the images that have a record, sorted. Raises StoreCorrupt, OSError."""
+    directory = os.path.join(home, IMAGES)
+    try:
+        names = sorted(entry.name for entry in names_in(directory))
     except FileNotFoundError:
         return []
+    except NotADirectoryError:
+        cure = "look what it is, and move it out of the store"
+        raise unreadable_error(directory, cure, "is not a directory, so no image has a record") from None
     matches = (_FILE_NAME.fullmatch(name) for name in names)
-    records = (read_record(home, _PREFIX + match.group(1)) for match in matches if match)
-    return [record for record in records if record]
+    return [_PREFIX + match.group(1) for match in matches if match]
 
 
 def read_config(home: str, image_id: str) -> bytes | None:

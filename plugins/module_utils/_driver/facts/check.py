@@ -14,7 +14,7 @@ from ..._errors import StoreCorrupt
 from ..._store import holders
 from ..._store.damage import blocked_merged
 from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign_error
-from ..._store.layout import COMMITTED, HOLDERS, MERGED, OWN_FILE, VOLATILE_MARKER
+from ..._store.layout import COMMITTED, HOLDERS, IMAGES, MERGED, OWN_FILE, VOLATILE_MARKER
 from ..._store.owner import strangers
 from ..._store.recognition import has_volatile_marker, is_directory, is_store, names_in
 from ..._store.repaired import repaired
@@ -128,6 +128,7 @@ class _Examination:
     def findings(self) -> t.Iterator[Finding]:
         """Yield what is wrong in the store, in no order."""
         yield from self._of_store_file()
+        yield from self._of_images()
         found = survey(self.files)
         self.layers, self.unread = found.layers, found.unread
         for id, error in found.unread.items():
@@ -158,6 +159,15 @@ class _Examination:
         if self.engine == SOMEBODY:
             lost = store_foreign_error(self.home, SOMEBODY, "change the store")
             yield Finding("store_file_unreadable", OWN_FILE, path, AS_TOLD, about=lost)
+
+    def _of_images(self) -> t.Iterator[Finding]:
+        if self.engine is not None or not os.path.lexists(f"{self.home}/{IMAGES}"):
+            return
+        from ..._store.images import unreadable_records  # most stores have no images; each import is compiled
+
+        for error in unreadable_records(self.home):
+            path = str(error.details["path"])
+            yield Finding("store_file_unreadable", os.path.basename(path), path, IN_THE_WAY, about=error)
 
     def _of_litter(self) -> t.Iterator[Finding]:
         for found in find_litter(self.home, {*self.layers, *self.unread}, self.files.links, needed=()):

@@ -203,6 +203,18 @@ def staging_elsewhere(home):
     (home / ".staging").symlink_to("/etc")
 
 
+IMAGE_RECORD = "a" * 64 + ".json"
+
+
+def torn_image(home):
+    (home / ".strata-images").mkdir()
+    (home / ".strata-images" / IMAGE_RECORD).write_bytes(bytes(80))
+
+
+def images_elsewhere(home):
+    (home / ".strata-images").touch()
+
+
 def held(home, seconds):
     holders.write(str(home), "top", [])
     holders.write(str(home), "top", ["ci", "new"])
@@ -236,6 +248,8 @@ def gone(home):
         (merged_elsewhere, [("stray_files", "top")]),
         (merged_file, [("stray_files", "top")]),
         (staging_elsewhere, [("stranger", ".staging")]),
+        (torn_image, [("store_file_unreadable", IMAGE_RECORD)]),
+        (images_elsewhere, [("store_file_unreadable", ".strata-images")]),
         (no_link_file, [("link_missing", "top")]),
         (no_name, [("link_missing", "top")]),
         (empty_link, [("link_empty", "top")]),
