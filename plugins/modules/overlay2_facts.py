@@ -364,7 +364,7 @@ ansible_facts:
                   hint has the command. The module looks only in stores of this collection with project quota.
                 - V(held_long) is a layer that a holder holds for a week or longer, although no process uses the layer.
                 - V(stray_files) are files in a layer's C(merged) while nothing is mounted there. They belong to no
-                  layer.
+                  layer. If C(merged) itself is not a directory, the layer cannot be mounted.
                 - containers-storage seals no layers, leaves the kernel's volatile markers, and keeps C(merged), so its
                   stores have no V(unsealed_parent), V(stale_volatile) or V(stray_files).
                 - V(stranger) is an entry of O(home) that is neither a layer nor the store's own. No module changes it.

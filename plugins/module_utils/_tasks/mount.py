@@ -36,7 +36,7 @@ class MountTask(Task[MountState]):
 
     def observe(self, store: Store, predicting: bool) -> MountState:
         """Return the state of the layer and its mount, and what prevents the wanted change."""
-        have = observe_mount(store, self._want.id)
+        have = observe_mount(store, self._want.id, ending=not self._mounting)
         if have.layer is None:
             return have
         if self._mounting:
@@ -83,7 +83,8 @@ class MountTask(Task[MountState]):
 
     def observe_after(self, store: Store, plan: Plan[MountState]) -> MountState:
         """Return the state of the layer and its mount, with the options of the plan."""
-        return observe_mount(store, self._want.id)._replace(options=plan.after.options)
+        have = observe_mount(store, self._want.id, ending=not self._mounting)
+        return have._replace(options=plan.after.options)
 
     def difference(self, before: MountState, after: MountState) -> Sides:
         """Return the changes of the layer's mount."""

@@ -8,25 +8,28 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..._errors import NotSupported, Overlay2Error, printable
+from ..._errors import NotSupported, Overlay2Error, StoreCorrupt, printable
 from ..._linux import mountinfo
 from ..._linux.overlayfs import is_read_only, overlay_options
 from ..._store.layout import DIFF, MERGED, WORK
 from ..._store.recognition import has_volatile_marker, is_directory
+from ..state import LayerState
 from ..store import Store
 from .description import overlay_differs
 from .state import Mounted, MountState, WantedMount, mount_differs
 
 
-def observe_mount(store: Store, layer_id: str) -> MountState:
-    """Return the state of a layer and of its mount. Raises StoreCorrupt, what is_store() raises, OSError."""
+def observe_mount(store: Store, layer_id: str, *, ending: bool = False) -> MountState:
+    """Return the state of a layer and of its mount. Raises StoreCorrupt, what is_store() raises, OSError.
+
+    ending: the mount is to end, so the layer may be damaged: overlay2_repair repairs no layer that is mounted.
+    """
     have = MountState(store.home, exists=store.exists)
-    layer = store.layer(layer_id) if have.exists else None
+    layer = _read_layer(store, layer_id, ending) if have.exists else None
     if layer is None:
         return have
     store.settings  # noqa: B018 - raises if the own file is damaged: such a store is not mounted from
-    found = store.files.layer(layer_id)
-    links = found.lowers if found else ()
+    links = _links(store, layer_id, ending)
     mount = store.mount(layer_id)
     return have._replace(
         layer=layer,
@@ -35,6 +38,23 @@ def observe_mount(store: Store, layer_id: str) -> MountState:
         marker=has_volatile_marker(store.home, layer_id),
         engine=store.owner,
     )
+
+
+def _read_layer(store: Store, layer_id: str, ending: bool) -> LayerState | None:
+    if not ending:
+        return store.layer(layer_id)
+    layer = store.salvage(layer_id)
+    return layer and layer._replace(lowers=tuple(lower for lower in layer.lowers if lower in store.files.ids))
+
+
+def _links(store: Store, layer_id: str, ending: bool) -> tuple[str, ...]:
+    try:
+        found = store.files.layer(layer_id)
+    except StoreCorrupt:
+        if ending:
+            return ()
+        raise
+    return found.lowers if found else ()
 
 
 def with_means(store: Store, have: MountState, want: WantedMount) -> MountState:

@@ -109,3 +109,29 @@ def test_a_layer_without_parent_that_lost_its_diff_has_no_path(tmp_path):
     result = modules.run_module(overlay2_mount.main, {"home": home, "id": "base"})
     assert (result["error"], result["damage"]) == ("store_corrupt", "diff_missing")
     assert not modules.run_module(overlay2_mount.main, {"home": home, "id": "base", "state": "unmounted"})["changed"]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("part", ["lower", "link"])
+def test_a_layer_that_was_damaged_while_mounted_is_unmounted_and_then_repaired(tmp_path, part):
+    home = str(tmp_path / "store")
+    layers = [{"id": "base"}, {"id": "job", "parent": "base", "read_write": True}]
+    for main, params in (
+        (overlay2_init.main, {}),
+        (overlay2_layer.main, {"layers": layers}),
+        (overlay2_mount.main, {"id": "job"}),
+    ):
+        assert not modules.run_module(main, {"home": home, **params}).get("failed")
+    with open(f"{home}/job/{part}", "w"):  # emptied, as by a crash of the host
+        pass
+    refused = modules.run_module(overlay2_repair.main, {"home": home})
+    assert refused["error"] == "layer_in_use" and "state: unmounted" in refused["hint"]
+    params = {"home": home, "id": "job", "state": "unmounted"}
+    planned = modules.run_module(overlay2_mount.main, {**params, "_ansible_check_mode": True})
+    ended = modules.run_module(overlay2_mount.main, params)
+    assert planned["actions"] == ended["actions"] == ["unmount layer job", "let go of layer job for ansible"]
+    assert not ended.get("warnings") and not ended["mounted"]
+    assert not modules.run_module(overlay2_mount.main, params)["changed"]
+    assert modules.run_module(overlay2_repair.main, {"home": home})["left"] == []
+    assert modules.run_module(overlay2_mount.main, {"home": home, "id": "job"})["mounted"]
+    assert modules.run_module(overlay2_mount.main, params)["changed"]
