@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_bolt": set(),
     "_archive": {"_errors", "_linux"},
     "_image": {"_errors", "_chain_ids", "_linux", "_archive"},
-    "_store": {"_errors", "_linux", "_bolt"},
+    "_store": {"_errors", "_chain_ids", "_linux", "_bolt"},
     "_containerd": {"_errors", "_linux", "_bolt"},
     "_driver": {"_errors", "_chain_ids", "_linux", "_bolt", "_store", "_containerd"},
     "_tasks": {"_errors", "_linux", "_store", "_driver"},
