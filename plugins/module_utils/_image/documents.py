@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .errors import quoted
+from .errors import UnreadError, quoted
 from .platforms import UNKNOWN, Platform, canonical
 from .strict_json import parse_json
 
@@ -29,9 +29,11 @@ LAYERS = frozenset(
 ENCRYPTED = "+encrypted"  # the end of an encrypted layer's media type
 
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
+_OTHER_DIGEST = re.compile("(?:sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}|blake3:[0-9a-f]{64})")  # valid, but optional
 REF_NAME = "org.opencontainers.image.ref.name"  # an annotation
 _NAMES = ("io.containerd.image.name", REF_NAME)  # the first is the full one
 _ATTESTATION = "vnd.docker.reference.type"
+_DIR_HINT = "make an archive from a directory of skopeo: skopeo copy dir:DIRECTORY oci-archive:FILE"
 _MAX_SIZE = (1 << 63) - 1
 _VERSION = 2
 _LONGEST = 128  # characters of a platform's part: all platforms seen are kept in memory
@@ -110,6 +112,8 @@ def parse_config(data: bytes) -> Config:
 def parse_saved(data: bytes) -> list[Saved]:
     """Return the images in manifest.json."""
     found: t.Any = parse_json(data)
+    if isinstance(found, dict) and "schemaVersion" in found:  # as skopeo's dir: has it
+        raise UnreadError("it is the manifest of one image, not a list of images", _DIR_HINT)
     if not isinstance(found, list):
         raise ValueError(f"it is {quoted(found)}, not a list of images")
     saved = []
@@ -162,9 +166,12 @@ def _platform(found: dict[str, t.Any]) -> Platform:
 
 
 def _digest(value: t.Any, what: str) -> str:
-    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
-        raise ValueError(f"a {what} in it is {quoted(value)}, not sha256: and 64 lower-case hexadecimal digits")
-    return value
+    if isinstance(value, str) and _DIGEST.fullmatch(value):
+        return value
+    cause = f"a {what} in it is {quoted(value)}, not sha256: and 64 lower-case hexadecimal digits"
+    if isinstance(value, str) and _OTHER_DIGEST.fullmatch(value):
+        raise UnreadError(cause, "make the archive again with digests of sha256: no others are read here")
+    raise ValueError(cause)
 
 
 def _object(value: t.Any, what: str = "") -> dict[str, t.Any]:

@@ -14,6 +14,14 @@ START = "(start of the archive)"  # in place of a name
 _SHOWN = 80  # characters of a value in a message
 
 
+class UnreadError(ValueError):
+    """A document is right, but of a kind that this collection does not read. hint: what the user can do."""
+
+    def __init__(self, cause: str, hint: str) -> None:
+        super().__init__(cause)
+        self.hint = hint
+
+
 def file_error(name: str | bytes, cause: str, hint: str = HINT) -> ArchiveRejected:
     """Return the error for an image archive whose file *name* is rejected."""
     text = shown(name if isinstance(name, bytes) else name.encode("utf-8", "surrogatepass"))

@@ -191,6 +191,8 @@ class Headers:
         except EOFError:
             raise file_error(name, "the archive ends within it", CUT_HINT) from None
         if found and len(found) < size == BLOCK:
+            if not at:
+                raise file_error(START, f"the archive is not a tar: it has {len(found)} bytes", _NO_TAR_HINT)
             raise file_error(name, "the archive ends within the header after it", CUT_HINT)
         return found
 

@@ -84,9 +84,10 @@ def _asked_for(offers: t.Sequence[Offer], describe: Describe, image: str | None)
     if image.startswith(_DIGEST_START):
         found = [offer for offer in offers if image in offer.digests]
         found = found or [offer for offer in map(describe, offers) if image in offer.digests]
-    else:
-        entries = {first.entry for first in _entries(offers) if image in first.names or image in _shown(first)}
-        found = [offer for offer in offers if offer.entry in entries]
+        if found:
+            return found
+    entries = {first.entry for first in _entries(offers) if image in first.names or image in _shown(first)}
+    found = [offer for offer in offers if offer.entry in entries]
     if not found:
         raise InvalidInput(f"image: the archive has no image {printable(image)}", hint=_choice(offers))
     return found

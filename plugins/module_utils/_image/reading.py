@@ -11,7 +11,7 @@ import typing as t
 from .._archive.digests import Digest
 from .._archive.tar import CHUNK
 from .documents import Config, Descriptor, parse_config
-from .errors import file_error, mismatch_error
+from .errors import HINT, UnreadError, file_error, mismatch_error
 from .files import File, Files
 from .strict_json import LIMIT
 
@@ -81,4 +81,4 @@ def about_document(name: str) -> t.Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise file_error(name, str(error)) from error
+        raise file_error(name, str(error), error.hint if isinstance(error, UnreadError) else HINT) from error

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import typing as t
@@ -30,6 +31,10 @@ def open_files(path: str) -> t.Iterator[Files]:
         fd = open_quietly(path, os.O_NONBLOCK)  # opening a fifo could wait forever for a writer
     except FileNotFoundError:
         raise InvalidInput(f"there is no file {printable(path)}", hint="check src and remote_src") from None
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # of a socket
+            raise
+        raise _kind_error(path) from error
     try:
         found = os.fstat(fd)
         if stat.S_ISDIR(found.st_mode):
@@ -41,8 +46,10 @@ def open_files(path: str) -> t.Iterator[Files]:
             with contextlib.closing(Stream(path, fd, compression)) as stream:
                 yield plain_files(path, fd) if compression == NONE else compressed_files(stream)
         else:
-            raise InvalidInput(
-                f"{printable(path)} is not a regular file or a directory", hint="give the archive of an image"
-            )
+            raise _kind_error(path)
     finally:
         os.close(fd)
+
+
+def _kind_error(path: str) -> InvalidInput:
+    return InvalidInput(f"{printable(path)} is not a regular file or a directory", hint="give the archive of an image")

@@ -109,15 +109,24 @@ def _opened(path: str) -> t.Iterator[tuple[int, Read]]:
         fd = open_quietly(path, os.O_NONBLOCK)  # opening a fifo could wait forever for a writer
     except FileNotFoundError:
         raise InvalidInput(f"there is no file {printable(path)}", hint="check src and remote_src") from None
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # of a socket
+            raise
+        raise _kind_error(path) from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise _kind_error(path)
     with open(fd, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise InvalidInput(f"{printable(path)} is not a regular file", hint="give a layer's tar")
 
         def read(size: int) -> bytes:
             with about(path):
                 return t.cast(bytes, file.read(size))
 
         yield fd, read
+
+
+def _kind_error(path: str) -> InvalidInput:
+    return InvalidInput(f"{printable(path)} is not a regular file", hint="give a layer's tar")
 
 
 @contextlib.contextmanager

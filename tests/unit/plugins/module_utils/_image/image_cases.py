@@ -506,6 +506,7 @@ def bad() -> dict[str, Bad]:
         "half a gzip archive": Bad(lambda: _cut(0, "gzip"), ArchiveRejected, "cut off"),
         "an archive without an end mark": Bad(lambda: _cut(1024)),
         "an empty file": Bad(lambda: b"", ArchiveRejected, "empty"),
+        "a short text": Bad(lambda: b"hello\n", ArchiveRejected, "not a tar: it has 6 bytes"),
         "a text": Bad(lambda: b"hello\n" * 100, ArchiveRejected, "not a tar"),
         "a layer's tar": Bad(lambda: BASE, ArchiveRejected, "not an image"),
         "60,000 files": Bad(lambda: _headers(60_000), ArchiveRejected, "50000 headers"),
@@ -525,6 +526,9 @@ def bad() -> dict[str, Bad]:
             lambda: _saved(lambda files, _entry: files.pop("manifest.json")), ArchiveRejected, "1.10"
         ),
         "saved: null": Bad(lambda: {**saved(), "manifest.json": b"null"}, ArchiveRejected, "not a list"),
+        "saved: a manifest": Bad(
+            lambda: {**saved(), "manifest.json": b'{"schemaVersion": 2}'}, ArchiveRejected, "the manifest of one image"
+        ),
         "saved: no image": Bad(saved, ArchiveRejected, "names no image"),
         "saved: a layer is missing": Bad(
             lambda: _saved(lambda files, entry: files.pop(entry["Layers"][1])), ArchiveRejected, "lacks layer"

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import subprocess
 import sys
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar import CHUNK
-from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected, printable
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected, InvalidInput, printable
 from ansible_collections.strata.overlay2.plugins.module_utils._image.archive import read_image
 from ansible_collections.strata.overlay2.plugins.module_utils._image.layer_file import open_layer
 from ansible_collections.strata.overlay2.plugins.module_utils._image.platforms import parse_platform
@@ -111,6 +112,31 @@ def test_every_lie_is_told_in_a_compressed_archive_too(case, tmp_path):
     with pytest.raises(error) as caught:
         read_whole(path)
     assert message in str(caught.value) or isinstance(made, bytes)
+
+
+@pytest.mark.parametrize(
+    ("case", "hint"),
+    [
+        ("a digest of sha512", "make the archive again with digests of sha256"),
+        ("a diff id of sha512", "make the archive again with digests of sha256"),
+        ("saved: a manifest", "skopeo copy dir:"),
+        ("saved: null", "damaged or hostile"),
+    ],
+)
+def test_an_archive_that_is_only_of_another_kind_is_not_called_damaged(case, hint, tmp_path):
+    path = tmp_path / "archive"
+    path.write_bytes(packed(BAD[case].built()))
+    with pytest.raises(ArchiveRejected) as caught:
+        read_whole(path)
+    assert hint in caught.value.hint
+
+
+def test_a_socket_is_not_an_archive(tmp_path, monkeypatch):
+    with socket.socket(socket.AF_UNIX) as made:
+        monkeypatch.chdir(tmp_path)  # the path of a socket is short
+        made.bind("s")
+        with pytest.raises(InvalidInput, match="s is not a regular file or a directory"):
+            read_whole(tmp_path / "s")
 
 
 @pytest.mark.parametrize("target", ["/etc/hostname", "../../elsewhere", "."])

@@ -47,6 +47,10 @@ def test_a_name_or_a_digest_chooses_an_image(image, number):
     assert chosen(TWO, image) == number
 
 
+def test_a_name_that_looks_like_a_digest_is_a_name():
+    assert chosen([offer(1, ["a"]), offer(2, [digest(9)])], digest(9)) == 2
+
+
 @pytest.mark.parametrize("image", ["c", "a:2", "", digest(3), "sha256:a"])
 def test_another_name_is_an_error_that_lists_the_names(image):
     with pytest.raises(InvalidInput, match="the archive has no image") as caught:
