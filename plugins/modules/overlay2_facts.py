@@ -573,7 +573,9 @@ ansible_facts:
                   type: int
                   sample: 2
                 bytes:
-                  description: Their bytes by records; V(none) if not known.
+                  description: >-
+                    Their bytes by records; of V(orphan_directory) only with O(measure=walk), by walking. V(none) if not
+                    known.
                   type: int
                   sample: 39741030
                 by:

@@ -25,6 +25,7 @@ from .state import CONTAINERD, Contents, Found
 if t.TYPE_CHECKING:
     from .places import Place
 
+_SNAPSHOTS = "snapshots"
 _SHOWN = 20  # namespaces
 _OF_A_USER = 16 << 20  # bytes of a user's database
 _MOST_OF_A_USER = 2000  # things in a user's store that are told
@@ -78,6 +79,7 @@ def contents_of(
     records = look.snapshotters[found.kind].records
     both = [] if second.problem else unneeded.in_both(before, second.found)
     ours = [_with_old_directories(place.fd, one, now) for one in both if one.snapshotter in ("", found.kind)]
+    orphans = [name for one in ours if one.code == unneeded.ORPHAN_DIRECTORY for name in one.subjects]
     problems = [second.problem] if second.problem else _gone(place, found.kind, look)
     return Contents(
         layers=len(records),
@@ -86,6 +88,7 @@ def contents_of(
         namespaces=_namespaces(look, found.kind),
         unneeded=None if second.problem else [_told(one, look, ctr, home) for one in ours if one.subjects],
         problems=problems,
+        orphans=[f"{found.below}/{_SNAPSHOTS}/{name}" for name in orphans],
     )
 
 
@@ -120,7 +123,7 @@ def _with_old_directories(root: int, one: unneeded.Unneeded, now: float) -> unne
     old: dict[str, int | None] = {}
     for name in one.subjects:
         with contextlib.suppress(OSError):
-            fd = open_below(root, f"{SNAPSHOTTER}{one.snapshotter}/snapshots/{name}", os.O_DIRECTORY)
+            fd = open_below(root, f"{SNAPSHOTTER}{one.snapshotter}/{_SNAPSHOTS}/{name}", os.O_DIRECTORY)
             try:
                 if os.fstat(fd).st_ctime < now - unneeded.GRACE:
                     old[name] = None

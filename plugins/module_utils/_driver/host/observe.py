@@ -10,9 +10,11 @@ import shlex
 import time
 import typing as t
 
+from ..._containerd.unneeded import ORPHAN_DIRECTORY
 from ..._errors import printable
 from ..._linux import mountinfo
 from ..._linux.nofollow import open_below
+from ..layers.disk_usage import Moved
 from ..layers.disk_usage import measure as walk
 from . import containerd_contents
 from .candidates import candidates
@@ -122,11 +124,11 @@ def _store(
         )
         contents = Contents(problems=[why])
     elif state.state == ABANDONED:
-        contents = contents._replace(unneeded=[_whole_store(root, found, home, contents)])
+        contents = contents._replace(unneeded=[_whole_store(root, found, home, contents)], orphans=())
     else:
         contents = with_orphans(contents, found, home, place.owner, now)
     if measure == WALK and not target:
-        contents = _walked(place.fd, found, contents, deadline)
+        contents = _with_sizes_of_orphans(place.fd, _walked(place.fd, found, contents, deadline), deadline)
     elif measure == NO:
         contents = contents._replace(bytes=None)
     return _told(found, home, place, root.found_by, state, case.mounted, contents)
@@ -147,7 +149,7 @@ def _told(
         "found_by": sorted(found_by),
         "mount_point": printable(_mount_point(home)),
         "mounted": mounted,
-        **contents._asdict(),
+        **{key: value for key, value in contents._asdict().items() if key != "orphans"},
         "namespaces": dict(contents.namespaces),
         "problems": list(contents.problems),
     }
@@ -181,16 +183,32 @@ def _whole_store(root: Root, found: Found, home: str, contents: Contents) -> dic
 
 
 def _walked(root: int, found: Found, contents: Contents, deadline: float) -> Contents:
-    fd = open_below(root, found.below, os.O_DIRECTORY)
+    size, why = _size_of(root, found.below, deadline)
+    problems = [*contents.problems, f"not measured: {why}"] if why else contents.problems
+    return contents._replace(bytes=size, problems=problems)
+
+
+def _with_sizes_of_orphans(root: int, contents: Contents, deadline: float) -> Contents:
+    """Return *contents* with the bytes of the orphans, None if one of them cannot be measured."""
+    if not contents.orphans:
+        return contents
+    sizes = [_size_of(root, path, deadline)[0] for path in contents.orphans]
+    told = None if None in sizes else sum(size or 0 for size in sizes)
+    unneeded = [{**one, "bytes": told} if one["code"] == ORPHAN_DIRECTORY else one for one in contents.unneeded or ()]
+    return contents._replace(unneeded=unneeded)
+
+
+def _size_of(root: int, path: str, deadline: float) -> tuple[int | None, str]:
+    """Return the bytes of the directory at *path* below *root*, or None and why it cannot be measured."""
     try:
-        usage, tree = walk(f"/proc/self/fd/{fd}/.", deadline)
-    except OSError as error:
-        return contents._replace(bytes=None, problems=[*contents.problems, f"not measured: {error.strerror}"])
-    finally:
-        os.close(fd)
-    if tree.unread:
-        return contents._replace(bytes=None, problems=[*contents.problems, f"not measured: {tree.unread}"])
-    return contents._replace(bytes=usage.bytes)
+        fd = open_below(root, path, os.O_DIRECTORY)
+        try:
+            usage, tree = walk(f"/proc/self/fd/{fd}/.", deadline)
+        finally:
+            os.close(fd)
+    except (OSError, Moved) as error:
+        return None, getattr(error, "strerror", None) or "directories in it are being moved"
+    return (None, tree.unread) if tree.unread else (usage.bytes, "")
 
 
 def _mount_point(path: str) -> str:

@@ -12,7 +12,7 @@ import contextlib
 import os
 import typing as t
 
-from ..._containerd.unneeded import GRACE
+from ..._containerd.unneeded import GRACE, ORPHAN_DIRECTORY
 from ..._errors import StoreCorrupt, printable
 from ..._store.engine_records import orphans, references
 from ..._store.layer import LayerFiles
@@ -42,12 +42,13 @@ def with_orphans(contents: Contents, found: Found, home: str, owner: int, now: f
         why = f"{printable(str(error.filename))}: {error.strerror}"
         return contents._replace(unneeded=None, problems=[*contents.problems, why])
     told = [_orphan_directories(len(left), engine, home)] if left else []
-    return contents._replace(unneeded=[*(contents.unneeded or []), *told])
+    paths = [f"{found.below}/{id}" for id in left]
+    return contents._replace(unneeded=[*(contents.unneeded or []), *told], orphans=paths)
 
 
 def _orphan_directories(count: int, engine: str, home: str) -> dict[str, t.Any]:
     return {
-        "code": "orphan_directory",
+        "code": ORPHAN_DIRECTORY,
         "namespace": None,
         "count": count,
         "bytes": None,

@@ -37,7 +37,10 @@ class Candidate(t.NamedTuple):
 
 
 class Contents(t.NamedTuple):
-    """What lies in a store. None: not known. unneeded, namespaces: as the module returns them."""
+    """What lies in a store. None: not known. unneeded, namespaces: as the module returns them.
+
+    orphans: the directories that unneeded counts as orphan_directory, as paths below the data root.
+    """
 
     layers: int | None = None
     bytes: int | None = None
@@ -45,6 +48,7 @@ class Contents(t.NamedTuple):
     namespaces: t.Mapping[str, t.Mapping[str, int | None]] = types.MappingProxyType({})
     unneeded: t.Sequence[t.Mapping[str, t.Any]] | None = None
     problems: t.Sequence[str] = ()
+    orphans: t.Sequence[str] = ()
 
 
 class State(t.NamedTuple):

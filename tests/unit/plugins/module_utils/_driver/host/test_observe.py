@@ -409,6 +409,30 @@ def test_bytes_are_measured_by_walking(host):
     assert store["bytes"] is None
 
 
+@pytest.mark.parametrize("engine", ["docker", "containerd"])
+def test_the_bytes_of_orphans_are_measured_by_walking(host, monkeypatch, engine):
+    monkeypatch.setattr(containerd_contents.unneeded, "GRACE", -1)
+    monkeypatch.setattr(orphans, "GRACE", -1)
+    if engine == "docker":
+        root = make_docker(host / "docker")
+        (root / "overlay2/a/link").write_text("A" * 26)
+        (root / "overlay2/l" / ("A" * 26)).symlink_to("../a/diff")
+        orphan = root / "overlay2/a/diff"
+    else:
+        root = make_containerd(host / "containerd", leases={"w": made.lease({made.FLAT: ""}, ["base"])})
+        orphan = root / made.OVERLAYFS / "snapshots/7"
+        orphan.mkdir()
+    (orphan / "file").write_bytes(b"x" * 1_000_000)
+    for measure in ("records", "walk"):
+        (store,) = stores(root, measure=measure).values()
+        (told,) = store["unneeded"]
+        assert told["code"] == "orphan_directory"
+        assert told["bytes"] is None if measure == "records" else 1_000_000 <= told["bytes"] < 1_100_000
+    monkeypatch.setattr(observe, "_WALK_SECONDS", -1)
+    (store,) = stores(root, measure="walk").values()
+    assert (store["bytes"], store["unneeded"][0]["bytes"]) == (None, None)
+
+
 def test_the_time_for_walking_is_limited(host, monkeypatch):
     root = make_docker(host / "docker")
     monkeypatch.setattr(observe, "_WALK_SECONDS", -1)
