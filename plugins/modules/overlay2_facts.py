@@ -462,7 +462,8 @@ ansible_facts:
               bytes_exclusive: 0
         stores:
           description:
-            - The layer stores of the host, at most 50, the largest first.
+            - The layer stores of the host, at most 50, the largest first. Stores of users are left out before those of
+              root, since users can make up sizes.
             - No engine is asked, and no lock is taken. containerd's databases are read while containerd writes to
               them. What only one of two looks finds, or is younger than ten minutes, does not count as unneeded.
             - Nothing that a user wrote is trusted beyond the user's own store. A directory that a user's
@@ -610,7 +611,7 @@ ansible_facts:
               elements: str
               sample: []
         stores_left_out:
-          description: Number of smaller stores that RV(ansible_facts.overlay2.stores) leaves out.
+          description: Number of stores that RV(ansible_facts.overlay2.stores) leaves out.
           returned: when O(gather_subset) has V(stores)
           type: int
           sample: 0

@@ -33,10 +33,11 @@ _STORAGE_ROOT = "/var/lib/containers/storage"
 _CONTAINERD_ROOT = "/var/lib/containerd"
 _CONTAINERD_CONFIG = "/etc/containerd/config.toml"
 _CONTAINERD_SOCKET = "/run/containerd/containerd.sock"  # ctr finds it by itself
-_CTR = {
-    _CONTAINERD_ROOT: "ctr",
+_CTR = {  # of distributions of Kubernetes, by their data roots
     "/var/lib/rancher/k3s/agent/containerd": "k3s ctr",
-    "/var/lib/rancher/rke2/agent/containerd": "ctr --address /run/k3s/containerd/containerd.sock",
+    "/var/lib/rancher/rke2/agent/containerd": (
+        "/var/lib/rancher/rke2/bin/ctr --address /run/k3s/containerd/containerd.sock"
+    ),
     "/var/lib/k0s/containerd": "k0s ctr",
     "/var/snap/microk8s/common/var/lib/containerd": "microk8s ctr",
 }
@@ -83,6 +84,8 @@ def name_of(uid: int) -> str | None:
 
 def ctr_command(place: Place, evidence: Evidence) -> str:
     """Return the command that talks to the containerd of a data root, as well as it can be known."""
+    if place.path in _CTR:
+        return _CTR[place.path]
     for daemon in evidence.daemons:
         if daemon.command == "containerd" and daemon.uid in (0, place.owner):
             root, address = settings.containerd_place(daemon.config or _CONTAINERD_CONFIG)
@@ -91,7 +94,7 @@ def ctr_command(place: Place, evidence: Evidence) -> str:
                 return f"ctr --address {shlex.quote(printable(address))}"
     if place.path.endswith("/containerd/daemon"):
         return "ctr --address /run/docker/containerd/containerd.sock"
-    return _CTR.get(place.path, "ctr --address ADDRESS")
+    return "ctr" if place.path == _CONTAINERD_ROOT else "ctr --address ADDRESS"
 
 
 def _is_of(overlay: Overlay, home: str, owner: int) -> bool:

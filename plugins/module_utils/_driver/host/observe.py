@@ -33,13 +33,14 @@ if t.TYPE_CHECKING:
 
     Seen = list[Unneeded]
 
+_ROOT = "root"
 MOST = 50  # stores that are returned
 _PAUSE = 2  # seconds between two looks at a containerd store
 _WALK_SECONDS = 60  # for all stores
 
 
 class Stores(t.NamedTuple):
-    """stores: as the module returns them, the largest first. left_out: the number of smaller ones."""
+    """stores: as the module returns them, the largest first. left_out: the number of smaller ones, first of users."""
 
     stores: list[dict[str, t.Any]]
     left_out: int
@@ -57,7 +58,8 @@ def stores_of_host(asked: t.Sequence[str], measure: str) -> Stores:
         for root in roots.values():
             os.close(root.place.fd)
     told.sort(key=lambda store: (-(store["bytes"] or -1), store["home"]))
-    return Stores(told[:MOST], max(0, len(told) - MOST))
+    kept = sorted(told, key=lambda store: bool(store["owner"] != _ROOT))[:MOST]  # users can make up sizes
+    return Stores([store for store in told if store in kept], len(told) - len(kept))
 
 
 def _describe(roots: list[Root], evidence: Evidence, measure: str) -> t.Iterator[dict[str, t.Any]]:
@@ -157,9 +159,9 @@ def _told(
 
 def _unseen(one: Unseen) -> dict[str, t.Any]:
     """Return the entry of a path that holds no store, or cannot be looked at."""
-    path, found_by, _uid = one.candidate
+    path, found_by, uid = one.candidate
     told = f"{printable(path)} cannot be looked at: {one.why}"
-    place = Place(-1, path, 0)
+    place = Place(-1, path, uid or 0)
     return _told(Found(None, "", "."), path, place, {found_by}, State(UNKNOWN, told), 0, Contents(problems=[told]))
 
 

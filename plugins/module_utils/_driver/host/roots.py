@@ -13,7 +13,7 @@ from .places import Place, Untouched, is_usable, open_place
 from .recognize import MOVED, inner_roots, recognize
 from .state import Candidate, Found
 
-_MOST = 500  # data roots that are looked at
+_MOST, _MOST_OF_A_USER = 500, 20  # data roots that are looked at, of root and of each user
 _DEPTH = 2  # data roots in data roots: userns-remap's in dockerd's, and containerd's in there
 
 
@@ -44,8 +44,6 @@ def open_roots(found: t.Iterable[Candidate], slow: t.Container[str], roots: Root
         if not candidate.path.startswith("/") or not is_usable(candidate.path):
             if candidate.found_by == "asked":
                 yield Unseen(candidate, "it is not an absolute path")
-            continue
-        if len(roots) >= _MOST:
             continue
         try:
             opened = _add(candidate, candidate.path, slow, roots)
@@ -93,9 +91,12 @@ def _add(candidate: Candidate, path: str, slow: t.Container[str], roots: Roots, 
 
 
 def _keep(place: Place, stores: list[Found], found_by: str, roots: Roots) -> None:
-    """Put a data root into *roots* once, whatever its paths."""
+    """Put a data root into *roots* once, whatever its paths. A user can make up many, and crowds out nobody else's."""
     key = _key(place)
     if key not in roots:
+        there = sum(root.place.owner == place.owner for root in roots.values())
+        if there >= (_MOST_OF_A_USER if place.owner else _MOST):
+            return
         roots[key] = Root(place._replace(fd=os.dup(place.fd)), set(), stores)
     roots[key].found_by.add(found_by)
 

@@ -51,6 +51,11 @@ def test_of_several_containerds_the_one_of_the_data_root_is_talked_to(etc):
     assert ctr("/var/lib/containerd", *daemons) == "ctr"
 
 
+def test_a_distribution_of_kubernetes_has_its_own_command(etc):
+    root = "/var/lib/k0s/containerd"
+    assert ctr(root, daemon(root=root, address="/run/k0s/containerd.sock")) == "k0s ctr"
+
+
 def test_a_containerd_at_the_usual_place_may_have_another_socket(etc):
     assert ctr("/var/lib/containerd", daemon()) == "ctr"
     assert ctr("/var/lib/containerd", daemon(address="/run/other.sock")) == "ctr --address /run/other.sock"

@@ -19,6 +19,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.host impor
     homes,
     observe,
     orphans,
+    roots,
 )
 from ansible_collections.strata.overlay2.tests import containerd_records as made
 
@@ -231,6 +232,7 @@ def test_the_storage_conf_of_a_user_opens_nothing_of_others(host, ann):
     ann(root)
     (told,) = of_this_host(host)
     assert (told["engine"], told["state"], told["found_by"], told["layers"]) == (None, "unknown", ["config"], None)
+    assert told["owner"] == str(USER)  # whose word it is
     assert told["why"] == f"{root} cannot be looked at: user {USER} names it, and it belongs to user 0"
     give(root, USER + 1)
     assert of_this_host(host)[0]["why"].endswith(f"and it belongs to user {USER + 1}")
@@ -446,6 +448,22 @@ def test_the_largest_stores_are_told_and_the_others_counted(host, monkeypatch):
     roots = [make_containerd(host / f"containerd{number}") for number in range(3)]
     found = observe.stores_of_host([str(root) for root in roots], "records")
     assert (len(found.stores), found.left_out >= 1) == (2, True)
+
+
+def test_stores_that_a_user_makes_up_hide_none_of_root(host, monkeypatch):
+    monkeypatch.setattr(observe, "MOST", 3)
+    monkeypatch.setattr(roots, "_MOST_OF_A_USER", 4)
+    made_up = [make_storage(host / f"fake{number}") for number in range(9)]
+    for root in made_up:
+        (root / "overlay-layers/layers.json").write_text('[{"diff-size": 1000000000000}]')
+        give(root)
+    ours = make_containerd(host / "ours")
+    found = observe.stores_of_host([str(path) for path in (*made_up, ours)], "records")
+    homes_of = [store["home"] for store in found.stores]
+    assert f"{ours}/{made.OVERLAYFS}" in homes_of
+    assert homes_of[0].startswith(f"{host}/fake")  # the largest first
+    assert len(homes_of) == 3
+    assert found.left_out >= 2
 
 
 def test_no_descriptor_stays_open(host):
