@@ -74,7 +74,7 @@ def mark(namespace: Namespace, now: float) -> Marks:
                 needs[node[:2]].append(need)
             waiting.extend(_references(namespace, node))
             waiting.extend(back.get(node[:2], ()))
-    return Marks(needs, _unknown_labels(namespace))
+    return Marks(needs, unknown_labels(namespace))
 
 
 def is_expired(labels: t.Mapping[str, str], now: float) -> bool:
@@ -174,7 +174,8 @@ def _snapshotter(label: str, prefix: str) -> str:
     return label[len(prefix) :].partition("/")[0]
 
 
-def _unknown_labels(namespace: Namespace) -> list[str]:
+def unknown_labels(namespace: Namespace) -> list[str]:
+    """Return the labels of the collector that this walk does not know, sorted."""
     every = (
         *(one.labels for one in namespace.blobs.values()),
         *(one.labels for one in namespace.snapshots.values()),

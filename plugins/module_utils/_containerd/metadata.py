@@ -128,8 +128,10 @@ class _Budget:
 
     def expect(self, place: str, found: Bucket | bytes, known: t.Container[bytes]) -> None:
         """Note what is in a bucket beside *known*, or that a value is in place of the bucket."""
-        keys = [] if isinstance(found, bytes) else [key for key, _value in found.items() if key not in known]
-        self.note([place] if isinstance(found, bytes) else (f"{place}/{text(key)}" for key in keys))
+        if isinstance(found, bytes):
+            self.note([place])
+        else:
+            self.note(f"{place}/{text(key)}" for key, _value in found.items() if key not in known)
 
     def spend(self) -> None:
         self._left -= 1

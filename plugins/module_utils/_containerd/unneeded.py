@@ -60,7 +60,7 @@ def why_untold(metadata: Metadata) -> str:
     why = why_unknown(metadata)
     if why:
         return why
-    unknown = sorted({label for one in metadata.namespaces.values() for label in marking.mark(one, 0.0).unknown})
+    unknown = sorted({label for one in metadata.namespaces.values() for label in marking.unknown_labels(one)})
     return f"it uses the label {printable(unknown[0])}, which may stand for any use" if unknown else ""
 
 
