@@ -21,7 +21,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.strata.overlay2.plugins.module_utils._containerd.look import look_at
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.host import candidates
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.host import homes
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.host.observe import stores_of_host
 from ansible_collections.strata.overlay2.tests.containerd import Containerd
 from ansible_collections.strata.overlay2.tests.engines import ENGINES, environment
@@ -88,7 +88,7 @@ def discover() -> None:
 
 def bench_discovery(rounds: int, area: Path) -> None:
     make_homes(area / "home")
-    candidates._HOME = str(area / "home")
+    homes._HOME = str(area / "home")
     show("nothing", least(rounds, lambda: None))
     show(f"stores, {HOMES} homes", least(rounds, discover))
     with processes(PROCESSES):

@@ -14,6 +14,7 @@ import re
 Toml = dict[tuple[str, ...], list[str]]  # by key with its tables, the text, or the texts of the list; [] for the rest
 
 _DEPTH = 16  # lists and inline tables in one another
+_PARTS = 32  # of a key: each key in a table repeats those of the table
 _SPACE = re.compile(r"[ \t]*")
 _GAP = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
 _LINE_END = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
@@ -82,6 +83,8 @@ def _pair(reader: _Reader, table: tuple[str, ...], found: Toml, depth: int) -> N
 def _key(reader: _Reader) -> tuple[str, ...]:
     parts: list[str] = []
     while not parts or reader.skip("."):
+        if len(parts) == _PARTS:
+            raise NotToml("a key of too many parts")
         reader.take(_SPACE)
         bare = reader.take(_BARE)
         parts.append(bare[0] if bare else _text(reader))

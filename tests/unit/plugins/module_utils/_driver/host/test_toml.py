@@ -95,6 +95,8 @@ def test_the_parser_of_newer_pythons_says_the_same():
         "a = " + "[" * 100_000,
         "a = " + "{b=" * 100_000,
         "a." * 100_000,
+        "[a" + ".a" * 32 + "]\nb = 1",
+        "a" + ".a" * 32 + " = 1",
     ],
 )
 def test_what_is_not_toml_is_refused(text):
