@@ -31,6 +31,7 @@ _BY_CLIENT = {
     ("moby", marking.IMAGE): "docker rmi -f",
     ("moby", marking.LEASE): "docker rm -f",  # the lease of a container has the container's id
 }
+_KINDS = (marking.CONTAINER, marking.LEASE, marking.IMAGE)  # in the order of their removal
 
 
 class Remedy(t.NamedTuple):
@@ -89,9 +90,6 @@ def removal_of_gone(look: Look, snapshotter: str, name: str, owners: t.Sequence[
     spaces = dict.fromkeys(space for space, _namespace, _key in found if (space, marking.IMAGE) not in _BY_CLIENT)
     commands += [_collect(f"{ctr} -n {_word(space)}") for space in spaces]
     return " && ".join(dict.fromkeys(commands))
-
-
-_KINDS = (marking.CONTAINER, marking.LEASE, marking.IMAGE)  # in the order of their removal
 
 
 def _removal(owner: Owner, ctr: str) -> t.Iterator[str]:
