@@ -28,8 +28,11 @@ def stores_of(facts: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
     """Return what is kept of the subset ``stores`` of overlay2_facts, None if it was not gathered."""
     if "stores" not in facts:
         return None
-    found = rows(facts["stores"])
-    kept = [{**_plain(mapping(row)), "unneeded": _unneeded(mapping(row).get("unneeded"))} for row in found[:STORES]]
+    found = [mapping(row) for row in rows(facts["stores"])]
+    # A user can make up the sizes of stores, so those of root are kept before them; the order stays.
+    places = sorted(range(len(found)), key=lambda place: (found[place].get("owner") != "root", place))[:STORES]
+    chosen = [found[place] for place in sorted(places)]
+    kept = [{**_plain(row), "unneeded": _unneeded(row.get("unneeded"))} for row in chosen]
     return {"rows": kept, "left_out": count(facts.get("stores_left_out")) + len(found) - len(kept)}
 
 

@@ -47,6 +47,15 @@ def test_the_stores_of_a_host_fit_into_a_small_record():
     assert len(json.dumps(kept)) < 2048
 
 
+def test_stores_of_users_hide_none_of_root():
+    ours = {**STORE, "owner": "root", "home": "/ours"}
+    theirs = [{**STORE, "owner": "ann", "home": f"/theirs{number}"} for number in range(9)]
+    kept = stores_of({"stores": [*theirs, ours]})
+    homes = [row["home"] for row in kept["rows"]]
+    assert homes == [f"/theirs{number}" for number in range(STORES - 1)] + ["/ours"]
+    assert kept["left_out"] == 10 - STORES
+
+
 @given(st.fixed_dictionaries({"stores": st.lists(st.fixed_dictionaries(dict.fromkeys(STORE, ANYTHING)))}))
 def test_whatever_a_host_says_of_its_stores_is_read_as_it_was_written(facts):
     kept = stores_of(facts)
