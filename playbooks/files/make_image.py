@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Put a root filesystem into the archive of an image, as docker save writes it: python3 make_image.py ROOTFS IMAGE NAME
 
-ROOTFS is a tar, plain or compressed with gzip, bzip2, xz or zstd. IMAGE appears by a rename, and only if it does not hold
-this root filesystem yet: then the program prints "made".
+ROOTFS is a tar, plain or compressed with gzip, bzip2, xz or zstd. IMAGE appears by a rename, and only if it does not
+hold this root filesystem yet: then the program prints "made".
 """
 
 from __future__ import annotations

@@ -90,7 +90,8 @@ def summary(
     found = {**dict.fromkeys(SUMS, 0), **sums}
     by_state = ", ".join(f"{number} {state}" for state, number in states.items())
     text = f"{_hosts(len(hosts))}: {by_state}; "
-    text += f"{_number(found['layers'], 'layer')}, {found['removed']} removed in this run ({human(found['removed_bytes'])}), "
+    text += f"{_number(found['layers'], 'layer')}, "
+    text += f"{found['removed']} removed in this run ({human(found['removed_bytes'])}), "
     text += f"{found['remove']} more may go ({human(found['remove_bytes'])})"
     if found["orphan_bytes"]:
         text += f"; orphans of other engines take {human(found['orphan_bytes'])}"
@@ -153,7 +154,10 @@ def _orphans(record: t.Mapping[str, t.Any]) -> str:
 
 def _gone(done: t.Mapping[str, t.Any]) -> str:
     would = "would remove" if done["check"] else "removed"
-    return f"{would} {done['remove']} of {done['layers']} layers, {human(done['remove_bytes'])}"
+    what = f"{done['remove']} of {done['layers']} layers"
+    if not done["remove"] and done.get("litter"):
+        what = f"no layer of {done['layers']}, but litter"
+    return f"{would} {what}, {human(done['remove_bytes'])}"
 
 
 def _went_before(done: t.Mapping[str, t.Any] | None) -> str:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._errors import NoSpace, Overlay2Error, printable
+from .._errors import LayerNotFound, NoSpace, Overlay2Error, StoreNotFound, printable
 from .ansible_module import HarmlessModule
 from .os_cures import cure_of
+
+MISSING = (StoreNotFound.code, LayerNotFound.code)
 
 
 @contextlib.contextmanager
@@ -45,9 +48,10 @@ def run_query(query: t.Callable[[dict[str, t.Any]], dict[str, t.Any]], **argumen
 
 
 def fail(module: AnsibleModule, error: Overlay2Error, done: list[str]) -> None:
-    module.fail_json(
-        msg=str(error), error=error.code, hint=error.hint, changed=bool(done), actions=done, **error.details
-    )
+    hint = error.hint
+    if module.check_mode and error.code in MISSING:
+        hint += "; in check mode, what an earlier task would make is not there"
+    module.fail_json(msg=str(error), error=error.code, hint=hint, changed=bool(done), actions=done, **error.details)
 
 
 def fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
@@ -61,7 +65,7 @@ def fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
         if limited:
             return fail(module, limited, done)
         hint = "free some space, or make the filesystem larger, and run the task again"
-        return fail(module, NoSpace(f"no space left at {path}: {why}", hint=hint, path=path), done)
+        return fail(module, NoSpace(f"no space left at {path}: {why}{_space_of(home)}", hint=hint, path=path), done)
     module.fail_json(
         msg=f"{why}: {path}",
         error="os_error",
@@ -71,3 +75,13 @@ def fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
         changed=bool(done),
         actions=done,
     )
+
+
+def _space_of(home: str) -> str:
+    """Return what the filesystem of the store has left, to follow a message; "" if nobody can tell."""
+    try:
+        found = os.statvfs(home)
+    except OSError:
+        return ""
+    free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+    return f"; the filesystem of {printable(home)} has {free} of {size} bytes and {found.f_favail} inodes free"

@@ -123,6 +123,11 @@ class ApplyTask(ContentTask):
 
     def inspect(self, store: Store, have: DiffState, predicting: bool) -> DiffState:
         """Read whether the tar is already applied, and what prevents its application."""
+        source = self._source
+        if source.diff_id is None and source.digest is None and self._recorded(have)[1] is not None:
+            from .._driver.content.archive_file import file_digest  # as above
+
+            have = have._replace(digest=file_digest(source.path))
         if self._is_applied(have):
             return have._replace(applied=True)
         if have.layers.engine:
@@ -139,13 +144,20 @@ class ApplyTask(ContentTask):
             return Plan((), have._replace(diff_id=diff_id, digest=digest))
         if have.layers.engine:
             raise store_foreign_error(self.home, have.layers.engine, f"change the content of layer {self.id}")
-        _check_free(have)
+        _check_free(have, self._wanted(have))
         from .._driver.content.actions import ApplyArchive  # as above
 
         action = ApplyArchive(layer, source, have.settings, bool(have.features.userxattr))
         diff_id = None if source.merge else source.diff_id
         after = layer.with_unknown_content()._replace(diff_id=diff_id)
         return Plan((action,), have._replace(layer=after, diff_id=diff_id, digest=None), prepares_unlocked=True)
+
+    def _wanted(self, have: DiffState) -> tuple[str, str | None, str | None]:
+        """Return the name of a digest, the wanted one and the recorded one."""
+        source, layer = self._source, have.layer
+        if source.diff_id is not None:
+            return "diff id", source.diff_id, layer.diff_id
+        return "digest", source.digest or have.digest, layer.digest
 
     def difference(self, before: DiffState, after: DiffState) -> Sides:
         """Return the content of the layer before and after, as the recorded and the wanted digest."""
@@ -170,28 +182,31 @@ class ApplyTask(ContentTask):
         return (layer.merged_diff_id, layer.merged_digest) if self._source.merge else (layer.diff_id, layer.digest)
 
     def _is_applied(self, have: DiffState) -> bool:
-        """Tell whether the layer's record names the wanted tar. Raises OSError."""
+        """Tell whether the layer's record names the wanted tar."""
         source = self._source
         diff_id, digest = self._recorded(have)
         if source.diff_id is None and source.digest is None:
-            from .._driver.content.archive_file import file_digest  # as above
-
-            return digest is not None and file_digest(source.path) == digest
+            return digest is not None and have.digest == digest
         wanted = ((source.diff_id, diff_id), (source.digest, digest))
         return all(want is None or want == recorded for want, recorded in wanted)
 
 
-def _check_free(have: DiffState) -> None:
-    """Raise LayerInUse for a layer whose content must not change now."""
+def _check_free(have: DiffState, digests: tuple[str, str | None, str | None]) -> None:
+    """Raise LayerInUse for a layer whose content must not change now.
+
+    digests: the name of a digest, that of the wanted content, and that of the layer's content, if it is recorded.
+    """
     layer = have.layer
     check_empty_of_mounts(layer.id, have.inside, "change the content of")
     check_unused(layer, have.layers, "change the content of")
     if not layer.committed:
         return
     if have.filled:
+        what, wanted, recorded = digests
+        other = f": the {what} of that tar is {recorded}, of this one {wanted}" if recorded and wanted else ""
         raise LayerInUse(
-            f"layer {layer.id} is sealed and has content",
-            hint="apply the tar to a new layer",
+            f"layer {layer.id} is sealed and has {'the content of another tar' if other else 'content'}{other}",
+            hint="apply the tar to a new layer, which has another id",
             id=layer.id,
         )
     check_not_below_mounts(layer.id, have.layers.layers)

@@ -29,9 +29,22 @@ entries() {
     [ -n "$(find "$home" -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit)" ]
 }
 
-# As far as the kernel tells without a trial mount.
+kernel_config() {
+    zcat /proc/config.gz 2>/dev/null || cat "/boot/config-$(uname -r)" 2>/dev/null
+}
+
+# As far as the kernel tells without a trial mount. ext4 needs quotas of the second format.
 no_quota() {
-    [ "$fstype" = xfs ] && grep -qw xfs /proc/filesystems && ! [ -e /proc/fs/xfs/xqmstat ]
+    case $fstype in
+    xfs) grep -qw xfs /proc/filesystems && ! [ -e /proc/fs/xfs/xqmstat ] ;;
+    ext4) ! [ -e /proc/sys/fs/quota ] || kernel_config | grep -q '^# CONFIG_QFMT_V2 is not set' ;;
+    *) false ;;
+    esac
+}
+
+# Whether the filesystem that is there was made with quotas. Without them in the kernel, ext4 then refuses every mount.
+made_with_quota() {
+    [ "$fstype" = ext4 ] && tune2fs -l "${device:-$image}" | grep -q '^Filesystem features:.* quota '
 }
 
 cat <<END
@@ -42,6 +55,7 @@ cat <<END
 "overlay_module": $(answer grep -q '^overlay ' /proc/modules),
 "overlay_at_boot": $(answer grep -qsx overlay /etc/modules-load.d/*),
 "no_quota": $(answer no_quota),
+"made_with_quota": $(answer made_with_quota),
 "mkfs": $(answer command -v "mkfs.$fstype"),
 "fstab": $(answer [ -e "$fstab" ]),
 "systemd": $(answer [ -d /run/systemd/system ]),

@@ -87,7 +87,11 @@ def plan_unmounted(want: WantedMount, have: MountState, *, force: bool = False) 
     after = _after(have, layer._replace(holders=left), have.mount if left else None)
     if any(isinstance(action, ClearMarker) for action in actions):
         after = after._replace(marker=False)
-    return Plan(tuple(actions), after, prepares_unlocked=after.marker is not have.marker)
+    warnings: list[str] = []
+    if not actions and left:
+        holders = ", ".join(left)
+        warnings = [f"layer {layer.id} stays as it is: {want.holder} does not hold it, and these do: {holders}"]
+    return Plan(tuple(actions), after, warnings=warnings, prepares_unlocked=after.marker is not have.marker)
 
 
 def _after(have: MountState, layer: LayerState, mounted: Mounted | None) -> MountState:

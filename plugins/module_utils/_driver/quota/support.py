@@ -24,6 +24,11 @@ _TO_HAVE_IT = {
     "f2fs": "make it with mkfs.f2fs -O extra_attr,quota,project_quota, and mount it with prjquota",
 }
 
+_ROOT_OF_EXT4 = (
+    "put the store on a filesystem of its own, with prjquota; the quotas of a root filesystem are turned on from"
+    " another system: tune2fs -O project,quota -Q prjquota, and then boot with rootflags=prjquota"
+)
+
 
 def block_size(home: str) -> int:
     """Return the block size of the filesystem of *home* in bytes, a multiple of the basic block. Raises OSError."""
@@ -68,7 +73,9 @@ def why_no_project_quota(
         return _refused(error, mount) if kind in _TO_HAVE_IT else _unknown(kind)
     if in_user_namespace():
         return QuotaOff("a user namespace cannot set quotas", "limit layers from outside of it")
-    return why_off(flags, kind, mount.super_options.split(",") if mount else ())
+    found = why_off(flags, kind, mount.super_options.split(",") if mount else ())
+    is_root = mount is not None and mount.mount_point == "/"
+    return found._replace(hint=_ROOT_OF_EXT4) if found and is_root and kind == "ext4" else found
 
 
 def why_off(flags: int, kind: str, options: t.Collection[str]) -> QuotaOff | None:

@@ -58,6 +58,12 @@ def test_what_only_would_be_removed_is_told_so(directory):
     assert told["removed"] == 0 and told["lines"] == ["a: would remove 1 of 4 layers, 31 B" + DAMAGE]
 
 
+def test_litter_alone_is_told_as_litter(directory):
+    done = {"layers": [{"id": "a", "decision": "keep"}], "remove_bytes": 31, "litter": [{"code": "staging_leftover"}]}
+    write_record(directory, "a", make_record("a", 9.0, FACTS, PLAN, done, max_layers=9))
+    assert summary(directory, ["a"], 0, pytest.fail)["lines"] == ["a: removed no layer of 1, but litter, 31 B" + DAMAGE]
+
+
 @pytest.mark.parametrize(("check", "removed"), [(False, (1, 31)), (True, (0, 0))])
 def test_what_was_removed_counts_where_the_host_failed_afterwards(directory, check, removed):
     record = make_failure("a", 9.0, {"msg": "no route"}, {**PLAN, "pending_bytes": 7}, unreachable=True, check=check)

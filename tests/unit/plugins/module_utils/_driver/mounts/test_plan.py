@@ -273,6 +273,13 @@ def test_what_is_used_is_not_unmounted(have, words):
     assert raised.value.hint.endswith("; or set force: true")
 
 
+def test_one_who_does_not_hold_a_layer_is_told_who_does():
+    plan = plan_unmounted(WANT, state(mount=RW, holders=("x", "y")))
+    assert plan.warnings == ("layer job stays as it is: ci does not hold it, and these do: x, y",)
+    for have in (state(mount=RW, holders=("ci", "x")), state()):
+        assert plan_unmounted(WANT, have).warnings == ()
+
+
 def test_the_store_is_not_kept_locked_for_a_sync():
     assert plan_unmounted(WANT, state(mount=VOLATILE, marker=True)).prepares_unlocked
     assert not plan_unmounted(WANT, state(mount=RW)).prepares_unlocked

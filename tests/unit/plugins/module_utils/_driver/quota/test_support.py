@@ -51,6 +51,14 @@ def test_it_is_off(loop_filesystem, kind, arguments, options, reason, hint):
     assert hint in found[1]
 
 
+@pytest.mark.root
+def test_a_root_filesystem_cannot_be_unmounted_to_have_quotas(loop_filesystem):
+    place = str(loop_filesystem("ext4", options="rw"))
+    found = why_no_project_quota(place, "ext4", mount_at(place)._replace(mount_point="/"))
+    assert found is not None
+    assert found.hint.startswith("put the store on a filesystem of its own") and "rootflags=prjquota" in found.hint
+
+
 @pytest.mark.parametrize(
     ("flags", "options", "reason"),
     [
