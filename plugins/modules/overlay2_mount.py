@@ -36,8 +36,8 @@ options:
       - V(mounted) replaces a mount that differs from the task in its label, its lowers, its upper, or in being
         read-only or volatile. If others hold that mount, it is C(layer_in_use).
       - V(unmounted) removes O(holder) from the holders, and unmounts the layer if no holder is left. If O(holder) does
-        not hold the layer but others do, nothing changes, and a warning names them. A layer is C(layer_in_use) if a process uses it, if mounts
-        lie on it, or if a copy of its mount would stay in another mount namespace.
+        not hold the layer but others do, nothing changes, and a warning names them. A layer is C(layer_in_use) if a
+        process uses it, if mounts lie on it, or if a copy of its mount would stay in another mount namespace.
       - V(unmounted) changes nothing if the layer or the store does not exist.
     type: str
     choices: [mounted, unmounted]
