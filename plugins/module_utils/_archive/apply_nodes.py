@@ -219,7 +219,10 @@ class Nodes:
     def _link(self, entry: Entry, place: Directory, name: bytes) -> None:
         """Make a hard link, and set its inode to the link's own header: the last header counts, as in moby."""
         source, target, found = link_target(self._root, entry, place, name)
-        owner = (entry.uid, entry.gid) if is_whiteout(found) else self._owner(entry)
+        if is_whiteout(found):  # a node of its own: of a tar that export_layer wrote, whiteouts are not linked either
+            self._special(entry._replace(type=CHAR), place, name)
+            return
+        owner = self._owner(entry)
         changes = link_differs(entry, owner, found)
         if not changes and self._may_have_capabilities:  # chown(2) removes them, and the header has none
             changes = stat.S_ISREG(found.st_mode) and has_capability(below(source.fd, target))
