@@ -69,7 +69,7 @@ TASKS = {
     "a job that died": "procedures.md#my-job-died-free-its-layer",
     "new content to a base layer": "procedures.md#update-a-base-layer",
     "out of service": "procedures.md#take-a-host-out-of-service",
-    "Docker or Podman": "engines.md",
+    "Docker, containerd or Podman": "engines.md",
     "damaged store": "damage.md",
     "a task that failed": "errors.md",
     "a code on the page": "codes.md",
