@@ -65,7 +65,8 @@ def fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
         if limited:
             return fail(module, limited, done)
         hint = "free some space, or make the filesystem larger, and run the task again"
-        return fail(module, NoSpace(f"no space left at {path}: {why}{_space_of(home)}", hint=hint, path=path), done)
+        space = _space_of(_full_directory(home, error.filename))
+        return fail(module, NoSpace(f"no space left at {path}: {why}{space}", hint=hint, path=path), done)
     module.fail_json(
         msg=f"{why}: {path}",
         error="os_error",
@@ -77,11 +78,18 @@ def fail_os(module: AnsibleModule, error: OSError, done: list[str]) -> None:
     )
 
 
-def _space_of(home: str) -> str:
-    """Return what the filesystem of the store has left, to follow a message; "" if nobody can tell."""
+def _full_directory(home: str, filename: object) -> str:
+    """Return a directory of the filesystem that is full: home, unless *filename* is a path outside of it."""
+    path = os.fsdecode(filename) if isinstance(filename, (str, bytes)) else ""
+    outside = os.path.isabs(path) and not path.startswith(f"{home.rstrip('/')}/")
+    return os.path.dirname(path) if outside else home
+
+
+def _space_of(directory: str) -> str:
+    """Return what the filesystem of a directory has left, to follow a message; "" if nobody can tell."""
     try:
-        found = os.statvfs(home)
+        found = os.statvfs(directory)
     except OSError:
         return ""
     free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-    return f"; the filesystem of {printable(home)} has {free} of {size} bytes and {found.f_favail} inodes free"
+    return f"; the filesystem of {printable(directory)} has {free} of {size} bytes and {found.f_favail} inodes free"
