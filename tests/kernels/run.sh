@@ -30,10 +30,11 @@ mv "$RESULTS/kernel.json.new" "$RESULTS/kernel.json"
 # shellcheck disable=SC2046 # a list of names
 tests unit 30 -k 'not many_names' $(grep --recursive --files-with-matches --include='test_*.py' --exclude-dir=_module loop_filesystem tests/unit)
 
-# The engines are compared with on the kernel of the host, and memory and deep layers are measured there: ./dev conformance.
+# The engines are compared with, and memory and large layers are measured, on the kernel of the host: ./dev conformance.
 export PYTHONPATH=/src:/site:/ansible
 # shellcheck disable=SC2046 # a list of options
-tests conformance 30 tests/conformance -k 'not memory and not deep_layer' --ignore=tests/conformance/test_docker_behaviour.py \
+tests conformance 30 tests/conformance -k 'not memory' --ignore=tests/conformance/test_docker_behaviour.py \
+    --ignore=tests/conformance/test_large_layers.py \
     $(grep --files-with-matches -E 'tests import engines|tests[.](engines|containerd) import' tests/conformance/test_*.py |
         sed 's/^/--ignore=/')
 # 40 steps of runs at which these are interrupted.
