@@ -9,7 +9,7 @@ if [ "${2:-}" != isolated ]; then
         sh -euc 'mount --make-rshared /; sh "$@" || exit $?; exit 0' sh "$0" "$1" isolated
 fi
 seed=$1
-export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 STRATA_CRASH="$seed" STRATA_CRASH_CASES=10
+export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 STRATA_CRASH="$seed" STRATA_CRASH_CASES=7
 failed=0
 
 # tests NAME SAMPLE ARG...: pytest; of what mounts no filesystem of its own, SAMPLE tests.
@@ -37,7 +37,7 @@ tests conformance 30 tests/conformance -k 'not memory' --ignore=tests/conformanc
     --ignore=tests/conformance/test_large_layers.py \
     $(grep --files-with-matches -E 'tests import engines|tests[.](engines|containerd) import' tests/conformance/test_*.py |
         sed 's/^/--ignore=/')
-# 40 steps of runs at which these are interrupted.
+# Some steps of seven runs, at which these are interrupted.
 tests crash all tests/crash/test_interrupted.py
 [ ! -e tests/crash/test_limits.py ] || STRATA_CRASH_CASES=2 tests limits all tests/crash/test_limits.py
 exit "$failed"
