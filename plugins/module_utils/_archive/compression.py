@@ -161,7 +161,6 @@ class ArchiveWriter:
         self.compression = compression
         self._file_write = write
         self._file, self._tar = Digest(), Digest()
-        self._beside = compression == NONE and len(os.sched_getaffinity(0)) > 1
         self._tool: ZstdTool | None = None
         if level is None:
             level = DEFAULT_LEVELS.get(compression)
@@ -203,10 +202,9 @@ class ArchiveWriter:
             self._put(self._gzip.flush())
 
     def close(self) -> None:
-        """Stop the command and the thread, if they run. Without finish() the file is not complete."""
+        """Stop the command, if it runs. Without finish() the file is not complete."""
         if self._tool:
             self._tool.close()
-        self._file.close()
 
     def __enter__(self) -> ArchiveWriter:
         return self
@@ -215,13 +213,9 @@ class ArchiveWriter:
         self.close()
 
     def _put(self, piece: Bytes) -> None:
-        if not piece:
-            return
-        if self._beside and len(piece) >= CHUNK // 2:
-            self._file.update_beside(piece)
-        else:
+        if piece:
             self._file.update(piece)
-        self._file_write(piece)
+            self._file_write(piece)
 
     def _feed(self, tool: ZstdTool, piece: Bytes) -> None:
         from .zstd_tool import write_all

@@ -18,7 +18,7 @@ Bytes = t.Union[bytes, memoryview]
 Write = t.Callable[[Bytes], object]  # takes the next bytes of a stream
 
 CHUNK = 256 * 1024  # bytes moved at once; a multiple of BLOCK
-LARGE = 2 * CHUNK  # bytes of a large file moved at once: enough work for a second processor to compute their digest
+LARGE = 4 * CHUNK  # bytes of a large file moved at once: enough work for a second processor to compute their digest
 BLOCK = 512  # bytes; headers and bodies are padded to it
 END = bytes(2 * BLOCK)  # two zero blocks end an archive
 

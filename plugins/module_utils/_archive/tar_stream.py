@@ -12,15 +12,11 @@ from .walk import changed_meanwhile_error
 
 
 class Stream:
-    """Gathers the stream in a buffer, so that small entries need no write of their own.
-
-    write: takes a piece, and may go on to look at it until the next call.
-    """
+    """Gathers the stream in one buffer, so that small entries need no write of their own."""
 
     def __init__(self, write: Write) -> None:
         self._write = write
         self._buffer = memoryview(bytearray(CHUNK))
-        self._written = memoryview(bytearray(CHUNK))  # the buffer of the last piece
         self._used = 0
 
     def put(self, blocks: bytes) -> None:
@@ -80,7 +76,6 @@ class Stream:
         """Pass the gathered bytes to *write*."""
         if self._used:
             self._write(self._buffer[: self._used])
-            self._buffer, self._written = self._written, self._buffer
             self._used = 0
 
 

@@ -264,18 +264,3 @@ def test_large_pieces_of_a_plain_tar_are_hashed_in_a_thread(monkeypatch, process
         assert threading.active_count() == before + more
         assert reader.diff_id == reader.digest == f"sha256:{hashlib.sha256(tar).hexdigest()}"
     assert threading.active_count() == before
-
-
-@pytest.mark.parametrize(("processors", "more"), [(2, 1), (1, 0)])
-def test_large_pieces_of_a_plain_tar_are_hashed_in_a_thread_while_they_are_written(monkeypatch, processors, more):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(processors)))
-    pieces = [os.urandom(size) for size in (512, CHUNK, CHUNK, 100, CHUNK // 2)]
-    file, before = io.BytesIO(), threading.active_count()
-    with ArchiveWriter(file.write) as writer:
-        for piece in pieces:
-            writer.write(piece)
-        writer.finish()
-        assert threading.active_count() == before + more
-        assert writer.digest == f"sha256:{hashlib.sha256(file.getvalue()).hexdigest()}"
-    assert file.getvalue() == b"".join(pieces)
-    assert threading.active_count() == before

@@ -85,19 +85,3 @@ def test_a_read_error_names_the_path_in_the_layer(tmp_path, pieces):
     with pytest.raises(IsADirectoryError) as caught:
         write_file(Stream(pieces.write), tmp_path, 10)
     assert caught.value.filename == "f"
-
-
-def test_a_piece_stays_as_it_is_until_the_next_one_comes(tmp_path):
-    body = os.urandom(5 * CHUNK + 7)
-    (tmp_path / "f").write_bytes(body)
-    held, copies = [], []
-
-    def write(piece):
-        assert [bytes(view) for view in held[-1:]] == copies[-1:]
-        held.append(piece)
-        copies.append(bytes(piece))
-
-    stream = Stream(write)
-    write_file(stream, tmp_path / "f", len(body))
-    stream.flush()
-    assert b"".join(copies) == HEAD + body + bytes(-len(body) % BLOCK)
