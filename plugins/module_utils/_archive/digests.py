@@ -47,9 +47,7 @@ class Digest:
         """
         self.wait()
         if not self._thread:
-            from concurrent.futures import (
-                ThreadPoolExecutor,  # each host compiles each import; most runs need no thread
-            )
+            from concurrent.futures import ThreadPoolExecutor  # most runs need no thread
 
             self._thread = ThreadPoolExecutor(1)
         self._pending = self._thread.submit(self._hash.update, piece)

@@ -26,11 +26,10 @@ from .cures import removal_of_users
 from .engine import DOCKER, find_engine
 from .engine_records import named_by_records
 from .layer import LayerFiles
-from .lost_records import chains_of
+from .lost_records import IMAGES, chains_of
 from .recognition import names_in
 
 _MOUNTS = "mounts"
-_IMAGES = "image/overlay2/imagedb/content/sha256"
 _KINDS = ("container", "image")
 
 
@@ -118,8 +117,8 @@ def _docker_users(root: str, missing: t.Mapping[str, str]) -> dict[str, list[Use
         else:
             chains[f"{parts[-3]}:{parts[-2]}"] = id
     names = _names_of_images(root) if chains else {}
-    for image in _names(f"{root}/{_IMAGES}") if chains else ():
-        for chain in chains_of(_json(f"{root}/{_IMAGES}/{image}")):
+    for image in _names(f"{root}/{IMAGES}") if chains else ():
+        for chain in chains_of(_json(f"{root}/{IMAGES}/{image}")):
             if chain in chains:
                 found[chains[chain]].append(User("image", f"sha256:{image}", names.get(f"sha256:{image}", "")))
     return found

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import abc
 import errno
 import os
 import typing as t
@@ -22,7 +23,7 @@ if t.TYPE_CHECKING:
     from ..run import Run
 
 
-class WriteFile(Action):
+class WriteFile(Action, abc.ABC):
     """Write a file, which appears whole or not at all. Raises NotSupported for the compression."""
 
     def __init__(self, place: Place, compression: str, access: FileAccess) -> None:
@@ -31,9 +32,9 @@ class WriteFile(Action):
         self._access = access
         self._new: output_file.NewFile | None = None
 
+    @abc.abstractmethod
     def fill(self, run: Run, file: output_file.NewFile) -> None:
         """Write the content. Whatever is raised, the file never appears."""
-        raise NotImplementedError
 
     def prepare(self, run: Run) -> None:
         self._new = output_file.NewFile(self.place, self._access)
