@@ -193,13 +193,10 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.ou
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.content.source import Source
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
-from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
-    home_argument,
-    lock_argument,
-    parse_mode,
-    parse_size,
-)
+from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._module.mode import parse_mode
+from ansible_collections.strata.overlay2.plugins.module_utils._module.sizes import parse_size
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.diff import ApplyTask, Export, ExportTask
 
 

@@ -351,13 +351,10 @@ import typing as t
 
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.archive import platform_of
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.state import ImageSource
-from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
-    home_argument,
-    lock_argument,
-    parse_mode,
-    parse_size,
-)
+from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._module.mode import parse_mode
+from ansible_collections.strata.overlay2.plugins.module_utils._module.sizes import parse_size
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image import ImageTask
 
 

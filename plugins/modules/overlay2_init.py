@@ -315,13 +315,9 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.stores.sub
     remapped,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, printable
-from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
-    home_argument,
-    lock_argument,
-    parse_count,
-    parse_size,
-)
+from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._module.sizes import parse_count, parse_size
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.init import InitTask
 
 _RANGES = {

@@ -244,13 +244,9 @@ import typing as t
 
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import WantedLayer
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
-from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import (
-    home_argument,
-    lock_argument,
-    parse_count,
-    parse_size,
-)
+from ansible_collections.strata.overlay2.plugins.module_utils._module.arguments import home_argument, lock_argument
 from ansible_collections.strata.overlay2.plugins.module_utils._module.engine import run_module
+from ansible_collections.strata.overlay2.plugins.module_utils._module.sizes import parse_count, parse_size
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.layer import LayersTask
 
 _LAYER = {

@@ -52,7 +52,7 @@ MODULES_THAT_MOVE_TARS = {
 }
 PARTS_ON_ANSIBLE = {"_module", "modules", "action", "lookup"}
 # The one that ends a module, and what it ends it by.
-ENGINE = {f"plugins.module_utils._module.{name}" for name in ("engine", "query", "ansible_module")}
+ENGINE = {f"plugins.module_utils._module.{name}" for name in ("engine", "query", "failure", "ansible_module")}
 ENGINE_ONLY = {"check_mode", "exit_json", "fail_json"}
 FILE_LINES = 300
 FUNCTION_LINES = 60

@@ -19,7 +19,6 @@ from .._store.layout import OWN_FILE
 from .._store.leftovers import layers_in, leftovers
 from .._store.lock import Deadline, layer_not_found_error
 from .._store.settings import Settings, write_settings
-from .quota import projects
 from .quota.project_id import project_of, stop_inheritance
 from .store import Store
 
@@ -99,6 +98,8 @@ class Run:
     def make_project(self, directory: str) -> None:
         """Make an empty directory a quota project, if project quota is on. Raises StoreBusy, OSError."""
         if self.store.has_quota:
+            from .quota import projects  # most stores have no quotas, and each import is compiled on every host
+
             self._last_project = projects.assign(directory, self._last_project)
 
     def hide_layer(self, layer_id: str, link: str) -> None:
@@ -229,6 +230,8 @@ class Run:
         """Remove the limits of a project whose layer is out of sight. If this fails, close() tries again."""
         if project_id in (0, self.store.home_project):
             return
+        from .quota import projects  # as above
+
         try:
             projects.release(self.home, project_id)
         except OSError:
@@ -237,6 +240,8 @@ class Run:
     def _release_again(self) -> t.Iterator[str]:
         """Try again to remove limits; yield a warning for each that stays: it is litter, not an error."""
         while self._unreleased:
+            from .quota import projects  # as above
+
             project_id = self._unreleased.pop()
             try:
                 projects.release(self.home, project_id)

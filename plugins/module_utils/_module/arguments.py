@@ -5,21 +5,9 @@
 
 from __future__ import annotations
 
-import os
-import re
-import stat
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
-from .._errors import InvalidInput, printable
 from .._store.layout import DEFAULT_HOME
-
-# No size has 99 digits, and int() refuses too many digits.
-_SIZE = re.compile(r"(\d{1,99}(?:\.\d{1,99})?) ?(?:([kmgtp])(?:i?b)?|b)?", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}  # bytes
-_MAX_SIZE = _MAX_COUNT = 2**63 - 1  # bytes, files
-_ALL_BITS = 0o7777  # permissions, setuid, setgid and sticky
 
 
 def home_argument() -> dict[str, t.Any]:
@@ -30,63 +18,3 @@ def home_argument() -> dict[str, t.Any]:
 def lock_argument() -> dict[str, t.Any]:
     """Return the argument spec of ``lock_timeout``."""
     return {"lock_timeout": {"type": "int", "default": 60}}
-
-
-def parse_size(text: str | None, option: str) -> int | None:
-    """Return *text* in bytes: ``10G``, ``1.5g``, ``64MiB``, 1024-based; 0 for ``""`` and ``0``, None for None.
-
-    option: the name of the option, for the message.
-    raises: InvalidInput.
-    source: moby's units.RAMInBytes.
-    """
-    if text is None:
-        return None
-    if not text:
-        return 0
-    found = _SIZE.fullmatch(text)
-    if not found:
-        raise InvalidInput(
-            f"invalid {option} '{printable(text)}'", hint='write it as "10G", "1.5g" or "64MiB"', option=option
-        )
-    whole, _unused, fraction = found.group(1).partition(".")
-    unit = _UNITS[(found.group(2) or "").lower()]
-    size = int(whole) * unit + int(fraction or 0) * unit // 10 ** len(fraction)
-    if size > _MAX_SIZE:
-        raise InvalidInput(f"{option} '{printable(text)}' is too large", hint="use less than 8 EiB", option=option)
-    return int(size)
-
-
-def parse_count(number: int | None, option: str) -> int | None:
-    """Return *number*. Raises InvalidInput for a negative number, and for one larger than any filesystem counts."""
-    if number is not None and number < 0:
-        raise InvalidInput(f"invalid {option} {number}: it is negative", hint="use 0 for none", option=option)
-    if number is not None and number > _MAX_COUNT:
-        raise InvalidInput(f"{option} {number} is too large", hint="use less than 2^63, or 0 for none", option=option)
-    return number
-
-
-def parse_mode(mode: t.Any) -> t.Callable[[int], int] | None:
-    """Return a function from the mode of a regular file to its new mode; None for None.
-
-    mode:   as in ansible.builtin.file: a number, octal or symbolic.
-    raises: InvalidInput.
-    """
-    if mode is None:
-        return None
-
-    def change(have: int) -> int:
-        # ansible-core's own function gives the letters the same meaning; its public ones need an existing file.
-        found = os.stat_result((stat.S_IFREG | have, *(0,) * 9))
-        return int(AnsibleModule._symbolic_mode_to_octal(found, mode))
-
-    try:
-        if isinstance(mode, str) and any(operator in mode for operator in "+-="):
-            change(0)
-            return change
-        number = int(mode, 8) if isinstance(mode, str) else mode
-        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= _ALL_BITS:
-            raise ValueError(mode)
-    except ValueError:
-        hint = 'write it as "0640" or "u=rw,g=r"'
-        raise InvalidInput(f"invalid mode '{printable(str(mode))}'", hint=hint, option="mode") from None
-    return lambda _have: number

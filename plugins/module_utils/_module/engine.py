@@ -20,7 +20,7 @@ from .._driver.task import Outcome, Task
 from .._errors import LayerInUse, LayerNotFound, NotPermitted, Overlay2Error
 from .._store.lock import Deadline, is_free, is_still, layer_locked, locked
 from .ansible_module import HarmlessModule
-from .query import fail, fail_os, without_collector
+from .query import without_collector
 
 if t.TYPE_CHECKING:
     from .._driver.run import Run
@@ -41,10 +41,10 @@ def run_module(make_task: t.Callable[[dict[str, t.Any]], Task[t.Any]], **argumen
         if os.geteuid() != 0:
             raise NotPermitted("a store belongs to root", hint="run the task with become: true")
         result = _converge(module, make_task(module.params), Deadline(module.params["lock_timeout"]), done)
-    except Overlay2Error as error:
+    except (Overlay2Error, OSError) as error:
+        from .failure import fail  # a run that succeeds does not need it, and each import is compiled on every host
+
         fail(module, error, done)
-    except OSError as error:
-        fail_os(module, error, done)
     else:
         module.exit_json(**result)
 

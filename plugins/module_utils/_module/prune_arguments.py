@@ -9,7 +9,7 @@ import re
 
 from .._driver.prune.state import Amount
 from .._errors import InvalidInput, printable
-from .arguments import parse_size
+from .sizes import parse_size
 
 _SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _PARTS = " ?".join(rf"(?:(?P<{unit}>\d{{1,9}}) ?{unit})?" for unit in _SECONDS)

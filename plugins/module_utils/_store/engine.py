@@ -21,20 +21,12 @@ CONTAINERS_STORAGE = "containers-storage"
 CONTAINERD = "containerd"
 SOMEBODY = "somebody else"  # in place of an engine: the unknown maker of a store that has layers and no file of ours
 
-_RECORDS = {DOCKER: "image/overlay2/layerdb", CONTAINERS_STORAGE: "overlay-layers"}  # beside home
+RECORDS = {DOCKER: "image/overlay2/layerdb", CONTAINERS_STORAGE: "overlay-layers"}  # beside home
 # The stores of the packages of distributions: a symlink there may lead to any directory.
 _USUAL_HOMES = ("/var/lib/docker/overlay2", "/var/lib/containers/storage/overlay")
-# What else lies in a data root: there, a store whose engine's records of layers are lost is not anybody's.
-_TRACES = {
-    DOCKER: ("image/overlay2", "engine-id", "containers/*/config.v2.json"),
-    CONTAINERS_STORAGE: ("overlay-images/images.json", "overlay-containers/containers.json"),
-}
 _LINKS = "l"
 _SNAPSHOTS = "snapshots"
 _SNAPSHOTS_DATABASE = "metadata.db"
-# moby's graph drivers: dockerd 29 uses a driver whose directory is not empty.
-_GRAPH_DRIVERS = ("overlay2", "fuse-overlayfs", "btrfs", "zfs")
-_STATE_OF_ALL = "/var/lib"  # not a data root: containerd and buildkitd have their own directories there
 
 
 class Engine(t.NamedTuple):
@@ -51,7 +43,7 @@ def find_engine(home: str, known: Snapshot | None = None) -> Engine | None:
     known: the mounts; None to read them now.
     """
     known = known or Snapshot()
-    for path in _paths_to(home, known):
+    for path in paths_to_store(home, known):
         root = os.path.dirname(path)
         name = _engine_beside(root)
         if name:
@@ -65,47 +57,10 @@ def managed_by(home: str, known: Snapshot | None = None) -> str | None:
     return engine.name if engine else None
 
 
-def trace_of_engine(home: str, known: Snapshot | None = None) -> tuple[str, str] | None:
-    """Return an engine whose records of layers are lost, and a path in its data root, which *home* lies in; or None.
-
-    known: as for find_engine.
-    """
-    import glob  # only a store of somebody else needs it
-
-    for path in _paths_to(home, known):
-        root = glob.escape(os.path.dirname(path))
-        for engine, traces in _TRACES.items():
-            found = next((one for trace in traces for one in glob.iglob(f"{root}/{trace}")), None)
-            if found:
-                return engine, found
-    return None
-
-
 def is_led_away(given: str, real: str) -> str | None:
     """Return the engine whose records lie beside the path *given*, but not beside *real*, where it leads."""
     above = os.path.dirname(given)
     return _engine_beside(above) if os.path.realpath(above) != os.path.dirname(real) else None
-
-
-def graph_driver_directory(home: str, known: Snapshot | None = None) -> str | None:
-    """Return the directory that dockerd would take for a graph driver's store after a store is made at *home*, or None.
-
-    The directory is *home*, another path to it, or a directory above, in a data root whose images are in containerd's
-    store. dockerd 29 changes back to a graph driver if the driver's directory has content. known: as for find_engine.
-    source: moby daemon/daemon.go, daemon/graphdriver/driver.go.
-    """
-    there, missing = home, ""
-    while not os.path.isdir(there):
-        there, name = os.path.split(there)
-        missing = f"/{name}{missing}"
-    for path in _paths_to(there, known):
-        place = path + missing
-        while place != os.path.dirname(place):
-            above, name = os.path.split(place)
-            if name in _GRAPH_DRIVERS and _is_containerd_root(above):
-                return place
-            place = above
-    return None
 
 
 @contextlib.contextmanager
@@ -141,7 +96,8 @@ def store_foreign_error(home: str, engine: str, what: str, why: str = "", hint: 
     )
 
 
-def _paths_to(home: str, known: Snapshot | None) -> t.Iterator[str]:
+def paths_to_store(home: str, known: Snapshot | None) -> t.Iterator[str]:
+    """Yield all paths to the store at *home*. known: as for find_engine."""
     yield from paths_to(home, known)
     for usual in _USUAL_HOMES:
         if os.path.islink(usual) and os.path.realpath(usual) == home:
@@ -149,7 +105,7 @@ def _paths_to(home: str, known: Snapshot | None) -> t.Iterator[str]:
 
 
 def _engine_beside(root: str) -> str | None:
-    return next((engine for engine, path in _RECORDS.items() if os.path.isdir(os.path.join(root, path))), None)
+    return next((engine for engine, path in RECORDS.items() if os.path.isdir(os.path.join(root, path))), None)
 
 
 def _containerd(home: str, known: Snapshot) -> Engine | None:
@@ -159,25 +115,9 @@ def _containerd(home: str, known: Snapshot) -> Engine | None:
     """
     if os.path.lexists(os.path.join(home, _LINKS)):
         return None
-    for path in _paths_to(home, known):
+    for path in paths_to_store(home, known):
         for root in (path, os.path.dirname(path)) if os.path.basename(path) == _SNAPSHOTS else (path,):
             database, snapshots = os.path.join(root, _SNAPSHOTS_DATABASE), os.path.join(root, _SNAPSHOTS)
             if os.path.isfile(database) and os.path.isdir(snapshots):
                 return Engine(CONTAINERD, root, path)
     return None
-
-
-def _is_containerd_root(root: str) -> bool:
-    """Tell whether *root* is a data root of dockerd without records of a graph driver.
-
-    The directory of a containerd or a buildkitd that runs without dockerd does not count.
-    """
-    if os.path.isdir(os.path.join(root, _RECORDS[DOCKER])):
-        return False
-    if os.path.lexists(os.path.join(root, "engine-id")):
-        return True
-    import glob  # most hosts have no directory that gets here
-
-    containerd, buildkit = os.path.join(root, "containerd"), os.path.join(root, "buildkit")
-    others = glob.glob(f"{glob.escape(containerd)}/io.containerd.*") or os.path.lexists(f"{buildkit}/buildkitd.lock")
-    return not others and root != _STATE_OF_ALL and (os.path.isdir(containerd) or os.path.isdir(buildkit))

@@ -26,8 +26,8 @@ from .cures import removal_of_users
 from .engine import DOCKER, find_engine
 from .engine_records import named_by_records
 from .layer import LayerFiles
+from .listing import names_in
 from .lost_records import IMAGES, chains_of
-from .recognition import names_in
 
 _MOUNTS = "mounts"
 _KINDS = ("container", "image")

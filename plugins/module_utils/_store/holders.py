@@ -23,7 +23,7 @@ import typing as t
 from .._errors import InvalidInput, printable
 from .._linux.boot import boot_id
 from .._linux.noatime import read_quietly
-from .json_file import NO_FILE, replace_unsynced
+from .json_file import NO_FILE
 from .layout import HOLDERS
 
 FORMAT = 1
@@ -78,6 +78,8 @@ def write(home: str, layer_id: str, holders: t.Iterable[str]) -> None:
         "holders": names,
         "since": {name: seconds for name, seconds in since.items() if seconds is not None},
     }
+    from .json_writer import replace_unsynced  # most runs only read the file, and each import is compiled on every host
+
     replace_unsynced(path, json.dumps(content, sort_keys=True) + "\n")
 
 

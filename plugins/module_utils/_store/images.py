@@ -21,9 +21,10 @@ from .._errors import StoreCorrupt
 from .._linux.noatime import read_quietly
 from .._linux.sync import sync_directory, sync_file
 from .damage import unread_record
-from .json_file import is_count, read_file, remove_file, replace_file, unreadable_error, write_new
+from .json_file import is_count, read_file, unreadable_error
+from .json_writer import remove_file, replace_file, write_new
 from .layout import IMAGES
-from .recognition import names_in
+from .listing import names_in
 
 _RECORD, _CONFIG = ".json", ".config"
 _PREFIX = "sha256:"

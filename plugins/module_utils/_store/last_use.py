@@ -17,7 +17,6 @@ import contextlib
 import os
 import typing as t
 
-from .json_file import replace_file
 from .layout import COMMITTED, LINK, OWN_FILE, WORK
 
 _FIRST = 1420070400  # 2015, before the first overlay2 store; a host without a clock is earlier
@@ -66,6 +65,8 @@ def note_use(home: str, layer_id: str, lowers: t.Iterable[str] = ()) -> None:
         try:
             os.utime(path, follow_symlinks=False)
         except FileNotFoundError:
+            from .json_writer import replace_file  # only layers of other engines need it
+
             replace_file(path, {})
     note_use_below(home, lowers)
 

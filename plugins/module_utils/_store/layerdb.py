@@ -18,7 +18,7 @@ import typing as t
 from .._errors import StoreCorrupt, printable
 from .._linux.noatime import read_quietly
 from .docker_ids import why_not_id, why_not_parent
-from .recognition import names_in
+from .listing import names_in
 from .record_files import directories, unreadable_error
 
 LAYERDB = "image/overlay2/layerdb"

@@ -10,8 +10,8 @@ import os
 import typing as t
 
 from .layout import STAGING
+from .listing import names_in
 from .lock import is_free
-from .recognition import names_in
 
 RETIRED = STAGING + "-"  # prefix of the hidden names in home
 _CHAIN = ".chain-"  # prefix of the marks in a staging directory; no id begins so

@@ -13,7 +13,7 @@ from .._linux.noatime import read_quietly
 from .damage import Damage, unread
 from .json_file import NO_FILE
 from .layout import DIFF, LINK, LINK_NAME, LINKS, is_id
-from .recognition import names_in
+from .listing import names_in
 
 
 class Link(t.NamedTuple):

@@ -9,7 +9,8 @@ import typing as t
 
 from .engine import CONTAINERS_STORAGE, SOMEBODY, managed_by
 from .layout import STAGING, TRIALS, is_id
-from .recognition import STORES_OWN, is_layer, is_unclaimed, names_in
+from .listing import names_in
+from .recognition import STORES_OWN, is_layer, is_unclaimed
 
 _BESIDE_LAYERS = ("staging", "tempdirs")  # what containers-storage keeps in home
 

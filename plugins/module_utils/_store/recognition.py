@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import typing as t
 
-from .._errors import InvalidInput, Overlay2Error, StoreCorrupt, StoreNotFound, printable
-from .._linux.noatime import open_quietly, read_quietly
-from .._linux.subject import about
-from .engine import CONTAINERD, managed_by, store_foreign_error
+from .._errors import StoreNotFound, printable
 from .layout import (
     COMMITTED,
     DIFF,
@@ -23,7 +19,6 @@ from .layout import (
     LINK,
     LINK_NAME,
     LINKS,
-    LINKS_MODE,
     LOST_AND_FOUND,
     LOWER,
     MANIFEST,
@@ -37,6 +32,7 @@ from .layout import (
     WORK,
     is_id,
 )
+from .listing import directories_in, entries_of, names_in
 
 _BEFORE_LINKS = (LOST_AND_FOUND, STAGING, OWN_FILE, OWN_FILE + ".new")  # a new store gets its l/ last
 STORES_OWN = (*_BEFORE_LINKS, LINKS, QUOTA_DEVICE, IMAGES)
@@ -59,37 +55,6 @@ _LAYERS_OWN = (
 )
 
 
-class Name(t.NamedTuple):
-    """An entry of a directory; a symlink does not count as a directory."""
-
-    name: str
-    is_directory: bool
-    is_symlink: bool
-
-
-def names_in(directory: str) -> list[Name]:
-    """Return the entries of *directory*, without a change of its access time. Raises OSError."""
-    with _entries(directory) as entries:
-        return [Name(entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink()) for entry in entries]
-
-
-def directories_in(directory: str) -> list[str]:
-    """Return the names of the directories in *directory*, as names_in does; costs less. Raises OSError."""
-    with _entries(directory) as entries:
-        return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-
-
-@contextlib.contextmanager
-def _entries(directory: str) -> t.Iterator[t.Iterator[os.DirEntry[str]]]:
-    fd = open_quietly(directory, os.O_DIRECTORY)
-    with about(directory):
-        try:
-            with os.scandir(fd) as entries:
-                yield entries
-        finally:
-            os.close(fd)
-
-
 def is_store(home: str) -> bool:
     """Tell whether *home* is a store; False if *home* is missing or empty, or if a killed run left it unfinished.
 
@@ -101,16 +66,15 @@ def is_store(home: str) -> bool:
         return _has_unseen_links(home)
     is_link = LINK_NAME.fullmatch
     try:
-        with _entries(links) as entries:
+        with entries_of(links) as entries:
             wrong = next((entry.name for entry in entries if not (entry.is_symlink() and is_link(entry.name))), None)
     except FileNotFoundError:  # another run is removing the store, l/ last
         return False
     if wrong is None:
         return True
-    why = f"{LINKS}/{printable(wrong)} is not the link of a layer"
-    if not _was_made(home, names_in(home)):
-        raise _no_store_error(home, why)
-    raise _corrupt_error(home, f"{LINKS}/{wrong}", "stranger", why, f"move it out of {LINKS}/")
+    from .no_store import stranger_error  # most homes are stores, and each import is compiled on every host
+
+    raise stranger_error(home, wrong, names_in(home))
 
 
 def _has_unseen_links(home: str) -> bool:
@@ -120,16 +84,19 @@ def _has_unseen_links(home: str) -> bool:
     except FileNotFoundError:
         return False
     except NotADirectoryError:
-        raise _no_store_error(home, "it is not a directory") from None
+        from .no_store import no_store_error  # as above
+
+        raise no_store_error(home, "it is not a directory") from None
     at_links = next((entry for entry in entries if entry.name == LINKS), None)
-    if at_links is None:
-        found = sorted(entry.name for entry in entries if entry.name not in _BEFORE_LINKS)
-        if found:
-            raise _no_links_error(home, entries, f"it holds '{printable(found[0])}' and no {LINKS}/ directory")
+    strangers = sorted(entry.name for entry in entries if entry.name not in _BEFORE_LINKS)
+    if at_links and at_links.is_directory:
+        return True
+    if not strangers:
         return False
-    if not at_links.is_directory:
-        raise _no_links_error(home, entries, f"its {LINKS} is not a directory")
-    return True
+    from .no_store import no_links_error  # as above
+
+    why = f"it holds '{printable(strangers[0])}' and no {LINKS}/ directory"
+    raise no_links_error(home, entries, f"its {LINKS} is not a directory" if at_links else why)
 
 
 def store_not_found_error(home: str) -> StoreNotFound:
@@ -200,57 +167,3 @@ def is_directory(path: str) -> bool:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
-
-
-def _was_made(home: str, entries: t.Iterable[Name]) -> bool:
-    """Tell whether *home*, whose l/ is missing or wrong, was made as a store. Raises OSError."""
-    if any(entry.name == OWN_FILE for entry in entries):
-        return True
-    return any(_has_link(f"{home}/{entry.name}") for entry in entries if entry.is_directory and is_id(entry.name))
-
-
-def _has_link(directory: str) -> bool:
-    try:
-        return LINK_NAME.fullmatch(os.fsdecode(read_quietly(f"{directory}/{LINK}"))) is not None
-    except OSError:
-        return False
-
-
-def _no_links_error(home: str, entries: t.Sequence[Name], why: str) -> Overlay2Error:
-    """Return the error for a directory without an l/ that could hold links. Raises OSError."""
-    if managed_by(home) == CONTAINERD:
-        return store_foreign_error(
-            home, CONTAINERD, "use it as a store", "whose snapshotter keeps layers of another layout there"
-        )
-    if not _was_made(home, entries):
-        return _no_store_error(home, why)
-    in_the_way = any(entry.name == LINKS for entry in entries)
-    away = f"move {LINKS} away, and " * in_the_way
-    if managed_by(home) is None and any(entry.name == OWN_FILE for entry in entries):
-        hint = f"{away}run strata.overlay2.overlay2_repair, which makes {LINKS} again with the names of the layers"
-    else:
-        hint = (
-            f"{away}make the directory {LINKS} in the store, mode {LINKS_MODE:04o}; then gather the subset health with"
-            f" strata.overlay2.overlay2_facts, which tells the links that {LINKS} had"
-        )
-    return _corrupt_error(home, LINKS, "link_missing", why, hint)
-
-
-def _corrupt_error(home: str, name: str, damage: str, why: str, hint: str) -> StoreCorrupt:
-    """Return the error for a store that is damaged at the path *name* in it. damage: the code of the finding."""
-    return StoreCorrupt(
-        f"the store at {printable(home)} is damaged: {why}",
-        hint=hint,
-        home=printable(home),
-        path=printable(f"{home}/{name}"),
-        damage=damage,
-    )
-
-
-def _no_store_error(home: str, why: str) -> InvalidInput:
-    return InvalidInput(
-        f"{printable(home)} is not an overlay2 store: {why}",
-        hint="give the directory of a store, or make a store in an empty or new directory with"
-        " strata.overlay2.overlay2_init",
-        home=printable(home),
-    )

@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from .._errors import StoreCorrupt, printable
-from .recognition import names_in
+from .listing import names_in
 
 
 def unreadable_error(path: str, why: str | None, hint: str = "") -> StoreCorrupt:

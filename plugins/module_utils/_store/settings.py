@@ -13,7 +13,7 @@ import os
 import typing as t
 
 from .._errors import InvalidInput, StoreCorrupt, printable
-from .json_file import is_count, read_file, replace_file, unreadable_error
+from .json_file import is_count, read_file, unreadable_error
 from .layout import OWN_FILE
 
 ID_MAX = 2**32 - 2  # the last uid there is
@@ -121,6 +121,8 @@ def _ranges(found: t.Any) -> list[IdRange]:
 
 def write_settings(home: str, settings: Settings) -> None:
     """Keep *settings* in the store, durably. Raises OSError."""
+    from .json_writer import replace_file  # most runs only read the file, and each import is compiled on every host
+
     replace_file(os.path.join(home, OWN_FILE), settings._asdict())
 
 

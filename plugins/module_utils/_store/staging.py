@@ -19,7 +19,7 @@ from .._linux.noatime import open_quietly, read_quietly
 from .._linux.rename import rename_noreplace
 from .._linux.subject import about
 from .delete import delete_tree
-from .json_file import stage_file, write_new
+from .json_writer import stage_file, write_new
 from .layout import (
     COMMITTED,
     DIFF,
@@ -39,9 +39,10 @@ from .layout import (
 )
 from .leftovers import RETIRED, layers_in, leftovers, mark_of
 from .links import link_target
+from .listing import directories_in
 from .lock import Deadline, try_lock
 from .lower import PARENT
-from .recognition import directories_in, is_directory, is_layer
+from .recognition import is_directory, is_layer
 
 _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 8  # by byte: each character for the same number of bytes
 

@@ -18,7 +18,8 @@ import stat
 import typing as t
 
 from .._errors import StoreCorrupt
-from .json_file import FORMAT, read_file, replace_unsynced
+from .json_file import FORMAT, read_file
+from .json_writer import replace_unsynced
 from .layout import MANIFEST, VERIFIED
 
 

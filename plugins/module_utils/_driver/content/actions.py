@@ -19,10 +19,10 @@ from ..._linux.subject import about
 from ..._linux.sync import sync_directory
 from ..._store.layout import DIFF, DIFF_MODE, EXACT, MANIFEST
 from ..._store.recognition import has_content
-from ..._store.record import Record, record_content
+from ..._store.record import Record
+from ..._store.record_writer import record_content
 from ..._store.settings import Settings
 from ..plan import Action
-from ..quota import projects
 from ..state import LayerState
 from ..store import Store
 from .archive_file import open_archive
@@ -52,6 +52,8 @@ class ApplyArchive(Action):
         try:
             self._unpack(run)
         except OSError as error:
+            from ..quota import projects  # a run that succeeds does not need quotas
+
             full = None
             with contextlib.suppress(OSError):
                 full = projects.no_space_error(run.home, self.layer.id) if error.errno in projects.FULL else None

@@ -15,8 +15,9 @@ from ..._store import holders
 from ..._store.damage import blocked_merged
 from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign_error
 from ..._store.layout import COMMITTED, HOLDERS, IMAGES, MERGED, OWN_FILE, VOLATILE_MARKER
+from ..._store.listing import names_in
 from ..._store.owner import strangers
-from ..._store.recognition import has_volatile_marker, is_directory, is_store, names_in
+from ..._store.recognition import has_volatile_marker, is_directory, is_store
 from ..._store.repaired import repaired
 from ..._store.repairs import repairs_of, shown_by
 from ..._store.settings import Settings

@@ -15,7 +15,8 @@ import os
 import re
 import typing as t
 
-from ..._linux import mountinfo, namespace
+from ..._linux import mountinfo
+from ..._linux.user_namespace import belongs_to_us
 from ..in_use.proc import UNSEEN, command_of, path_of
 
 # Databases that an engine locks, and where its data root lies, seen from there.
@@ -201,7 +202,7 @@ def find_overlays() -> t.Iterator[Overlay]:
                 lines = list(itertools.islice((line for line in file if b" - overlay " in line), _MOST_OVERLAYS))
             seen.add(its)
             if lines:
-                ours = namespace.belongs_to_us(f"/proc/{pid}/ns/mnt")
+                ours = belongs_to_us(f"/proc/{pid}/ns/mnt")
                 uid = None if ours else os.stat(f"/proc/{pid}").st_uid
                 for mount in mountinfo.parse(b"".join(lines).rstrip(b"\n")):
                     yield _overlay(mount, uid, its == own)

@@ -18,7 +18,8 @@ from ..._image.source import open_files
 from ..._linux.subject import about
 from ..._store import staging
 from ..._store.delete import delete_tree
-from ..._store.json_file import read_file, stage_file
+from ..._store.json_file import read_file
+from ..._store.json_writer import stage_file
 from ..._store.layout import COMMITTED, DIFF, MANIFEST, OWN_FILE
 from ..._store.leftovers import staging_of_chain
 from ..content.exact_file import new_exact

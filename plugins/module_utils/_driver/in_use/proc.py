@@ -14,7 +14,8 @@ import errno
 import os
 import typing as t
 
-from ..._linux import kcmp, mountinfo, namespace
+from ..._linux import kcmp, mountinfo
+from ..._linux.user_namespace import belongs_to_us
 
 UNSEEN = (FileNotFoundError, ProcessLookupError, PermissionError)
 
@@ -184,7 +185,7 @@ def table_of(thread: Thread, dev: str) -> MountTable | None:
     try:
         with open(thread.directory + "/mountinfo", "rb") as file:
             data = file.read()
-        trusted = namespace.belongs_to_us(thread.directory + "/ns/mnt")
+        trusted = belongs_to_us(thread.directory + "/ns/mnt")
     except UNSEEN:
         return None
     except OSError as error:
@@ -194,8 +195,10 @@ def table_of(thread: Thread, dev: str) -> MountTable | None:
     table = MountTable(thread.pid, thread.namespace, data, dev, root=thread.root, trusted=trusted)
     if thread.root == "/" and table.whole:
         return table
+    from ..._linux.namespace import from_its_root  # most hosts have no such process
+
     with contextlib.suppress(OSError):  # the thread is gone, or belongs to a user namespace above ours
-        data, _unused = namespace.from_its_root(thread.directory + "/ns/mnt")
+        data, _unused = from_its_root(thread.directory + "/ns/mnt")
         whole = MountTable(thread.pid, thread.namespace, data, dev, trusted=trusted)
         whole.root = thread.root
         return whole

@@ -10,12 +10,11 @@ import os
 import typing as t
 
 from ..._store import staging
-from ..._store.json_file import stage_file
+from ..._store.json_writer import stage_file
 from ..._store.last_use import note_use_below
 from ..._store.layout import COMMITTED, OWN_FILE
-from ..._store.record import sealed_record
+from ..._store.record_writer import sealed_record
 from ..plan import Action
-from ..quota.projects import limit
 from ..state import LayerState
 
 if t.TYPE_CHECKING:
@@ -44,6 +43,8 @@ class MakeLayer(Action):
         begin = run.make_project if new.read_write else str
         staging.stage_layer(run.staging(), new, begin)
         if self.layer.size_limit or self.layer.inodes_limit:
+            from ..quota.projects import limit  # most stores have no quotas, and each import is compiled on every host
+
             limit(os.path.join(run.staging(), new.id), self.layer.size_limit, self.layer.inodes_limit)
         run.made[new.id] = new
 
@@ -63,6 +64,8 @@ class LimitLayer(Action):
         return f"limit layer {self.layer.id} to {limits}" if limits else f"remove the limits of layer {self.layer.id}"
 
     def commit(self, run: Run) -> None:
+        from ..quota.projects import limit  # as above
+
         limit(os.path.join(run.home, self.layer.id), self.layer.size_limit, self.layer.inodes_limit)
         run.needs_sync()
 

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ..._chain_ids import chain_ids
 from ..._errors import StoreCorrupt, printable
-from ..._store.images import ImageRecord, read_records
+from ..._store.layout import IMAGES
+
+if t.TYPE_CHECKING:
+    from ..._store.images import ImageRecord
 
 _LONGEST_LABEL = 200  # characters of a name in a sentence; a name may have any length
 
@@ -23,6 +27,10 @@ class Images(t.NamedTuple):
 
 def read_images(home: str) -> Images:
     """Return the images of a store; none if a record cannot be read."""
+    if not os.path.lexists(f"{home}/{IMAGES}"):
+        return Images()
+    from ..._store.images import read_records  # most stores have no images, and each import is compiled on every host
+
     try:
         return Images(tuple(read_records(home)))
     except (StoreCorrupt, OSError) as error:

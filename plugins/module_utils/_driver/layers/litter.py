@@ -13,7 +13,7 @@ from ..._store import holders
 from ..._store.codes import LitterCode
 from ..._store.layout import HOLDERS, LINKS, STAGING, VANISHED
 from ..._store.leftovers import leftovers
-from ..quota import projects, support
+from ..quota import support
 from .disk_usage import why_unread
 
 
@@ -61,6 +61,8 @@ def find_litter(
             if holders.is_dead(home, id):
                 yield Litter("dead_holder", id, f"{id}/{HOLDERS}", id)
     if support.project_quota_is_on(home):
+        from ..quota import projects  # most stores have no quotas, and each import is compiled on every host
+
         for use in projects.leaked(home):
             yield Litter("leaked_project", str(use.project_id), "")
 

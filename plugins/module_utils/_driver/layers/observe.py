@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import time
 import typing as t
 
 from ..._errors import Overlay2Error
@@ -14,8 +13,6 @@ from ..._linux.mountinfo import Snapshot
 from ..state import LayerState
 from ..store import Store
 from .state import LayersState, LostLayer
-
-_PAUSE = 0.1  # seconds
 
 
 def observe_for_change(store: Store, ids: t.Iterable[str]) -> LayersState:
@@ -48,7 +45,7 @@ def observe_for_removal(store: Store, ids: t.Iterable[str], *, above: bool, user
     if not layers:
         return have
     return have._replace(
-        users=users_of(store, layers) if users else None,
+        users=_users_of(store, layers) if users else None,
         inside=mounted_in(store.home, layers, store.all_mounts),
         needed=_needed(store, layers) if store.owner else {},
         lost=() if store.owner else _lost(store),  # another engine records which layers it needs
@@ -109,21 +106,10 @@ def _lost(store: Store) -> tuple[LostLayer, ...]:
     return tuple(LostLayer(one, store.files.mending.by_repair(one.damage)) for one in find_lost(store.files))
 
 
-def users_of(store: Store, layers: t.Collection[str]) -> dict[str, str]:
-    """Return the processes that use layers, in words, by id; costs a scan of /proc. Raises OSError."""
-    from ..in_use.users import describe_users, users_of_layers  # most runs do not need these; each import is compiled
+def _users_of(store: Store, layers: t.Collection[str]) -> dict[str, str]:
+    from .users import users_of  # most runs do not need it, and each import is compiled on every host
 
-    users = users_of_layers(store.home, layers, known=store.all_mounts)
-    if users:  # a process that only reads, such as overlay2_facts, usually ends within the pause
-        time.sleep(_PAUSE)
-        second = users_of_layers(store.home, users)  # another look, so it reads our mounts again, too
-        again = {layer_id: {user.pid for user in found} for layer_id, found in second.items()}
-        both = {
-            layer_id: [user for user in found if user.pid in again.get(layer_id, ())]
-            for layer_id, found in users.items()
-        }
-        users = {layer_id: found for layer_id, found in both.items() if found}
-    return {layer_id: describe_users(found) for layer_id, found in users.items()}
+    return users_of(store, layers)
 
 
 def mounted_in(home: str, layers: t.Collection[str], known: Snapshot | None = None) -> dict[str, str]:

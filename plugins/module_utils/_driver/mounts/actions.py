@@ -18,7 +18,7 @@ from ..._store import holders
 from ..._store.delete import delete_tree
 from ..._store.last_use import note_use
 from ..._store.layout import MERGED, MERGED_MODE, VOLATILE_MARKER, WORK
-from ..._store.record import record_content
+from ..._store.record_writer import record_content
 from ..plan import Action
 from ..state import LayerState
 

@@ -21,7 +21,6 @@ import typing as t
 from ..._linux import module
 from ..._linux.boot import boot_id
 from ..._linux.noatime import read_quietly
-from ..._store.json_file import replace_unsynced
 from ..._store.run_directory import is_private, make_private
 from .filesystem import Filesystem
 
@@ -103,6 +102,8 @@ def save(directory: str, filesystem: Filesystem, results: TrialResults) -> None:
     with contextlib.suppress(OSError):
         text = json.dumps({"true_for": _true_for(filesystem), "answers": told}, sort_keys=True) + "\n"
         if make_private(directory):
+            from ..._store.json_writer import replace_unsynced  # a run that finds the results kept does not need it
+
             replace_unsynced(_path(directory, filesystem), text)  # two runs at once write the same
 
 

@@ -15,7 +15,7 @@ import typing as t
 from ..._errors import NotPermitted, NotSupported, Overlay2Error, QuotaNotSupported, printable
 from ..._linux import module
 from ..._linux.mountinfo import Snapshot
-from ..._linux.namespace import in_user_namespace
+from ..._linux.user_namespace import in_user_namespace
 from ..._store.layout import MAX_DEPTH
 from ..._store.run_directory import RUN_DIRECTORY
 from . import cache, filesystem

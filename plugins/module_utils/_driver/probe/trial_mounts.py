@@ -18,6 +18,7 @@ from ..._errors import printable
 from ..._linux import mount, namespace
 from ..._linux.namespace import OUT_OF_THE_WAY
 from ..._linux.overlay_mount import Overlay, mount_overlay
+from ..._linux.user_namespace import in_user_namespace
 from .cache import TrialResults, mount_options, read_parameters
 
 
@@ -27,7 +28,7 @@ def trial_without_trace(place: str) -> TrialResults:
     place: a directory of the filesystem to try. This filesystem is tried as a lower only: the uppers of the trials are
            on the tmpfs, so their answers are about the kernel.
     """
-    in_userns = namespace.in_user_namespace()
+    in_userns = in_user_namespace()
 
     def in_private() -> TrialResults:
         os.chdir(place)  # before the tmpfs hides anything; a relative path needs no escape

@@ -23,8 +23,7 @@ from ..._store.recognition import layer_ids
 from ..layers.disk_usage import BLOCK, Moved, Tree, why_unread
 from ..layers.images import read_images
 from ..layers.litter import Litter, find_litter
-from ..layers.observe import users_of
-from ..layers.stuck import why_stuck
+from ..layers.users import users_of
 from ..state import LayerState
 from ..store import Store
 from .held import read_held
@@ -171,6 +170,8 @@ def _with_size(home: str, found: Litter, sizes: Sizes) -> Litter:
     path = os.path.join(home, found.path)
     try:
         if found.code == "staging_leftover":
+            from ..layers.stuck import why_stuck  # most stores have no leftovers
+
             tree = sizes.of(path)
             return found._replace(bytes=tree.bytes, unread=tree.unread, stuck=found.stuck or why_stuck(path))
         return found._replace(bytes=os.lstat(path).st_blocks * BLOCK)

@@ -10,9 +10,11 @@ import typing as t
 from fnmatch import fnmatchcase
 
 from ..._errors import printable, shorten
-from ..._store.images import ImageRecord
 from ..layers.images import label_of, names_of
 from .state import FoundLayer, PruneOptions, PruneState
+
+if t.TYPE_CHECKING:
+    from ..._store.images import ImageRecord
 
 _SELECTORS = "keep_last, match, unused_for, older_than, until_free, until_used, orphans_only"
 

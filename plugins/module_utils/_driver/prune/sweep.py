@@ -12,7 +12,6 @@ from ..._store.last_use import note_use_below
 from ..._store.texts import SWEPT
 from ..layers.litter import Litter
 from ..plan import Action
-from ..quota import projects
 from .letting_go import LettingGo
 
 if t.TYPE_CHECKING:
@@ -42,6 +41,8 @@ class Sweep(Action):
                 holders.write(run.home, found.subject, ())
         leaked = [int(found.subject) for found in self.litter if found.code == "leaked_project"]
         if leaked:
+            from ..quota import projects  # most stores have no quotas, and each import is compiled on every host
+
             projects.release_leaked(run.home, leaked)
 
 

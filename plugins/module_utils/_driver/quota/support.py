@@ -11,8 +11,8 @@ import typing as t
 
 from ..._errors import printable
 from ..._linux import mountinfo, quotactl
-from ..._linux.namespace import in_user_namespace
 from ..._linux.noatime import open_quietly
+from ..._linux.user_namespace import in_user_namespace
 
 _ON = quotactl.FS_QUOTA_PDQ_ACCT | quotactl.FS_QUOTA_PDQ_ENFD
 _MOUNT_OPTIONS = ("prjquota", "pquota")  # as the kernel shows them

@@ -14,9 +14,9 @@ from ..._linux.rename import rename_noreplace
 from ..._linux.subject import about
 from ..._linux.sync import sync_directory, sync_file
 from ..._store import staging
-from ..._store.json_file import replace_file, write_new
+from ..._store.json_writer import replace_file, write_new
 from ..._store.layout import DIFF, FILE_MODE, LINK, LINKS, LOWER, OWN_FILE, WORK, WORK_MODE
-from ..._store.record import new_record
+from ..._store.record_writer import new_record
 from ..plan import Action
 
 if t.TYPE_CHECKING:

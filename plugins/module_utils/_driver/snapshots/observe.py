@@ -25,7 +25,7 @@ from ..._containerd.snapshotter import Record
 from ..._errors import StoreForeign, printable, shorten
 from ..._store.engine import CONTAINERD, store_foreign_error
 from ..._store.leftovers import leftovers
-from ..._store.recognition import directories_in
+from ..._store.listing import directories_in
 from ..host.cases import holder_of
 from ..host.evidence import Overlay, find_overlays, gather_evidence
 from ..host.places import Place, Untouched, open_place, slow_mount_points

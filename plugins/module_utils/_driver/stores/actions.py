@@ -19,11 +19,12 @@ from ..._linux.subject import about
 from ..._linux.sync import sync_directory
 from ..._store import staging
 from ..._store.delete import delete_tree
-from ..._store.json_file import remove_file
+from ..._store.json_writer import remove_file
 from ..._store.layout import IMAGES, LINKS, OWN_FILE, QUOTA_DEVICE, STAGING
 from ..._store.leftovers import leftovers
+from ..._store.listing import names_in
 from ..._store.lock import Deadline, locked
-from ..._store.recognition import is_store, names_in
+from ..._store.recognition import is_store
 from ..._store.settings import IdRange, Settings, write_settings
 from ..plan import Action, Overtaken
 from .state import DirectoryAccess

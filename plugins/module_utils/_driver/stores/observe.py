@@ -14,10 +14,12 @@ from ..._errors import InvalidInput, printable
 from ..._linux import mountinfo
 from ..._linux.overlayfs import overlay_options
 from ..._store import holders
-from ..._store.engine import SOMEBODY, graph_driver_directory, trace_of_engine
+from ..._store.data_root import graph_driver_directory, trace_of_engine
+from ..._store.engine import SOMEBODY
 from ..._store.layer import examine
 from ..._store.layout import IMAGES, LINKS, LOST_AND_FOUND, MERGED, OWN_FILE, QUOTA_DEVICE, STAGING
-from ..._store.recognition import is_store, names_in
+from ..._store.listing import names_in
+from ..._store.recognition import is_store
 from ..._store.settings import Settings
 from ..layers.observe import mounted_in
 from ..probe import features

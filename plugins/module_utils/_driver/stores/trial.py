@@ -9,6 +9,7 @@ import os
 
 from ..._linux import namespace
 from ..._linux.subject import about
+from ..._linux.user_namespace import in_user_namespace
 from ..probe.cache import TrialResults
 from ..probe.trial_mounts import not_tried, try_overlays
 
@@ -21,7 +22,7 @@ def trial_on(directory: str) -> TrialResults:
     """
     from ..._store.delete import delete_tree
 
-    in_userns = namespace.in_user_namespace()
+    in_userns = in_user_namespace()
     path = os.path.join(directory, "trial-" + os.urandom(8).hex())
 
     def in_private() -> TrialResults:

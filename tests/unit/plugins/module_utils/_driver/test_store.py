@@ -10,7 +10,8 @@ import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._chain_ids import chain_id
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
-from ansible_collections.strata.overlay2.plugins.module_utils._store.record import Record, record_content
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record import Record
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record_writer import record_content
 
 EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 

@@ -12,11 +12,9 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store import engi
 from ansible_collections.strata.overlay2.plugins.module_utils._store.engine import (
     SOMEBODY,
     find_engine,
-    graph_driver_directory,
     managed_by,
     refusing,
     store_foreign_error,
-    trace_of_engine,
 )
 
 
@@ -32,24 +30,6 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.engine impo
 def test_the_records_beside_home_tell(tmp_path, beside, engine):
     (tmp_path / beside).mkdir(parents=True)
     assert managed_by(str(tmp_path / "overlay2")) == engine
-
-
-@pytest.mark.parametrize(
-    ("beside", "engine"),
-    [
-        ("image/overlay2/repositories.json", "docker"),
-        ("engine-id", "docker"),
-        ("containers/c0ffee/config.v2.json", "docker"),
-        ("overlay-images/images.json", "containers-storage"),
-        ("containers/other", None),
-        ("image/vfs", None),
-    ],
-)
-def test_a_data_root_without_records_of_layers_is_still_its_engines(tmp_path, beside, engine):
-    (tmp_path / beside).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / beside).touch()
-    found = trace_of_engine(str(tmp_path / "[overlay2]"))
-    assert (found[0] if found else None) == engine
 
 
 def test_the_error_names_whose_it_is():
@@ -151,36 +131,6 @@ def test_containerd_is_known_by_what_it_has(tmp_path, there, home, known):
     for name in there:
         (tmp_path / name).mkdir(parents=True) if name.endswith("/") else (tmp_path / name).touch()
     assert managed_by(str(tmp_path / home)) == ("containerd" if known else None)
-
-
-@pytest.mark.parametrize(
-    ("beside", "home", "taken"),
-    [
-        (["engine-id"], "overlay2", "overlay2"),
-        (["buildkit/"], "overlay2", "overlay2"),
-        (["containerd/daemon/"], "overlay2", "overlay2"),
-        (["engine-id"], "overlay2/mine", "overlay2"),
-        (["engine-id"], "btrfs", "btrfs"),
-        (["engine-id"], "mine", None),
-        ([], "overlay2", None),
-        (["engine-id", "image/overlay2/layerdb/"], "overlay2", None),
-        (["containerd/io.containerd.metadata.v1.bolt/"], "overlay2", None),
-        (["buildkit/runc-overlayfs/", "buildkit/buildkitd.lock"], "overlay2", None),
-    ],
-)
-def test_dockerd_would_take_it_for_a_graph_drivers(tmp_path, beside, home, taken):
-    for name in beside:
-        (tmp_path / name).mkdir(parents=True) if name.endswith("/") else (tmp_path / name).touch()
-    assert graph_driver_directory(str(tmp_path / home)) == (taken and str(tmp_path / taken))
-
-
-@pytest.mark.root
-def test_dockerd_would_take_it_by_whatever_path(docker, tmp_path):
-    (docker / "image/overlay2/layerdb").rmdir()
-    (docker / "engine-id").touch()
-    mount("--bind", docker / "overlay2", tmp_path / "other")
-    for home in ("other", "other/mine"):
-        assert os.path.samefile(graph_driver_directory(str(tmp_path / home)), docker / "overlay2")
 
 
 def test_a_refusal_in_a_store_of_an_engine_says_whose_it_is():

@@ -8,15 +8,15 @@ import os
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
-from ansible_collections.strata.overlay2.plugins.module_utils._store import json_file
+from ansible_collections.strata.overlay2.plugins.module_utils._store import json_file, json_writer
 
 
 def test_what_is_written_is_read_back(tmp_path):
     path = str(tmp_path / "file")
     assert json_file.read_file(path) is None
-    json_file.stage_file(path, {"a": 1})
+    json_writer.stage_file(path, {"a": 1})
     assert json_file.read_file(path) == {"a": 1, "format": json_file.FORMAT}
-    json_file.replace_file(path, {"b": 2})
+    json_writer.replace_file(path, {"b": 2})
     assert json_file.read_file(path) == {"b": 2, "format": json_file.FORMAT}
     assert os.stat(path).st_mode & 0o777 == 0o600
     assert os.listdir(tmp_path) == ["file"]
@@ -25,20 +25,20 @@ def test_what_is_written_is_read_back(tmp_path):
 def test_what_a_killed_run_left_is_no_obstacle(tmp_path):
     path = str(tmp_path / "file")
     (tmp_path / "file.new").write_text("{")
-    json_file.replace_file(path, {"b": 2})
+    json_writer.replace_file(path, {"b": 2})
     assert os.listdir(tmp_path) == ["file"]
     (tmp_path / "file.new").write_text("{")
-    json_file.remove_file(path)
-    json_file.remove_file(path)
+    json_writer.remove_file(path)
+    json_writer.remove_file(path)
     assert os.listdir(tmp_path) == []
 
 
 def test_what_cannot_be_put_in_place_is_not_left(tmp_path):
     (tmp_path / "file").mkdir()
     with pytest.raises(IsADirectoryError):
-        json_file.replace_file(str(tmp_path / "file"), {})
+        json_writer.replace_file(str(tmp_path / "file"), {})
     with pytest.raises(IsADirectoryError):
-        json_file.replace_unsynced(str(tmp_path / "file"), "")
+        json_writer.replace_unsynced(str(tmp_path / "file"), "")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -25,7 +25,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._errors import (
     StoreForeign,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._store.images import read_records
-from ansible_collections.strata.overlay2.plugins.module_utils._store.record import record_content
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record_writer import record_content
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image import ImageTask
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.layer import LayersTask
 from ansible_collections.strata.overlay2.tests import tasks

@@ -18,7 +18,8 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.state impo
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import noatime
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import examine
-from ansible_collections.strata.overlay2.plugins.module_utils._store.record import Record, record_content
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record import Record
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record_writer import record_content
 from ansible_collections.strata.overlay2.plugins.module_utils._store.settings import Settings
 
 pytestmark = pytest.mark.root

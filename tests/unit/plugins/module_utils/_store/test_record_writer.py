@@ -8,11 +8,8 @@ import os
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
-from ansible_collections.strata.overlay2.plugins.module_utils._store.record import (
-    Record,
-    record_content,
-    sealed_record,
-)
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record import Record
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record_writer import record_content, sealed_record
 
 
 @pytest.fixture
