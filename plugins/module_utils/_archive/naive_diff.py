@@ -14,38 +14,11 @@ import stat
 import typing as t
 
 from .collected import ADDED, DELETED, MODIFIED, Counted
+from .inode_diff import capability, differs
 from .unseen import ignore_rule
-from .walk import Ignored, Trail, children, enter, get_xattr, list_xattrs, lstat
-from .xattr_ids import CAPABILITY
+from .walk import Ignored, Trail, children, enter, lstat
 
-_CAPABILITY = os.fsdecode(CAPABILITY)
 _BATCH = 1024  # names compared together: few enough for little memory, enough to change the working directory seldom
-
-
-def differs(old: os.stat_result, new: os.stat_result) -> bool:
-    """Tell by moby's rule whether two inodes differ. Size and time of a directory do not count."""
-    if (old.st_mode, old.st_uid, old.st_gid, old.st_rdev) != (new.st_mode, new.st_uid, new.st_gid, new.st_rdev):
-        return True
-    if stat.S_ISDIR(old.st_mode):
-        return False
-    return old.st_size != new.st_size or not _same_time(old.st_mtime_ns, new.st_mtime_ns)
-
-
-def _same_time(old: int, new: int) -> bool:
-    """Tell whether two times in nanoseconds are equal. A time without a fraction may have lost it in a tar."""
-    if old == new:
-        return True
-    return old // 10**9 == new // 10**9 and (old % 10**9 == 0 or new % 10**9 == 0)
-
-
-def capability(node: int | bytes, names: t.Sequence[str] | None = None) -> bytes:
-    """Return the file capability of an fd or a path, symlinks not followed; b"" for none. Raises OSError.
-
-    names: the names of its xattrs, if known. Most files have no capability; a list costs less than a failed getxattr.
-    """
-    if _CAPABILITY in (list_xattrs(node, some=True) if names is None else names):
-        return get_xattr(node, _CAPABILITY)
-    return b""
 
 
 def tree_changes(new: str | int, old: str | int | None, changes: Counted, *, marker_files: bool = False) -> int:

@@ -19,7 +19,7 @@ import typing as t
 
 from .._errors import LayerInUse
 from .collected import ADDED, DELETED, MODIFIED, Counted
-from .naive_diff import capability, differs
+from .inode_diff import capability, differs
 from .unseen import has_marker_file, ignore_rule
 from .walk import IS_DIRECTORY, IS_REGULAR, Trail, below, children, get_xattr, list_xattrs, lstat, walk
 from .whiteouts import check_self_contained, is_opaque, is_whiteout, opaque_xattr

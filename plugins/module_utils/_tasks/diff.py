@@ -15,7 +15,7 @@ from .._driver.content.place import Place
 from .._driver.content.source import Source, check_source
 from .._driver.content.state import DiffState, OutputState, reported
 from .._driver.layers.observe import mounted_in
-from .._driver.layers.removal import check_empty_of_mounts, check_unused
+from .._driver.layers.unused import check_empty_of_mounts, check_unused
 from .._driver.plan import Plan
 from .._driver.store import Store
 from .._driver.task import Outcome, Sides

@@ -11,7 +11,6 @@ import os
 import typing as t
 
 from ..._archive.collected import Counted, First, Ordered
-from ..._archive.naive_diff import tree_changes
 from ..._archive.native_diff import tree_size, upper_changes
 from ..._errors import NotSupported
 from ..._linux.subject import about
@@ -89,6 +88,8 @@ class Difference:
             else:
                 with about(self.upper):
                     return Content(tree_size(self.upper, self.marker_files), True, changes)
+        from ..._archive.naive_diff import tree_changes  # most diffs are native, and each import is compiled
+
         changes = Ordered() if self._written else self._collector()
         with self.views() as (new, old):
             return Content(tree_changes(new, old, changes, marker_files=self.marker_files), False, changes)

@@ -9,7 +9,7 @@ import typing as t
 
 from ..._errors import LayerInUse
 from ..layers.observe import observe_for_removal
-from ..layers.removal import check_empty_of_mounts, check_unused
+from ..layers.unused import check_empty_of_mounts, check_unused
 from ..state import LayerState
 from ..store import Store
 

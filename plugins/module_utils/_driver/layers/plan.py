@@ -169,7 +169,7 @@ class _Planner:
         if layer.marked:
             return
         if layer.writable and not layer.committed:
-            from .removal import unmounting  # as above
+            from .unused import unmounting  # as above
 
             raise LayerInUse(
                 f"layer {layer_id} is mounted read-write, so it cannot be sealed or built on",

@@ -11,7 +11,7 @@ from ..._errors import LayerInUse, shorten
 from ..._store.engine import CONTAINERS_STORAGE, store_foreign_error
 from ..._store.layout import LINKS_MODE
 from ..._store.witnesses import RECORDING
-from ..layers.removal import unmounting
+from ..layers.unused import unmounting
 from ..plan import Action, Plan
 from ..state import LayerState
 from .state import Asked, RepairState

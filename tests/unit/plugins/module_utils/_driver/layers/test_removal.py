@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.plan import plan_absent
-from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.removal import check_unused, plan_removal
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.removal import plan_removal
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import LayersState
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.unused import check_unused
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.state import LayerState
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import LayerInUse
 
