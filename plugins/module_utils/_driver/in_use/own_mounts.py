@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from ..._linux import mountinfo, namespace
+from ..._linux import mountinfo
 from . import proc
 
 
@@ -53,8 +53,10 @@ def _whole(data: bytes, fd: int) -> tuple[bytes, str]:
     """Return all mounts of our namespace, and the path of *fd* there; b"" and "" if our mountinfo has all mounts."""
     if _has_root(data) and not _is_chrooted():
         return b"", ""
+    from ..._linux.namespace import from_its_root  # few runs are in a chroot
+
     try:
-        return namespace.from_its_root("/proc/self/ns/mnt", fd)
+        return from_its_root("/proc/self/ns/mnt", fd)
     except OSError:
         return b"", ""
 
