@@ -190,7 +190,7 @@ def test_a_module_behind_a_chroot_sees_those_outside(store, run_python, python_o
 import os, pickle, sys
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import claims, kernel_uses
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.in_use import propagation, users
-from ansible_collections.strata.overlay2.plugins.module_utils._linux import child, mount
+from ansible_collections.strata.overlay2.plugins.module_utils._linux import child, mount, namespace
 os.chroot(sys.argv[1])
 print({id: [user[2:] for user in found] for id, found in users.users_of_layers("/store").items()})
 """
