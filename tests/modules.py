@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import io
 import json
 import os
@@ -14,8 +16,19 @@ import socket
 import sys
 import traceback
 import typing as t
+from pathlib import Path
 
 from ansible.module_utils.testing import patch_module_args
+
+_COLLECTION = Path(__file__).resolve().parents[1]
+
+
+@functools.cache
+def _import_all() -> None:
+    """Import all code that modules import late: otherwise each child compiles it again."""
+    for path in sorted((_COLLECTION / "plugins" / "module_utils").rglob("*.py")):
+        name = ".".join(path.relative_to(_COLLECTION).with_suffix("").parts).removesuffix(".__init__")
+        importlib.import_module(f"ansible_collections.strata.overlay2.{name}")
 
 
 class Started:
@@ -24,6 +37,7 @@ class Started:
     def __init__(
         self, main: t.Callable[[], None], params: dict[str, t.Any], prepare: t.Callable[[], object] = lambda: None
     ) -> None:
+        _import_all()
         self._answer, its = socket.socketpair()  # not a pipe: the answer comes even where every write(2) fails
         self.pid = os.fork()
         if self.pid:

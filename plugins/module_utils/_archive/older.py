@@ -71,7 +71,10 @@ class Older:
             self._names = _names_of_inodes(root.top.fd)
         with _keep_time(place.fd):
             unshare(name, place.fd)
+        ours = place.child(name)  # its new inode may have the number of the old one, if that had no name left
         for path in self._names.pop(inode, ()):
+            if path == ours:
+                continue
             parent, _unused, other = path.rpartition(b"/")
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # the archive removed the name meanwhile
                 where = root.directory(parent, make=False)

@@ -165,6 +165,20 @@ class TestMerge:
         assert os.stat(new / "b").st_ino == os.stat(new / "c").st_ino != os.stat(root / "a").st_ino
         assert facts(new / "b")["mode"] == 0o600
 
+    @pytest.mark.root
+    def test_a_copy_whose_inode_gets_the_number_of_the_old_one_is_not_lost(self, loop_filesystem):
+        """ext4 gives a new file the lowest free number: that of the file that has just lost its last name."""
+        root = loop_filesystem("ext4") / "alone"
+        root.mkdir()
+        applied(root, member("b", uid=0), member("a", FIFO, uid=0))
+        applied(
+            root,
+            *(hardlink("d/c", "a", uid=0), hardlink("a", "b", uid=1), member("a", uid=0)),
+            hardlink("a", "d/c", uid=1),
+        )
+        assert os.lstat(root / "a").st_ino == os.lstat(root / "d/c").st_ino
+        assert facts(root / "d/c")["owner"] == (1, 0)
+
     @given(st.data())
     def test_nothing_of_the_old_tree_ever_changes_and_the_new_is_as_docker_has_it(self, tmp_path_factory, data):
         """Links merged over links give the same tree as all of them applied to one directory that is not shared."""
