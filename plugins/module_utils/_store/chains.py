@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import StoreCorrupt
-from .damage import Damage, unresolved
+from .damage import Damage
 from .layout import DIFF, LINKS, LOWER
 from .links import link_target, misnamed
 from .lower import valid_parent
@@ -75,6 +75,8 @@ class Chains:
         for place, link in enumerate(layer.lowers[:1] if rest else layer.lowers):
             found = self._lower(layer.id, place, link)
             if found is None:
+                from .unusable import unresolved  # few files are damaged, and each import is compiled on every host
+
                 return Below((), unresolved(self._store.home, layer.id, link, self.leads_to(link)))
             ids.append(found)
         ids += rest

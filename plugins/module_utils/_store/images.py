@@ -20,11 +20,11 @@ import typing as t
 from .._errors import StoreCorrupt
 from .._linux.noatime import read_quietly
 from .._linux.sync import sync_directory, sync_file
-from .damage import unread_record
 from .json_file import is_count, read_file, unreadable_error
 from .json_writer import remove_file, replace_file, write_new
 from .layout import IMAGES
 from .listing import names_in
+from .unusable import unread_record
 
 _RECORD, _CONFIG = ".json", ".config"
 _PREFIX = "sha256:"

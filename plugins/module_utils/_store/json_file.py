@@ -63,7 +63,7 @@ def read_or_corrupt(path: str) -> dict[str, t.Any] | None:
     except NotADirectoryError:
         raise
     except OSError as error:
-        from .damage import unread_record  # few files are damaged, and each import is compiled on every host
+        from .unusable import unread_record  # few files are damaged, and each import is compiled on every host
 
         raise unread_record(path, error) from error
 

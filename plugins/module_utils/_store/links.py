@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from .._linux.noatime import read_quietly
-from .damage import Damage, unread
+from .damage import Damage
 from .json_file import NO_FILE
 from .layout import DIFF, LINK, LINK_NAME, LINKS, is_id
 from .listing import names_in
@@ -59,6 +59,8 @@ def read_link(home: str, layer_id: str) -> Link:
     except OSError as error:
         if error.errno in NO_FILE:
             return Link("", Damage("link_missing", layer_id, path, "link_not_a_file"))
+        from .unusable import unread  # few files are damaged, and each import is compiled on every host
+
         return Link("", unread(layer_id, path, error))
     if not name:
         return Link("", Damage("link_empty", layer_id, path, "empty_link"))

@@ -9,7 +9,7 @@ import contextlib
 import typing as t
 
 from .._errors import StoreCorrupt
-from .damage import Damage, unresolved
+from .damage import Damage
 from .links import read_link
 from .lower import recorded_parent
 
@@ -51,6 +51,8 @@ def find_lost(store: LayerFiles) -> t.Iterator[Lost]:
                     yield Lost(id, damage)
         for link in lower.names if nameless else ():
             if link in nowhere:
+                from .unusable import unresolved  # few files are damaged, and each import is compiled on every host
+
                 yield Lost(id, unresolved(store.home, id, link, None), nameless)
                 break
 

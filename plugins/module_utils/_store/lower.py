@@ -22,7 +22,7 @@ import typing as t
 
 from .._errors import StoreCorrupt
 from .._linux.noatime import read_quietly
-from .damage import Damage, unread
+from .damage import Damage
 from .engine import CONTAINERS_STORAGE, managed_by
 from .json_file import NO_FILE, read_file
 from .layout import LINK_NAME_WITHIN, LINKS, LOWER, MAX_DEPTH, OWN_FILE, WORK, is_id
@@ -71,6 +71,8 @@ def read_lower(home: str, layer_id: str, parent: t.Callable[[], str | None] | No
         if error.errno in NO_FILE:
             damage = Damage("lower_malformed", layer_id, path, "lower_not_a_file")
         else:
+            from .unusable import unread  # few files are damaged, and each import is compiled on every host
+
             damage = unread(layer_id, path, error)
         return Lower((), damage, False, parent() or "")
     if not _WHOLE.fullmatch(text):

@@ -12,13 +12,14 @@ import typing as t
 
 from .._errors import StoreCorrupt, printable
 from .cures import KEEP_NAME, MOVE_AWAY, MOVE_BACK, REPAIR, cure
-from .damage import UNREAD_CURE, Damage
+from .damage import Damage
 from .engine import SOMEBODY
 from .layout import DIFF, LINK, LINKS, LOWER, WORK
 from .links import read_link
 from .lower import Lower, read_lower, recorded_parent
 from .recognition import has_content, layer_ids
 from .repairs import repairs_of
+from .unusable import UNREAD_CURE
 from .witnesses import RECORDING, allowed
 
 if t.TYPE_CHECKING:

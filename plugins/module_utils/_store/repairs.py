@@ -94,7 +94,8 @@ def repairs_of(damage: Damage, repairs: t.Iterable[Repair]) -> list[Repair]:
 
 def shown_by(home: str, repair: Repair, *, has_lower: bool) -> Damage | None:
     """Return the damage that a repair ends, and that no file but a record shows; None if it is not such a repair."""
-    from .damage import Damage, missing_directory  # only the stores of other engines need it
+    from .damage import Damage
+    from .unusable import missing_directory  # only the stores of other engines need it
 
     path = f"{home}/{repair.layer}"
     if repair.kind == "work":

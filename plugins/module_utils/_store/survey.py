@@ -8,10 +8,11 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import StoreCorrupt
-from .damage import Damage, missing_directory
+from .damage import Damage
 from .layout import COMMITTED, DIFF, LINK, LINK_NAME, LINKS, WORK
 from .links import misnamed
 from .recognition import has_content, is_directory
+from .unusable import missing_directory
 
 if t.TYPE_CHECKING:
     from .layer import Layer, LayerFiles

@@ -32,10 +32,11 @@ def gather(
     found = features(store)
     wanted = chosen(subsets)
     if wanted - {STORES}:
-        from .._driver.facts.subsets import Details  # imported late: the status alone does not need it
+        from .._driver.facts.details import Details  # imported late: the status alone does not need it
+        from .._driver.facts.subsets import gather
 
         details = Details(store, found, ids)
-        found.update(details.gather(wanted - {STORES}))
+        found.update(gather(details, wanted - {STORES}))
         found["problems"] += [problem._asdict() for problem in details.problems]
     if STORES in wanted:
         from .._driver.host.observe import stores_of_host

@@ -34,7 +34,7 @@ def observe_content(store: Store, layer_id: str, asked: t.Sequence[str]) -> Diff
         if one not in layers.layers:
             raise layer_not_found_error(store.home, one)
         if not has_content(store.home, one):  # the content of a symlink is not that of the layer
-            from ..._store.damage import missing_directory  # few layers are damaged
+            from ..._store.unusable import missing_directory  # few layers are damaged
 
             raise store.files.mending.error(missing_directory(one, store.path(one, DIFF), DIFF))
     layer = layers.layers[layer_id]

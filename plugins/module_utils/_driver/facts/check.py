@@ -12,7 +12,6 @@ import typing as t
 
 from ..._errors import StoreCorrupt
 from ..._store import holders
-from ..._store.damage import blocked_merged
 from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign_error
 from ..._store.layout import COMMITTED, HOLDERS, IMAGES, MERGED, OWN_FILE, VOLATILE_MARKER
 from ..._store.listing import names_in
@@ -213,6 +212,8 @@ class _Examination:
             if count:
                 yield Finding("stray_files", id, path, found=f"{count} name{'s' * (count > 1)}")
         elif os.path.lexists(path):
+            from ..._store.unusable import blocked_merged  # few layers have it, and each import is compiled
+
             yield Finding("stray_files", id, path, IN_THE_WAY, about=blocked_merged(self.home, id))
 
     def _held_long(self) -> t.Iterator[Finding]:

@@ -74,7 +74,7 @@ def with_means(store: Store, have: MountState, want: WantedMount) -> MountState:
     _check_directories(store, layer.id, (DIFF,) if layer.committed else (DIFF, WORK))
     merged = store.path(layer.id, MERGED)
     if os.path.lexists(merged) and not is_directory(merged):  # mount(2) follows a symlink out of the store
-        from ..._store.damage import blocked_merged  # as above
+        from ..._store.unusable import blocked_merged  # as above
 
         raise blocked_merged(store.home, layer.id)
     return with_obstacles(store, have)
@@ -85,7 +85,7 @@ def _check_directories(store: Store, layer_id: str, names: t.Iterable[str]) -> N
     for name in names:
         path = store.path(layer_id, name)
         if not is_directory(path):
-            from ..._store.damage import missing_directory  # few layers are damaged
+            from ..._store.unusable import missing_directory  # few layers are damaged
 
             raise store.files.mending.error(missing_directory(layer_id, path, name))
 

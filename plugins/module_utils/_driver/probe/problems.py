@@ -9,7 +9,6 @@ import typing as t
 
 from ..._errors import Overlay2Error, printable, shorten
 from ..._store.codes import CARE, DAMAGE, NOTE
-from ..._store.damage import UNREAD_CURE
 from .cache import TrialResults
 from .filesystem import Filesystem
 
@@ -157,6 +156,8 @@ def damaged_layers(ids: t.Sequence[str]) -> t.Iterator[Problem]:
 
 def unread_layer(layer_id: str, why: str) -> Problem:
     """Return the problem of a layer that cannot be read; why: names the file."""
+    from ..._store.unusable import UNREAD_CURE  # few layers cannot be read
+
     return Problem("unread_layer", f"layer {layer_id} cannot be read: {why}", UNREAD_CURE)
 
 

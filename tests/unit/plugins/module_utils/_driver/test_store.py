@@ -105,8 +105,8 @@ print(len(reads))
         ),
         pytest.param(
             "_driver.facts",
-            "status, subsets",
-            "subsets.Details(store, status.features(store), None).layers()",
+            "details, status, subsets",
+            "subsets.gather(details.Details(store, status.features(store), None), ['layers'])",
             id="facts",
         ),
     ],
@@ -123,8 +123,10 @@ def test_a_look_reads_the_mounts_once(hand_made_store, python_output, file, name
 def test_health_reads_the_mounts_once_for_each_of_its_two_looks(hand_made_store, python_output):
     home = hand_made_store().home
     os.mkdir(f"{home}/stranger")
-    code = "assert len(subsets.Details(store, status.features(store), None).health()) > 0"
-    assert python_output(COUNTED.format(file="_driver.facts", name="status, subsets", code=code), home) == "2\n"
+    code = "assert subsets.gather(details.Details(store, status.features(store), None), ['health'])['health']"
+    assert (
+        python_output(COUNTED.format(file="_driver.facts", name="details, status, subsets", code=code), home) == "2\n"
+    )
 
 
 def test_what_a_run_made_is_there_afterwards(chain):
