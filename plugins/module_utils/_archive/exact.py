@@ -21,32 +21,17 @@ Numbers are little-endian. Paths are relative to the root of the layer, without 
 
 from __future__ import annotations
 
-import re
 import struct
 import typing as t
 import zlib
 
+from .exact_head import HEAD_SIZE
 from .tar import Read
 
-HEAD_SIZE = 106
 LITERAL, FILE, PIECES, END = b"L", b"F", b"P", b"E"
 LENGTH, SIZE, PIECE = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<QQ")
 
-_HEAD = re.compile(rb"strata-tar 1 (sha256:[0-9a-f]{64}) ([0-9]{20})\n")
 _LEVEL = 1  # headers are nearly all zeros and repetitions: higher levels cost more and gain little
-
-
-class Head(t.NamedTuple):
-    """The tar that a record is about: its diff id, and its size in bytes."""
-
-    diff_id: str
-    size: int
-
-
-def parse_head(data: bytes) -> Head | None:
-    """Return the head of a record; None if the record is not whole, or not as this version writes it."""
-    match = _HEAD.fullmatch(data[:HEAD_SIZE])
-    return Head(match.group(1).decode(), int(match.group(2))) if match else None
 
 
 class ExactWriter:

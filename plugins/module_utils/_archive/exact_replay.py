@@ -14,7 +14,8 @@ import zlib
 from .._errors import printable
 from .._linux.noatime import open_quietly
 from .digests import Digest
-from .exact import END, FILE, HEAD_SIZE, LENGTH, LITERAL, PIECE, PIECES, SIZE, parse_head
+from .exact import END, FILE, LENGTH, LITERAL, PIECE, PIECES, SIZE
+from .exact_head import HEAD_SIZE, parse_head
 from .tar import CHUNK, Read, Write
 from .walk import MAX_PATH
 

@@ -14,7 +14,6 @@ import typing as t
 from .._archive.formats import MAGIC_SIZE, NONE, compression_of
 from .._errors import InvalidInput, printable
 from .._linux.noatime import open_quietly
-from .directory import Directory
 from .errors import CUT_HINT, START, file_error
 from .files import Files
 from .tar_files import Stream, compressed_files, plain_files
@@ -38,6 +37,8 @@ def open_files(path: str) -> t.Iterator[Files]:
     try:
         found = os.fstat(fd)
         if stat.S_ISDIR(found.st_mode):
+            from .directory import Directory  # most archives are tars, and each import is compiled on every host
+
             yield Directory(path, fd)
         elif stat.S_ISREG(found.st_mode):
             if not found.st_size:

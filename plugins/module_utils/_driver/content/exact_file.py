@@ -9,10 +9,13 @@ import contextlib
 import os
 import typing as t
 
-from ..._archive.exact import HEAD_SIZE, ExactWriter, Head, parse_head
+from ..._archive.exact_head import HEAD_SIZE, Head, parse_head
 from ..._linux.noatime import open_quietly, read_quietly
 from ..._linux.subject import about
 from ..._store.layout import EXACT
+
+if t.TYPE_CHECKING:
+    from ..._archive.exact import ExactWriter
 
 
 @contextlib.contextmanager
@@ -24,6 +27,8 @@ def new_exact(directory: str, wanted: bool) -> t.Iterator[ExactWriter | None]:
     if not wanted:
         yield None
         return
+    from ..._archive.exact import ExactWriter  # a run that changes nothing does not need it
+
     path = os.path.join(directory, EXACT)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
         writer = ExactWriter(file)

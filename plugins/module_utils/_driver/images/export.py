@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._archive.digests import Digest
-from ..._archive.exact import Head
+from ..._archive.exact_head import Head
 from ..._archive.exact_replay import NotExact, replay
 from ..._archive.tar import Write
 from ..._errors import InvalidInput, LayerNotFound, StoreCorrupt, printable

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._archive.exact import Head
+from ..._archive.exact_head import Head
 from ..._image.written import Blob, Outgoing
 from ..._store.images import ImageRecord
 from ..content.layer_tar import LayerTar

@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from ..._archive.compression import ArchiveReader, ArchiveWriter
-from ..._archive.exact import Head
+from ..._archive.exact_head import Head
 from ..._archive.exact_replay import NotExact
 from ..._archive.tar import CHUNK, Bytes
 from ..._errors import ArchiveRejected, NotSupported

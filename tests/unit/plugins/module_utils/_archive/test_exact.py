@@ -13,7 +13,8 @@ import tempfile
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.apply import apply_layer
-from ansible_collections.strata.overlay2.plugins.module_utils._archive.exact import HEAD_SIZE, ExactWriter, parse_head
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.exact import ExactWriter
+from ansible_collections.strata.overlay2.plugins.module_utils._archive.exact_head import HEAD_SIZE, parse_head
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.exact_replay import NotExact, replay
 from ansible_collections.strata.overlay2.plugins.module_utils._archive.tar import CHUNK, END
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import ArchiveRejected
