@@ -153,6 +153,7 @@ CASES = (
     ),
     Case("mount", ON_BASE, mount(id="top")),
     Case("mount volatile", ON_BASE, mount(id="top", volatile=True)),
+    Case("hold a layer that is written without a mount", FILLED, mount(id="lone")),
     Case("hold", MOUNTED, mount(id="top", holder="second")),
     Case("let go", (*MOUNTED, mount(id="top", holder="second")), mount(id="top", holder="second", state="unmounted")),
     Case("unmount", MOUNTED, mount(id="top", state="unmounted")),

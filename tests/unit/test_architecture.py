@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # The rooms of _driver, and the files in no room, from the ground up: each may import those before it.
 ROOMS = (
-    *("state", "plan", "quota", "in_use", "probe", "store", "task", "run"),
+    *("state", "plan", "undo", "quota", "in_use", "probe", "store", "task", "run"),
     *("mounts", "layers", "content", "images", "stores", "prune", "host", "snapshots", "facts", "repair"),
 )
 ROOMS_OF_TARS = {f"{UTILS}_driver.content.": {"_archive"}, f"{UTILS}_driver.images.": {"_archive", "_image"}}

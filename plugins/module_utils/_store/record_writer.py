@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import typing as t
 
-from .._linux.sync import sync_directory
+from .._linux.sync import sync_directory, sync_file
 from .json_file import read_file
-from .json_writer import replace_file
+from .json_writer import replace_file, stage_file
 from .layout import COMMITTED, EXACT, LINK, MANIFEST, OWN_FILE
 from .links import link_target, read_link
 from .lower import PARENT, read_lower
 from .record import Record
+
+_OLD = ".old"  # suffix of what is moved aside
 
 
 def record_content(home: str, layer_id: str, content: Record | None = None) -> None:
@@ -32,11 +35,41 @@ def record_content(home: str, layer_id: str, content: Record | None = None) -> N
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{home}/{layer_id}/{name}")
                 sync_directory(f"{home}/{layer_id}")
-    made = ("read_write", PARENT, LINK, COMMITTED)
-    told = {name: value for name, value in (content or Record())._asdict().items() if name not in made}
+    told = _told(content or Record())
     own = read_file(path) or {}
     if any(own.get(name) != told[name] for name in told):
         replace_file(path, {**own, **_made(home, layer_id, own), **told})
+
+
+def forget_content(home: str, layer_id: str, aside: str, undo: list[t.Callable[[], object]]) -> None:
+    """Move a layer's manifest and its exact record into *aside*, and erase the digests in its record, all durably.
+
+    The record goes last: without digests no run would move the others before the content changes.
+    aside: a staging directory in the layer, where a killed run leaves them.
+    undo:  gets a step for each thing that is done, to be called from the last to the first. They need no space.
+    raises: StoreCorrupt, OSError.
+    """
+    directory = f"{home}/{layer_id}"
+    for name in (MANIFEST, EXACT):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{directory}/{name}", f"{aside}/{name}{_OLD}")
+            undo.append(functools.partial(os.rename, f"{aside}/{name}{_OLD}", f"{directory}/{name}"))
+            sync_directory(directory)
+    path, new, old = f"{directory}/{OWN_FILE}", f"{aside}/{OWN_FILE}", f"{aside}/{OWN_FILE}{_OLD}"
+    own, told = read_file(path) or {}, _told(Record())
+    if any(own.get(name) for name in told):
+        stage_file(new, {**own, **_made(home, layer_id, own), **told})
+        sync_file(new)
+        os.link(path, old)
+        os.rename(new, path)
+        undo += [functools.partial(sync_directory, directory), functools.partial(os.rename, old, path)]
+        sync_directory(directory)
+
+
+def _told(content: Record) -> dict[str, t.Any]:
+    """Return what the record of a layer says of *content*, by key."""
+    made = ("read_write", PARENT, LINK, COMMITTED)
+    return {name: value for name, value in content._asdict().items() if name not in made}
 
 
 def sealed_record(home: str, layer_id: str) -> dict[str, t.Any]:

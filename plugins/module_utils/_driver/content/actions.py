@@ -13,18 +13,19 @@ import typing as t
 from ..._archive.apply import apply_layer
 from ..._archive.clone import clone_tree
 from ..._archive.manifest import ManifestWriter
-from ..._errors import DigestMismatch, Overlay2Error, printable
+from ..._errors import DigestMismatch, printable
 from ..._linux.rename import exchange, rename_noreplace
 from ..._linux.subject import about
 from ..._linux.sync import sync_directory
 from ..._store.layout import DIFF, DIFF_MODE, EXACT, MANIFEST
 from ..._store.recognition import has_content
 from ..._store.record import Record
-from ..._store.record_writer import record_content
+from ..._store.record_writer import forget_content, record_content
 from ..._store.settings import Settings
 from ..plan import Action
 from ..state import LayerState
 from ..store import Store
+from ..undo import undone_if_it_fails
 from .archive_file import open_archive
 from .exact_file import new_exact
 from .free import check_unmounted
@@ -114,30 +115,25 @@ class ApplyArchive(Action):
         return False
 
     def commit(self, run: Run) -> None:
-        id, layer = self.layer.id, self.layer
-        before = Record(None, layer.diff_id, layer.digest, layer.merged_diff_id, layer.merged_digest)
+        id = self.layer.id
         if self.source.merge:
             after = Record(merged_diff_id=self.diff_id, merged_digest=self.digest)
         else:
             after = Record(diff_id=self.diff_id, digest=self.digest)
         directory = os.path.join(run.home, id)
         new, current = os.path.join(run.staging(id), DIFF), os.path.join(directory, DIFF)
-        record = functools.partial(record_content, run.home, id)
-        undo = [functools.partial(record, before)]
-        try:
-            record()  # no digests: the old ones are no longer true, and the new ones are not true yet
+        with undone_if_it_fails() as undo:
+            # No digests: the old ones are no longer true, and the new ones are not true yet.
+            forget_content(run.home, id, run.staging(id), undo)
             self._replace(new, current)
             undo += [functools.partial(sync_directory, directory), functools.partial(self._replace, new, current)]
             sync_directory(directory)
-            undo.append(record)
+            undo.append(functools.partial(record_content, run.home, id))
             if not self.source.merge:  # before the record: the next run makes both again if this one ends here
                 for name in (MANIFEST, EXACT):
                     if name == MANIFEST or os.path.exists(os.path.join(run.staging(id), name)):
                         os.rename(os.path.join(run.staging(id), name), os.path.join(directory, name))
-            record(after)
-        except BaseException:
-            _undo(undo)
-            raise
+            record_content(run.home, id, after)
 
     def told(self) -> dict[str, t.Any]:
         return {"diff_id": self.diff_id, "digest": self.digest}
@@ -150,17 +146,6 @@ class ApplyArchive(Action):
                 expected=wanted,
                 found=found,
             )
-
-
-def _undo(steps: t.Sequence[t.Callable[[], None]]) -> None:
-    """Undo *steps*, the last step first, until a step fails. Hide its error: the caller raises the first one.
-
-    After a failure the other steps are not undone. The order makes this safe: a record of the new content is removed
-    before that content is moved away.
-    """
-    with contextlib.suppress(OSError, Overlay2Error):
-        for step in reversed(steps):
-            step()
 
 
 class PutBack(ApplyArchive):

@@ -10,7 +10,7 @@ import errno
 import os
 import typing as t
 
-from ..._errors import LayerInUse, printable
+from ..._errors import LayerInUse, Overlay2Error, printable
 from ..._linux import mount
 from ..._linux.mountinfo import Snapshot, is_below
 from ..._linux.overlay_mount import Overlay, mount_overlay
@@ -18,24 +18,32 @@ from ..._store import holders
 from ..._store.delete import delete_tree
 from ..._store.last_use import note_use
 from ..._store.layout import MERGED, MERGED_MODE, VOLATILE_MARKER, WORK
-from ..._store.record_writer import record_content
+from ..._store.record_writer import forget_content
+from ..._store.staging import Staging
 from ..plan import Action
 from ..state import LayerState
+from ..undo import Steps, undone_if_it_fails
 
 if t.TYPE_CHECKING:
     from ..run import Run
 
 
 class MountLayer(Action):
-    """Make a layer's merged and mount the layer there. how: words for the sentence."""
+    """Make a layer's merged and mount the layer there.
 
-    def __init__(self, layer_id: str, how: t.Sequence[str], overlay: Overlay) -> None:
+    how:     words for the sentence.
+    forgets: erase the record of the layer's content, durably, because the content can change once it is mounted.
+    """
+
+    def __init__(self, layer_id: str, how: t.Sequence[str], overlay: Overlay, *, forgets: bool = False) -> None:
         self.layer_id = layer_id
         self.how = how
         self.overlay = overlay
+        self.forgets = forgets
 
     def describe(self) -> str:
-        return f"mount layer {self.layer_id}{' ' if self.how else ''}{', '.join(self.how)}"
+        how = f"{' ' if self.how else ''}{', '.join(self.how)}"
+        return f"mount layer {self.layer_id}{how}{', and forget its diff id' if self.forgets else ''}"
 
     def commit(self, run: Run) -> None:
         merged = os.path.join(run.home, self.layer_id, MERGED)
@@ -44,8 +52,12 @@ class MountLayer(Action):
         if any(run.root):
             os.chown(merged, *run.root)
         try:
-            self._mount(run, merged)
-        except OSError:
+            if self.forgets:
+                with forgotten_content(run.home, self.layer_id) as undo:
+                    self._mount(run, merged, undo)
+            else:
+                self._mount(run, merged, [])
+        except (OSError, Overlay2Error):
             with contextlib.suppress(OSError):
                 os.rmdir(merged)
             if self.overlay.work is not None:  # remove the new volatile marker; an older one was removed before
@@ -53,7 +65,7 @@ class MountLayer(Action):
                     delete_tree(os.path.join(run.home, self.layer_id, VOLATILE_MARKER))
             raise
 
-    def _mount(self, run: Run, merged: str) -> None:
+    def _mount(self, run: Run, merged: str, undo: Steps) -> None:
         """Mount the layer, or leave nothing mounted. Raises OSError."""
         mount_overlay(self.overlay, merged)
         if self.overlay.work is None or not any(run.root):
@@ -61,6 +73,7 @@ class MountLayer(Action):
         try:
             os.chown(os.path.join(run.home, self.layer_id, WORK, "work"), *run.root)  # the mount has made it
         except OSError:
+            undo.clear()  # somebody may have entered the mount, and a detached mount can still be written to
             with contextlib.suppress(OSError):
                 mount.umount(merged, mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
             raise
@@ -76,7 +89,25 @@ class ForgetContent(Action):
         return f"forget the diff id of layer {self.layer_id}"
 
     def commit(self, run: Run) -> None:
-        record_content(run.home, self.layer_id)
+        with forgotten_content(run.home, self.layer_id):
+            pass
+
+
+@contextlib.contextmanager
+def forgotten_content(home: str, layer_id: str) -> t.Iterator[Steps]:
+    """Erase the record of a layer's content, its manifest and its exact record; if the block raises, put them back.
+
+    Yields the steps that put them back. If the run is killed in the block, they stay erased: the next run sweeps them.
+    raises: StoreCorrupt, OSError.
+    """
+    aside = Staging(os.path.join(home, layer_id))
+    try:
+        with undone_if_it_fails() as undo:
+            forget_content(home, layer_id, aside.path, undo)
+            yield undo
+    finally:
+        with contextlib.suppress(OSError):  # a later run sweeps the rest
+            aside.close()
 
 
 class Unmount(Action):

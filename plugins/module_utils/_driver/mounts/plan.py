@@ -53,17 +53,21 @@ def plan_mounted(want: WantedMount, have: MountState, *, force: bool = False) ->
         actions += _clear_for(have, force)
     # A layer without lowers is not mounted: its content is written in its diff.
     writable = not (mounted.read_only if mounted else layer.committed)
-    if writable and layer.knows_content:
-        actions.append(ForgetContent(layer.id))
+    forgets = writable and layer.knows_content
+    if forgets:
         layer = layer.with_unknown_content()
+        if have.mount is not None and not mounting:  # written to already
+            actions.append(ForgetContent(layer.id))
     if mounted and mounting:
         if have.refusal:
             raise have.refusal
         if writable:
             _check_copies(have, "mount", "")
-        actions.append(MountLayer(layer.id, _in_words(mounted), description(mounted, have)))
+        actions.append(MountLayer(layer.id, _in_words(mounted), description(mounted, have), forgets=forgets))
     if want.holder not in layer.holders:
         actions.append(SetHolder(layer, want.holder, True))
+    if forgets and mounted is None:  # last: if the run fails before, the caller writes nothing
+        actions.append(ForgetContent(layer.id))
     names = tuple(sorted({*layer.holders, want.holder}))
     touches = layer.lowers if mounting else ()
     after = _after(have, layer._replace(holders=names), mounted if mounting else have.mount)

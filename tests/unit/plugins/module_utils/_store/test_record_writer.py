@@ -9,7 +9,11 @@ import os
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._store.layer import LayerFiles
 from ansible_collections.strata.overlay2.plugins.module_utils._store.record import Record
-from ansible_collections.strata.overlay2.plugins.module_utils._store.record_writer import record_content, sealed_record
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record_writer import (
+    forget_content,
+    record_content,
+    sealed_record,
+)
 
 
 @pytest.fixture
@@ -81,3 +85,20 @@ def test_what_is_sealed_is_recorded_so_with_all_that_the_record_had(home):
     record_content(str(home), "top", Record(None, "sha256:1", "sha256:2"))
     own = json.loads((home / "top/.strata.json").read_text())
     assert sealed_record(str(home), "top") == {**own, "committed": True}
+
+
+def test_what_is_forgotten_comes_back_byte_for_byte_with_the_time_of_the_last_use(home):
+    record_content(str(home), "top", Record(None, "sha256:1", "sha256:2"))
+    names = (".strata.json", ".strata-files", ".strata-tar.z")
+    for name in names[1:]:
+        (home / "top" / name).write_text(name)
+    os.utime(home / "top" / ".strata.json", (1, 2))
+    before = [((home / "top" / name).read_bytes(), (home / "top" / name).stat().st_mtime) for name in names]
+    (home / "top/.staging").mkdir()
+    undo = []
+    forget_content(str(home), "top", str(home / "top/.staging"), undo)
+    assert recorded(home, "top") == Record(read_write=True)
+    assert not [name for name in names[1:] if (home / "top" / name).exists()]
+    for step in reversed(undo):
+        step()
+    assert [((home / "top" / name).read_bytes(), (home / "top" / name).stat().st_mtime) for name in names] == before

@@ -25,6 +25,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.settings im
 pytestmark = pytest.mark.root
 
 OLD = Record(diff_id="sha256:old", digest="sha256:old")
+KEPT = (".strata-files", ".strata-tar.z")  # the manifest and the exact record
 
 
 @pytest.fixture
@@ -33,6 +34,8 @@ def home(tmp_path):
     (tmp_path / "app" / "diff").mkdir(parents=True)
     (tmp_path / "app" / "diff" / "old").touch()
     record_content(str(tmp_path), "app", OLD)
+    for name in KEPT:
+        (tmp_path / "app" / name).write_text("of the old content")
     return tmp_path
 
 
@@ -61,6 +64,12 @@ def told(home):
     """Return the names in the layer, and the diff id that is told of it."""
     layer, _damage = examine(str(home), "app")
     return os.listdir(home / "app" / "diff"), layer.record.diff_id
+
+
+def kept(home):
+    """Return which of the manifest and the exact record are there, each with whether it is of the old content."""
+    paths = [home / "app" / name for name in KEPT]
+    return {path.name: path.read_bytes() == b"of the old content" for path in paths if path.exists()}
 
 
 @pytest.fixture
@@ -96,9 +105,9 @@ def test_a_record_is_true_whatever_fails_and_goes_on_failing(home, tar, fail, mo
     monkeypatch.undo()
     new = f"sha256:{hashlib.sha256(tar.read_bytes()).hexdigest()}"
     assert told(home) in ((["old"], OLD.diff_id), (["old"], None), (["new"], new), (["new"], None))
-    assert not (home / "app" / ".strata-files").exists() or told(home) == (["new"], new)
+    assert set(kept(home).values()) <= {told(home)[0] == ["old"]}
     fill(home, tar)
-    assert told(home) == (["new"], new)
+    assert told(home) == (["new"], new) and kept(home) == {".strata-files": False}
 
 
 @pytest.mark.parametrize("number", range(1, 5))
@@ -111,8 +120,9 @@ def test_what_fails_once_is_undone(home, tar, fail, monkeypatch, calls, number):
     else:
         assert told(home)[0] == ["new"]
     monkeypatch.undo()
-    manifest = [".strata-files"] if told(home)[0] == ["new"] else []
-    assert sorted(os.listdir(home / "app")) == [*manifest, ".strata.json", "diff"]
+    old = dict.fromkeys(KEPT, True)
+    assert kept(home) == ({".strata-files": False} if told(home)[0] == ["new"] else old)
+    assert sorted(os.listdir(home / "app")) == sorted([*kept(home), ".strata.json", "diff"])
 
 
 def test_an_archive_that_cannot_be_read_is_named(home):

@@ -71,8 +71,8 @@ LABELLED = Mounted(read_only=False, label="a:b:c")
         pytest.param(
             WANT,
             state(KNOWN),
-            ["forget the diff id of layer job", "mount layer job", "hold layer job for ci"],
-            id="a record is erased first",
+            ["mount layer job, and forget its diff id", "hold layer job for ci"],
+            id="a record is erased with the mount",
         ),
         pytest.param(
             WANT,
@@ -127,7 +127,7 @@ LABELLED = Mounted(read_only=False, label="a:b:c")
         pytest.param(
             WantedMount("base", "ci"),
             state(KNOWN_BASE),
-            ["forget the diff id of layer base", "hold layer base for ci"],
+            ["hold layer base for ci", "forget the diff id of layer base"],
             id="no parent, and its diff may be written to",
         ),
         pytest.param(
@@ -156,7 +156,7 @@ def test_what_is_planned_is_what_will_be_seen():
 def test_who_writes_forgets_what_was_merged():
     merged = JOB._replace(merged_diff_id="sha256:1", merged_digest="sha256:2")
     plan = plan_mounted(WANT, state(merged))
-    assert sentences(plan)[0] == f"forget the diff id of layer {JOB.id}"
+    assert sentences(plan)[0] == f"mount layer {JOB.id}, and forget its diff id"
     assert plan.after == state(JOB, RW, holders=("ci",))
 
 
