@@ -23,8 +23,8 @@ description:
   - While M(strata.overlay2.overlay2_diff) applies a tar to a layer, it keeps a manifest beside the content,
     C(.strata-files), with type, mode, owner, size, a CRC-32 of the bytes, and a digest of the extended attributes of
     each file. With O(contents), the module compares the layers with their manifests. The manifest is erased when
-    content may change, as when the layer is mounted read-write, and stays if the mount fails. A CRC finds what a disk or a mistake did, but not what
-    a user forged who may write to the store.
+    content may change, as when the layer is mounted read-write, and stays if the mount fails. A CRC finds what a disk
+    or a mistake did, but not what a user forged who may write to the store.
   - Nothing in a C(diff) is opened for writing, and no file is removed. Only O(src) replaces a C(diff), as a whole. A
     damaged file is replaced by one rename. What only a person can read is moved aside, to a name with C(.damaged-1).
   - Damage that the module cannot repair does not fail the task. The damage is in RV(left), and a condition such as

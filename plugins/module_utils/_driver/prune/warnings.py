@@ -36,21 +36,31 @@ def find_warnings(wanted: PruneOptions, have: PruneState) -> t.Iterator[str]:
         yield "orphans_only: the store does not belong to another engine, so no layer is removed"
     if have.error is not None:
         yield str(have.error)
-    wrong = [
-        id for id, found in sorted(have.found.items()) if not found.unread and not found.times.is_possible(have.now)
-    ]
-    if wrong and (wanted.unused_for, wanted.older_than) != (None, None):
-        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        yield (
-            f"layers {', '.join(wrong[:_SHOWN])}{more} have times before 2015 or in the future: the clock was wrong,"
-            " and unused_for and older_than select none of them"
-        )
+    yield from _of_times(wanted, have)
     unread = {id: found.unread for id, found in sorted(have.found.items()) if found.unread}
     for id, why in list(unread.items())[:_SHOWN]:
         yield f"layer {id} cannot be read, so it has no size, and stays: {why}"
     if len(unread) > _SHOWN:
         yield f"{len(unread) - _SHOWN} more layers cannot be read, have no size, and stay"
     yield from litter_warnings(have.home, have.litter)
+
+
+def _of_times(wanted: PruneOptions, have: PruneState) -> t.Iterator[str]:
+    """Yield a warning about layers with impossible times, if an option goes by times."""
+    effects = {
+        "unused_for and older_than select none of them": (wanted.unused_for, wanted.older_than),
+        "until_free and until_used take them last": (wanted.until_free, wanted.until_used),
+    }
+    told = [effect for effect, options in effects.items() if options != (None, None)]
+    wrong = [
+        id for id, found in sorted(have.found.items()) if not found.unread and not found.times.is_possible(have.now)
+    ]
+    if told and wrong:
+        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        yield (
+            f"layers {', '.join(wrong[:_SHOWN])}{more} have times before 2015 or in the future: the clock was wrong,"
+            f" and {', and '.join(told)}"
+        )
 
 
 def litter_warnings(home: str, litter: t.Iterable[Litter]) -> t.Iterator[str]:

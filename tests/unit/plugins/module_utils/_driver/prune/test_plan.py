@@ -447,6 +447,25 @@ def test_impossible_times_go_last_where_the_oldest_use_goes_first():
     assert gone(PruneOptions(until_free=Amount(3000)), have) == ["new", "odd", "old"]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        (PruneOptions(until_free=Amount(1)), ["until_free and until_used take them last"]),
+        (PruneOptions(until_used=Amount(1)), ["until_free and until_used take them last"]),
+        (
+            PruneOptions(until_used=Amount(1), unused_for=0),
+            ["unused_for and older_than select none of them, and until_free and until_used take them last"],
+        ),
+        (PruneOptions(match=("*",)), []),
+    ],
+)
+@pytest.mark.parametrize("days", [NOW / DAY + 1, -3])
+def test_the_options_that_go_by_times_tell_of_impossible_times(wanted, told, days):
+    warnings = decide(wanted, store(layer("odd", days=days))).plan.warnings
+    head = "layers odd have times before 2015 or in the future: the clock was wrong, and "
+    assert [*warnings] == [head + effects for effects in told]
+
+
 def test_a_layer_that_cannot_be_read_stays_and_has_no_size():
     broken = layer("broken", "base", unread="/store/broken/diff/file: Input/output error")
     have = store(layer("base"), broken, layer("other", "base"))
