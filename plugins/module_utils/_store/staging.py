@@ -14,7 +14,6 @@ import contextlib
 import os
 import typing as t
 
-from .._errors import StoreCorrupt, printable
 from .._linux.noatime import open_quietly, read_quietly
 from .._linux.rename import rename_noreplace
 from .._linux.subject import about
@@ -88,7 +87,9 @@ class Staging:
                 os.mkdir(self._all, 0o700)
             try:
                 if os.path.lexists(self._all) and not is_directory(self._all):
-                    raise blocked_staging_error(self._all)
+                    from .unusable import blocked_staging  # few stores have it, and each import is compiled
+
+                    raise blocked_staging(self._all)
                 os.mkdir(self.path, 0o700)
                 fd = open_quietly(self.path, os.O_DIRECTORY)
             except FileNotFoundError:  # another run has just removed the empty directory, or swept ours
@@ -103,16 +104,6 @@ class Staging:
             with contextlib.suppress(OSError):
                 os.rmdir(self.path)
             self.path = os.path.join(self._all, os.urandom(8).hex())
-
-
-def blocked_staging_error(path: str) -> StoreCorrupt:
-    """Return the error for a .staging at *path* that is not a directory; a symlink may lead out of the store."""
-    return StoreCorrupt(
-        f"{printable(path)} is not a directory, so no run can stage anything there",
-        hint="look what it is, and move it out of the store: the next run makes the directory",
-        path=printable(path),
-        damage="stranger",
-    )
 
 
 class Retired:

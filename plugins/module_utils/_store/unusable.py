@@ -9,7 +9,7 @@ import os
 
 from .._errors import StoreCorrupt, printable
 from .damage import Cause, Damage
-from .layout import DIFF, LINKS, MERGED
+from .layout import DIFF, IMAGES, LINKS, MERGED
 
 UNREAD_CURE = "see the kernel's log, and check the filesystem: its device may fail, or its fsck may repair it"
 
@@ -41,6 +41,27 @@ def blocked_merged(home: str, layer_id: str) -> StoreCorrupt:
         id=layer_id,
         path=printable(path),
         damage="stray_files",
+    )
+
+
+def blocked_staging(path: str) -> StoreCorrupt:
+    """Return the error for a .staging at *path* that is not a directory; a symlink may lead out of the store."""
+    return StoreCorrupt(
+        f"{printable(path)} is not a directory, so no run can stage anything there",
+        hint="look what it is, and move it out of the store: the next run makes the directory",
+        path=printable(path),
+        damage="stranger",
+    )
+
+
+def blocked_images(home: str) -> StoreCorrupt:
+    """Return the error for a directory of images that is not a directory; a symlink may lead out of the store."""
+    path = f"{home}/{IMAGES}"
+    return StoreCorrupt(
+        f"{printable(path)} is {printable(_in_place_of_directory(path))}, so no image has a record",
+        hint="look what it is, and move it out of the store: the next run of overlay2_image makes the directory",
+        path=printable(path),
+        damage="store_file_unreadable",
     )
 
 

@@ -13,7 +13,7 @@ import typing as t
 from ..._errors import StoreCorrupt
 from ..._store import holders
 from ..._store.engine import CONTAINERS_STORAGE, SOMEBODY, store_foreign_error
-from ..._store.layout import COMMITTED, HOLDERS, IMAGES, MERGED, OWN_FILE, VOLATILE_MARKER
+from ..._store.layout import COMMITTED, HOLDERS, IMAGES, MERGED, OWN_FILE, STAGING, VOLATILE_MARKER
 from ..._store.listing import names_in
 from ..._store.owner import strangers
 from ..._store.recognition import has_volatile_marker, is_directory, is_store
@@ -147,7 +147,10 @@ class _Examination:
         yield from self._held_long()
         yield from hidden_mounts(self._store)
         for name in strangers(self.home, self._store.managed_by, self.layers):
-            yield Finding("stranger", name, f"{self.home}/{name}")
+            if name != STAGING:
+                yield Finding("stranger", name, f"{self.home}/{name}")
+        yield from self._blocked_staging("")
+        yield from self._of_each(self._blocked_staging)
 
     def _of_store_file(self) -> t.Iterator[Finding]:
         path = f"{self.home}/{OWN_FILE}"
@@ -162,6 +165,12 @@ class _Examination:
 
     def _of_images(self) -> t.Iterator[Finding]:
         if self.engine is not None or not os.path.lexists(f"{self.home}/{IMAGES}"):
+            return
+        if not is_directory(f"{self.home}/{IMAGES}"):
+            from ..._store.unusable import blocked_images  # few stores have it, and each import is compiled
+
+            path = f"{self.home}/{IMAGES}"
+            yield Finding("store_file_unreadable", IMAGES, path, IN_THE_WAY, about=blocked_images(self.home))
             return
         from ..._store.images import unreadable_records  # most stores have no images; each import is compiled
 
@@ -215,6 +224,15 @@ class _Examination:
             from ..._store.unusable import blocked_merged  # few layers have it, and each import is compiled
 
             yield Finding("stray_files", id, path, IN_THE_WAY, about=blocked_merged(self.home, id))
+
+    def _blocked_staging(self, id: str) -> t.Iterator[Finding]:
+        """Yield what is in the place of a layer's staging directory; of that of the store, if *id* is ""."""
+        path = os.path.join(self.home, id, STAGING)
+        with contextlib.suppress(OSError):  # find_litter tells what cannot be read
+            if os.path.lexists(path) and not is_directory(path):
+                from ..._store.unusable import blocked_staging  # as above
+
+                yield Finding("stranger", id or STAGING, path, IN_THE_WAY, about=blocked_staging(path))
 
     def _held_long(self) -> t.Iterator[Finding]:
         """Yield the layers that a holder holds for long, although no process uses them."""

@@ -24,7 +24,7 @@ from ..._store.layout import IMAGES, LINKS, OWN_FILE, QUOTA_DEVICE, STAGING
 from ..._store.leftovers import leftovers
 from ..._store.listing import names_in
 from ..._store.lock import Deadline, locked
-from ..._store.recognition import is_store
+from ..._store.recognition import is_directory, is_store
 from ..._store.settings import IdRange, Settings, write_settings
 from ..plan import Action, Overtaken
 from .state import DirectoryAccess
@@ -177,7 +177,8 @@ class RemoveStore(Action):
         if os.path.lexists(links):
             for entry in names_in(links):
                 os.unlink(os.path.join(links, entry.name))
-        delete_tree(os.path.join(run.home, IMAGES))
+        if is_directory(os.path.join(run.home, IMAGES)):  # else it is a stranger's, and stays
+            delete_tree(os.path.join(run.home, IMAGES))
         remove_file(os.path.join(run.home, OWN_FILE))  # late: while l/ exists, home is a store with settings
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(links)
@@ -198,7 +199,9 @@ def _empty_staging(home: str, deadline: Deadline) -> None:
             return
         except OSError as error:
             if error.errno == errno.ENOTDIR:
-                raise staging.blocked_staging_error(staged) from None
+                from ..._store.unusable import blocked_staging  # few stores have it, and each import is compiled
+
+                raise blocked_staging(staged) from None
             if error.errno != errno.ENOTEMPTY:
                 raise
         else:

@@ -19,7 +19,7 @@ from ..._store.engine import SOMEBODY
 from ..._store.layer import examine
 from ..._store.layout import IMAGES, LINKS, LOST_AND_FOUND, MERGED, OWN_FILE, QUOTA_DEVICE, STAGING
 from ..._store.listing import names_in
-from ..._store.recognition import is_store
+from ..._store.recognition import is_directory, is_store
 from ..._store.settings import Settings
 from ..layers.observe import mounted_in
 from ..probe import features
@@ -60,7 +60,9 @@ def observe_absent(store: Store, *, users: bool) -> StoreState:
     """
     names = _names(store.home)
     have = _with_use(store, _observe(store, _is_there(store.home, names)), users)
-    ours = (*_PARTS, LOST_AND_FOUND, *have.layers)
+    ours = {*_PARTS, LOST_AND_FOUND, *have.layers}
+    if not is_directory(f"{store.home}/{IMAGES}"):
+        ours.discard(IMAGES)  # a file, or a symlink that may lead out of the store
     keeps = sorted(name for name in names if name not in ours and not name.startswith(STAGING))
     stays = bool(keeps) or LOST_AND_FOUND in names or _is_mount_point(store)
     layers = {layer.id: _with_files(store.home, layer) for layer in have.layers.values()}

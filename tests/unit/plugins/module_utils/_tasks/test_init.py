@@ -147,6 +147,22 @@ def test_what_is_no_part_of_it_stays_and_home_too(tmp_path):
     assert os.listdir(home) == ["mine"]
 
 
+@pytest.mark.parametrize("is_link", [True, False])
+def test_what_is_in_the_place_of_the_directory_of_images_stays(tmp_path, is_link):
+    home = tmp_path / "store"
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others/file").touch()
+    converge(InitTask(str(home), WantedStore(), "present"))
+    if is_link:
+        (home / ".strata-images").symlink_to(tmp_path / "others")
+    else:
+        (home / ".strata-images").touch()
+    task = InitTask(str(home), WantedStore(), "absent")
+    assert tasks.plan(task, predicting=True).plan.warnings == (f"{home} itself stays: it holds .strata-images",)
+    assert converge(task)[0] == ["remove the store, but for its directory"]
+    assert os.listdir(home) == [".strata-images"] and os.listdir(tmp_path / "others") == ["file"]
+
+
 @pytest.mark.parametrize("state", ["present", "unmounted", "absent"])
 def test_a_file_is_no_home(tmp_path, state):
     (tmp_path / "file").touch()

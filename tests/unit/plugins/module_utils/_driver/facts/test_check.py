@@ -12,6 +12,7 @@ import subprocess
 
 import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.facts.check import examine_store
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import holders, staging
 
 NO_LINK = "A" * 26
@@ -203,6 +204,14 @@ def staging_elsewhere(home):
     (home / ".staging").symlink_to("/etc")
 
 
+def staging_of_a_layer_elsewhere(home):
+    (home / "top/.staging").symlink_to("/etc")
+
+
+def staging_file_in_a_layer(home):
+    (home / "top/.staging").touch()
+
+
 IMAGE_RECORD = "a" * 64 + ".json"
 
 
@@ -211,8 +220,12 @@ def torn_image(home):
     (home / ".strata-images" / IMAGE_RECORD).write_bytes(bytes(80))
 
 
-def images_elsewhere(home):
+def images_file(home):
     (home / ".strata-images").touch()
+
+
+def images_elsewhere(home):
+    (home / ".strata-images").symlink_to("/etc")
 
 
 def held(home, seconds):
@@ -248,7 +261,10 @@ def gone(home):
         (merged_elsewhere, [("stray_files", "top")]),
         (merged_file, [("stray_files", "top")]),
         (staging_elsewhere, [("stranger", ".staging")]),
+        (staging_of_a_layer_elsewhere, [("stranger", "top")]),
+        (staging_file_in_a_layer, [("stranger", "top")]),
         (torn_image, [("store_file_unreadable", IMAGE_RECORD)]),
+        (images_file, [("store_file_unreadable", ".strata-images")]),
         (images_elsewhere, [("store_file_unreadable", ".strata-images")]),
         (no_link_file, [("link_missing", "top")]),
         (no_name, [("link_missing", "top")]),
@@ -296,6 +312,16 @@ def test_a_layer_that_a_record_names_and_that_is_gone_is_told(home):
     (found,) = examine_store(str(home))
     assert (found.code, found.subject) == ("layer_gone", GONE)
     assert found.path == str(home.parent / f"image/overlay2/layerdb/sha256/{GONE}/cache-id")
+
+
+@pytest.mark.parametrize("harm", [staging_elsewhere, staging_of_a_layer_elsewhere, staging_file_in_a_layer])
+def test_health_says_of_a_staging_directory_what_a_run_says(home, harm):
+    harm(home)
+    (found,) = examine_store(str(home))
+    with pytest.raises(StoreCorrupt) as caught:
+        staging.Staging(os.path.dirname(found.path))
+    error = caught.value
+    assert (found.message, found.hint, found.code) == (str(error), error.hint, error.details["damage"])
 
 
 def test_a_marker_that_the_next_mount_clears_is_no_finding(home):
