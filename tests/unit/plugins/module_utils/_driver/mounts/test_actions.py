@@ -13,7 +13,8 @@ from ansible_collections.strata.overlay2.plugins.module_utils._driver.run import
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.store import Store
 from ansible_collections.strata.overlay2.plugins.module_utils._linux import mount
 from ansible_collections.strata.overlay2.plugins.module_utils._linux.overlay_mount import Overlay
-from ansible_collections.strata.overlay2.plugins.module_utils._store.record import Record, record_content
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record import Record
+from ansible_collections.strata.overlay2.plugins.module_utils._store.record_writer import record_content
 
 pytestmark = pytest.mark.root
 
