@@ -34,6 +34,13 @@ from ansible_collections.strata.overlay2.tests.conformance.test_docker_store imp
     tree_of_directory,
 )
 from ansible_collections.strata.overlay2.tests.conformance.test_healthy_engines import Podman
+from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.tars import archive, member
+from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._image.image_archives import (
+    Link,
+    as_json,
+    packed,
+    saved,
+)
 
 pytestmark = [
     pytest.mark.root,
@@ -328,3 +335,18 @@ def test_a_delta_of_what_docker_saved_is_the_whole_on_its_base(docker, home, tmp
     assert (tmp_path / "delta.tar").stat().st_size < (tmp_path / "top.tar").stat().st_size // 2
     assert image_of(other, tmp_path / "delta.tar")["chain_ids"] == found["chain_ids"]
     assert_same_tree(tree_of(other, image_of(other, tmp_path / "delta.tar")), tree_of(home, found))
+
+
+def test_docker_and_we_load_an_archive_whose_layer_lies_behind_a_link_in_the_place_of_a_directory(
+    docker, home, tmp_path
+):
+    files = saved(([archive(member("file", body=b"x"))], ["linked:1"]))
+    (listed,) = json.loads(files["manifest.json"])
+    real = listed["Layers"][0].partition("/")[0]
+    listed["Layers"] = ["second/layer.tar"]
+    files |= {"first": Link(real), "second": Link("./first"), "manifest.json": as_json([listed])}
+    (tmp_path / "linked.tar").write_bytes(packed(files))
+    docker("load", stdin=(tmp_path / "linked.tar").read_bytes())
+    found = image_of(home, tmp_path / "linked.tar")
+    told = docker.inspect("linked:1")
+    assert (told["Id"], len(told["RootFS"]["Layers"])) == (found["image_id"], 1)

@@ -25,6 +25,8 @@ _MOST_HEADERS = 50_000  # with those of names; an archive of 128 layers has 400
 _MOST_NAMES = 8 << 20  # bytes of all names together
 _LIMIT = 1 << 20  # bytes of an extended header, as in Go
 _HOPS = 8  # links in a row
+_LONGEST_PATH = 4096  # bytes, as in the kernel
+_LINKS = (SYMLINK, HARDLINK)
 _ZEROS = bytes(BLOCK)
 _PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
 _EXTENDED = frozenset((_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK))
@@ -73,25 +75,53 @@ class Members:
     def find(self, name: bytes) -> Member | None:
         """Return the regular file *name*, through links inside the archive; None if it is missing.
 
+        A link may also be in the place of a directory: `docker load` unpacks the archive, so Docker follows each link.
         raises: ArchiveRejected if the name is another kind of file, or leads out of the archive.
         """
-        path: bytes | None = name
-        for _hop in range(_HOPS + 1):
-            path = _normal(path or b"")
-            if path is None:
-                raise file_error(name, "this name, or the link with this name, leads out of the archive")
-            member = self._members.get(path)
-            if member is None or member.kind == REGULAR:
-                return member
-            if member.kind == SYMLINK:
-                path = None if member.target.startswith(b"/") else posixpath.dirname(path) + b"/" + member.target
-            elif member.kind == HARDLINK:
-                path = member.target
-            else:
-                raise file_error(name, "it is not a regular file")
-            if path is None:
+        path = _normal(name)
+        if path is None:
+            raise file_error(name, "this name leads out of the archive")
+        found = self._members.get(path)
+        if found is None or found.kind in _LINKS:
+            found = self._members.get(self._resolved(name, path))
+        if found is None or found.kind == REGULAR:
+            return found
+        raise file_error(name, "it is not a regular file")
+
+    def _resolved(self, name: bytes, path: bytes) -> bytes:
+        """Return the path in the archive to which *path* leads. Raises ArchiveRejected."""
+        done: list[bytes] = []
+        todo = _reversed_parts(name, path)
+        hops = 0
+        while todo:
+            part = todo.pop()
+            if part == b"..":
+                if not done:
+                    raise file_error(name, "the link with this name leads out of the archive")
+                done.pop()
+                continue
+            done.append(part)
+            member = self._members.get(b"/".join(done))
+            if member is None or member.kind not in _LINKS:
+                continue
+            hops += 1
+            if hops > _HOPS:
+                raise file_error(name, f"more than {_HOPS} links lead to it")
+            if member.kind == HARDLINK:  # its target starts at the root
+                done.clear()
+            elif member.target.startswith(b"/"):
                 raise file_error(name, "the link with this name leads out of the archive")
-        raise file_error(name, f"more than {_HOPS} links lead to it")
+            else:
+                done.pop()
+            todo += _reversed_parts(name, member.target)
+        return b"/".join(done)
+
+
+def _reversed_parts(name: bytes, path: bytes) -> list[bytes]:
+    """Return the parts of *path*, the last one first. Raises ArchiveRejected if no kernel takes the path of *name*."""
+    if len(path) > _LONGEST_PATH:
+        raise file_error(name, f"its path, or that of a link that leads to it, has more than {_LONGEST_PATH} bytes")
+    return [part for part in reversed(path.split(b"/")) if part not in (b"", b".")]
 
 
 def _normal(name: bytes) -> bytes | None:

@@ -105,10 +105,37 @@ def test_a_link_leads_to_its_file(link, name):
     assert content(archive(directory("d/"), member("d/f", body=b"x"), link), name) == b"x"
 
 
+@pytest.mark.parametrize(
+    "links",
+    [
+        [symlink("l", "d")],
+        [symlink("l", "./m"), symlink("m", "d/")],
+        [directory("e/"), symlink("e/m", "../d"), symlink("l", "e/m")],
+        [directory("d/e/"), symlink("m", "d/e"), symlink("l", "m/..")],  # of d, and not of the root
+    ],
+)
+def test_a_link_in_the_place_of_a_directory_leads_to_its_files(links):
+    tar = archive(directory("d/"), member("d/f", body=b"x"), member("f", body=b"y"), *links)
+    assert content(tar, b"l/f") == b"x"
+    assert content(tar, b"l/../f") == b"y"  # as Docker cleans the names of manifest.json before it opens them
+    assert content(tar, b"l/g") is None
+
+
 @pytest.mark.parametrize("target", ["/etc/hostname", "..", "../x", "d/../../x"])
-def test_no_link_leads_out_of_the_archive(target):
+@pytest.mark.parametrize("name", [b"l", b"l/f"])
+def test_no_link_leads_out_of_the_archive(target, name):
     with pytest.raises(ArchiveRejected, match="leads out"):
-        read(archive(symlink("l", target))).find(b"l")
+        read(archive(symlink("l", target))).find(name)
+
+
+def test_links_that_lead_to_one_another_end():
+    with pytest.raises(ArchiveRejected, match="more than 8 links"):
+        read(archive(symlink("a", "b/x"), symlink("b", "a/x"))).find(b"a/f")
+
+
+def test_a_path_that_no_kernel_takes_is_refused_at_once():
+    with pytest.raises(ArchiveRejected, match="more than 4096 bytes"):
+        read(archive(member("f"))).find(b"d/" * 3000)
 
 
 def test_eight_links_in_a_row_are_followed_and_nine_are_not():
