@@ -67,6 +67,8 @@ _DIGITS = 16  # of a digest of xattrs
 
 
 _File = tuple[bytes, int, tuple[int, int], int, int, Bytes, bytes]  # what add_file was given
+_FILE = b"%b%d %x %b %b\0"  # the record of a file, from its start on
+_FIELDS = 5  # of this format
 
 
 class ManifestWriter:
@@ -140,16 +142,28 @@ class ManifestWriter:
             self._flush()
 
     def _flush(self) -> None:
+        """Write the records that wait: those of files in a row by one format, which costs less than one by one."""
+        pieces: list[bytes] = []
+        fields: list[bytes | int] = []
+        last_mode, last_owner, start = -1, (-1, -1), b""
+        for each in self._waiting:
+            if isinstance(each, bytes):
+                if fields:
+                    pieces.append(_FILE * (len(fields) // _FIELDS) % tuple(fields))
+                    fields.clear()
+                pieces.append(each + b"\0")
+                continue
+            path, mode, owner, size, crc, rest, xattrs = each
+            if mode != last_mode or owner != last_owner:
+                last_mode, last_owner, start = mode, owner, _start(FILE, mode, owner)
+            fields += start, size, crc32(rest, crc), xattrs, path
+        if fields:
+            pieces.append(_FILE * (len(fields) // _FIELDS) % tuple(fields))
         self._count += len(self._waiting)
-        records = [each if isinstance(each, bytes) else _record(*each) for each in self._waiting]
-        piece = self._stream.compress(b"\0".join(records) + b"\0")
         self._waiting.clear()
+        piece = self._stream.compress(b"".join(pieces))
         if piece:
             self._write(piece)
-
-
-def _record(path: bytes, mode: int, owner: tuple[int, int], size: int, crc: int, rest: Bytes, xattrs: bytes) -> bytes:
-    return b"%b%d %x %b %b" % (_start(FILE, mode, owner), size, crc32(rest, crc), xattrs, path)
 
 
 @functools.lru_cache(maxsize=256)  # few differ in a layer
