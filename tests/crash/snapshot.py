@@ -29,12 +29,15 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.layout impo
     MERGED,
     OWN_FILE,
     STAGING,
+    VOLATILE_MARKER,
+    WORK,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._store.recognition import layer_ids
 
 _LINK = re.compile(r"(?<![A-Z2-7])[A-Z2-7]{26}(?![A-Z2-7])")
 _OF_MOUNTING = "trusted.overlay.uuid"  # random, and given to each upper that is mounted, where there is space for it
 _UUID = ",uuid=on"  # shown then
+_OF_EACH_MOUNT = (f"{WORK}/work", os.path.dirname(VOLATILE_MARKER))  # directories below a layer
 _TOLD = {"diff_id", "digest", "merged_diff_id", "merged_digest"}  # of a layer's content, by its record
 _SINCE = re.compile(r'"since": \{[^}]*\}')  # of the holders of a layer: the time when each began
 _ENTERED = ("/", f"{LINKS}/")
@@ -90,6 +93,9 @@ def take(home: Path) -> Snapshot:
                 continue
             if found.name == MERGED and directory.parent == home:
                 continue  # told by the mount; without one it may stay as well as go
+            if is_directory and path.partition("/")[2] in _OF_EACH_MOUNT:
+                todo.append(Path(found.path))
+                continue  # the kernel makes it with each mount, also with one that fails then
             name = f"{LINKS}/{owners[found.name]}" if directory == home / LINKS else path
             entry = _entry(Path(found.path), owners)
             if found.name == MANIFEST:

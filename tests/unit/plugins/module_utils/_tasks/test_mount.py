@@ -71,12 +71,12 @@ def test_merged_is_roots_alone_before_the_mount(home):
 
 
 @pytest.mark.parametrize("volatile", [False, True])
-@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+@pytest.mark.parametrize("steps", [0, 1, 2])
 def test_killed_between_two_steps_the_next_run_needs_no_help(home, steps, volatile):
     own = home / "job/.strata.json"
     own.write_text(json.dumps({"format": 1, "read_write": True, "diff_id": "sha256:1", "digest": "sha256:2"}))
     done = converge(mounting(home, volatile=volatile), steps)
-    assert len(done) == 3
+    assert len(done) == 2
     assert (json.loads(own.read_text())["diff_id"] is None) is (steps > 0)
     assert converge(mounting(home, volatile=volatile)) == done[steps:]
     assert os.path.ismount(home / "job/merged")
