@@ -17,7 +17,7 @@ import os
 import re
 import typing as t
 
-from .._errors import StoreCorrupt
+from .._errors import StoreCorrupt, shorten
 from .._linux.noatime import read_quietly
 from .._linux.sync import sync_directory, sync_file
 from .json_file import is_count, read_file, unreadable_error
@@ -59,6 +59,26 @@ class ImageRecord(t.NamedTuple):
     top: str | None = None
 
 
+class Records(t.NamedTuple):
+    """The records of the images of a store.
+
+    images: of the records that can be read, sorted by image id. unread: why each other record cannot be read.
+    """
+
+    images: tuple[ImageRecord, ...] = ()
+    unread: tuple[StoreCorrupt, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """Why records cannot be read, in words; "" if all can."""
+        return shorten([str(error) for error in self.unread])
+
+    @property
+    def told(self) -> str:
+        """Why records cannot be read, and what to do about the first of them; "" if all can be read."""
+        return f"{self.why}; {self.unread[0].hint}" if self.unread else ""
+
+
 def read_record(home: str, image_id: str) -> ImageRecord | None:
     """Return the record of an image, None if there is none. Raises StoreCorrupt, OSError."""
     path = _path(home, image_id, _RECORD)
@@ -71,24 +91,22 @@ def read_record(home: str, image_id: str) -> ImageRecord | None:
     return record
 
 
-def read_records(home: str) -> list[ImageRecord]:
-    """Return the records of all images, sorted by image id. Raises StoreCorrupt, OSError."""
-    records = (read_record(home, image_id) for image_id in _recorded_ids(home))
-    return [record for record in records if record]
-
-
-def unreadable_records(home: str) -> t.Iterator[StoreCorrupt]:
-    """Yield why each record of an image that cannot be read cannot be read. Raises OSError."""
+def read_records(home: str) -> Records:
+    """Return the records of all images: one damaged record hides no other. Raises OSError."""
+    found, unread = [], []
     try:
         for image_id in _recorded_ids(home):
             try:
-                read_record(home, image_id)
+                record = read_record(home, image_id)
             except StoreCorrupt as error:
-                yield error
+                unread.append(error)
             except OSError as error:
-                yield unread_record(_path(home, image_id, _RECORD), error)
+                unread.append(unread_record(_path(home, image_id, _RECORD), error))
+            else:
+                found += [record] if record else []
     except StoreCorrupt as error:
-        yield error
+        unread.append(error)
+    return Records(tuple(found), tuple(unread))
 
 
 def _recorded_ids(home: str) -> list[str]:

@@ -172,9 +172,9 @@ class _Examination:
             path = f"{self.home}/{IMAGES}"
             yield Finding("store_file_unreadable", IMAGES, path, IN_THE_WAY, about=blocked_images(self.home))
             return
-        from ..._store.images import unreadable_records  # most stores have no images; each import is compiled
+        from ..._store.images import read_records  # most stores have no images; each import is compiled
 
-        for error in unreadable_records(self.home):
+        for error in read_records(self.home).unread:
             path = str(error.details["path"])
             yield Finding("store_file_unreadable", os.path.basename(path), path, IN_THE_WAY, about=error)
 

@@ -35,7 +35,7 @@ def _layers(details: Details) -> dict[str, t.Any]:
 
     images = read_images(details.home) if details.layers else Images()
     if images.error:
-        why = f"a record of an image cannot be read, so no layer has its images: {images.error}"
+        why = f"a record of an image cannot be read, so layers may be of more images than are told: {images.error}"
         details.problems.append(Problem("not_probed", why, "see the message of overlay2_image_info"))
     tops = by_chain(images.records, tops_only=True)
     return {

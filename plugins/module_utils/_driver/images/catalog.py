@@ -23,6 +23,7 @@ from .state import WantedImage, reported
 
 _MOST_IMAGES = 1000
 _MOST_LAYERS = 20_000  # of all images together
+_MOST_UNREAD = 5  # records that a warning is about
 
 
 def images_in_archive(store: Store, path: str, image: str | None, platform: str | None) -> dict[str, t.Any]:
@@ -39,16 +40,19 @@ def images_in_archive(store: Store, path: str, image: str | None, platform: str 
 def images_in_store(store: Store, image: str | None, platform: str | None) -> dict[str, t.Any]:
     """Return the images whose layers were put into a store. image, platform: None for any.
 
-    raises: InvalidInput, StoreNotFound, StoreCorrupt, OSError.
+    A record that cannot be read gives a warning.
+    raises: InvalidInput, StoreNotFound, OSError.
     """
     if not store.exists:
         raise store_not_found_error(store.home)
     wanted = parse_platform(platform) if platform else None
-    records = [record for record in read_records(store.home) if is_asked_for(record, image, wanted)]
+    there = read_records(store.home)
+    records = [record for record in there.images if is_asked_for(record, image, wanted)]
     chosen = records[:_MOST_IMAGES]
     only = len(chosen) == 1
     found = [WantedImage(one, read_config(store.home, one.image_id) if only else None) for one in chosen]
-    return _listed(store, found, len(records) > len(chosen))
+    told = [f"an image is not told: {error}; {error.hint}" for error in there.unread[:_MOST_UNREAD]]
+    return {**_listed(store, found, len(records) > len(chosen)), **({"warnings": told} if told else {})}
 
 
 def present_in(store: Store, chains: t.Sequence[str]) -> t.Sequence[str]:

@@ -38,7 +38,8 @@ def observe_export(store: Store, choice: ImageChoice) -> ExportState:
         raise store_not_found_error(store.home)
     index = ChainIndex(store)
     found = []
-    for record in read_records(store.home):
+    records = read_records(store.home)
+    for record in records.images:
         if is_meant(record, choice):
             layers = index.find(chains_of(record))
             if choice.top is None or (len(layers) == len(record.layers) and layers[-1].id == choice.top):
@@ -46,7 +47,8 @@ def observe_export(store: Store, choice: ImageChoice) -> ExportState:
     if len(found) > 1:
         raise several_error([record for record, _layers in found])
     if not found:
-        raise LayerNotFound("the store does not have the image", hint="overlay2_image_info lists the images")
+        unread = f"; a record of an image cannot be read: {records.told}" if records.unread else ""
+        raise LayerNotFound("the store does not have the image", hint=f"overlay2_image_info lists the images{unread}")
     record, layers = found[0]
     if len(layers) < len(record.layers):
         raise LayerNotFound(

@@ -35,7 +35,7 @@ def find_pinned(store: Store, source: ImageSource) -> WantedImage | None:
     if not source.is_pinned or not store.exists:
         return None
     index = ChainIndex(store)
-    for record in read_records(store.home):
+    for record in read_records(store.home).images:
         chains = chains_of(record)
         said = (
             (source.image_id, record.image_id),
@@ -56,7 +56,7 @@ def observe_image(store: Store, wanted: WantedImage, top: str | None) -> ImageSt
     names = [layer_name(chain) for chain in wanted.chain_ids]
     if top:
         names[-1] = top
-    records = {record.image_id: record for record in read_records(store.home)} if store.exists else {}
+    records = {record.image_id: record for record in read_records(store.home).images} if store.exists else {}
     return ImageState(
         home=store.home,
         exists=store.exists,
@@ -88,15 +88,16 @@ def observe_removal(store: Store, choice: ImageChoice) -> RemovalState:
     """Return the image to remove, and what needs its layers.
 
     raises: InvalidInput if several images are meant; what is_store() raises for a home that is not a store;
-            StoreCorrupt; OSError.
+            OSError.
     """
     if not store.exists:
         return RemovalState(store.home, False)
     records = read_records(store.home)
     index = ChainIndex(store)
-    meant = [(record, found) for record in records if (found := _meant(store, index, record, choice)) is not None]
+    looked = ((record, _meant(store, index, record, choice)) for record in records.images)
+    meant = [(record, found) for record, found in looked if found is not None]
     if not meant:
-        return RemovalState(store.home, True)
+        return RemovalState(store.home, True, unread=records.told)
     if len(meant) > 1:
         raise several_error([record for record, _found in meant])
     from ..layers.observe import observe_for_removal  # a run that puts an image does not need it
@@ -104,13 +105,13 @@ def observe_removal(store: Store, choice: ImageChoice) -> RemovalState:
     record, found = meant[0]
     there = {layer.chain_id: layer.id for layer in found}
     others: dict[str, list[str]] = {}
-    for other in records:
+    for other in records.images:
         top = there.get(chains_of(other)[-1])
         if top and other.image_id != record.image_id:
             others.setdefault(top, []).append(label_of(other))
     layers = observe_for_removal(store, [layer.id for layer in found], above=False, users=True)
     words = {top: shorten(labels) for top, labels in others.items()}
-    return RemovalState(store.home, True, record, found, words, layers)
+    return RemovalState(store.home, True, record, found, words, layers, unread=records.told)
 
 
 def _meant(store: Store, index: ChainIndex, record: ImageRecord, choice: ImageChoice) -> tuple[LayerState, ...] | None:

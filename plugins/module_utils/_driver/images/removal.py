@@ -28,7 +28,8 @@ def plan_absent(have: RemovalState) -> Plan[RemovalState]:
     raises: StoreForeign.
     """
     if have.record is None:
-        return Plan((), have)
+        told = f"the image may be one whose record cannot be read: {have.unread}"
+        return Plan((), have, warnings=(told,) if have.unread else ())
     actions: list[Action] = []
     going: list[str] = []
     kept: dict[str, str] = {}
@@ -44,13 +45,21 @@ def plan_absent(have: RemovalState) -> Plan[RemovalState]:
         raise store_foreign_error(have.home, have.layers.engine, actions[0].describe())
     after = RemovalState(have.home, have.exists, kept=kept)
     topmost = list(kept)[:1]  # the layers below stay because of this one
-    return Plan(actions, after, must_be_free=sorted([*going, *topmost]))
+    told = f"no layer of the image is removed, because another image may need it: {have.unread}"
+    return Plan(
+        actions,
+        after,
+        warnings=(told,) if have.unread and have.found else (),
+        must_be_free=sorted([*going, *topmost]),
+    )
 
 
 def _removal(layer: LayerState, have: RemovalState, going: t.Collection[str]) -> tuple[str, t.Sequence[Action]]:
     """Return why a layer stays, in words, or "" and the actions that remove it. going: the layers that go before."""
     if layer.id in have.others:
         return f"it is the top layer of image {have.others[layer.id]}", ()
+    if have.unread:
+        return "an image whose record cannot be read may need it", ()
     if have.layers is None or layer.id not in have.layers.layers:
         raise ValueError(f"nobody looked at layer {layer.id}")
     staying = [child for child in have.layers.children.get(layer.id, ()) if child not in going]

@@ -109,6 +109,7 @@ class RemovalState(t.NamedTuple):
     others: by the id of a layer, the images whose top layer it is, in words.
     layers: those layers, as for a removal.
     kept:   after the plan, why layers stay, by id.
+    unread: why records of images cannot be read, and the cure, in words; "" if all can.
     """
 
     home: str
@@ -118,6 +119,7 @@ class RemovalState(t.NamedTuple):
     others: t.Mapping[str, str] = {}
     layers: LayersState | None = None
     kept: t.Mapping[str, str] = {}
+    unread: str = ""
 
 
 def chains_of(record: ImageRecord) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from ..._chain_ids import chain_ids
-from ..._errors import StoreCorrupt, printable
+from ..._errors import printable
 from ..._store.layout import IMAGES
 
 if t.TYPE_CHECKING:
@@ -19,22 +19,23 @@ _LONGEST_LABEL = 200  # characters of a name in a sentence; a name may have any 
 
 
 class Images(t.NamedTuple):
-    """The records of a store's images. error: why not all can be read, in words; "" if they can."""
+    """The records of a store's images that can be read. error: why the others cannot, in words; "" if all can."""
 
     records: tuple[ImageRecord, ...] = ()
     error: str = ""
 
 
 def read_images(home: str) -> Images:
-    """Return the images of a store; none if a record cannot be read."""
+    """Return the images of a store."""
     if not os.path.lexists(f"{home}/{IMAGES}"):
         return Images()
     from ..._store.images import read_records  # most stores have no images, and each import is compiled on every host
 
     try:
-        return Images(tuple(read_records(home)))
-    except (StoreCorrupt, OSError) as error:
+        records = read_records(home)
+    except OSError as error:
         return Images((), printable(str(error)))
+    return Images(records.images, printable(records.why))
 
 
 def by_chain(records: t.Iterable[ImageRecord], *, tops_only: bool = False) -> dict[str, list[ImageRecord]]:

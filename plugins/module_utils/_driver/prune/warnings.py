@@ -29,7 +29,8 @@ def find_warnings(wanted: PruneOptions, have: PruneState) -> t.Iterator[str]:
         if not any(is_called(record, glob) for record in have.images.records):
             yield f"keep_images: no image is called {printable(glob)}"
     if have.images.error:
-        yield f"a record of an image cannot be read, so no reason names an image: {have.images.error}"
+        effect = "so layers may be of more images than the reasons name"
+        yield f"a record of an image cannot be read, {effect}: {have.images.error}"
     if have.unclaimed:
         yield str(store_foreign_error(have.home, SOMEBODY, "sweep litter"))
     elif wanted.orphans_only and have.exists and have.engine is None:

@@ -298,7 +298,7 @@ def test_a_name_belongs_to_one_image(home, tmp_path):
     assert sorted(record.names for record in outcome.after.records.values()) == [("app:1", "app:2")]
     first = converge(image_task(home, tmp_path / "a"))
     assert [record.names for record in first.after.records.values()] == [("app:1",)]
-    assert sorted(record.names for record in read_records(str(home))) == [("app:1",), ("app:2",)]
+    assert sorted(record.names for record in read_records(str(home)).images) == [("app:1",), ("app:2",)]
     before, after = image_task(home, tmp_path / "a").difference(first.have, first.plan.after)
     assert sorted(before.values()) == [[], ["app:1", "app:2"]]
     assert sorted(after.values()) == [["app:1"], ["app:2"]]

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.choice import ImageChoice
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.state import ImageSource
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import WantedLayer
-from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, StoreCorrupt
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
 from ansible_collections.strata.overlay2.plugins.module_utils._store import holders
 from ansible_collections.strata.overlay2.plugins.module_utils._store.images import read_records
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image import ImageTask
@@ -62,7 +62,7 @@ def absent(home, **choice):
 def left(home):
     ids = set(os.listdir(home)) - {"l", ".strata.json", ".strata-images"}
     assert len(os.listdir(home / "l")) == len(ids)
-    return sorted(ids), sorted(name for record in read_records(str(home)) for name in record.names)
+    return sorted(ids), sorted(name for record in read_records(str(home)).images for name in record.names)
 
 
 def reasons(result):
@@ -197,12 +197,32 @@ def test_a_choice_that_means_nothing_is_refused(choice, message, home):
         AbsentImageTask(str(home), ImageChoice(**choice))
 
 
-def test_nothing_goes_while_the_record_of_another_image_cannot_be_read(home):
-    put(home, [BASE], "os:1")
-    record = put(home, THREE, "app:1")
+def damage(home, record):
     (home / ".strata-images" / f"{record.image_id[7:]}.json").write_text("{}")
-    with pytest.raises(StoreCorrupt):
-        absent(home, image="os:1")
+
+
+def test_layers_stay_while_the_record_of_another_image_cannot_be_read(home):
+    base = put(home, [BASE], "os:1")
+    record = put(home, THREE, "app:1")
+    damage(home, base)
+    outcome = tasks.do(AbsentImageTask(str(home), ImageChoice(image="app:1")))
+    assert tasks.sentences(outcome) == [f"remove the record of image {record.image_id}"]
+    assert set(outcome.after.kept.values()) == {"an image whose record cannot be read may need it"}
+    (warning,) = outcome.plan.warnings
+    assert "no layer of the image is removed" in warning and f"{base.image_id[7:]}.json" in warning
+    assert left(home) == (sorted(IDS), [])
+
+
+def test_an_image_whose_record_cannot_be_read_is_told_to_be_perhaps_the_one(home):
+    record = put(home, THREE, "app:1")
+    damage(home, record)
+    outcome = tasks.do(AbsentImageTask(str(home), ImageChoice(image="app:1")))
+    assert not outcome.plan.actions
+    assert "the image may be one whose record cannot be read" in outcome.plan.warnings[0]
+    assert "remove the file" in outcome.plan.warnings[0]
+    assert put(home, THREE, "app:1") == record
+    absent(home, image="app:1")
+    assert left(home) == ([], [])
 
 
 def test_without_a_store_there_is_no_image(tmp_path):

@@ -71,6 +71,21 @@ def test_the_images_of_a_store_are_listed_with_what_is_there(home, tmp_path):
     assert look(home, None, "a", "linux/arm64")["images"] == look(home, None, "c", None)["images"] == []
 
 
+def test_a_record_that_cannot_be_read_hides_no_other_image(home, tmp_path):
+    first = have(home, put(tmp_path, one_image(THREE, name="a").whole(), "a")).after
+    have(home, put(tmp_path, one_image([BASE, OTHER], name="b").whole(), "b"))
+    path = f"{home}/.strata-images/{first.wanted.record.image_id[7:]}.json"
+    with open(path, "w", encoding="ascii") as file:
+        file.write("{}")
+    found = look(home, None, None, None)
+    assert [image["names"] for image in found["images"]] == [["b"]]
+    (warning,) = found["warnings"]
+    assert path in warning and "remove the file" in warning
+    have(home, f"{tmp_path}/a")
+    assert "warnings" not in look(home, None, None, None)
+    assert len(look(home, None, None, None)["images"]) == 2
+
+
 @pytest.mark.parametrize("case", GOOD)
 def test_each_good_archive_lists_its_image(case, home, tmp_path):
     files, layers, names, image, platform, _missing = GOOD[case]

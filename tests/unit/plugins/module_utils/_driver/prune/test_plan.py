@@ -550,7 +550,7 @@ def test_while_a_record_cannot_be_read_every_layer_may_be_of_a_kept_image():
     assert gone(PruneOptions(unused_for=0), have) == ["job", "top", "base"]
     assert gone(PruneOptions(unused_for=0, keep_images=("none",)), have) == ["job"]
     assert decide(PruneOptions(unused_for=0), have).plan.warnings == (
-        "a record of an image cannot be read, so no reason names an image: it is damaged",
+        "a record of an image cannot be read, so layers may be of more images than the reasons name: it is damaged",
     )
 
 
