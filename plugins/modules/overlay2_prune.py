@@ -59,6 +59,7 @@ options:
       - Images of M(strata.overlay2.overlay2_image) whose layers stay, by name, image id or manifest digest, or by globs
         of these. A pattern that matches no image gives a warning.
       - If a record of an image cannot be read, each layer with a known diff id stays.
+      - If the top layer of another image goes, or is gone already, the module removes the record of the image.
     type: list
     elements: str
     default: []

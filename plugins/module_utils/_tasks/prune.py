@@ -66,7 +66,7 @@ class PruneTask(Task[PruneState]):
         return plan.after
 
     def difference(self, before: PruneState, after: PruneState) -> Sides:
-        """Return the layers that change, and the numbers of pieces of litter that change, by code."""
+        """Return the layers and the images that change, and the numbers of pieces of litter that change, by code."""
         sides = _view(before), _view(after)
         changed = [key for key in sides[0] if sides[0][key] != sides[1].get(key)]
         return self._before.difference(
@@ -162,5 +162,6 @@ def _view(have: PruneState) -> dict[str, t.Any]:
         litter[found.code] = litter.get(found.code, 0) + 1
     return {
         **{f"layer {id}": predictable(found.layer) for id, found in sorted(have.found.items())},
+        **{f"image {record.image_id}": [*map(printable, record.names)] for record in have.images.records},
         **{f"litter {code}": count for code, count in sorted(litter.items())},
     }

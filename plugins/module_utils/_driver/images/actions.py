@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._store.images import ImageRecord, remove_record, write_record
+from ..._store.images import ImageRecord, write_record
 from ..._store.last_use import note_use_below
 from ..plan import Action
 from ..state import LayerState
@@ -53,17 +53,3 @@ class RecordImage(Action):
     def commit(self, run: Run) -> None:
         for record in sorted(self.changed, key=lambda record: record.image_id == self.image_id):
             write_record(run.home, record, self._config if record.image_id == self.image_id else None)
-
-
-class ForgetImage(Action):
-    """Remove the record of an image, once its layers are gone."""
-
-    def __init__(self, image_id: str) -> None:
-        self.image_id = image_id
-
-    def describe(self) -> str:
-        return f"remove the record of image {self.image_id}"
-
-    def commit(self, run: Run) -> None:
-        run.sync()  # if the power fails with the record gone, the layers must be gone too
-        remove_record(run.home, self.image_id)

@@ -12,10 +12,10 @@ import typing as t
 
 from ..._errors import LayerInUse, StoreCorrupt
 from ..._store.engine import store_foreign_error
+from ..layers.actions import ForgetImage
 from ..layers.removal import plan_removal
 from ..plan import Action, Plan
 from ..state import LayerState
-from .actions import ForgetImage
 from .state import RemovalState
 
 

@@ -117,3 +117,19 @@ class RemoveLayer(Action):
     def commit(self, run: Run) -> None:
         run.limit_deletion(self.seconds)
         run.hide_layer(self.layer.id, self.layer.link or "")
+
+
+class ForgetImage(Action):
+    """Remove the record of an image, once its layers are gone."""
+
+    def __init__(self, image_id: str) -> None:
+        self.image_id = image_id
+
+    def describe(self) -> str:
+        return f"remove the record of image {self.image_id}"
+
+    def commit(self, run: Run) -> None:
+        from ..._store.images import remove_record  # most stores have no images, and each import is compiled
+
+        run.sync()  # if the power fails with the record gone, the layers must be gone too
+        remove_record(run.home, self.image_id)

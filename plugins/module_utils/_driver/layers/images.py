@@ -48,6 +48,16 @@ def by_chain(records: t.Iterable[ImageRecord], *, tops_only: bool = False) -> di
     return found
 
 
+def topless(records: t.Sequence[ImageRecord], going: t.Collection[str], left: t.Collection[str]) -> list[ImageRecord]:
+    """Return the images whose top layers go, and no other layer has the content of theirs. Pure.
+
+    going, left: the chain ids of the layers that go, and of those that stay.
+    """
+    tops = by_chain(records, tops_only=True)
+    useless = {one.image_id for chain in tops if chain in going and chain not in left for one in tops[chain]}
+    return [record for record in records if record.image_id in useless]
+
+
 def label_of(record: ImageRecord) -> str:
     """Return how a sentence calls an image: by the start of its first name; by its id if it has no name."""
     return printable(record.names[0])[:_LONGEST_LABEL] if record.names else record.image_id

@@ -12,13 +12,16 @@ import typing as t
 from ..._errors import TooManyLayers, printable
 from ..._store.engine import SOMEBODY, store_foreign_error
 from ..layers.disk_usage import Tree
-from ..layers.images import by_chain
+from ..layers.images import by_chain, topless
 from ..layers.litter import Litter
 from ..plan import Action, Plan
 from .letting_go import find_letting_go
-from .reasons import why_in_use, why_kept, why_needed, with_images
+from .reasons import is_called, why_in_use, why_kept, why_needed, with_images
 from .state import Decision, PruneOptions, PruneState, Pruning
 from .warnings import find_warnings
+
+if t.TYPE_CHECKING:
+    from ..._store.images import ImageRecord
 
 
 def plan_prune(wanted: PruneOptions, have: PruneState) -> Plan[PruneState]:
@@ -29,7 +32,8 @@ def plan_prune(wanted: PruneOptions, have: PruneState) -> Plan[PruneState]:
     unread = {id for id, found in have.found.items() if found.unread}
     litter = tuple(found for found in have.litter if found.layer not in {*have.working, *going, *unread})
     sweeping = tuple(found for found in litter if not found.stuck) if chooser.may_sweep else ()
-    actions = _actions(wanted, have, chooser, sweeping)
+    forgotten = _forgotten(wanted, have, going)
+    actions = _actions(wanted, have, chooser, forgotten, sweeping)
     if actions and have.unclaimed:
         raise store_foreign_error(have.home, SOMEBODY, actions[0].describe())
     if actions and have.engine and have.engine_users:
@@ -47,24 +51,48 @@ def plan_prune(wanted: PruneOptions, have: PruneState) -> Plan[PruneState]:
     after = have._replace(
         found=left,
         litter=tuple(found for found in litter if found not in sweeping),
+        images=have.images._replace(records=tuple(one for one in have.images.records if one not in forgotten)),
         free=have.free + freed,
         pruning=Pruning(decisions, litter, freed, chooser.spared),
     )
     return Plan(actions, after, warnings=tuple(find_warnings(wanted, have)), must_be_free=sorted(touches))
 
 
-def _actions(wanted: PruneOptions, have: PruneState, chooser: _Chooser, sweeping: tuple[Litter, ...]) -> list[Action]:
-    if not chooser.going and not sweeping and not chooser.letting_go:
+def _forgotten(wanted: PruneOptions, have: PruneState, going: t.Collection[str]) -> list[ImageRecord]:
+    """Return the images that are of no use without the layers *going*: the store cannot give out their top layer.
+
+    An image whose top layer is gone already was recorded when this layer was there. It counts only if each layer can be
+    read: a damaged one may be the top layer, and can be repaired. An image that keep_images names stays recorded.
+    """
+    if have.engine is not None or have.unclaimed:
         return []
-    from ..layers.actions import (
-        RemoveLayer,  # imported late: an empty plan does not need it, and each host compiles each import
-    )
+    gone = {have.found[id].layer.chain_id or "" for id in going}
+    left = {found.layer.chain_id or "" for id, found in have.found.items() if id not in going}
+    if not have.working and not any(found.damage or found.unread for found in have.found.values()):
+        gone.update(by_chain(have.images.records, tops_only=True))
+    records = [one for one in have.images.records if not any(is_called(one, glob) for glob in wanted.keep_images)]
+    return topless(records, gone, left)
+
+
+def _actions(
+    wanted: PruneOptions,
+    have: PruneState,
+    chooser: _Chooser,
+    forgotten: t.Sequence[ImageRecord],
+    sweeping: tuple[Litter, ...],
+) -> list[Action]:
+    """Return the actions. The record of an image goes after its layers: a killed run leaves it for the next prune."""
+    if not chooser.going and not sweeping and not chooser.letting_go and not forgotten:
+        return []
+    # imported late: an empty plan does not need it, and each host compiles each import
+    from ..layers.actions import ForgetImage, RemoveLayer
     from .sweep import Sweep, letting_go_actions
 
     actions: list[Action] = []
     for _id, letting in sorted(chooser.letting_go.items()):
         actions += letting_go_actions(letting)
     actions += [RemoveLayer(have.found[id].layer, wanted.max_seconds) for id in chooser.going]
+    actions += [ForgetImage(record.image_id) for record in forgotten]
     return [*actions, Sweep(sweeping, wanted.max_seconds)] if sweeping else actions
 
 

@@ -540,6 +540,41 @@ def test_a_reason_names_the_image():
     assert reason(PruneOptions(unused_for=20 * DAY), IMAGES, "base") == shared
 
 
+def forgotten(wanted, have, working=()):
+    plan = decide(wanted, have, working).plan
+    said = [action.describe() for action in plan.actions]
+    there = plan.after.images.records
+    gone = [record for record in have.images.records if record not in there]
+    assert [f"remove the record of image {record.image_id}" for record in gone] == [
+        one for one in said if one.startswith("remove the record")
+    ]
+    assert not decide(wanted, plan.after, working).plan.actions
+    return gone
+
+
+def test_an_image_without_its_top_layer_is_forgotten_after_its_layers():
+    assert forgotten(PruneOptions(unused_for=0, keep=("base",)), IMAGES) == [APP]
+    assert forgotten(PruneOptions(unused_for=0), IMAGES) == [OS, APP, NAMELESS]
+    actions = decide(PruneOptions(unused_for=0, keep=("base",)), IMAGES).plan.actions
+    assert actions[-1].describe() == f"remove the record of image {APP.image_id}"
+    assert forgotten(PruneOptions(unused_for=20 * DAY), IMAGES) == []
+
+
+def test_an_image_whose_top_layer_is_gone_already_is_forgotten_if_no_damaged_layer_may_be_it():
+    killed = store(of_image("base", 0), images=Images((OS, APP)))
+    wanted = PruneOptions(unused_for=20 * DAY)
+    assert forgotten(wanted, killed) == [APP]
+    damaged = store(of_image("base", 0), layer("torn")._replace(damage="torn"), images=Images((OS, APP)))
+    assert forgotten(wanted, damaged) == []
+    assert forgotten(wanted, killed, ["base"]) == []
+    assert forgotten(wanted._replace(keep_images=("app:*",)), killed) == []
+
+
+def test_an_image_is_remembered_while_another_layer_has_the_content_of_its_top():
+    twice = store(of_image("base", 0), of_image("again", 0), images=Images((OS,)))
+    assert forgotten(PruneOptions(unused_for=0, keep=("again",)), twice) == []
+
+
 def test_a_name_of_no_image_is_a_warning():
     plan = decide(PruneOptions(unused_for=0, keep_images=("os:12", "ap\x1b")), IMAGES).plan
     assert plan.warnings == ("keep_images: no image is called ap\\x1b",)
