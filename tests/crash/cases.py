@@ -151,6 +151,7 @@ CASES = (
         (STORE, image(src="base.tar", image="app:1", id="base"), image(src="image.tar")),
         image(state="absent", image="app:1"),
     ),
+    Case("prune an image", (STORE, image(src="image.tar", id="app")), prune(unused_for="0s")),
     Case("mount", ON_BASE, mount(id="top")),
     Case("mount volatile", ON_BASE, mount(id="top", volatile=True)),
     Case("hold a layer that is written without a mount", FILLED, mount(id="lone")),
