@@ -63,6 +63,7 @@ STAGES = (
     Stage("lint docs", "module documentation", "plugins/modules"),
     Stage("lint ansible-lint", "profile production, strict"),
     Stage("sanity", "ansible-test sanity"),
+    Stage("environment", "the execution environment, built on a base image made here, and used"),
     Stage("conformance", "real overlayfs and real Docker on our layers", "tests/conformance"),
     Stage("examples", "the documentation's examples, with three ansible-cores", "tests/examples"),
     Stage("integration", "the modules through Ansible on real mounts", "tests/integration/targets"),

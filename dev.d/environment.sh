@@ -1,0 +1,50 @@
+# shellcheck shell=sh
+# ./dev environment: build the execution environment on a base image of Debian that is made here, and run a module in it.
+. dev.d/isolate.sh
+. dev.d/engines.sh
+
+# base_image: print the tar of a minimal Debian with apt. Made once for a machine, in $SHARED.
+base_image() {
+    key=$(sha256sum dev.d/environment.sh | cut -c 1-16)
+    made=$SHARED/roots/environment-$key.tar
+    mkdir -p "$SHARED/roots"
+    exec 8>"$SHARED/roots/lock"
+    flock 8
+    if ! [ -e "$made" ]; then
+        say 'dev: making a base image of Debian trixie'
+        rm -f "$SHARED/roots/environment-"*
+        unshare --mount --propagation private mmdebstrap --quiet --mode=root --variant=apt --format=tar \
+            --include=ca-certificates trixie "$made.new" >"$CACHE/root.log" 2>&1 </dev/null || {
+            cat "$CACHE/root.log" >&2
+            die 'cannot make a base image of Debian trixie'
+        }
+        mv "$made.new" "$made"
+    fi
+    exec 8>&-
+    printf '%s\n' "$made"
+}
+
+# builder: make the virtual environment of ansible-builder, which shares no version with the tests' tools.
+builder() {
+    made=$CACHE/venv-builder
+    stamp=$(sha256sum requirements/builder.txt | cut -c 1-16)
+    [ ! -e "$made/$stamp" ] || return 0
+    say 'dev: making .cache/venv-builder'
+    /usr/bin/python3 -m venv --clear "$made"
+    pip_install_in "$made" -r requirements/builder.txt
+    : >"$made/$stamp"
+}
+
+ready run mmdebstrap debian-archive-keyring ca-certificates
+builder
+unpacked=$(engines)
+base=$(base_image)
+scratch
+ansible-galaxy collection build --force --output-path "$CACHE/build" >"$CACHE/build.log"
+"$CACHE/venv-builder/bin/ansible-builder" create --file execution-environment.yml --context "$SCRATCH/context" \
+    --output-filename Containerfile >"$CACHE/builder.log"
+# The build asks the same index as pip does here.
+index=$(HOME=$USER_HOME python -m pip config get global.index-url 2>/dev/null) || index=${PIP_INDEX_URL-}
+isolated sh -eu dev.d/environment_inside.sh "$unpacked" "$base" "$SCRATCH" "$index" ||
+    die 'the execution environment does not work'
+say 'dev: the execution environment was built, and overlay2_facts ran in it'
