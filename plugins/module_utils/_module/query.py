@@ -38,4 +38,6 @@ def run_query(query: t.Callable[[dict[str, t.Any]], dict[str, t.Any]], **argumen
 
         fail(module, error, [])
     else:
+        for warning in result.pop("warnings", ()):  # exit_json() takes no warnings from ansible-core 2.23 on
+            module.warn(warning)
         module.exit_json(changed=False, **result)

@@ -17,10 +17,10 @@ import os
 import re
 import typing as t
 
-from .._errors import StoreCorrupt, shorten
+from .._errors import StoreCorrupt, printable, shorten
 from .._linux.noatime import read_quietly
 from .._linux.sync import sync_directory, sync_file
-from .json_file import is_count, read_file, unreadable_error
+from .json_file import NEWER_CURE, is_count, read_file, unreadable_error
 from .json_writer import remove_file, replace_file, write_new
 from .layout import IMAGES
 from .listing import names_in
@@ -107,6 +107,16 @@ def read_records(home: str) -> Records:
     except StoreCorrupt as error:
         unread.append(error)
     return Records(tuple(found), tuple(unread))
+
+
+def newer_record_error(home: str, image_id: str, records: Records) -> StoreCorrupt | None:
+    """Return the error for the record of an image that a newer version wrote, so that no run may replace it; or None.
+
+    A damaged record is no such error: a run that has the image writes it again.
+    """
+    path = printable(_path(home, image_id, _RECORD))
+    newer = (error for error in records.unread if error.hint == NEWER_CURE)
+    return next((error for error in newer if error.details["path"] == path), None)
 
 
 def _recorded_ids(home: str) -> list[str]:

@@ -16,6 +16,7 @@ from .._linux.noatime import read_quietly
 NO_FILE = (errno.EISDIR, errno.ELOOP)  # how reading fails if a directory or a symlink is in the place of the file
 _LAST_FORMAT = 9999  # larger than the format of any version of ours
 FORMAT = 1  # of the files of stores and layers; a higher format is refused
+NEWER_CURE = "use the newer version of strata.overlay2 that wrote it"
 
 
 def read_file(path: str, cure: str = "") -> dict[str, t.Any] | None:
@@ -42,7 +43,7 @@ def read_file(path: str, cure: str = "") -> dict[str, t.Any] | None:
     if number > FORMAT:
         raise StoreCorrupt(
             f"{printable(path)} has format {number}; this version supports format {FORMAT} at most",
-            hint="use the newer version of strata.overlay2 that wrote it",
+            hint=NEWER_CURE,
             path=printable(path),
         )
     return t.cast("dict[str, t.Any]", content)

@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from ..._errors import Overlay2Error, shorten
-from ..._store.images import ImageRecord, read_config, read_records
+from ..._store.images import ImageRecord, Records, newer_record_error, read_config, read_records
 from ..._store.settings import Settings
 from ..content.exact_file import exact_head
 from ..layers.images import label_of
@@ -56,7 +56,11 @@ def observe_image(store: Store, wanted: WantedImage, top: str | None) -> ImageSt
     names = [layer_name(chain) for chain in wanted.chain_ids]
     if top:
         names[-1] = top
-    records = {record.image_id: record for record in read_records(store.home).images} if store.exists else {}
+    there = read_records(store.home) if store.exists else Records()
+    newer = newer_record_error(store.home, wanted.record.image_id, there)
+    if newer:
+        raise newer
+    records = {record.image_id: record for record in there.images}
     return ImageState(
         home=store.home,
         exists=store.exists,

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.choice import ImageChoice
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.state import ImageSource
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import WantedLayer
-from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import holders
 from ansible_collections.strata.overlay2.plugins.module_utils._store.images import read_records
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image import ImageTask
@@ -223,6 +223,15 @@ def test_an_image_whose_record_cannot_be_read_is_told_to_be_perhaps_the_one(home
     assert put(home, THREE, "app:1") == record
     absent(home, image="app:1")
     assert left(home) == ([], [])
+
+
+def test_a_record_of_a_newer_format_is_not_replaced(home):
+    record = put(home, THREE, "app:1")
+    path = home / ".strata-images" / f"{record.image_id[7:]}.json"
+    path.write_text('{"format": 2}')
+    with pytest.raises(StoreCorrupt, match="format 2"):
+        put(home, THREE, "app:1")
+    assert path.read_text() == '{"format": 2}'
 
 
 def test_without_a_store_there_is_no_image(tmp_path):
