@@ -20,11 +20,9 @@ import typing as t
 from .._errors import StoreCorrupt, printable, shorten
 from .._linux.noatime import read_quietly
 from .._linux.sync import sync_directory, sync_file
-from .json_file import NEWER_CURE, is_count, read_file, unreadable_error
-from .json_writer import remove_file, replace_file, write_new
+from .json_file import NewerFormat, is_count, read_file, unreadable_error
 from .layout import IMAGES
 from .listing import names_in
-from .unusable import unread_record
 
 _RECORD, _CONFIG = ".json", ".config"
 _PREFIX = "sha256:"
@@ -101,6 +99,8 @@ def read_records(home: str) -> Records:
             except StoreCorrupt as error:
                 unread.append(error)
             except OSError as error:
+                from .unusable import unread_record  # few files are damaged, and each import is compiled on every host
+
                 unread.append(unread_record(_path(home, image_id, _RECORD), error))
             else:
                 found += [record] if record else []
@@ -115,7 +115,7 @@ def newer_record_error(home: str, image_id: str, records: Records) -> StoreCorru
     A damaged record is no such error: a run that has the image writes it again.
     """
     path = printable(_path(home, image_id, _RECORD))
-    newer = (error for error in records.unread if error.hint == NEWER_CURE)
+    newer = (error for error in records.unread if isinstance(error, NewerFormat))
     return next((error for error in newer if error.details["path"] == path), None)
 
 
@@ -148,6 +148,8 @@ def write_record(home: str, record: ImageRecord, config: bytes | None = None) ->
 
     config: None if the config is there already.
     """
+    from .json_writer import replace_file, write_new  # a run that changes nothing does not need it
+
     directory = os.path.join(home, IMAGES)
     with contextlib.suppress(FileExistsError):
         os.mkdir(directory, 0o700)
@@ -169,6 +171,8 @@ def remove_record(home: str, image_id: str) -> None:
 
     The record goes last: without the record, no run would find a config that a killed run left.
     """
+    from .json_writer import remove_file  # as above
+
     remove_file(_path(home, image_id, _CONFIG))
     remove_file(_path(home, image_id, _RECORD))
     sync_directory(os.path.join(home, IMAGES))

@@ -16,14 +16,17 @@ from .._linux.noatime import read_quietly
 NO_FILE = (errno.EISDIR, errno.ELOOP)  # how reading fails if a directory or a symlink is in the place of the file
 _LAST_FORMAT = 9999  # larger than the format of any version of ours
 FORMAT = 1  # of the files of stores and layers; a higher format is refused
-NEWER_CURE = "use the newer version of strata.overlay2 that wrote it"
+
+
+class NewerFormat(StoreCorrupt):
+    """The file is of a newer version of the collection, so no run may replace it."""
 
 
 def read_file(path: str, cure: str = "") -> dict[str, t.Any] | None:
     """Return the content of the file at *path*, None if the file is missing.
 
     cure:   the hint for a file that we did not write; "" for the usual hint.
-    raises: StoreCorrupt if the file is not our JSON object, or has a newer format; OSError.
+    raises: StoreCorrupt if the file is not our JSON object; NewerFormat if it has a newer format; OSError.
     """
     try:
         data = read_quietly(path)
@@ -41,9 +44,9 @@ def read_file(path: str, cure: str = "") -> dict[str, t.Any] | None:
     if not is_count(number) or not 1 <= number <= _LAST_FORMAT:
         raise unreadable_error(path, cure)
     if number > FORMAT:
-        raise StoreCorrupt(
+        raise NewerFormat(
             f"{printable(path)} has format {number}; this version supports format {FORMAT} at most",
-            hint=NEWER_CURE,
+            hint="use the newer version of strata.overlay2 that wrote it",
             path=printable(path),
         )
     return t.cast("dict[str, t.Any]", content)
