@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import os
 import re
+import stat
 import typing as t
 
 from .._errors import StoreCorrupt, printable, shorten
@@ -25,6 +26,7 @@ from .layout import IMAGES
 from .listing import names_in
 
 _RECORD, _CONFIG = ".json", ".config"
+_NEW = ".new"  # suffix of a config while it is written
 _PREFIX = "sha256:"
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 _FILE_NAME = re.compile(f"([0-9a-f]{{64}}){re.escape(_RECORD)}")
@@ -109,28 +111,40 @@ def read_records(home: str) -> Records:
     return Records(tuple(found), tuple(unread))
 
 
-def newer_record_error(home: str, image_id: str, records: Records) -> StoreCorrupt | None:
-    """Return the error for the record of an image that a newer version wrote, so that no run may replace it; or None.
+def unwritable_error(home: str, image_id: str, records: Records) -> StoreCorrupt | None:
+    """Return why no run may write the record of an image; None if a run may.
 
-    A damaged record is no such error: a run that has the image writes it again.
+    A newer version wrote the record, or the directory of the records is something else. A damaged record is no reason:
+    a run that has the image writes it again.
     """
     path = printable(_path(home, image_id, _RECORD))
-    newer = (error for error in records.unread if isinstance(error, NewerFormat))
-    return next((error for error in newer if error.details["path"] == path), None)
+    for error in records.unread:
+        if error.details["path"] == printable(os.path.join(home, IMAGES)):
+            return error
+        if isinstance(error, NewerFormat) and error.details["path"] == path:
+            return error
+    return None
 
 
 def _recorded_ids(home: str) -> list[str]:
     """Return the ids of the images that have a record, sorted. Raises StoreCorrupt, OSError."""
     directory = os.path.join(home, IMAGES)
+    _check_directory(home)
     try:
         names = sorted(entry.name for entry in names_in(directory))
     except FileNotFoundError:
         return []
-    except NotADirectoryError:
-        cure = "look what it is, and move it out of the store"
-        raise unreadable_error(directory, cure, "is not a directory, so no image has a record") from None
     matches = (_FILE_NAME.fullmatch(name) for name in names)
     return [_PREFIX + match.group(1) for match in matches if match]
+
+
+def _check_directory(home: str) -> None:
+    """Raise StoreCorrupt if the directory of the records is something else: a symlink may lead out of the store."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISDIR(os.lstat(os.path.join(home, IMAGES)).st_mode):
+            from .unusable import blocked_images  # few stores are damaged, and each import is compiled on every host
+
+            raise blocked_images(home)
 
 
 def read_config(home: str, image_id: str) -> bytes | None:
@@ -144,38 +158,55 @@ def read_config(home: str, image_id: str) -> bytes | None:
 
 
 def write_record(home: str, record: ImageRecord, config: bytes | None = None) -> None:
-    """Write what is known of an image, durably. The caller holds the store's lock. Raises OSError.
+    """Write what is known of an image, durably. The caller holds the store's lock.
 
     config: None if the config is there already.
+    raises: StoreCorrupt, OSError.
     """
     from .json_writer import replace_file, write_new  # a run that changes nothing does not need it
 
     directory = os.path.join(home, IMAGES)
+    _check_directory(home)
     with contextlib.suppress(FileExistsError):
         os.mkdir(directory, 0o700)
         sync_directory(home)
     if config is not None:
         path = _path(home, record.image_id, _CONFIG)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path + ".new")  # left by a killed run
-        write_new(path + ".new", config, 0o600)
-        sync_file(path + ".new")
-        os.rename(path + ".new", path)
+            os.unlink(path + _NEW)  # left by a killed run
+        write_new(path + _NEW, config, 0o600)
+        sync_file(path + _NEW)
+        os.rename(path + _NEW, path)
     layers = [layer._asdict() for layer in record.layers]
     content = {**record._asdict(), "names": list(record.names), "layers": layers}
     replace_file(_path(home, record.image_id, _RECORD), content)
+    _sweep(directory)
 
 
 def remove_record(home: str, image_id: str) -> None:
-    """Remove what is known of an image, durably. The caller holds the store's lock. Raises OSError.
+    """Remove what is known of an image, durably. The caller holds the store's lock.
 
-    The record goes last: without the record, no run would find a config that a killed run left.
+    The record goes first, and the image with it. A config that is left, by a killed run or on a disk that fails, goes
+    with the next change to a record.
+    raises: StoreCorrupt, OSError; what is known of the image is there as before, if the record is.
     """
     from .json_writer import remove_file  # as above
 
-    remove_file(_path(home, image_id, _CONFIG))
+    _check_directory(home)
     remove_file(_path(home, image_id, _RECORD))
-    sync_directory(os.path.join(home, IMAGES))
+    directory = os.path.join(home, IMAGES)
+    _sweep(directory)
+    sync_directory(directory)
+
+
+def _sweep(directory: str) -> None:
+    """Delete the configs of images without a record."""
+    with contextlib.suppress(OSError):  # what cannot be deleted now is left to a later run
+        names = {entry.name for entry in names_in(directory)}
+        for name in names:
+            image, dot, suffix = name.partition(".")
+            if dot + suffix in (_CONFIG, _CONFIG + _NEW) and image + _RECORD not in names:
+                os.unlink(os.path.join(directory, name))
 
 
 def _path(home: str, image_id: str, suffix: str) -> str:

@@ -166,12 +166,6 @@ class _Examination:
     def _of_images(self) -> t.Iterator[Finding]:
         if self.engine is not None or not os.path.lexists(f"{self.home}/{IMAGES}"):
             return
-        if not is_directory(f"{self.home}/{IMAGES}"):
-            from ..._store.unusable import blocked_images  # few stores have it, and each import is compiled
-
-            path = f"{self.home}/{IMAGES}"
-            yield Finding("store_file_unreadable", IMAGES, path, IN_THE_WAY, about=blocked_images(self.home))
-            return
         from ..._store.images import read_records  # most stores have no images; each import is compiled
 
         for error in read_records(self.home).unread:

@@ -52,6 +52,8 @@ def images_in_store(store: Store, image: str | None, platform: str | None) -> di
     only = len(chosen) == 1
     found = [WantedImage(one, read_config(store.home, one.image_id) if only else None) for one in chosen]
     told = [f"an image is not told: {error}; {error.hint}" for error in there.unread[:_MOST_UNREAD]]
+    if len(there.unread) > _MOST_UNREAD:
+        told.append(f"{len(there.unread) - _MOST_UNREAD} more images are not told, as their records cannot be read")
     return {**_listed(store, found, len(records) > len(chosen)), **({"warnings": told} if told else {})}
 
 

@@ -9,9 +9,9 @@ import functools
 import typing as t
 
 from ..._errors import StoreCorrupt
+from ..layers.images import layer_name
 from ..state import LayerState
 from ..store import Store
-from .state import layer_name
 
 
 class ChainIndex:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..._errors import Overlay2Error, shorten
-from ..._store.images import ImageRecord, Records, newer_record_error, read_config, read_records
+from ..._errors import Overlay2Error, StoreCorrupt, shorten
+from ..._store.images import ImageRecord, Records, read_config, read_records, unwritable_error
 from ..._store.settings import Settings
 from ..content.exact_file import exact_head
-from ..layers.images import label_of
+from ..layers.images import label_of, layer_name
 from ..state import LayerState
 from ..store import Store
 from .chains import ChainIndex
@@ -23,7 +23,6 @@ from .state import (
     RemovalState,
     WantedImage,
     chains_of,
-    layer_name,
 )
 
 
@@ -57,9 +56,9 @@ def observe_image(store: Store, wanted: WantedImage, top: str | None) -> ImageSt
     if top:
         names[-1] = top
     there = read_records(store.home) if store.exists else Records()
-    newer = newer_record_error(store.home, wanted.record.image_id, there)
-    if newer:
-        raise newer
+    unwritable = unwritable_error(store.home, wanted.record.image_id, there)
+    if unwritable:
+        raise unwritable
     records = {record.image_id: record for record in there.images}
     return ImageState(
         home=store.home,
@@ -140,5 +139,14 @@ def _taken(store: Store, names: t.Sequence[str]) -> dict[str, str]:
     found = {}
     for name in names:
         if os.path.lexists(store.path(name)):
-            found[name] = "a layer with other content" if name in store.files.ids else "something that is not a layer"
+            found[name] = _kind_of(store, name) if name in store.files.ids else "something that is not a layer"
     return found
+
+
+def _kind_of(store: Store, layer_id: str) -> str:
+    """Return, in words, what a layer is that does not have the content of an image."""
+    try:
+        layer = store.layer(layer_id)
+    except StoreCorrupt:
+        return "a damaged layer"
+    return "a layer with other content" if layer and layer.chain_id else "a layer whose content is not known"

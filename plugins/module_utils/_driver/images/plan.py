@@ -11,9 +11,10 @@ from ..._errors import InvalidInput, LayerInUse, printable
 from ..._image.image import check_whole
 from ..._store.engine import store_foreign_error
 from ..._store.images import ImageRecord
+from ..layers.images import layer_name
 from ..plan import Action, Plan
 from ..state import LayerState
-from .state import MOST_NAMES, ImageSource, ImageState, layer_name
+from .state import MOST_NAMES, ImageSource, ImageState
 
 if t.TYPE_CHECKING:
     from ..._image.image import ImageLayer

@@ -20,7 +20,6 @@ if t.TYPE_CHECKING:
 
 MOST_NAMES = 100  # of one image, in records and results
 _LARGEST_CONFIG = 64 << 10  # bytes of a config in a result
-_PREFIX = "sha256:"
 
 
 class ImageSource(t.NamedTuple):
@@ -125,11 +124,6 @@ class RemovalState(t.NamedTuple):
 def chains_of(record: ImageRecord) -> tuple[str, ...]:
     """Return the chain ids of an image's layers, base first."""
     return tuple(chain_ids(layer.diff_id for layer in record.layers))
-
-
-def layer_name(chain: str) -> str:
-    """Return the id that a layer gets if the user does not name it: the digits of its chain id."""
-    return chain[len(_PREFIX) :]
 
 
 def reported(

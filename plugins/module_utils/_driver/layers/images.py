@@ -48,14 +48,37 @@ def by_chain(records: t.Iterable[ImageRecord], *, tops_only: bool = False) -> di
     return found
 
 
-def topless(records: t.Sequence[ImageRecord], going: t.Collection[str], left: t.Collection[str]) -> list[ImageRecord]:
+def topless(
+    records: t.Sequence[ImageRecord],
+    going: t.Mapping[str, str | None],
+    left: t.Mapping[str, str | None],
+    *,
+    or_missing: bool,
+) -> list[ImageRecord]:
     """Return the images whose top layers go, and no other layer has the content of theirs. Pure.
 
-    going, left: the chain ids of the layers that go, and of those that stay.
+    A layer with the name of a top layer may be the top layer although its record, which tells the content, is lost.
+
+    going, left: the chain ids of the layers that go, and of those that stay, by layer id; None if the content is not
+                 known.
+    or_missing:  return also the images whose top layers are missing already.
     """
+    content_going, content_left = set(going.values()), set(left.values())
+
+    def is_useless(record: ImageRecord, chain: str) -> bool:
+        name = record.top or layer_name(chain)
+        if chain in content_left or (name in left and left[name] is None):
+            return False
+        return or_missing or chain in content_going or (name in going and going[name] is None)
+
     tops = by_chain(records, tops_only=True)
-    useless = {one.image_id for chain in tops if chain in going and chain not in left for one in tops[chain]}
+    useless = {one.image_id for chain, ones in tops.items() for one in ones if is_useless(one, chain)}
     return [record for record in records if record.image_id in useless]
+
+
+def layer_name(chain: str) -> str:
+    """Return the id that the layer of an image gets if the user does not name it: the digits of its chain id."""
+    return chain[chain.index(":") + 1 :]
 
 
 def label_of(record: ImageRecord) -> str:

@@ -66,12 +66,11 @@ def _forgotten(wanted: PruneOptions, have: PruneState, going: t.Collection[str])
     """
     if have.engine is not None or have.unclaimed:
         return []
-    gone = {have.found[id].layer.chain_id or "" for id in going}
-    left = {found.layer.chain_id or "" for id, found in have.found.items() if id not in going}
-    if not have.working and not any(found.damage or found.unread for found in have.found.values()):
-        gone.update(by_chain(have.images.records, tops_only=True))
+    chains = {id: found.layer.chain_id for id, found in have.found.items()}
+    left = {id: chain for id, chain in chains.items() if id not in going}
+    is_whole = not have.working and not any(found.damage or found.unread for found in have.found.values())
     records = [one for one in have.images.records if not any(is_called(one, glob) for glob in wanted.keep_images)]
-    return topless(records, gone, left)
+    return topless(records, {id: chains[id] for id in going}, left, or_missing=is_whole)
 
 
 def _actions(

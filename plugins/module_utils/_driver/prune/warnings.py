@@ -51,6 +51,7 @@ def _of_times(wanted: PruneOptions, have: PruneState) -> t.Iterator[str]:
     effects = {
         "unused_for and older_than select none of them": (wanted.unused_for, wanted.older_than),
         "until_free and until_used take them last": (wanted.until_free, wanted.until_used),
+        "keep_last takes them by these times": (wanted.keep_last, None),
     }
     told = [effect for effect, options in effects.items() if options != (None, None)]
     wrong = [

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 
 import pytest
+from ansible_collections.strata.overlay2.plugins.module_utils._errors import StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store.images import (
     ImageRecord,
     RecordedLayer,
@@ -17,6 +19,7 @@ from ansible_collections.strata.overlay2.plugins.module_utils._store.images impo
     read_record,
     read_records,
     remove_record,
+    unwritable_error,
     write_record,
 )
 from ansible_collections.strata.overlay2.plugins.module_utils._store.owner import strangers
@@ -64,6 +67,63 @@ def test_a_record_is_replaced_and_removed(home):
     remove_record(home, RECORD.image_id)
     remove_record(home, RECORD.image_id)
     assert os.listdir(f"{home}/.strata-images") == []
+
+
+def test_a_record_that_cannot_be_removed_leaves_the_image_as_it_was(home, monkeypatch):
+    write_record(home, RECORD, CONFIG)
+    unlink = os.unlink
+
+    def fails(path, **more):
+        if str(path).endswith(".json"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        unlink(path, **more)
+
+    monkeypatch.setattr(os, "unlink", fails)
+    with pytest.raises(OSError, match="No space"):
+        remove_record(home, RECORD.image_id)
+    assert read_records(home) == ((RECORD,), ())
+    assert read_config(home, RECORD.image_id) == CONFIG
+
+
+def test_the_next_change_sweeps_a_config_that_a_killed_removal_left(home):
+    other = RECORD._replace(image_id=digest(b"other"))
+    for change in (lambda: write_record(home, other), lambda: remove_record(home, other.image_id)):
+        write_record(home, RECORD, CONFIG)
+        os.unlink(f"{home}/.strata-images/{RECORD.image_id[7:]}.json")
+        change()
+        assert not os.path.exists(f"{home}/.strata-images/{RECORD.image_id[7:]}.config")
+
+
+def test_a_config_that_is_there_is_kept_for_a_record_without_it(home):
+    write_record(home, RECORD, CONFIG)
+    os.unlink(f"{home}/.strata-images/{RECORD.image_id[7:]}.json")
+    write_record(home, RECORD)
+    assert read_config(home, RECORD.image_id) == CONFIG
+
+
+@pytest.mark.parametrize("kind", ["symlink", "file"])
+def test_nothing_is_written_where_the_records_have_no_directory(kind, home, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    if kind == "symlink":
+        os.symlink(elsewhere, f"{home}/.strata-images")
+    else:
+        open(f"{home}/.strata-images", "w", encoding="ascii").close()
+    for change in (lambda: write_record(home, RECORD, CONFIG), lambda: remove_record(home, RECORD.image_id)):
+        with pytest.raises(StoreCorrupt, match=r"\.strata-images is .* no image has a record"):
+            change()
+    records = read_records(home)
+    assert records.images == () and unwritable_error(home, RECORD.image_id, records) is records.unread[0]
+    assert os.listdir(elsewhere) == []
+
+
+def test_a_damaged_record_may_be_written_again_but_not_one_of_a_newer_version(home):
+    write_record(home, RECORD)
+    path = f"{home}/.strata-images/{RECORD.image_id[7:]}.json"
+    for content, may in (("{", True), ('{"format": 2}', False)):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(content)
+        assert (unwritable_error(home, RECORD.image_id, read_records(home)) is None) is may
+        assert unwritable_error(home, digest(b"other"), read_records(home)) is None
 
 
 def test_what_a_killed_run_left_is_in_nobodys_way(home):

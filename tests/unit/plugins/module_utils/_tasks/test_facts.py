@@ -69,7 +69,8 @@ def test_a_top_layer_tells_its_images(tmp_path, make_chain):
     write_record(home, ImageRecord("sha256:" + "2" * 64, None, ("os:1", "a\x1b"), "linux/amd64", recorded))
     told = gather(home, ["layers"])["layers"]
     assert {id: layer["images"] for id, layer in told.items()} == {"base": ["os:1", "a\\x1b"], "top": []}
+    write_record(home, ImageRecord("sha256:" + "3" * 64, None, ("whole:1",), "linux/amd64", recorded))
     Path(home, ".strata-images", "2" * 64 + ".json").write_text("{}")
     told = gather(home, ["layers"])
-    assert told["layers"]["base"]["images"] == []
+    assert told["layers"]["base"]["images"] == ["whole:1"]
     assert "not_probed" in [one["code"] for one in told["problems"] if "record of an image" in one["message"]]

@@ -11,12 +11,14 @@ import pytest
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.choice import ImageChoice
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.images.state import ImageSource
 from ansible_collections.strata.overlay2.plugins.module_utils._driver.layers.state import WantedLayer
+from ansible_collections.strata.overlay2.plugins.module_utils._driver.prune.state import PruneOptions
 from ansible_collections.strata.overlay2.plugins.module_utils._errors import InvalidInput, StoreCorrupt
 from ansible_collections.strata.overlay2.plugins.module_utils._store import holders
 from ansible_collections.strata.overlay2.plugins.module_utils._store.images import read_records
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image import ImageTask
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.image_absent import AbsentImageTask
 from ansible_collections.strata.overlay2.plugins.module_utils._tasks.layer import LayersTask
+from ansible_collections.strata.overlay2.plugins.module_utils._tasks.prune import PruneTask
 from ansible_collections.strata.overlay2.tests import tasks
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._image.image_archives import (
     chain_ids,
@@ -223,6 +225,20 @@ def test_an_image_whose_record_cannot_be_read_is_told_to_be_perhaps_the_one(home
     assert put(home, THREE, "app:1") == record
     absent(home, image="app:1")
     assert left(home) == ([], [])
+
+
+@pytest.mark.parametrize("lost", IDS)
+def test_prune_remembers_an_image_while_a_layer_has_lost_the_record_of_its_content(lost, home):
+    record = put(home, THREE, "app:1")
+    os.unlink(home / lost / ".strata.json")
+    assert tasks.do(PruneTask(str(home), PruneOptions(keep=("*",), unused_for=0))).plan.actions == ()
+    tasks.do(PruneTask(str(home), PruneOptions(keep=(IDS[0],), unused_for=0)))
+    assert left(home) == ([IDS[0]], [])
+    if lost != IDS[0]:
+        assert put(home, THREE, "app:1") == record
+        return
+    with pytest.raises(InvalidInput, match="exists and is a layer whose content is not known"):
+        put(home, THREE, "app:1")
 
 
 def test_a_record_of_a_newer_format_is_not_replaced(home):

@@ -86,6 +86,17 @@ def test_a_record_that_cannot_be_read_hides_no_other_image(home, tmp_path):
     assert len(look(home, None, None, None)["images"]) == 2
 
 
+def test_many_records_that_cannot_be_read_are_counted(home, tmp_path):
+    have(home, put(tmp_path, one_image(THREE, name="a").whole(), "a"))
+    for number in range(7):
+        with open(f"{home}/.strata-images/{number:064x}.json", "w", encoding="ascii") as file:
+            file.write("{}")
+    found = look(home, None, None, None)
+    assert [image["names"] for image in found["images"]] == [["a"]]
+    assert len(found["warnings"]) == 6
+    assert found["warnings"][-1] == "2 more images are not told, as their records cannot be read"
+
+
 @pytest.mark.parametrize("case", GOOD)
 def test_each_good_archive_lists_its_image(case, home, tmp_path):
     files, layers, names, image, platform, _missing = GOOD[case]

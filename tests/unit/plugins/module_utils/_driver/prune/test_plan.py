@@ -456,6 +456,7 @@ def test_impossible_times_go_last_where_the_oldest_use_goes_first():
             PruneOptions(until_used=Amount(1), unused_for=0),
             ["unused_for and older_than select none of them, and until_free and until_used take them last"],
         ),
+        (PruneOptions(keep_last=1), ["keep_last takes them by these times"]),
         (PruneOptions(match=("*",)), []),
     ],
 )
@@ -568,6 +569,21 @@ def test_an_image_whose_top_layer_is_gone_already_is_forgotten_if_no_damaged_lay
     assert forgotten(wanted, damaged) == []
     assert forgotten(wanted, killed, ["base"]) == []
     assert forgotten(wanted._replace(keep_images=("app:*",)), killed) == []
+
+
+NAME = CHAINS[1][len("sha256:") :]
+
+
+@pytest.mark.parametrize(("name", "top"), [(NAME, None), ("top", "top")])
+def test_an_image_is_remembered_while_a_layer_without_its_record_has_the_name_of_its_top(name, top):
+    have = store(of_image("base", 0), layer(name, "base"), images=Images((OS, APP._replace(top=top))))
+    assert forgotten(PruneOptions(unused_for=20 * DAY), have) == []
+    assert forgotten(PruneOptions(unused_for=0, keep=("base",)), have) == [have.images.records[1]]
+
+
+def test_an_image_is_forgotten_if_a_layer_with_other_content_has_the_name_of_its_top():
+    have = store(of_image("base", 0), of_image("top", 0), images=Images((OS, APP._replace(top="top"))))
+    assert forgotten(PruneOptions(unused_for=20 * DAY), have) == [have.images.records[1]]
 
 
 def test_an_image_is_remembered_while_another_layer_has_the_content_of_its_top():
