@@ -41,7 +41,7 @@ options:
     elements: str
 notes:
   - An image of the store whose record is damaged is not listed. A warning names the file and the cure, and the other
-    images are listed. RV(strata.overlay2.overlay2_facts#module:health) names the file, too.
+    images are listed. The subset C(health) of M(strata.overlay2.overlay2_facts) names the file, too.
   - At most 1,000 images with 20,000 layers together are listed. RV(truncated) tells whether there are more.
 seealso:
   - module: strata.overlay2.overlay2_image
