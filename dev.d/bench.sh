@@ -3,6 +3,7 @@
 # ratios within one run; the cost of a fleet on the controller; where the time goes; what finding the stores of a host costs.
 . dev.d/isolate.sh
 . dev.d/engines.sh
+. dev.d/keyring.sh
 . dev.d/moby.sh
 
 case ${1:-} in
@@ -23,7 +24,7 @@ case $parts in
     ROOTFS=$SCRATCH/rootfs.tar
     export MOBY ROOTFS
     say 'dev: making a root filesystem of Debian 12 to build packages in'
-    mmdebstrap --quiet --variant=buildd --format=tar bookworm "$ROOTFS"
+    mmdebstrap --quiet "--keyring=$(keyring)" --variant=buildd --format=tar bookworm "$ROOTFS"
     ;;
 esac
 case $parts in

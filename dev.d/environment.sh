@@ -2,6 +2,7 @@
 # ./dev environment: build the execution environment on a base image of Debian that is made here, and run a module in it.
 . dev.d/isolate.sh
 . dev.d/engines.sh
+. dev.d/keyring.sh
 
 # base_image: print the tar of a minimal Debian with apt. Made once for a machine, in $SHARED.
 base_image() {
@@ -12,9 +13,10 @@ base_image() {
     flock 8
     if ! [ -e "$made" ]; then
         say 'dev: making a base image of Debian trixie'
+        keys=$(keyring)
         rm -f "$SHARED/roots/environment-"*
         unshare --mount --propagation private mmdebstrap --quiet --mode=root --variant=apt --format=tar \
-            --include=ca-certificates trixie "$made.new" >"$CACHE/root.log" 2>&1 </dev/null || {
+            "--keyring=$keys" --include=ca-certificates trixie "$made.new" >"$CACHE/root.log" 2>&1 </dev/null || {
             cat "$CACHE/root.log" >&2
             die 'cannot make a base image of Debian trixie'
         }

@@ -10,6 +10,7 @@ seed=${2:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 say "dev: to repeat this run: ./dev kernels $suite $seed"
 # shellcheck disable=SC2086 # a list of names
 ready run git $MACHINE_PACKAGES
+machine_keys
 scratch
 checkout_tar >"$SCRATCH/checkout.tar"
 # shellcheck disable=SC2016 # expanded there

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
 # Machines with other kernels, by QEMU. Sourced.
+. dev.d/keyring.sh
 
 MACHINE_SUITES='bullseye bookworm trixie forky'
 
@@ -16,6 +17,8 @@ suite_of() {
     [ "$(dpkg --print-architecture)" = amd64 ] || die "machines can only be built on amd64, for amd64"
 }
 
-machines() {
-    python "$ROOT/dev.d/machines" "$@"
+# machine_keys: have what builds a machine know the keys of Debian's releases. Call ready first.
+machine_keys() {
+    STRATA_KEYRING=$(keyring)
+    export STRATA_KEYRING
 }

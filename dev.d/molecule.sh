@@ -19,6 +19,7 @@ fi
 # shellcheck disable=SC2086 # a list of names
 ready test git $MACHINE_PACKAGES
 galaxy
+machine_keys
 scratch
 ansible-galaxy collection build --output-path "$SCRATCH/build" >/dev/null
 # ansible-galaxy would install nothing if it saw the checkout's collections.

@@ -1,6 +1,8 @@
 # shellcheck shell=sh
 # The lowest and the newest Python of a target, as Debian ships them: root filesystems to run tests in. Sourced.
 
+. dev.d/keyring.sh
+
 # What the unit tests use beside Python.
 ROOT_PACKAGES=python3,mount,e2fsprogs,xfsprogs,btrfs-progs,zstd
 
@@ -25,8 +27,8 @@ root_of() {
 
 make_root() {
     say "dev: making a root filesystem of Debian $2 with Python $1"
-    packages mmdebstrap debian-archive-keyring
     rm -rf --one-file-system "$SHARED/roots/python$1-"* "$SHARED/roots/new"
+    keys=$(keyring)
     fill_root "$@" "$SHARED/roots/new" >"$CACHE/root.log" 2>&1 </dev/null || {
         cat "$CACHE/root.log" >&2
         die "cannot make a root filesystem of Debian $2"
@@ -38,7 +40,7 @@ fill_root() {
     # In a mount namespace, so that an interrupted run leaves nothing mounted. forky is not released, so its index may
     # be older than it says it can be.
     unshare --mount --propagation private mmdebstrap --quiet --mode=root --variant=essential --format=directory \
-        --include="$ROOT_PACKAGES" --aptopt='Acquire::Check-Valid-Until "false"' "$2" "$4" || return
+        "--keyring=$keys" --include="$ROOT_PACKAGES" --aptopt='Acquire::Check-Valid-Until "false"' "$2" "$4" || return
     HOME=$USER_HOME "$VENV/bin/python" -m pip --disable-pip-version-check --quiet install --no-deps --no-compile \
         --target "$4/site" --python-version "$1" --only-binary=:all: -r "$requirements" || return
     chroot "$4" python3 -m compileall -q /site || return

@@ -6,6 +6,7 @@
 suite_of "$@"
 # shellcheck disable=SC2086 # a list of names
 ready run $MACHINE_PACKAGES
+machine_keys
 scratch
 suite=$1
 shift

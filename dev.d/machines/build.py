@@ -42,7 +42,12 @@ def _root(suite: str, new: Path, log: t.IO[bytes]) -> None:
     _run(
         # In a mount namespace, so that an interrupted build leaves nothing mounted.
         ["unshare", "--mount", "--propagation", "private", "nice", "mmdebstrap", "--mode=root"]
-        + ["--variant=apt", "--format=directory", f"--include={','.join(suites.PACKAGES)}"]
+        + [
+            f"--keyring={os.environ['STRATA_KEYRING']}",
+            "--variant=apt",
+            "--format=directory",
+            f"--include={','.join(suites.PACKAGES)}",
+        ]
         # What is not released may have an index that is older than it says it can be.
         + ['--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=APT::Install-Recommends "false"']
         + [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")]
