@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# ./dev environment: build the execution environment on a base image of Debian that is made here, and run a module in it.
+# ./dev environment: build the execution environment on a base image of Debian that is made here, and run a play in it.
 . dev.d/isolate.sh
 . dev.d/engines.sh
 . dev.d/keyring.sh
@@ -16,7 +16,7 @@ base_image() {
         keys=$(keyring)
         rm -f "$SHARED/roots/environment-"*
         unshare --mount --propagation private mmdebstrap --quiet --mode=root --variant=apt --format=tar \
-            "--keyring=$keys" --include=ca-certificates trixie "$made.new" >"$CACHE/root.log" 2>&1 </dev/null || {
+            "--keyring=$keys" --dpkgopt=force-unsafe-io --include=ca-certificates trixie "$made.new" >"$CACHE/root.log" 2>&1 </dev/null || {
             cat "$CACHE/root.log" >&2
             die 'cannot make a base image of Debian trixie'
         }
@@ -42,11 +42,15 @@ builder
 unpacked=$(engines)
 base=$(base_image)
 scratch
-ansible-galaxy collection build --force --output-path "$CACHE/build" >"$CACHE/build.log"
-"$CACHE/venv-builder/bin/ansible-builder" create --file execution-environment.yml --context "$SCRATCH/context" \
-    --output-filename Containerfile >"$CACHE/builder.log"
+# The definition names the tarball by its place in the checkout.
+mkdir -p "$SCRATCH/.cache"
+cp execution-environment.yml "$SCRATCH"
+ansible-galaxy collection build --output-path "$SCRATCH/.cache/build" >"$CACHE/build.log"
+(cd "$SCRATCH" && "$CACHE/venv-builder/bin/ansible-builder" create --output-filename Containerfile) \
+    >"$CACHE/builder.log"
 # The build asks the same index as pip does here.
 index=$(HOME=$USER_HOME python -m pip config get global.index-url 2>/dev/null) || index=${PIP_INDEX_URL-}
-isolated sh -eu dev.d/environment_inside.sh "$unpacked" "$base" "$SCRATCH" "$index" ||
+version=$(sed -n 's/^version: *//p' galaxy.yml)
+isolated sh -eu dev.d/environment_inside.sh "$unpacked" "$base" "$SCRATCH" "$version" "$index" ||
     die 'the execution environment does not work'
-say 'dev: the execution environment was built, and overlay2_facts ran in it'
+say 'dev: the execution environment was built, and a play ran in it'

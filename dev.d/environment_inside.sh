@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Run by environment.sh in namespaces of its own: ENGINES BASE SCRATCH INDEX
-engines=$1 base=$2 scratch=$3 index=$4
+# Run by environment.sh in namespaces of its own: ENGINES BASE SCRATCH VERSION INDEX
+engines=$1 base=$2 scratch=$3 version=$4 index=$5
 image=localhost/overlay2-ee:latest
 
 # buildah starts itself again without LD_LIBRARY_PATH, so its libraries have to lie where the linker looks.
@@ -20,7 +20,7 @@ buildah add --quiet "$container" "$base" / >/dev/null
 buildah commit --quiet --rm "$container" localhost/strata-base:latest >/dev/null
 # Each RUN that cannot reach the network or a package would fail the build.
 buildah bud --network host --layers=false --build-arg EE_BASE_IMAGE=localhost/strata-base:latest --tag "$image" \
-    --volume /etc/ssl/certs:/etc/ssl/certs:ro --env PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
+    --env PIP_NO_COMPILE=1 --volume /etc/ssl/certs:/etc/ssl/certs:ro --env PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
     ${index:+--env "PIP_INDEX_URL=$index"} --file "$scratch/context/Containerfile" "$scratch/context" \
     >"$scratch/build.log" 2>&1 </dev/null || {
     tail -n 60 "$scratch/build.log" >&2
@@ -50,7 +50,17 @@ says() {
         ;;
     esac
 }
-says 'strata.overlay2 1.0.0' as_user ansible-galaxy collection list strata.overlay2
+says "strata.overlay2 $version" as_user ansible-galaxy collection list strata.overlay2
 says "Docker's" as_user ansible-doc strata.overlay2.overlay2_facts
 says 'build_host' as_user ansible-doc -t role -l strata.overlay2
-says '"exists": false' as_root ansible localhost -m strata.overlay2.overlay2_facts -a home=/tmp/store
+cat >"$scratch/play.yml" <<'END'
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - strata.overlay2.overlay2_facts: {home: /tmp/store}
+    - ansible.builtin.assert:
+        that: not ansible_facts.overlay2.exists
+        success_msg: there is no store
+END
+buildah copy --quiet "$container" "$scratch/play.yml" /runner/play.yml >/dev/null
+says 'there is no store' as_root ansible-playbook /runner/play.yml
