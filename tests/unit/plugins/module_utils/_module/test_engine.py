@@ -126,7 +126,7 @@ def test_nothing_that_steers_a_terminal_gets_out(tmp_path, how, capfd):
         )
 
     result = modules.run_module(forge, {"home": str(tmp_path)})
-    result.pop("invocation")
+    result.pop("invocation", None)  # not of each ansible-core
     assert all(text.isprintable() for text in texts(result)), result
     if how == "result":
         assert result["actions"] == [SHOWN] and result["diff"]["before"] == {SHOWN: SHOWN}
