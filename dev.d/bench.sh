@@ -24,7 +24,7 @@ case $parts in
     ROOTFS=$SCRATCH/rootfs.tar
     export MOBY ROOTFS
     say 'dev: making a root filesystem of Debian 12 to build packages in'
-    mmdebstrap --quiet "--keyring=$(keyring)" --variant=buildd --format=tar bookworm "$ROOTFS"
+    mmdebstrap --quiet "--keyring=$(keyring)" "$READ_KEYRING" --variant=buildd --format=tar bookworm "$ROOTFS"
     ;;
 esac
 case $parts in

@@ -16,7 +16,7 @@ base_image() {
         keys=$(keyring)
         rm -f "$SHARED/roots/environment-"*
         unshare --mount --propagation private mmdebstrap --quiet --mode=root --variant=apt --format=tar \
-            "--keyring=$keys" --dpkgopt=force-unsafe-io --include=ca-certificates trixie "$made.new" >"$CACHE/root.log" 2>&1 </dev/null || {
+            "--keyring=$keys" "$READ_KEYRING" --dpkgopt=force-unsafe-io --include=ca-certificates trixie "$made.new" >"$CACHE/root.log" 2>&1 </dev/null || {
             cat "$CACHE/root.log" >&2
             die 'cannot make a base image of Debian trixie'
         }

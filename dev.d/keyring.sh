@@ -2,6 +2,11 @@
 # The keys of Debian's releases. apt on Ubuntu does not trust them by itself, and the package of an older release lacks
 # the keys of newer ones. Sourced.
 
+# What mmdebstrap needs beside --keyring if it makes a tar: apt then checks signatures as another user, who may not read
+# the keyring in $SHARED.
+# shellcheck disable=SC2034 # used by environment.sh and bench.sh
+READ_KEYRING='--aptopt=APT::Sandbox::User "root"'
+
 # keyring: print the keyring that all suites are checked with. It comes from Debian trixie, checked with the keyring that
 # this machine has. Made once for a machine, in $SHARED.
 keyring() {
