@@ -48,7 +48,8 @@ class ZstdTool:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ZSTD_")}
         pipe = subprocess.PIPE
         try:
-            self._process = subprocess.Popen(
+            # Ansible's run_command would hold the whole archive in memory.
+            self._process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 ["zstd", "-q", "-c", *arguments], stdin=pipe, stdout=pipe, stderr=pipe, env=environment, bufsize=0
             )
         except FileNotFoundError as error:
