@@ -12,6 +12,9 @@
     v1/<namespace>/sandboxes/<id>/labels
     <namespace>/sandboxes    where containerd 1.7 has them, unseen by its collector
 
+containerd 2.2 has mounts and streams beside this database. They refer to no snapshot and no blob. The labels by which
+others refer to them, gc.ref.mount and gc.ref.stream, are told as unknown, as those of conditions are (gc.cond.).
+
 What is in none of these places may be a use that this code does not know, and is told as unknown.
 Source: containerd core/metadata/buckets.go, migrations.go.
 """
@@ -28,7 +31,9 @@ from .values import seconds, signed, text, texts
 if t.TYPE_CHECKING:
     from .._bolt.tree import Bucket
 
-TESTED_VERSION = 3  # of containerd 1.5 to 1.7. Versions 1, 2 keep ingests in another form; 4 knows more references
+# 3: of containerd 1.5 to 1.7; 4: of containerd 2, where sandboxes lie in the namespaces. 1 and 2 keep ingests in
+# another form.
+TESTED_VERSIONS = (3, 4)
 
 GC = "containerd.io/gc."
 # The labels that are kept: containerd's own, and those that name a pod or a container for a person.

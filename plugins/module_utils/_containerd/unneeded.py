@@ -13,7 +13,7 @@ import typing as t
 
 from .._errors import printable
 from . import marking
-from .metadata import TESTED_VERSION, Metadata, Namespace
+from .metadata import TESTED_VERSIONS, Metadata, Namespace
 
 if t.TYPE_CHECKING:
     from .look import Look, Snapshotter
@@ -49,8 +49,9 @@ class Unneeded(t.NamedTuple):
 
 def why_unknown(metadata: Metadata) -> str:
     """Return why the databases may mean something else than this code takes them for, "" if they do not."""
-    if metadata.version != TESTED_VERSION:
-        return f"its schema has version {metadata.version}, and only version {TESTED_VERSION} was tested"
+    if metadata.version not in TESTED_VERSIONS:
+        tested = " and ".join(map(str, TESTED_VERSIONS))
+        return f"its schema has version {metadata.version}, and only versions {tested} were tested"
     one = printable(metadata.unknown[0]) if metadata.unknown else ""
     return f"meta.db has {one}, which may stand for any use" if one else ""
 
