@@ -355,7 +355,7 @@ ansible_facts:
                   is sealed.
                 - V(layer_gone) is a layer that a record of the engine names and that does not exist. The message names
                   the images and containers that need the layer. C(subject) is the layer, C(path) the record. Of
-                  containerd it is told for its overlayfs snapshotter and the databases of containerd 1.5 to 1.7.
+                  containerd it is told for its overlayfs snapshotter and the databases of containerd 1.5 to 2.2.
                 - V(owner_wrong) is a directory of a layer whose owner does not fit the store's remapped root. The
                   module checks owners only in stores of this collection.
                 - V(project_doubled) is a layer with the project id of an older layer, so that the limits of one count
@@ -548,7 +548,7 @@ ansible_facts:
             unneeded:
               description:
                 - What nobody needs. V(none) if that cannot be told; a problem says why.
-                - Of containerd it is told for the databases of containerd 1.5 to 1.7. Newer ones know references
+                - Of containerd it is told for the databases of containerd 1.5 to 2.2. Newer ones may know references
                   that this module does not follow, so that nothing is certainly unneeded.
               type: list
               elements: dict
