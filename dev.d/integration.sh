@@ -23,7 +23,7 @@ if [ -z "$targets" ]; then
     done
 fi
 
-ready test busybox-static e2fsprogs fdisk systemd-container xfsprogs mount util-linux zstd
+ready test busybox-static e2fsprogs fdisk procps systemd-container xfsprogs mount util-linux zstd
 galaxy
 scratch
 copy_checkout integration
