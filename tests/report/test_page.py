@@ -17,7 +17,7 @@ from ansible_collections.strata.overlay2.plugins.plugin_utils._records import wr
 from ansible_collections.strata.overlay2.tests.report.fleets import HOSTILE, NOW, facts, make_fleet, plan, render
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = os.environ.get("STRATA_CHROMIUM", "/usr/bin/chromium")
 
 
 class Opened(t.NamedTuple):
