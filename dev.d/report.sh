@@ -4,7 +4,8 @@
 . dev.d/keyring.sh
 . dev.d/chromium.sh
 
-ready test mmdebstrap debian-archive-keyring
+# The node in Playwright's wheel loads libatomic, which a minimal machine lacks.
+ready test mmdebstrap debian-archive-keyring libatomic1
 STRATA_CHROMIUM=$ROOT/dev.d/chromium_inside.sh
 STRATA_CHROMIUM_ROOT=$(chromium_root)
 export STRATA_CHROMIUM STRATA_CHROMIUM_ROOT
