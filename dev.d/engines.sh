@@ -2,7 +2,8 @@
 # The engines whose layout we share, from Debian's packages. Unpacked, not installed, so that no daemon starts on this
 # machine, and no file of the machine changes. Sourced.
 
-ENGINE_PACKAGES='docker.io containers-storage podman buildah skopeo umoci busybox-static'
+# Podman 5 does not start without netavark, although no test has a network.
+ENGINE_PACKAGES='docker.io containers-storage podman netavark buildah skopeo umoci busybox-static'
 # Separate packages in some releases.
 ENGINE_PARTS='docker-cli docker-buildx'
 

@@ -65,8 +65,9 @@ class Podman:
         if not os.path.exists(f"{engines.ENGINES}/usr/sbin/runc"):
             runc = runc.replace("/usr/sbin/runc", "/usr/bin/runc")
         conmon = f'conmon_path = ["{engines.ENGINES}/usr/bin/conmon"]'
+        helpers = f'helper_binaries_dir = ["{engines.ENGINES}/usr/lib/podman"]'
         (root / "containers.conf").write_text(
-            f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n{conmon}\n{runc}\n'
+            f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n{conmon}\n{helpers}\n{runc}\n'
         )
 
     def __call__(self, program: str, *words: str, stdin: bytes = b"") -> str:
