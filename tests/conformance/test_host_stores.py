@@ -155,7 +155,7 @@ def home() -> t.Iterator[Path]:
     """Give a home, and a place for the engines, that a user can reach."""
     with tempfile.TemporaryDirectory(prefix="strata-stores-", dir="/tmp") as top:
         os.chmod(top, 0o755)
-        for name in ("home", "home/.config", "home/.config/containers", "home/data", "engines"):
+        for name in ("home", "home/.config", "home/.config/containers", "home/data", "home/run", "engines"):
             Path(top, name).mkdir()
             os.chown(f"{top}/{name}", GAMES.pw_uid, GAMES.pw_gid)
         yield Path(top, "home").resolve()
