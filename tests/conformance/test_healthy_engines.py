@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -92,9 +93,17 @@ class Podman:
             self(program, *words)
 
 
+@contextlib.contextmanager
+def run_directory() -> t.Iterator[str]:
+    """Give a directory for what podman keeps while it runs, with a short name, as podman wants it."""
+    # A container that has ended is cleaned up in the background, so podman may still write here.
+    with tempfile.TemporaryDirectory(prefix="strata-podman-", dir="/tmp", ignore_cleanup_errors=True) as run:
+        yield run
+
+
 @pytest.fixture
 def podman(tmp_path):
-    with tempfile.TemporaryDirectory(prefix="strata-podman-", dir="/tmp") as run:  # podman wants a short name
+    with run_directory() as run:
         made = Podman(tmp_path, run)
         yield made
         engines.unmount_below(str(tmp_path))

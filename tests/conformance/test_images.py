@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import subprocess
-import tempfile
 import typing as t
 from pathlib import Path
 
@@ -33,7 +32,7 @@ from ansible_collections.strata.overlay2.tests.conformance.test_docker_store imp
     ok,
     tree_of_directory,
 )
-from ansible_collections.strata.overlay2.tests.conformance.test_healthy_engines import Podman
+from ansible_collections.strata.overlay2.tests.conformance.test_healthy_engines import Podman, run_directory
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._archive.tars import archive, member
 from ansible_collections.strata.overlay2.tests.unit.plugins.module_utils._image.image_archives import (
     Link,
@@ -161,7 +160,7 @@ def run_in(root: Path, script: str) -> None:
 @pytest.fixture
 def podman(tmp_path):
     """podman and buildah, with the image localhost/top:1 of three layers."""
-    with tempfile.TemporaryDirectory(prefix="strata-podman-", dir="/tmp") as run:  # podman wants a short name
+    with run_directory() as run:
         made = Podman(tmp_path / "podman", run)
         made("podman", "import", "-q", "-", "localhost/base:1", stdin=image_tar())
         for number, (change, name) in enumerate(((CHANGE, "middle"), (MORE, "top"))):

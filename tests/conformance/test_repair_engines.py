@@ -12,7 +12,6 @@ import shutil
 import stat
 import subprocess
 import tarfile
-import tempfile
 import typing as t
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from ansible_collections.strata.overlay2.plugins.modules import overlay2_facts, 
 from ansible_collections.strata.overlay2.tests import engines, modules
 
 from .test_containers_storage import Storage, layer_tar
-from .test_healthy_engines import Podman
+from .test_healthy_engines import Podman, run_directory
 
 pytestmark = [
     pytest.mark.root,
@@ -231,7 +230,7 @@ def test_nothing_is_repaired_where_buildkit_made_the_same_content_twice(docker, 
 @pytest.fixture
 def podman(tmp_path):
     """podman, with an image of three layers, and a container of the third in which a file was written."""
-    with tempfile.TemporaryDirectory(prefix="strata-podman-", dir="/tmp") as run:  # podman wants a short name
+    with run_directory() as run:
         made = Podman(tmp_path, run)
         made("podman", "import", "-q", "-", "localhost/image:0", stdin=image_tar())
         for number, name in enumerate(("one", "two"), 1):

@@ -211,7 +211,7 @@ def test_more_orphans_than_max_remove_allows_stay(home):
 @pytest.mark.parametrize("cause", ["no meta.db", "damaged", "cut off", "newer schema", "records lost"])
 def test_what_cannot_be_read_or_understood_makes_no_orphan(tmp_path, cause):
     home = make_home(
-        tmp_path, version=4 if cause == "newer schema" else 3, more=["lost"] if cause == "records lost" else []
+        tmp_path, version=5 if cause == "newer schema" else 3, more=["lost"] if cause == "records lost" else []
     )
     if cause == "no meta.db":
         (home.parent / records.META).unlink()
