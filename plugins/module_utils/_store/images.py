@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import os
 import re
-import stat
 import typing as t
 
 from .._errors import StoreCorrupt, printable, shorten
@@ -24,6 +23,7 @@ from .._linux.sync import sync_directory, sync_file
 from .json_file import NewerFormat, is_count, read_file, unreadable_error
 from .layout import IMAGES
 from .listing import names_in
+from .recognition import is_directory
 
 _RECORD, _CONFIG = ".json", ".config"
 _NEW = ".new"  # suffix of a config while it is written
@@ -140,11 +140,11 @@ def _recorded_ids(home: str) -> list[str]:
 
 def _check_directory(home: str) -> None:
     """Raise StoreCorrupt if the directory of the records is something else: a symlink may lead out of the store."""
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISDIR(os.lstat(os.path.join(home, IMAGES)).st_mode):
-            from .unusable import blocked_images  # few stores are damaged, and each import is compiled on every host
+    path = os.path.join(home, IMAGES)
+    if os.path.lexists(path) and not is_directory(path):
+        from .unusable import blocked_images  # few stores are damaged, and each import is compiled on every host
 
-            raise blocked_images(home)
+        raise blocked_images(home)
 
 
 def read_config(home: str, image_id: str) -> bytes | None:
